@@ -1,0 +1,138 @@
+// Package dialect turns wire formats into the canonical conversation of
+// package llm and back: one codec per dialect, never one per pair.
+//
+// It owns what bytes mean: how a request, an answer, a stream and an error
+// are spelled in each dialect, what is lost when one is said in another, and
+// where the few members stand that the splice lane edits. It never knows who
+// is called (package upstream) nor what a server can do (package engine), and
+// it does no I/O of its own beyond the readers and writers that it is given.
+//
+// Start reading at [Codec]; then chat.go, the smallest complete one. A codec
+// is a stateless value and safe for concurrent use; what it returns belongs to
+// the caller.
+//
+// The laws that every codec obeys are tests: a request and an answer survive a
+// round trip as JSON; splicing changes only the members it names; nothing is
+// dropped without an [llm.Loss]; any way of cutting a stream into reads gives
+// the same events; the usage that the tap sees is the usage that full decoding
+// finds.
+package dialect
+
+import (
+	"io"
+	"iter"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// Surface is what the splice lane needs to know about a dialect: enough to
+// route, edit, meter and fail a request whose bytes pass through unchanged.
+type Surface interface {
+	// Name is the dialect.
+	Name() llm.Dialect
+	// Glance scans a request body once, without building a tree, and notes in
+	// at where the members stand that Splice edits. An error means that the
+	// body is not a usable request of this dialect (invalid JSON, no model,
+	// a wanted member twice); its text is fit for the client. It allocates
+	// only what the model name and an error need.
+	Glance(body []byte, at *At) (llm.Glance, error)
+	// Splice appends body to dst with the edits of r made and every other
+	// byte unchanged. at is Glance's for the same body.
+	Splice(dst, body []byte, at *At, r Rewrite) []byte
+	// TapEvent looks at one event of an upstream's stream as it passes, notes
+	// usage and stop in t, and says what it saw. It allocates nothing for an
+	// event that carries content only.
+	TapEvent(t *Tap, ev wire.Event) Sight
+	// TapReply does the same for a complete answer.
+	TapReply(t *Tap, body []byte)
+	// DecodeError reads the provider's error envelope; a body that is none
+	// (HTML, empty, plain text) gives a short, printable Message.
+	DecodeError(body []byte) llm.ErrorBody
+	// EncodeError is the envelope in which a client of this dialect is told
+	// of a fault. The request id stands in it where the dialect has a place.
+	EncodeError(f *llm.Fault, requestID string) []byte
+	// AppendFault appends the event (or events) with which a stream that has
+	// begun ends in failure, so that no SDK takes it for a clean end.
+	AppendFault(dst []byte, f *llm.Fault, requestID string) []byte
+}
+
+// Codec is a Surface that also speaks the canonical conversation.
+type Codec interface {
+	Surface
+	// DecodeCall and EncodeCall turn a request into the canonical form and
+	// back. Losses name what this dialect cannot say; an error says that the
+	// request cannot be made at all.
+	DecodeCall(body []byte) (*llm.Call, error)
+	EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error)
+	// DecodeReply and EncodeReply do the same for a complete answer.
+	DecodeReply(body []byte) (*llm.Reply, error)
+	EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error)
+	// Events reads an upstream's stream. It yields one error at most, as its
+	// last element: the reader's own error as it is, or one that says what is
+	// wrong with the stream. A stream that ends before the dialect's own end
+	// (see llm.EventEnd) yields io.ErrUnexpectedEOF. It reads ahead no further
+	// than one Read.
+	Events(r io.Reader) iter.Seq2[llm.Event, error]
+	// Writer writes events as this dialect's stream. call is the client's
+	// request.
+	Writer(w io.Writer, call *llm.Call) EventWriter
+}
+
+// EventWriter writes one streamed answer. The bytes of one Write call to the
+// underlying writer are whole events. It is used by one goroutine.
+type EventWriter interface {
+	// Write says one event. The error is the underlying writer's.
+	Write(ev llm.Event) error
+	// Fail ends the stream with a fault, in the dialect's own form.
+	Fail(f *llm.Fault, requestID string) error
+	// Losses are what could not be said so far.
+	Losses() []llm.Loss
+}
+
+// At is where Glance found the members that Splice edits. Its zero value is
+// ready; one At may be used for one request after the other.
+type At struct {
+	Object  wire.Object
+	Members [8]wire.Member // in the order of the dialect's own list of names
+	Options wire.Object    // chat: the stream_options object, when present
+	Nested  [2]wire.Member // chat: the members of stream_options
+}
+
+// Rewrite says what the splice lane changes in a request.
+type Rewrite struct {
+	Model string // the name at the target; empty leaves it
+	// Usage asks the upstream to end the stream with its usage although the
+	// client did not (chat and completions only).
+	Usage bool
+}
+
+// Tap is what was learnt from an answer that passed by. The zero value is
+// ready.
+type Tap struct {
+	Usage    llm.Usage
+	HasUsage bool
+	Stop     llm.StopReason
+	Model    string // as the upstream names it; filled once
+	Tokens   int    // content events seen, the fallback for an unreported output
+}
+
+// Sight says what a tap saw in one event, as a set.
+type Sight uint8
+
+// The members of a Sight.
+const (
+	// SightContent: the event carries a token of the answer (text, thinking,
+	// tool arguments) or its stop; the first one is the first token.
+	SightContent Sight = 1 << iota
+	// SightUsageOnly: the event exists only to report usage, so it is
+	// withheld from a client that did not ask for it.
+	SightUsageOnly
+	// SightFault: the event is an error object.
+	SightFault
+	// SightEnd: the dialect's own end of a stream.
+	SightEnd
+)
+
+// Has reports whether s contains all of t.
+func (s Sight) Has(t Sight) bool { return s&t == t }
