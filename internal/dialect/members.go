@@ -1,0 +1,6 @@
+package dialect
+
+import "errors"
+
+// errNoCodec says that a conversation cannot be read in a dialect.
+var errNoCodec = errors.New("dialect: this conversation cannot be read")
