@@ -1,0 +1,246 @@
+package models
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is what the file says about models: the names that clients call
+// (`models:`) and the defaults that hold for each of them (`timeouts:`,
+// `retry:`).
+type Config struct {
+	Models   map[string]Model
+	Timeouts Timeouts
+	Retry    Retry
+}
+
+// Model is one name that clients call.
+type Model struct {
+	// Route lists candidates in order of preference, each "target/model" or
+	// the name of another model here. Neighbours with a weight share the
+	// traffic in that proportion.
+	Route []Step `yaml:"route"`
+	// Pool with ServedAs is the short form for replicas of one model: every
+	// target of the pool serves it under the same name, and each request goes
+	// to the one with less in flight of two drawn at random.
+	Pool     []string `yaml:"pool"`
+	ServedAs string   `yaml:"served_as"`
+	// Fallback lists models that are asked, in order, when every candidate of
+	// Route or Pool has failed in a way that another target could mend.
+	Fallback []string `yaml:"fallback"`
+	Timeouts Timeouts `yaml:"timeouts"`
+	Retry    Retry    `yaml:"retry"`
+}
+
+// Step is one candidate of a route. In the file it is a bare string, or
+// {to: ..., weight: ...}.
+type Step struct {
+	To     string `yaml:"to"`
+	Weight int    `yaml:"weight"`
+}
+
+// UnmarshalText reads the bare form.
+func (s *Step) UnmarshalText(text []byte) error {
+	s.To = string(text)
+	return nil
+}
+
+// Timeouts bound the phases of a request. Zero inherits: the model's from the
+// file's, the file's from [Default]. A request may shorten or lengthen each
+// with the headers x-tailplane-timeout-{connect,first-token,idle,total}.
+type Timeouts struct {
+	Connect    time.Duration `yaml:"connect"`     // TCP and TLS, per attempt
+	FirstToken time.Duration `yaml:"first_token"` // per attempt, until the first token of a stream; a whole answer has only Total
+	Idle       time.Duration `yaml:"idle"`        // between two events of a stream
+	Total      time.Duration `yaml:"total"`       // everything, retries included
+}
+
+// Or returns t with what is zero taken from d.
+func (t Timeouts) Or(d Timeouts) Timeouts {
+	or := func(a, b time.Duration) time.Duration {
+		if a == 0 {
+			return b
+		}
+		return a
+	}
+	return Timeouts{or(t.Connect, d.Connect), or(t.FirstToken, d.FirstToken), or(t.Idle, d.Idle), or(t.Total, d.Total)}
+}
+
+// Retry says how hard to try. Zero inherits as in Timeouts.
+type Retry struct {
+	// Attempts is how often one target is asked for one request, the first
+	// time included.
+	Attempts int `yaml:"attempts"`
+	// Backoff is the scale of the wait before a second attempt at the same
+	// target: uniformly random below it, doubled for each further one ("full
+	// jitter"), at most MaxBackoff.
+	Backoff    time.Duration `yaml:"backoff"`
+	MaxBackoff time.Duration `yaml:"max_backoff"`
+	// MaxWait is the longest Retry-After that is waited out; a longer one goes
+	// to another target, or to the client.
+	MaxWait time.Duration `yaml:"max_wait"`
+	// Budget is the share of a target's requests that may be retries, so that
+	// retries cannot multiply an outage. Percent.
+	Budget int `yaml:"budget_percent"`
+}
+
+// Or returns r with what is zero taken from d.
+func (r Retry) Or(d Retry) Retry {
+	if r.Attempts == 0 {
+		r.Attempts = d.Attempts
+	}
+	if r.Backoff == 0 {
+		r.Backoff = d.Backoff
+	}
+	if r.MaxBackoff == 0 {
+		r.MaxBackoff = d.MaxBackoff
+	}
+	if r.MaxWait == 0 {
+		r.MaxWait = d.MaxWait
+	}
+	if r.Budget == 0 {
+		r.Budget = d.Budget
+	}
+	return r
+}
+
+// Default is what holds where the file says nothing.
+func Default() Config {
+	return Config{
+		Timeouts: Timeouts{Connect: 5 * time.Second, FirstToken: 2 * time.Minute, Idle: time.Minute, Total: 15 * time.Minute},
+		Retry:    Retry{Attempts: 2, Backoff: 250 * time.Millisecond, MaxBackoff: 5 * time.Second, MaxWait: 10 * time.Second, Budget: 20},
+	}
+}
+
+// maxCandidates bounds a route with all of its fallbacks.
+const maxCandidates = 16
+
+// Validate reports every problem with the path of the value, what is wrong and
+// what would be right. targets are the names of the targets there are.
+func (c Config) Validate(targets []string, report func(path, wrong, right string)) {
+	validateTimeouts("timeouts", c.Timeouts, report)
+	validateRetry("retry", c.Retry, report)
+	for name, m := range c.Models {
+		path := "models." + name
+		validateTimeouts(path+".timeouts", m.Timeouts, report)
+		validateRetry(path+".retry", m.Retry, report)
+		c.validateRoute(path, name, m, targets, report)
+	}
+	c.validateCycles(targets, report)
+}
+
+func (c Config) validateRoute(path, name string, m Model, targets []string, report func(path, wrong, right string)) {
+	switch {
+	case len(m.Route) > 0 && len(m.Pool) > 0:
+		report(path+".pool", fmt.Sprintf("model %q has both a route and a pool", name), "keep one of them")
+	case len(m.Pool) > 0 && m.ServedAs == "":
+		report(path, fmt.Sprintf("model %q has a pool but does not say what the targets call it", name), "add `served_as: NAME`")
+	case m.ServedAs != "" && len(m.Pool) == 0:
+		report(path+".served_as", fmt.Sprintf("model %q has served_as but no pool", name), "add `pool: [TARGET, ...]`, or write the route as TARGET/"+m.ServedAs)
+	case len(m.Route) == 0 && len(m.Pool) == 0:
+		report(path, fmt.Sprintf("model %q leads nowhere", name), "add `route: [TARGET/MODEL, ...]`")
+	}
+	for i, s := range m.Route {
+		at := fmt.Sprintf("%s.route[%d]", path, i)
+		if s.Weight < 0 {
+			report(at+".weight", "a weight cannot be negative", "use a whole number from 1, or leave it out")
+		}
+		c.validateReference(at, s.To, targets, report)
+	}
+	for i, target := range m.Pool {
+		if !slices.Contains(targets, target) {
+			report(fmt.Sprintf("%s.pool[%d]", path, i), fmt.Sprintf("there is no target %q", target), "name one of the targets"+near(target, targets))
+		}
+	}
+	for i, f := range m.Fallback {
+		if _, ok := c.Models[f]; !ok {
+			c.validateReference(fmt.Sprintf("%s.fallback[%d]", path, i), f, targets, report)
+		}
+	}
+}
+
+// validateReference checks "target/model" or the name of a model.
+func (c Config) validateReference(path, to string, targets []string, report func(path, wrong, right string)) {
+	if _, ok := c.Models[to]; ok {
+		return
+	}
+	if _, _, ok := splitTarget(to, targets); ok {
+		return
+	}
+	known := append(slices.Clone(targets), names(c.Models)...)
+	head, _, _ := strings.Cut(to, "/")
+	report(path, fmt.Sprintf("%q is neither a model nor TARGET/MODEL of a known target", to), "write TARGET/MODEL"+near(head, known))
+}
+
+func validateTimeouts(path string, t Timeouts, report func(path, wrong, right string)) {
+	for _, f := range []struct {
+		name  string
+		value time.Duration
+	}{{"connect", t.Connect}, {"first_token", t.FirstToken}, {"idle", t.Idle}, {"total", t.Total}} {
+		if f.value < 0 || f.value > 24*time.Hour {
+			report(path+"."+f.name, fmt.Sprintf("%v is out of range", f.value), "use 1ms to 24h")
+		}
+	}
+}
+
+func validateRetry(path string, r Retry, report func(path, wrong, right string)) {
+	if r.Attempts < 0 || r.Attempts > 10 {
+		report(path+".attempts", fmt.Sprintf("%d is out of range", r.Attempts), "use 1 (no retry) to 10")
+	}
+	if r.Budget < 0 || r.Budget > 100 {
+		report(path+".budget_percent", fmt.Sprintf("%d is out of range", r.Budget), "use 1 to 100")
+	}
+	for _, f := range []struct {
+		name  string
+		value time.Duration
+	}{{"backoff", r.Backoff}, {"max_backoff", r.MaxBackoff}, {"max_wait", r.MaxWait}} {
+		if f.value < 0 || f.value > 10*time.Minute {
+			report(path+"."+f.name, fmt.Sprintf("%v is out of range", f.value), "use 1ms to 10m")
+		}
+	}
+}
+
+// validateCycles finds models that lead back to themselves, and routes that
+// are longer than any request should travel.
+func (c Config) validateCycles(targets []string, report func(path, wrong, right string)) {
+	for _, name := range slices.Sorted(keysOf(c.Models)) {
+		if loop := c.cycle(name, nil); loop != nil {
+			report("models."+name, "the model leads back to itself: "+strings.Join(loop, " -> "), "remove one of these references")
+			continue
+		}
+		if n := len(c.flatten(name, targets, 0, nil)); n > maxCandidates {
+			report("models."+name, fmt.Sprintf("the model has %d candidates with its fallbacks", n), fmt.Sprintf("keep at most %d", maxCandidates))
+		}
+	}
+}
+
+// cycle returns the way from name back to name, or nil.
+func (c Config) cycle(name string, way []string) []string {
+	if i := slices.Index(way, name); i >= 0 {
+		if i == 0 {
+			return append(way, name)
+		}
+		return nil // a loop further on is reported at its own members
+	}
+	m, ok := c.Models[name]
+	if !ok {
+		return nil
+	}
+	way = append(slices.Clone(way), name)
+	for _, next := range m.references() {
+		if loop := c.cycle(next, way); loop != nil {
+			return loop
+		}
+	}
+	return nil
+}
+
+func (m Model) references() []string {
+	var out []string
+	for _, s := range m.Route {
+		out = append(out, s.To)
+	}
+	return append(out, m.Fallback...)
+}

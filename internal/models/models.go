@@ -1,0 +1,231 @@
+// Package models knows the names that clients call and what stands behind
+// them.
+//
+// It owns aliases, ordered and weighted candidates, fallback chains, and the
+// timeouts and retry rules of each model. It never knows whether a target is
+// alive (package fleet) nor picks one (package route).
+//
+// Start reading at [Catalog.Resolve]. A Catalog is immutable and safe for
+// concurrent use.
+package models
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"tailplane/internal/suggest"
+)
+
+// Target is what a catalog needs to know about a target.
+type Target struct {
+	Name string
+	// Owns are patterns (path.Match) of model names that clients may call
+	// without naming the target, such as "gpt-*".
+	Owns []string
+	// Lists are models that the target is known to serve.
+	Lists []string
+}
+
+// Candidate is one target with the name it knows the model by.
+type Candidate struct {
+	Target string
+	Model  string
+	// Weight is the candidate's share among those of its group; 0 counts as 1.
+	Weight int
+	// Group orders candidates: a group is asked only when those before it have
+	// failed.
+	Group int
+	// Pooled says that the group's members are replicas, to be balanced by
+	// load and not by weight alone.
+	Pooled bool
+}
+
+// Plan is where a name leads, with the rules that hold on the way.
+type Plan struct {
+	Name       string
+	Why        string // how the name was understood, for the explanation
+	Candidates []Candidate
+	Timeouts   Timeouts
+	Retry      Retry
+}
+
+// Catalog resolves names. Names of the file win over "target/model", which
+// wins over names that a target owns or lists.
+type Catalog struct {
+	config  Config
+	targets []Target
+	names   []string
+	plans   map[string]*Plan
+}
+
+// New builds a catalog from a valid config.
+func New(c Config, targets []Target) *Catalog {
+	d := Default()
+	c.Timeouts, c.Retry = c.Timeouts.Or(d.Timeouts), c.Retry.Or(d.Retry)
+	cat := &Catalog{config: c, targets: targets, plans: make(map[string]*Plan, len(c.Models))}
+	for _, t := range targets {
+		cat.names = append(cat.names, t.Name)
+	}
+	for name, m := range c.Models {
+		cat.plans[name] = &Plan{
+			Name:       name,
+			Why:        "model of the config",
+			Candidates: c.flatten(name, cat.names, 0, nil),
+			Timeouts:   m.Timeouts.Or(c.Timeouts),
+			Retry:      m.Retry.Or(c.Retry),
+		}
+	}
+	return cat
+}
+
+// flatten lists the candidates of a model with those of its fallbacks. group
+// is the first group's number; seen guards against cycles in configs that were
+// not validated.
+func (c Config) flatten(name string, targets []string, group int, seen []string) []Candidate {
+	if slices.Contains(seen, name) {
+		return nil
+	}
+	seen = append(slices.Clone(seen), name)
+	m := c.Models[name]
+	var out []Candidate
+	next := func() int {
+		if len(out) == 0 {
+			return group
+		}
+		return slices.MaxFunc(out, func(a, b Candidate) int { return a.Group - b.Group }).Group + 1
+	}
+	for _, target := range m.Pool {
+		out = append(out, Candidate{Target: target, Model: m.ServedAs, Group: group, Pooled: true})
+	}
+	shared := -1 // the group of the weighted neighbours that are being read
+	for _, s := range m.Route {
+		at := next()
+		switch {
+		case s.Weight == 0:
+			shared = -1
+		case shared < 0:
+			shared = at
+		default:
+			at = shared
+		}
+		out = append(out, c.step(s, targets, at, seen)...)
+	}
+	slices.SortStableFunc(out, func(a, b Candidate) int { return a.Group - b.Group })
+	for _, f := range m.Fallback {
+		out = append(out, c.step(Step{To: f}, targets, next(), seen)...)
+	}
+	return out
+}
+
+// step lists the candidates of one step: a target's model, or those of the
+// model that it names. A weight goes to the first group of that model, so that
+// a split between two models splits their traffic.
+func (c Config) step(s Step, targets []string, group int, seen []string) []Candidate {
+	if _, ok := c.Models[s.To]; !ok {
+		target, model, ok := splitTarget(s.To, targets)
+		if !ok {
+			return nil
+		}
+		return []Candidate{{Target: target, Model: model, Weight: s.Weight, Group: group}}
+	}
+	out := c.flatten(s.To, targets, group, seen)
+	for i := range out {
+		if s.Weight > 0 && out[i].Group == group {
+			out[i].Weight = s.Weight * max(1, out[i].Weight)
+		}
+	}
+	return out
+}
+
+// splitTarget reads "target/model"; a target's name may itself contain
+// slashes, so the longest one that fits wins.
+func splitTarget(name string, targets []string) (target, model string, ok bool) {
+	for _, t := range targets {
+		if len(t) > len(target) && len(name) > len(t)+1 && name[len(t)] == '/' && strings.HasPrefix(name, t) {
+			target = t
+		}
+	}
+	if target == "" {
+		return "", "", false
+	}
+	return target, name[len(target)+1:], true
+}
+
+// UnknownError says that nothing stands behind a name.
+type UnknownError struct {
+	Name string
+	Near []string // names that are like it
+}
+
+func (e *UnknownError) Error() string {
+	name := e.Name
+	if len(name) > 100 {
+		name = name[:100] + "..."
+	}
+	return fmt.Sprintf("no model %q here%s", name, suggest.Phrase(e.Near))
+}
+
+// Resolve says where a name leads. The Plan is shared: it must not be changed.
+// The error is an *UnknownError.
+func (c *Catalog) Resolve(name string) (*Plan, error) {
+	if p, ok := c.plans[name]; ok {
+		return p, nil
+	}
+	if target, model, ok := splitTarget(name, c.names); ok {
+		return c.single(name, "named with its target", Candidate{Target: target, Model: model}), nil
+	}
+	for _, t := range c.targets {
+		if slices.Contains(t.Lists, name) {
+			return c.single(name, "listed by target "+t.Name, Candidate{Target: t.Name, Model: name}), nil
+		}
+	}
+	for _, t := range c.targets {
+		if t.owns(name) {
+			return c.single(name, "a name of target "+t.Name, Candidate{Target: t.Name, Model: name}), nil
+		}
+	}
+	return nil, &UnknownError{Name: name, Near: suggest.Nearest(name, c.Names())}
+}
+
+func (c *Catalog) single(name, why string, cand Candidate) *Plan {
+	return &Plan{Name: name, Why: why, Candidates: []Candidate{cand}, Timeouts: c.config.Timeouts, Retry: c.config.Retry}
+}
+
+func (t Target) owns(name string) bool {
+	return slices.ContainsFunc(t.Owns, func(pattern string) bool {
+		ok, err := path.Match(pattern, name)
+		return ok && err == nil
+	})
+}
+
+// Defined reports whether the config itself defines the name.
+func (c *Catalog) Defined(name string) bool {
+	_, ok := c.plans[name]
+	return ok
+}
+
+// Names lists every name that is known to lead somewhere, sorted: the models
+// of the config first, then "target/model" for what targets list.
+func (c *Catalog) Names() []string {
+	out := names(c.config.Models)
+	var listed []string
+	for _, t := range c.targets {
+		for _, m := range t.Lists {
+			listed = append(listed, t.Name+"/"+m)
+		}
+	}
+	slices.Sort(listed)
+	return append(out, listed...)
+}
+
+func names(m map[string]Model) []string { return slices.Sorted(maps.Keys(m)) }
+
+func keysOf(m map[string]Model) iter.Seq[string] { return maps.Keys(m) }
+
+func near(name string, known []string) string {
+	return suggest.Phrase(suggest.Nearest(name, known))
+}

@@ -1,0 +1,165 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+var targets = []Target{
+	{Name: "openai", Owns: []string{"gpt-*", "o3*"}},
+	{Name: "anthropic", Owns: []string{"claude-*"}},
+	{Name: "acme/vllm-a"}, {Name: "acme/vllm-b"},
+	{Name: "ollama", Lists: []string{"qwen3:8b"}},
+}
+
+func candidates(p *Plan) string {
+	var out []string
+	for _, c := range p.Candidates {
+		s := fmt.Sprintf("%d:%s=%s", c.Group, c.Target, c.Model)
+		if c.Weight > 0 {
+			s += fmt.Sprintf("*%d", c.Weight)
+		}
+		if c.Pooled {
+			s += "~"
+		}
+		out = append(out, s)
+	}
+	return strings.Join(out, " ")
+}
+
+func TestResolveOrdersCandidates(t *testing.T) {
+	c := Config{Models: map[string]Model{
+		"chat":     {Route: []Step{{To: "anthropic/claude-sonnet-4-6"}, {To: "openai/gpt-5-mini"}}},
+		"split":    {Route: []Step{{To: "openai/gpt-5", Weight: 9}, {To: "openai/gpt-5-mini", Weight: 1}, {To: "ollama/qwen3:8b"}}},
+		"pooled":   {Pool: []string{"acme/vllm-a", "acme/vllm-b"}, ServedAs: "llama", Fallback: []string{"chat"}},
+		"one":      {Route: []Step{{To: "openai/gpt-5"}}},
+		"ab":       {Route: []Step{{To: "one", Weight: 90}, {To: "chat", Weight: 10}}},
+		"nested":   {Route: []Step{{To: "split"}, {To: "chat"}}},
+		"gpt-5":    {Route: []Step{{To: "ollama/qwen3:8b"}}},
+		"fallsout": {Route: []Step{{To: "ollama/qwen3:8b"}}, Fallback: []string{"openai/gpt-5"}},
+	}}
+	cat := New(c, targets)
+	cases := []struct{ name, want string }{
+		{"chat", "0:anthropic=claude-sonnet-4-6 1:openai=gpt-5-mini"},
+		{"split", "0:openai=gpt-5*9 0:openai=gpt-5-mini*1 1:ollama=qwen3:8b"},
+		{"pooled", "0:acme/vllm-a=llama~ 0:acme/vllm-b=llama~ 1:anthropic=claude-sonnet-4-6 2:openai=gpt-5-mini"},
+		{"nested", "0:openai=gpt-5*9 0:openai=gpt-5-mini*1 1:ollama=qwen3:8b 2:anthropic=claude-sonnet-4-6 3:openai=gpt-5-mini"},
+		{"ab", "0:openai=gpt-5*90 0:anthropic=claude-sonnet-4-6*10 1:openai=gpt-5-mini"},
+		{"fallsout", "0:ollama=qwen3:8b 1:openai=gpt-5"},
+		{"gpt-5", "0:ollama=qwen3:8b"},                 // a name of the file wins over one that a target owns
+		{"openai/gpt-5", "0:openai=gpt-5"},             // named with its target
+		{"acme/vllm-a/x/y", "0:acme/vllm-a=x/y"},       // both names may contain slashes
+		{"qwen3:8b", "0:ollama=qwen3:8b"},              // listed
+		{"claude-opus-9", "0:anthropic=claude-opus-9"}, // owned
+	}
+	for _, tc := range cases {
+		p, err := cat.Resolve(tc.name)
+		if err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+			continue
+		}
+		if got := candidates(p); got != tc.want {
+			t.Errorf("%s:\n got %s\nwant %s", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestResolveSuggestsForUnknownNames(t *testing.T) {
+	cat := New(Config{Models: map[string]Model{"chat-large": {Route: []Step{{To: "openai/gpt-5"}}}}}, targets)
+	_, err := cat.Resolve("chat-lagre")
+	var unknown *UnknownError
+	if !errors.As(err, &unknown) || !slices.Equal(unknown.Near, []string{"chat-large"}) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := cat.Resolve(strings.Repeat("x", 1<<16)); len(err.Error()) > 300 {
+		t.Errorf("a huge name makes a huge error: %d bytes", len(err.Error()))
+	}
+}
+
+func TestRulesInheritFromTheFileAndItsDefaults(t *testing.T) {
+	c := Config{
+		Models: map[string]Model{"m": {
+			Route:    []Step{{To: "openai/gpt-5"}},
+			Timeouts: Timeouts{Idle: 7 * time.Second},
+			Retry:    Retry{Attempts: 5},
+		}},
+		Timeouts: Timeouts{Total: time.Minute},
+	}
+	p, err := New(c, targets).Resolve("m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Default()
+	want := Timeouts{Connect: d.Timeouts.Connect, FirstToken: d.Timeouts.FirstToken, Idle: 7 * time.Second, Total: time.Minute}
+	if p.Timeouts != want {
+		t.Errorf("timeouts %+v, want %+v", p.Timeouts, want)
+	}
+	if p.Retry.Attempts != 5 || p.Retry.Backoff != d.Retry.Backoff {
+		t.Errorf("retry %+v", p.Retry)
+	}
+}
+
+func TestValidateReportsEveryProblemAtItsPlace(t *testing.T) {
+	c := Config{
+		Models: map[string]Model{
+			"a":    {Route: []Step{{To: "b"}}},
+			"b":    {Route: []Step{{To: "openai/gpt-5"}}, Fallback: []string{"a"}},
+			"bad":  {Route: []Step{{To: "opneai/gpt-5", Weight: -1}}},
+			"pool": {Pool: []string{"acme/vllm-c"}, ServedAs: "x"},
+			"none": {},
+			"half": {Pool: []string{"ollama"}},
+			"ok":   {Route: []Step{{To: "openai/gpt-5"}}, Fallback: []string{"ollama/qwen3:8b"}},
+		},
+		Timeouts: Timeouts{Idle: -1},
+		Retry:    Retry{Attempts: 99},
+	}
+	var got []string
+	c.Validate([]string{"openai", "acme/vllm-a", "ollama"}, func(path, wrong, right string) {
+		if wrong == "" || right == "" {
+			t.Errorf("%s: a problem without words", path)
+		}
+		got = append(got, path)
+	})
+	slices.Sort(got)
+	want := []string{
+		"models.a", "models.b", "models.bad.route[0]", "models.bad.route[0].weight", "models.half", "models.none",
+		"models.pool.pool[0]", "retry.attempts", "timeouts.idle",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("problems at\n %q\nwant\n %q", got, want)
+	}
+}
+
+// TestResolveTerminatesAndOrdersGroups: whatever references whatever, resolving
+// ends and groups never go backwards.
+func TestResolveTerminatesAndOrdersGroups(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		refs := []string{"a", "b", "c", "openai/x", "ollama/y"}
+		c := Config{Models: map[string]Model{}}
+		for _, name := range refs[:3] {
+			var m Model
+			for range rapid.IntRange(0, 3).Draw(t, "steps") {
+				m.Route = append(m.Route, Step{To: rapid.SampledFrom(refs).Draw(t, "to"), Weight: rapid.IntRange(0, 2).Draw(t, "weight")})
+			}
+			for range rapid.IntRange(0, 2).Draw(t, "fallbacks") {
+				m.Fallback = append(m.Fallback, rapid.SampledFrom(refs).Draw(t, "fallback"))
+			}
+			c.Models[name] = m
+		}
+		p, err := New(c, targets).Resolve("a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 1; i < len(p.Candidates); i++ {
+			if p.Candidates[i].Group < p.Candidates[i-1].Group {
+				t.Fatalf("groups go backwards: %s", candidates(p))
+			}
+		}
+	})
+}
