@@ -1,0 +1,221 @@
+// Package fleet keeps the live state of every target: what is in flight, what
+// must not be asked again yet, what is broken, and how many retries it has
+// left.
+//
+// It owns facts about targets and nothing else: it never talks to one and
+// never chooses one (package route does). Its state outlives a reload of the
+// config, because a target that throttles us does not forget it either.
+//
+// Start reading at [Target.Report]. Everything is safe for concurrent use.
+package fleet
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tailplane/internal/llm"
+)
+
+// Fleet is the set of targets by name. The zero Fleet is ready.
+type Fleet struct {
+	mu      sync.Mutex
+	targets map[string]*Target
+}
+
+// Target returns the state of the target with that name, making it when it is
+// new.
+func (f *Fleet) Target(name string) *Target {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t, ok := f.targets[name]
+	if !ok {
+		if f.targets == nil {
+			f.targets = make(map[string]*Target)
+		}
+		t = newTarget(name)
+		f.targets[name] = t
+	}
+	return t
+}
+
+// Target is the live state of one target.
+type Target struct {
+	Name string
+
+	inFlight atomic.Int64
+	retries  atomic.Int64 // hundredths of a retry that the budget still holds
+	// troubled is set while anything below the mutex is worth a look, so that
+	// a healthy target costs one atomic load.
+	troubled atomic.Bool
+
+	mu     sync.Mutex
+	until  time.Time            // the target's own demand not to be asked before
+	models map[string]time.Time // the same for one of its models
+	fails  int                  // consecutive faults that speak about the target
+	open   time.Time            // the breaker keeps traffic off until then
+}
+
+func newTarget(name string) *Target {
+	t := &Target{Name: name}
+	t.retries.Store(initialRetries)
+	return t
+}
+
+// View is a target's state at one moment, as far as choosing needs it.
+type View struct {
+	InFlight int64
+	// Wait is how long the target still demands not to be asked (Retry-After).
+	Wait time.Duration
+	// Broken: it failed so often in a row that traffic is kept off it.
+	Broken bool
+}
+
+// The breaker opens after breakerFails consecutive faults of the target, for
+// breakerPause, doubled for each further failed trial up to breakerLongest.
+// When the pause is over the next request is the trial, and others stay off
+// for trialPause until it has reported.
+const (
+	breakerFails   = 5
+	breakerPause   = time.Second
+	breakerLongest = 30 * time.Second
+	trialPause     = time.Second
+)
+
+// maxModels bounds the models of one target whose demands are remembered.
+const maxModels = 256
+
+// View says how the target stands for a model.
+func (t *Target) View(now time.Time, model string) View {
+	v := View{InFlight: t.inFlight.Load()}
+	if !t.troubled.Load() {
+		return v
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	v.Wait = max(0, t.until.Sub(now), t.models[model].Sub(now))
+	v.Broken = t.fails >= breakerFails && now.Before(t.open)
+	return v
+}
+
+// Begin counts a request that is about to be sent; End must follow.
+func (t *Target) Begin(now time.Time) {
+	t.inFlight.Add(1)
+	if !t.troubled.Load() {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.fails >= breakerFails && !now.Before(t.open) {
+		t.open = now.Add(trialPause)
+	}
+}
+
+// End counts a request that has ended, however it did.
+func (t *Target) End() { t.inFlight.Add(-1) }
+
+// Report tells the outcome of a request for a model: nil for success. A fault
+// counts only for what it speaks about: one of the request alone changes
+// nothing, and neither does a caller that left.
+func (t *Target) Report(now time.Time, model string, fault *llm.Fault) {
+	if fault == nil {
+		t.succeed(now)
+		return
+	}
+	if fault.Scope == llm.ScopeRequest || fault.Kind == llm.FaultClientGone {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.troubled.Store(true)
+	if fault.After > 0 {
+		t.demand(now, model, fault)
+	}
+	if !ill(fault.Kind) {
+		return
+	}
+	t.fails++
+	if t.fails >= breakerFails {
+		pause := breakerPause << min(t.fails-breakerFails, 10)
+		t.open = now.Add(min(pause, breakerLongest))
+	}
+}
+
+// demand notes the fault's Retry-After where it belongs.
+func (t *Target) demand(now time.Time, model string, fault *llm.Fault) {
+	until := now.Add(fault.After)
+	if fault.Scope != llm.ScopeModel {
+		if until.After(t.until) {
+			t.until = until
+		}
+		return
+	}
+	for m, u := range t.models {
+		if u.Before(now) {
+			delete(t.models, m)
+		}
+	}
+	if t.models == nil {
+		t.models = make(map[string]time.Time)
+	}
+	if len(t.models) < maxModels && until.After(t.models[model]) {
+		t.models[model] = until
+	}
+}
+
+// succeed closes the breaker. Demands stay: they end by themselves.
+func (t *Target) succeed(now time.Time) {
+	if !t.troubled.Load() {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fails, t.open = 0, time.Time{}
+	for _, u := range t.models {
+		if u.After(now) {
+			return
+		}
+	}
+	t.troubled.Store(t.until.After(now))
+}
+
+// ill reports whether a fault says that the target itself is in trouble. A
+// rate limit is backpressure and not ill health; a refused credential will not
+// mend by a pause, but asking on is pointless too.
+func ill(k llm.FaultKind) bool {
+	switch k {
+	case llm.FaultConnect, llm.FaultConnectTime, llm.FaultFirstToken, llm.FaultIdle, llm.FaultCut,
+		llm.FaultServer, llm.FaultGarbage, llm.FaultCredential, llm.FaultQuota:
+		return true
+	}
+	return false
+}
+
+// The retry budget: every request puts in its percentage, a retry takes one
+// hundred. It starts with ten retries and never holds more than a hundred, so
+// that a quiet hour does not save up for a storm.
+const (
+	oneRetry       = 100
+	initialRetries = 10 * oneRetry
+	mostRetries    = 100 * oneRetry
+)
+
+// Deposit credits the retry budget for one request.
+func (t *Target) Deposit(percent int) {
+	if t.retries.Load() < mostRetries {
+		t.retries.Add(int64(percent))
+	}
+}
+
+// Withdraw takes one retry from the budget and reports whether there was one.
+func (t *Target) Withdraw() bool {
+	for {
+		have := t.retries.Load()
+		if have < oneRetry {
+			return false
+		}
+		if t.retries.CompareAndSwap(have, have-oneRetry) {
+			return true
+		}
+	}
+}

@@ -1,0 +1,172 @@
+// Package route decides which target a request goes to and what follows when
+// that fails.
+//
+// It owns pure decisions: [Order] ranks the candidates of a request, [After]
+// says what to do about a fault. Both take facts, and time and chance as
+// arguments, and return a value that says why. Nothing here does I/O, keeps
+// state or reads a clock.
+//
+// Start reading at [Order].
+package route
+
+import (
+	"slices"
+	"time"
+)
+
+// View is what is known about one candidate when a request is routed.
+type View struct {
+	Group    int           // asked only when the groups before it have failed
+	Weight   int           // share within the group; 0 counts as 1
+	Pooled   bool          // a replica: balanced by load
+	InFlight int64         // requests at the target now
+	Wait     time.Duration // the target must not be asked before
+	Broken   bool          // the breaker keeps traffic off
+	Full     bool          // it has as many requests as its limit allows
+	Cannot   string        // why it cannot serve this request at all; empty when it can
+}
+
+// ready reports whether a candidate may be asked at once.
+func (v *View) ready() bool { return v.Wait <= 0 && !v.Broken && !v.Full }
+
+// Why says how the first candidate was chosen. Its text is shown to people.
+type Why string
+
+// The reasons.
+const (
+	WhyOnly     Why = "the only candidate"
+	WhyFirst    Why = "first of its route"
+	WhyWeighted Why = "drawn by weight"
+	WhyLoad     Why = "less in flight of two drawn replicas"
+	WhyFallback Why = "those before it are cooling down, broken or full"
+	WhyLastHope Why = "nothing is ready; the least bad is asked"
+	WhyNobody   Why = "no candidate can serve this request"
+)
+
+// Order appends to order the indexes of the candidates that can serve the
+// request, in the order in which to ask them, and says why the first one is
+// first.
+//
+// Candidates that are ready come first, group by group; within a group the
+// first is drawn (by weight, or for replicas the less loaded of two), the rest
+// follow as they stand. Then those that are not ready, as a last hope: broken
+// or full ones before those that demand a wait, shorter waits first. roll is 64
+// random bits.
+func Order(order []int, views []View, roll uint64) ([]int, Why) {
+	able := 0
+	for i := range views {
+		if views[i].Cannot == "" {
+			able++
+		}
+	}
+	if able == 0 {
+		return order, WhyNobody
+	}
+	start := len(order)
+	for i := range views {
+		if v := &views[i]; v.Cannot == "" && v.ready() {
+			order = append(order, i)
+		}
+	}
+	ready := len(order) - start
+	for i := range views {
+		if v := &views[i]; v.Cannot == "" && !v.ready() {
+			order = append(order, i)
+		}
+	}
+	sortUnready(order[start+ready:], views)
+	if ready == 0 {
+		return order, WhyLastHope
+	}
+	why := WhyFirst
+	for at := start; at < start+ready; {
+		end := at + 1
+		for end < start+ready && views[order[end]].Group == views[order[at]].Group {
+			end++
+		}
+		w := draw(order[at:end], views, roll)
+		if at == start {
+			why = w
+		}
+		at, roll = end, mix(roll)
+	}
+	switch {
+	case able == 1:
+		why = WhyOnly
+	case views[order[start]].Group > firstGroup(views):
+		why = WhyFallback
+	}
+	return order, why
+}
+
+// firstGroup is the lowest group that can serve the request at all.
+func firstGroup(views []View) int {
+	group := int(^uint(0) >> 1)
+	for i := range views {
+		if views[i].Cannot == "" {
+			group = min(group, views[i].Group)
+		}
+	}
+	return group
+}
+
+// draw brings the chosen member of a group to its front.
+func draw(group []int, views []View, roll uint64) Why {
+	if len(group) == 1 {
+		return WhyFirst
+	}
+	if views[group[0]].Pooled {
+		toFront(group, lessLoaded(group, views, roll))
+		return WhyLoad
+	}
+	total := 0
+	for _, i := range group {
+		total += max(1, views[i].Weight)
+	}
+	left := int(roll % uint64(total))
+	for at, i := range group {
+		left -= max(1, views[i].Weight)
+		if left < 0 {
+			toFront(group, at)
+			break
+		}
+	}
+	return WhyWeighted
+}
+
+// lessLoaded draws two different members and returns the place of the one with
+// less in flight: the power of two choices (Mitzenmacher, 2001).
+func lessLoaded(group []int, views []View, roll uint64) int {
+	a := int(roll % uint64(len(group)))
+	b := int((roll >> 32) % uint64(len(group)-1))
+	if b >= a {
+		b++
+	}
+	if views[group[b]].InFlight < views[group[a]].InFlight {
+		return b
+	}
+	return a
+}
+
+func toFront(group []int, at int) {
+	chosen := group[at]
+	copy(group[1:at+1], group[:at])
+	group[0] = chosen
+}
+
+func sortUnready(order []int, views []View) {
+	if len(order) < 2 {
+		return
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return int(max(-1, min(1, views[a].Wait-views[b].Wait)))
+	})
+}
+
+// mix turns one roll into the next (the finaliser of splitmix64).
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
