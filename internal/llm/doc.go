@@ -62,6 +62,11 @@ type Extra struct {
 	// Members is a JSON object of the members that the canonical form has no
 	// place for, values byte for byte, in their order; nil when there are none.
 	Members []byte
+	// Spelled is a JSON object of members that say nothing beyond what the
+	// canonical form holds, or nothing at all (null, an empty list), kept
+	// because they are spelled in a way the codec would not choose (1.0 for
+	// 1). Leaving them out is never a Loss.
+	Spelled []byte
 	// Form is the codec's private note of the spelling that was used where
 	// its dialect allows several (a bare string or a list of parts). Zero is
 	// the spelling that the codec itself prefers.
