@@ -25,37 +25,64 @@ func special(w uint64) uint64 {
 	return (low | backslash | w) & tops
 }
 
-// plainEnd returns the offset of the first byte from i on that is special, or len(b).
+// plainEnd returns the offset of the first byte from i on that is special and does not
+// begin an escape of two bytes, or len(b). It looks at 32 bytes at once and then finds the
+// first hit without branching, because where it is cannot be predicted.
 func plainEnd(b []byte, i int) int {
-	rest := b[i:]
-	if len(rest) >= 8 { // keys and short values end here
-		if m := special(binary.LittleEndian.Uint64(rest)); m != 0 {
-			return i + bits.TrailingZeros64(m)/8
+	for i+32 < len(b) {
+		block := b[i : i+33] // one more than is looked at: an escape's second byte
+		m0 := special(binary.LittleEndian.Uint64(block))
+		m1 := special(binary.LittleEndian.Uint64(block[8:]))
+		m2 := special(binary.LittleEndian.Uint64(block[16:]))
+		m3 := special(binary.LittleEndian.Uint64(block[24:]))
+		if m0|m1|m2|m3 == 0 {
+			i += 32
+			continue
 		}
-		rest = rest[8:]
-	}
-	for len(rest) >= 32 {
-		m0 := special(binary.LittleEndian.Uint64(rest))
-		m1 := special(binary.LittleEndian.Uint64(rest[8:]))
-		m2 := special(binary.LittleEndian.Uint64(rest[16:]))
-		m3 := special(binary.LittleEndian.Uint64(rest[24:]))
-		if m0|m1|m2|m3 != 0 {
-			break
+		m, at := m3, 24
+		if m2 != 0 {
+			m, at = m2, 16
 		}
-		rest = rest[32:]
-	}
-	for len(rest) >= 8 {
-		if m := special(binary.LittleEndian.Uint64(rest)); m != 0 {
-			return len(b) - len(rest) + bits.TrailingZeros64(m)/8
+		if m1 != 0 {
+			m, at = m1, 8
 		}
-		rest = rest[8:]
-	}
-	for k, c := range rest {
-		if special(uint64(c)|' '*(ones-1)) != 0 { // seven spaces above c are plain
-			return len(b) - len(rest) + k
+		if m0 != 0 {
+			m, at = m0, 0
 		}
+		at += bits.TrailingZeros64(m) / 8
+		i += at
+		if block[at&31] != '\\' || !escapable(block[at&31+1]) {
+			return i
+		}
+		i += 2
 	}
-	return len(b)
+	for i < len(b) {
+		c := b[i]
+		if c < ' ' || c == '"' || c >= utf8.RuneSelf {
+			return i
+		}
+		if c == '\\' {
+			if i+1 == len(b) || !escapable(b[i+1]) {
+				return i
+			}
+			i++
+		}
+		i++
+	}
+	return i
+}
+
+// escapable reports whether c makes an escape of two bytes with the '\' before it.
+func escapable(c byte) bool {
+	const (
+		low  = 1<<'"' | 1<<'/'
+		high = 1<<('\\'-64) | 1<<('b'-64) | 1<<('f'-64) | 1<<('n'-64) | 1<<('r'-64) | 1<<('t'-64)
+	)
+	set := uint64(low)
+	if c >= 64 {
+		set = high
+	}
+	return c < utf8.RuneSelf && set>>(c&63)&1 != 0
 }
 
 // skipString steps over the string whose opening quote is b[i].
@@ -68,38 +95,20 @@ func skipString(b []byte, i int) (int, string) {
 		switch c := b[i]; {
 		case c == '"':
 			return i + 1, ""
-		case c == '\\':
-			n := escapeLen(b[i:])
-			if n == 0 {
-				return i, "not an escape sequence of JSON"
-			}
-			i += n
-		case c < ' ':
-			return i, "a control character in a string must be escaped"
-		default:
+		case c >= utf8.RuneSelf:
 			end, ok := skipUTF8(b, i)
 			if !ok {
 				return end, "not valid UTF-8"
 			}
 			i = end
+		case c < ' ':
+			return i, "a control character in a string must be escaped"
+		case len(b)-i >= 6 && b[i+1] == 'u' && hex4(b[i+2:]) >= 0:
+			i += 6
+		default:
+			return i, "not an escape sequence of JSON"
 		}
 	}
-}
-
-// escapeLen returns the length of the escape sequence that b starts with, 0 if it is none.
-func escapeLen(b []byte) int {
-	if len(b) < 2 {
-		return 0
-	}
-	switch b[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2
-	case 'u':
-		if len(b) >= 6 && hex4(b[2:6]) >= 0 {
-			return 6
-		}
-	}
-	return 0
 }
 
 // hex4 returns the value of four hexadecimal digits, or -1.
@@ -120,37 +129,41 @@ func hex4(b []byte) rune {
 }
 
 // skipUTF8 steps over the characters from i on that are not ASCII. When ok is false, end is
-// where the first invalid one starts. The fast loop takes characters of three bytes, two at
-// a time: the scripts that use them seldom stop after one.
+// where the first invalid one starts. Characters of three bytes are taken two at a time
+// where possible: the scripts that use them seldom stop after one.
 func skipUTF8(b []byte, i int) (end int, ok bool) {
 	for i < len(b) && b[i] >= utf8.RuneSelf {
-		for len(b)-i >= 8 {
-			w := binary.LittleEndian.Uint64(b[i:])
-			if !threes(w) {
-				break
+		if len(b)-i < 8 {
+			r, n := utf8.DecodeRune(b[i:])
+			if r == utf8.RuneError && n == 1 {
+				return i, false
 			}
+			i += n
+			continue
+		}
+		w := binary.LittleEndian.Uint64(b[i:])
+		switch {
+		case three(w) && three(w>>24):
 			i += 6
+		case three(w):
+			i += 3
+		case w&0xC0E0 == 0x80C0 && w&0x1E != 0: // two bytes; C0 and C1 would be overlong
+			i += 2
+		default:
+			r, n := utf8.DecodeRune(b[i:])
+			if r == utf8.RuneError && n == 1 {
+				return i, false
+			}
+			i += n
 		}
-		if i == len(b) || b[i] < utf8.RuneSelf {
-			break
-		}
-		r, n := utf8.DecodeRune(b[i:])
-		if r == utf8.RuneError && n == 1 {
-			return i, false
-		}
-		i += n
 	}
 	return i, true
 }
 
-// threes reports whether the low six bytes of w are two valid three-byte characters. The
-// lead's four bits and the top bit of the next six decide the ranges that UTF-8 forbids:
-// 00000 is an overlong form and 11011 a surrogate.
-func threes(w uint64) bool {
-	if w&0xC0C0F0C0C0F0 != 0x8080E08080E0 {
-		return false
-	}
-	first := w&0x0F<<1 | w>>13&1
-	second := w>>24&0x0F<<1 | w>>37&1
-	return first != 0 && first != 0x1B && second != 0 && second != 0x1B
+// three reports whether the low three bytes of w are a valid character. The lead's four bits
+// and the top bit of the next six decide the ranges that UTF-8 forbids: 00000 is an overlong
+// form and 11011 a surrogate.
+func three(w uint64) bool {
+	high := w&0x0F<<1 | w>>13&1
+	return w&0xC0C0F0 == 0x8080E0 && high != 0 && high != 0x1B
 }

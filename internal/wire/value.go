@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"bytes"
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -17,23 +19,21 @@ func String(raw []byte) (string, bool) {
 		return "", false
 	}
 	text := raw[1 : len(raw)-1]
-	i := plainEnd(text, 0)
-	if i == len(text) {
+	plain := bytes.IndexByte(text, '\\')
+	if plain < 0 {
 		return string(text), true
 	}
-	out := make([]byte, 0, len(text))
-	for len(text) > 0 {
-		if text[0] == '\\' {
-			r, n := unescape(text)
-			out = utf8.AppendRune(out, r)
-			text = text[n:]
-			continue
-		}
-		n := max(1, plainEnd(text, 0)) // the 1 is a byte of a character that is not ASCII
-		out = append(out, text[:n]...)
-		text = text[n:]
+	var out strings.Builder
+	out.Grow(len(text))
+	for plain >= 0 {
+		out.Write(text[:plain])
+		r, n := unescape(text[plain:])
+		out.WriteRune(r)
+		text = text[plain+n:]
+		plain = bytes.IndexByte(text, '\\')
 	}
-	return string(out), true
+	out.Write(text)
+	return out.String(), true
 }
 
 // StringEquals reports whether raw is a JSON string that decodes to s. It does not allocate.
