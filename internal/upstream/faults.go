@@ -1,0 +1,168 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"tailplane/internal/h1"
+	"tailplane/internal/llm"
+)
+
+// Rule classifies one kind of answer. A zero Status fits every status; Match
+// is looked for, case ignored, in the error's type, code and message. The first
+// rule that fits wins.
+type Rule struct {
+	Status int
+	Match  string
+	Kind   llm.FaultKind
+	Retry  llm.Retry
+	Scope  llm.Scope
+}
+
+// common are the faults that providers agree about, more telling ones first.
+// Sources: the recorded error bodies, and the status semantics of RFC 9110.
+var common = []Rule{
+	{0, "context_length_exceeded", llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest},
+	{0, "maximum context length", llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest},
+	{0, "context window", llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest},
+	{0, "exceeded max context", llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest},
+	{0, "exceed_context_size", llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest},
+	{0, "context size", llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest},
+	{0, "too_many_tokens", llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest},
+	{0, "insufficient_quota", llm.FaultQuota, llm.RetryElsewhere, llm.ScopeKey},
+	{0, "invalid_api_key", llm.FaultCredential, llm.RetryElsewhere, llm.ScopeKey},
+	{0, "rate_limit_exceeded", llm.FaultRateLimit, llm.RetrySame, llm.ScopeModel},
+	{0, "content_filter", llm.FaultContentFilter, llm.RetryElsewhere, llm.ScopeRequest},
+	{0, "model_not_found", llm.FaultUnknownModel, llm.RetryElsewhere, llm.ScopeModel},
+	{400, "does not exist", llm.FaultUnknownModel, llm.RetryElsewhere, llm.ScopeModel},
+	{401, "", llm.FaultCredential, llm.RetryElsewhere, llm.ScopeKey},
+	{402, "", llm.FaultQuota, llm.RetryElsewhere, llm.ScopeKey},
+	{403, "", llm.FaultCredential, llm.RetryElsewhere, llm.ScopeKey},
+	{404, "", llm.FaultUnknownModel, llm.RetryElsewhere, llm.ScopeModel},
+	{405, "", llm.FaultUnsupported, llm.RetryElsewhere, llm.ScopeRequest},
+	{408, "", llm.FaultServer, llm.RetrySame, llm.ScopeTarget},
+	{409, "", llm.FaultServer, llm.RetrySame, llm.ScopeRequest},
+	{413, "", llm.FaultTooLarge, llm.RetryElsewhere, llm.ScopeRequest},
+	{425, "", llm.FaultServer, llm.RetrySame, llm.ScopeRequest},
+	{429, "", llm.FaultRateLimit, llm.RetrySame, llm.ScopeModel},
+	{501, "", llm.FaultUnsupported, llm.RetryElsewhere, llm.ScopeRequest},
+	{503, "", llm.FaultOverloaded, llm.RetrySame, llm.ScopeTarget},
+	{529, "", llm.FaultOverloaded, llm.RetrySame, llm.ScopeTarget},
+}
+
+// Answer is an upstream's refusal: what is needed to classify it.
+type Answer struct {
+	Status int // 0 for an error object inside a stream
+	Body   llm.ErrorBody
+	After  time.Duration
+}
+
+// Classify says what an answer means for the next step. It never returns nil.
+func (k *Kind) Classify(a Answer) *llm.Fault {
+	f := &llm.Fault{
+		Status: a.Status, After: a.After, Phase: llm.PhaseHead,
+		Type: a.Body.Type, Code: a.Body.Code, Param: a.Body.Param, Message: a.Body.Message,
+	}
+	text := strings.ToLower(a.Body.Type + "\n" + a.Body.Code + "\n" + a.Body.Message)
+	for _, rules := range [2][]Rule{k.Rules, common} {
+		for _, r := range rules {
+			if (r.Status == 0 || r.Status == a.Status) && strings.Contains(text, r.Match) {
+				f.Kind, f.Retry, f.Scope = r.Kind, r.Retry, r.Scope
+				return titled(f, k)
+			}
+		}
+	}
+	switch {
+	case a.Status >= 500 || a.Status == 0:
+		f.Kind, f.Retry, f.Scope = llm.FaultServer, llm.RetrySame, llm.ScopeTarget
+	case a.Status >= 400:
+		f.Kind, f.Retry, f.Scope = llm.FaultBadRequest, llm.RetryNever, llm.ScopeRequest
+	default: // a redirect or an unasked-for 1xx
+		f.Kind, f.Retry, f.Scope = llm.FaultGarbage, llm.RetryElsewhere, llm.ScopeTarget
+	}
+	return titled(f, k)
+}
+
+// Broken classifies a failure of the connection or of the bytes on it. after
+// says which deadline was running, for a timeout.
+func Broken(err error, timeout llm.FaultKind) *llm.Fault {
+	f := &llm.Fault{Kind: llm.FaultCut, Retry: llm.RetrySame, Scope: llm.ScopeTarget, Phase: llm.PhaseStream, Err: err}
+	he, isH1 := errors.AsType[*h1.Error](err)
+	if isH1 {
+		f.Phase = phaseOf(he.Phase)
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		f.Kind, f.Retry, f.Scope = llm.FaultClientGone, llm.RetryNever, llm.ScopeRequest
+		f.Message = "the caller left"
+	case isH1 && he.Phase == h1.PhaseRequest:
+		f.Kind, f.Retry, f.Scope = llm.FaultInternal, llm.RetryNever, llm.ScopeRequest
+		f.Message = "the request cannot be put on the wire"
+	case isH1 && he.Timeout() && (he.Phase == h1.PhaseDial || he.Phase == h1.PhaseTLS):
+		f.Kind, f.Message = llm.FaultConnectTime, "no connection to the target in time"
+	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
+		f.Kind, f.Message = timeout, timeoutText[timeout]
+	case isH1 && (he.Phase == h1.PhaseDial || he.Phase == h1.PhaseTLS):
+		f.Kind, f.Message = llm.FaultConnect, "the target cannot be reached"
+	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || isH1:
+		f.Message = "the target closed the connection before its answer was complete"
+	default:
+		f.Kind, f.Message = llm.FaultGarbage, "the target's answer is not valid"
+	}
+	return f
+}
+
+var timeoutText = map[llm.FaultKind]string{
+	llm.FaultFirstToken: "the target gave no first token in time",
+	llm.FaultIdle:       "the target's stream stood still for too long",
+	llm.FaultTotal:      "the answer took longer than the total timeout",
+}
+
+func phaseOf(p h1.Phase) llm.Phase {
+	switch p {
+	case h1.PhaseRequest:
+		return llm.PhasePrepare
+	case h1.PhaseDial, h1.PhaseTLS:
+		return llm.PhaseConnect
+	case h1.PhaseWrite:
+		return llm.PhaseWrite
+	case h1.PhaseHead:
+		return llm.PhaseHead
+	}
+	return llm.PhaseStream
+}
+
+// RetryAfter reads the demand to wait out of response headers: the larger of
+// the two, because Azure sends `retry-after-ms: 0` beside `retry-after: 1` and
+// obeying the first alone is a hot loop. It must not be asked about a success:
+// some providers send these headers with every answer.
+func RetryAfter(get func(name string) string, now time.Time) time.Duration {
+	var wait time.Duration
+	if ms, err := strconv.ParseFloat(get("retry-after-ms"), 64); err == nil && ms > 0 {
+		wait = time.Duration(ms * float64(time.Millisecond))
+	}
+	text := get("retry-after")
+	if s, err := strconv.ParseFloat(text, 64); err == nil && s > 0 {
+		wait = max(wait, time.Duration(s*float64(time.Second)))
+	} else if at, err := time.Parse(time.RFC1123, text); err == nil {
+		wait = max(wait, at.Sub(now))
+	}
+	return min(max(wait, 0), longestAfter)
+}
+
+// longestAfter bounds what an upstream can demand: a wrong clock or a typo must
+// not switch a target off for a year.
+const longestAfter = time.Hour
+
+// titled completes a fault whose provider gave no words.
+func titled(f *llm.Fault, k *Kind) *llm.Fault {
+	if f.Message == "" {
+		f.Message = k.Title + " answered with an error and no explanation"
+	}
+	return f
+}

@@ -1,0 +1,12 @@
+package upstream
+
+// Kinds is the table of contents: every provider and engine there is. A test
+// fails when a kind of this package is missing from it.
+func Kinds() []*Kind {
+	return []*Kind{
+		&openAI, &anthropic,
+		&deepSeek, &fireworks, &groq, &mistral, &openRouter, &perplexity, &together, &xAI,
+		&vllm, &sglang, &tgi, &lmdeploy, &tensorRT, &triton, &llamaCPP, &ollama, &lmStudio,
+		&compatible, &simulator,
+	}
+}

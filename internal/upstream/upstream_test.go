@@ -1,0 +1,255 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tailplane/internal/h1"
+	"tailplane/internal/llm"
+	"tailplane/internal/secret"
+)
+
+var t0 = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+// TestClassify is the fault table as its users see it: provider, status and
+// body in; kind, verdict and scope out. The bodies are ours, after the shapes
+// that the providers' recorded errors have.
+func TestClassify(t *testing.T) {
+	type body = llm.ErrorBody
+	cases := []struct {
+		kind   string
+		status int
+		body   body
+		want   string
+	}{
+		{"openai", 401, body{Code: "invalid_api_key"}, "upstream_credential elsewhere key"},
+		{"openai", 429, body{Code: "rate_limit_exceeded"}, "rate_limit same model"},
+		{"openai", 429, body{Type: "insufficient_quota", Code: "insufficient_quota"}, "quota_exhausted elsewhere key"},
+		{"openai", 0, body{Code: "insufficient_quota"}, "quota_exhausted elsewhere key"},
+		{"openai", 400, body{Code: "context_length_exceeded"}, "context_too_long elsewhere request"},
+		{"openai", 404, body{Code: "model_not_found"}, "model_not_found elsewhere model"},
+		{"openai", 400, body{Code: "model_not_found"}, "model_not_found elsewhere model"},
+		{"openai", 400, body{Message: "Invalid value for 'temperature'"}, "bad_request never request"},
+		{"openai", 500, body{Type: "server_error"}, "upstream_error same target"},
+		{"openai", 503, body{Message: "overloaded"}, "overloaded same target"},
+		{"anthropic", 529, body{Type: "overloaded_error"}, "overloaded same model"},
+		{"anthropic", 0, body{Type: "overloaded_error"}, "overloaded same model"},
+		{"anthropic", 401, body{Type: "authentication_error"}, "upstream_credential elsewhere key"},
+		{"anthropic", 429, body{Type: "rate_limit_error"}, "rate_limit same key"},
+		{"anthropic", 400, body{Type: "invalid_request_error", Message: "Your credit balance is too low to access the API."}, "quota_exhausted elsewhere key"},
+		{"anthropic", 400, body{Type: "invalid_request_error", Message: "prompt is too long: 210000 tokens > 200000 maximum"}, "context_too_long elsewhere request"},
+		{"anthropic", 404, body{Type: "not_found_error"}, "model_not_found elsewhere model"},
+		{"anthropic", 500, body{Type: "api_error"}, "upstream_error same model"},
+		{"xai", 400, body{Message: "Incorrect API key provided"}, "upstream_credential elsewhere key"},
+		{"perplexity", 400, body{Type: "too_many_prompt_tokens"}, "context_too_long elsewhere request"},
+		{"deepseek", 402, body{Message: "Insufficient Balance"}, "quota_exhausted elsewhere key"},
+		{"groq", 400, body{Code: "tool_use_failed"}, "upstream_error same request"},
+		{"tgi", 429, body{Type: "overloaded"}, "overloaded same target"},
+		{"llamacpp", 503, body{Message: "Loading model"}, "overloaded same target"},
+		{"vllm", 400, body{Message: "This model's maximum context length is 4096 tokens. However, you requested 9000"}, "context_too_long elsewhere request"},
+		{"vllm", 404, body{Message: "The model `x` does not exist."}, "model_not_found elsewhere model"},
+		{"vllm", 422, body{Message: "field required"}, "bad_request never request"},
+		{"vllm", 302, body{}, "invalid_response elsewhere target"},
+		{"vllm", 502, body{}, "upstream_error same target"},
+	}
+	for _, c := range cases {
+		kind, ok := Find(c.kind)
+		if !ok {
+			t.Fatalf("no kind %q", c.kind)
+		}
+		f := kind.Classify(Answer{Status: c.status, Body: c.body})
+		if got := fmt.Sprint(f.Kind, " ", f.Retry, " ", f.Scope); got != c.want {
+			t.Errorf("%s %d %+v: %s, want %s", c.kind, c.status, c.body, got, c.want)
+		}
+		if f.Message == "" {
+			t.Errorf("%s %d: a fault without words", c.kind, c.status)
+		}
+	}
+}
+
+func TestBrokenConnectionsAreClassifiedByPhaseAndDeadline(t *testing.T) {
+	cases := []struct {
+		err  error
+		want string
+	}{
+		{&h1.Error{Phase: h1.PhaseDial, Err: syscall.ECONNREFUSED}, "connect_failed same target connect"},
+		{&h1.Error{Phase: h1.PhaseDial, Err: os.ErrDeadlineExceeded}, "connect_timeout same target connect"},
+		{&h1.Error{Phase: h1.PhaseTLS, Err: errors.New("x509: unknown authority")}, "connect_failed same target connect"},
+		{&h1.Error{Phase: h1.PhaseHead, Err: os.ErrDeadlineExceeded}, "first_token_timeout same target head"},
+		{&h1.Error{Phase: h1.PhaseHead, Err: io.ErrUnexpectedEOF}, "stream_cut same target head"},
+		{&h1.Error{Phase: h1.PhaseBody, Err: io.ErrUnexpectedEOF}, "stream_cut same target stream"},
+		{&h1.Error{Phase: h1.PhaseBody, Err: context.Canceled}, "client_gone never request stream"},
+		{io.ErrUnexpectedEOF, "stream_cut same target stream"},
+		{errors.New("invalid JSON"), "invalid_response same target stream"},
+	}
+	for _, c := range cases {
+		f := Broken(c.err, llm.FaultFirstToken)
+		if got := fmt.Sprint(f.Kind, " ", f.Retry, " ", f.Scope, " ", f.Phase); got != c.want {
+			t.Errorf("%v: %s, want %s", c.err, got, c.want)
+		}
+		if f.Message == "" || strings.Contains(f.Message, "x509") {
+			t.Errorf("%v: public text %q", c.err, f.Message)
+		}
+	}
+}
+
+func TestRetryAfterObeysTheLargerDemand(t *testing.T) {
+	cases := []struct {
+		seconds, ms string
+		want        time.Duration
+	}{
+		{"", "", 0},
+		{"1", "0", time.Second},
+		{"1", "1500", 1500 * time.Millisecond},
+		{"0.5", "", 500 * time.Millisecond},
+		{"Tue, 24 Nov 2026 12:00:07 GMT", "", 7 * time.Second},
+		{"Tue, 24 Nov 2026 11:00:00 GMT", "", 0},
+		{"-4", "-9", 0},
+		{"soon", "x", 0},
+		{"31536000", "", longestAfter},
+	}
+	for _, c := range cases {
+		get := func(name string) string {
+			return map[string]string{"retry-after": c.seconds, "retry-after-ms": c.ms}[name]
+		}
+		if got := RetryAfter(get, t0); got != c.want {
+			t.Errorf("retry-after %q, retry-after-ms %q: %v, want %v", c.seconds, c.ms, got, c.want)
+		}
+	}
+}
+
+func TestRateHeadersSurviveInTheClientsDialect(t *testing.T) {
+	cases := []struct{ name, value, dialect, want string }{
+		{"X-RateLimit-Remaining-Tokens", "99", "chat", "x-ratelimit-remaining-tokens: 99"},
+		{"x-ratelimit-remaining-tokens", "99", "anthropic", "anthropic-ratelimit-tokens-remaining: 99"},
+		{"x-ratelimit-reset-requests", "1m30s", "anthropic", "anthropic-ratelimit-requests-reset: 2026-11-24T12:01:30Z"},
+		{"x-ratelimit-reset-requests", "500", "anthropic", ""}, // no agreed unit
+		{"anthropic-ratelimit-requests-limit", "50", "responses", "x-ratelimit-limit-requests: 50"},
+		{"anthropic-ratelimit-tokens-reset", "2026-11-24T12:00:05Z", "chat", "x-ratelimit-reset-tokens: 5s"},
+		{"anthropic-ratelimit-input-tokens-limit", "50", "chat", ""}, // OpenAI has no word for it
+		{"anthropic-ratelimit-input-tokens-limit", "50", "anthropic", "anthropic-ratelimit-input-tokens-limit: 50"},
+		{"content-type", "x", "chat", ""},
+	}
+	for _, c := range cases {
+		name, value, ok := RateHeader(c.name, c.value, llm.Dialect(c.dialect), t0)
+		got := ""
+		if ok {
+			got = name + ": " + value
+		}
+		if got != c.want {
+			t.Errorf("%s: %s for %s: %q, want %q", c.name, c.value, c.dialect, got, c.want)
+		}
+	}
+}
+
+func TestFillPutsTheCallOnTheWire(t *testing.T) {
+	t.Setenv("UPSTREAM_TEST_KEY", "k-1234567890abcdef")
+	cases := []struct {
+		config Config
+		call   Call
+		want   string
+	}{
+		{Config{Kind: "openai", Key: secret.Env("UPSTREAM_TEST_KEY")}, Call{Op: llm.OpGenerate, Dialect: llm.Chat},
+			"https api.openai.com:443 /v1/chat/completions authorization=Bearer k-1234567890abcdef"},
+		{Config{Kind: "anthropic", Key: secret.Env("UPSTREAM_TEST_KEY")}, Call{Op: llm.OpCount, Dialect: llm.Anthropic},
+			"https api.anthropic.com:443 /v1/messages/count_tokens x-api-key=k-1234567890abcdef anthropic-version=2023-06-01"},
+		{Config{Kind: "anthropic", URL: "http://[::1]:9"}, Call{Dialect: llm.Anthropic, Forward: []h1.Field{{Name: "anthropic-version", Value: "2027-01-01"}}},
+			"http [::1]:9 /v1/messages anthropic-version=2027-01-01"},
+		{Config{Kind: "vllm", URL: "http://10.2.0.14:8000"}, Call{Dialect: llm.Embeddings}, "http 10.2.0.14:8000 /v1/embeddings"},
+		{Config{Kind: "openai-compatible", URL: "http://host/openai/v2/"}, Call{Dialect: llm.Chat}, "http host:80 /openai/v2/chat/completions"},
+		{Config{Kind: "groq", Headers: map[string]string{"X-Team": "env:UPSTREAM_TEST_KEY"}}, Call{Dialect: llm.Chat},
+			"https api.groq.com:443 /openai/v1/chat/completions X-Team=k-1234567890abcdef"},
+	}
+	for _, c := range cases {
+		target, err := New("x", c.config, h1.New(h1.Options{}), t0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var req h1.Request
+		target.Fill(&req, c.call, t0)
+		got := map[bool]string{true: "https ", false: "http "}[req.TLS] + req.Address + " " + req.Target
+		for _, f := range req.Header {
+			if f.Name != "content-type" && f.Name != "accept" && f.Name != "user-agent" {
+				got += " " + f.Name + "=" + f.Value
+			}
+		}
+		if got != c.want {
+			t.Errorf("%+v:\n got %s\nwant %s", c.config, got, c.want)
+		}
+	}
+}
+
+func TestAMissingSecretIsNamedAndNotGuessed(t *testing.T) {
+	_, err := New("up", Config{Kind: "openai", Key: secret.Env("UPSTREAM_TEST_ABSENT")}, nil, t0)
+	if err == nil || !strings.Contains(err.Error(), `"up"`) || !strings.Contains(err.Error(), "UPSTREAM_TEST_ABSENT") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestValidateReportsEveryProblem(t *testing.T) {
+	c := Config{
+		Kind: "opnai", URL: "ftp://user:hunter2@x", Dialects: []llm.Dialect{"chta"}, StreamUsage: "maybe", Limits: Limits{InFlight: -1},
+		Headers: map[string]string{"Host": "x", "X-A": "a\r\nb"}, Price: Price{Input: "1"},
+	}
+	got := map[string]string{}
+	c.Validate("targets.x", func(path, wrong, right string) {
+		if strings.Contains(wrong+right, "hunter2") {
+			t.Errorf("%s repeats a password", path)
+		}
+		got[path] = wrong + "; " + right
+	})
+	for _, path := range []string{".kind", ".url", ".dialects[0]", ".stream_usage", ".limits.in_flight", ".headers.Host", ".headers.X-A", ".price"} {
+		if got["targets.x"+path] == "" {
+			t.Errorf("no problem at %s: %v", path, got)
+		}
+	}
+	if !strings.Contains(got["targets.x.kind"], `did you mean "openai"`) {
+		t.Errorf("no suggestion: %s", got["targets.x.kind"])
+	}
+}
+
+// TestIndexComplete: every Kind that a file of this package declares is in the
+// table of contents.
+func TestIndexComplete(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := 0
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok || len(spec.Values) != 1 {
+				return true
+			}
+			if lit, ok := spec.Values[0].(*ast.CompositeLit); ok {
+				if name, ok := lit.Type.(*ast.Ident); ok && name.Name == "Kind" && !strings.HasSuffix(file, "_test.go") {
+					declared++
+				}
+			}
+			return true
+		})
+	}
+	names := map[string]bool{}
+	for _, k := range Kinds() {
+		names[k.Name] = true
+	}
+	if len(names) != declared || declared == 0 {
+		t.Errorf("%d kinds are declared, %d are in the index", declared, len(names))
+	}
+}
