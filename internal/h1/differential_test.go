@@ -331,7 +331,12 @@ func compare(t *testing.T, script []byte, kind uint8, seed uint64) {
 	case 2:
 		method, body = "POST", []byte(`{"model":"m"}`)
 	}
-	ours, theirs := runOurs(method, body, script, seed), runTheirs(method, body, script, seed)
+	hung := time.AfterFunc(2*time.Second, func() { panic(fmt.Sprintf("hung: %s %q seed %d", method, script, seed)) })
+	ours := runOurs(method, body, script, seed)
+	hung.Stop()
+	hung = time.AfterFunc(2*time.Second, func() { panic(fmt.Sprintf("hung theirs: %s %q seed %d", method, script, seed)) })
+	theirs := runTheirs(method, body, script, seed)
+	hung.Stop()
 	if sameMessage(ours, theirs) && (ours.headErr != nil || ours.reused == theirs.reused) {
 		return
 	}
