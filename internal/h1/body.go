@@ -30,6 +30,7 @@ type Response struct {
 type framing struct {
 	mode   bodyMode
 	close  bool  // the connection is not to be used again
+	extra  bool  // bytes came after the body that nobody asked for
 	left   int64 // of a body with a length
 	chunks chunkReader
 	err    error // what Read returns from now on; io.EOF at a complete body
@@ -156,7 +157,7 @@ func (r *Response) readChunked(p []byte) (int, error) {
 			}
 			n, used, err = r.chunks.decode(p, p[:m])
 			if used < m {
-				r.close = true // bytes after the body: nobody asked for them
+				r.extra = true
 			}
 		}
 		if err != nil {
@@ -197,7 +198,7 @@ func (r *Response) Close() error {
 			r.err = io.EOF
 		}
 	}
-	reuse := r.err == io.EOF && !r.close && r.rawErr == nil && cn.w == cn.r && r.sent()
+	reuse := r.err == io.EOF && !r.close && !r.extra && r.rawErr == nil && cn.w == cn.r && r.sent()
 	if r.err == nil {
 		r.err = net.ErrClosed
 	}

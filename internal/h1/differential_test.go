@@ -136,7 +136,7 @@ func runOurs(method string, body, script []byte, seed uint64) (o outcome) {
 	}
 	slices.Sort(o.header)
 	o.body, o.bodyErr = readPieces(r, seed)
-	buffered := r.conn.w > r.conn.r
+	buffered := r.extra || r.conn.w > r.conn.r
 	_ = r.Close()
 	closed, left := conn.state()
 	o.reused, o.extra = !closed, left > 0 || buffered
