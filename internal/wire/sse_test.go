@@ -122,6 +122,7 @@ func TestVectorsReadTheSameForEveryCut(t *testing.T) {
 			in, rest := []byte(variant(v.in)), variant(v.rest)
 			check := func(how string, src io.Reader) {
 				got, left, err := readAll(t, src, in, 0)
+				left = strings.TrimPrefix(left, "\n") // of a CR LF that was cut
 				if err != io.EOF || !slices.Equal(got, v.want) || left != rest {
 					t.Errorf("%s, %s, %s: %.200q, rest %.60q, %v; want %.200q, rest %.60q", v.name, ends, how, got, left, err, v.want, rest)
 				}
