@@ -1,4 +1,3 @@
-// Package ledger is being laid down.
 package ledger
 
 import (
@@ -51,6 +50,11 @@ type Exchange struct {
 	Cost         int64     `json:"cost_nano"` // nano-dollars, sum over attempts
 	PriceStatus  Pricing   `json:"pricing"`
 	PriceVersion string    `json:"price_version,omitempty"`
+
+	// Admission is the journal's own note, set by [Journal.Admit] and read by
+	// [Journal.Settle]: the segment that holds the admission. Zero means not
+	// admitted. It is no part of the record.
+	Admission uint64 `json:"-"`
 }
 
 // Outcome is how an exchange ended.

@@ -1,0 +1,250 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Memory is a Store and Reader that lasts as long as the process: for a gateway
+// without a state directory, and for tests. It keeps the last exchanges only;
+// queries, Usage included, speak of those. The zero Memory is not usable.
+type Memory struct {
+	mu      sync.RWMutex
+	limit   int
+	pos     Position
+	list    []*Exchange // in order of Append
+	ids     map[string]*Exchange
+	dropped uint64
+}
+
+// memoryLimit is how many exchanges a Memory keeps by default: about 20 MB.
+const memoryLimit = 10_000
+
+// NewMemory returns an empty store that keeps the last limit exchanges; 0 takes
+// the default of 10,000.
+func NewMemory(limit int) *Memory {
+	if limit <= 0 {
+		limit = memoryLimit
+	}
+	return &Memory{limit: limit, ids: map[string]*Exchange{}}
+}
+
+// Append implements Store. It keeps the exchanges of the batch.
+func (m *Memory) Append(ctx context.Context, pos Position, batch []*Exchange) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.pos.Before(pos) {
+		return nil
+	}
+	for _, ex := range batch {
+		if m.ids[ex.ID] != nil {
+			continue
+		}
+		m.ids[ex.ID] = ex
+		m.list = append(m.list, ex)
+	}
+	m.pos = pos
+	if over := len(m.list) - m.limit; over > 0 {
+		for _, ex := range m.list[:over] {
+			delete(m.ids, ex.ID)
+		}
+		m.list = slices.Delete(m.list, 0, over)
+		m.dropped += uint64(over)
+	}
+	return nil
+}
+
+// Position implements Store.
+func (m *Memory) Position(context.Context) (Position, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.pos, nil
+}
+
+// Close implements Store; the exchanges stay readable.
+func (m *Memory) Close() error { return nil }
+
+// Dropped is how many exchanges were given up for newer ones.
+func (m *Memory) Dropped() uint64 {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.dropped
+}
+
+// Get implements Reader.
+func (m *Memory) Get(_ context.Context, id string) (*Exchange, error) {
+	if id == "" {
+		return nil, ErrNotFound
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if ex := m.ids[id]; ex != nil {
+		return copyOf(ex), nil
+	}
+	var found *Exchange
+	for _, ex := range m.list {
+		if !strings.HasPrefix(ex.ID, id) {
+			continue
+		}
+		if found != nil {
+			return nil, ErrAmbiguous
+		}
+		found = ex
+	}
+	if found == nil {
+		return nil, ErrNotFound
+	}
+	return copyOf(found), nil
+}
+
+// Recent implements Reader.
+func (m *Memory) Recent(_ context.Context, limit int, f Filter) ([]*Exchange, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var out []*Exchange
+	for _, ex := range m.list {
+		if f.passes(ex) {
+			out = append(out, ex)
+		}
+	}
+	slices.SortFunc(out, func(a, b *Exchange) int {
+		return cmp.Or(cmp.Compare(micro(b.Start), micro(a.Start)), cmp.Compare(b.ID, a.ID))
+	})
+	out = out[:min(len(out), max(limit, 0))]
+	for i, ex := range out {
+		out[i] = copyOf(ex)
+	}
+	return out, nil
+}
+
+// Usage implements Reader.
+func (m *Memory) Usage(_ context.Context, q UsageQuery) ([]UsageRow, error) {
+	if err := checkBy(q.By); err != nil {
+		return nil, err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	groups := map[UsageRow]*UsageRow{}
+	if len(q.By) == 0 {
+		groups[UsageRow{}] = &UsageRow{}
+	}
+	for _, ex := range m.list {
+		if q.Filter.passes(ex) {
+			addUsage(groups, q, ex)
+		}
+	}
+	rows := make([]UsageRow, 0, len(groups))
+	for _, r := range groups {
+		rows = append(rows, *r)
+	}
+	slices.SortFunc(rows, func(a, b UsageRow) int {
+		for _, by := range q.By {
+			if c := cmp.Compare(*a.group(by), *b.group(by)); c != 0 {
+				return c
+			}
+		}
+		return 0
+	})
+	return rows, nil
+}
+
+// addUsage adds an exchange, or its attempts where the query goes by target.
+func addUsage(groups map[UsageRow]*UsageRow, q UsageQuery, ex *Exchange) {
+	if !slices.Contains(q.By, ByTarget) || len(ex.Attempts) == 0 {
+		if slices.Contains(q.By, ByTarget) && q.Filter.Target != "" {
+			return
+		}
+		r := groupOf(groups, q.By, ex, "")
+		r.Requests++
+		r.Failed += count(failed(ex.Outcome))
+		r.Unpriced += count(ex.PriceStatus == Unpriced)
+		if slices.Contains(q.By, ByTarget) {
+			return
+		}
+		addTokens(r, ex.Usage.Input, ex.Usage.CacheRead, ex.Usage.CacheWrite, ex.Usage.Output, ex.Usage.Reasoning)
+		r.Cost += ex.Cost
+		return
+	}
+	for i := range ex.Attempts {
+		a := &ex.Attempts[i]
+		if q.Filter.Target != "" && a.Target != q.Filter.Target {
+			continue
+		}
+		r := groupOf(groups, q.By, ex, a.Target)
+		r.Requests++
+		r.Failed += count(a.Fault != "")
+		r.Unpriced += count(a.Priced == Unpriced)
+		addTokens(r, a.Usage.Input, a.Usage.CacheRead, a.Usage.CacheWrite, a.Usage.Output, a.Usage.Reasoning)
+		r.Cost += a.Cost
+	}
+}
+
+func addTokens(r *UsageRow, input, read, write, output, reasoning int64) {
+	r.Input += input
+	r.CacheRead += read
+	r.CacheWrite += write
+	r.Output += output
+	r.Reasoning += reasoning
+}
+
+func groupOf(groups map[UsageRow]*UsageRow, by []string, ex *Exchange, target string) *UsageRow {
+	var k UsageRow
+	for _, b := range by {
+		*k.group(b) = groupValue(b, ex, target)
+	}
+	r := groups[k]
+	if r == nil {
+		r = new(k)
+		groups[k] = r
+	}
+	return r
+}
+
+func groupValue(by string, ex *Exchange, target string) string {
+	switch by {
+	case ByModel:
+		return ex.Model
+	case ByTarget:
+		return target
+	case ByKey:
+		return cmp.Or(ex.Name, ex.Key)
+	case ByCustomer:
+		return ex.Customer
+	case ByDay:
+		return ex.Start.UTC().Format(time.DateOnly)
+	}
+	return string(ex.Outcome)
+}
+
+func count(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// passes says whether an exchange is one that the filter lets through.
+func (f Filter) passes(ex *Exchange) bool {
+	is := func(want, have string) bool { return want == "" || want == have }
+	at := micro(ex.Start)
+	return (f.From.IsZero() || at >= micro(f.From)) && (f.To.IsZero() || at < micro(f.To)) &&
+		is(f.Model, ex.Model) && is(f.Customer, ex.Customer) && is(f.Fault, string(ex.Fault)) &&
+		is(string(f.Outcome), string(ex.Outcome)) &&
+		(f.Key == "" || f.Key == ex.Key || f.Key == ex.Name) &&
+		(f.Target == "" || slices.ContainsFunc(ex.Attempts, func(a Attempt) bool { return a.Target == f.Target }))
+}
+
+// copyOf keeps a reader's changes out of the store.
+func copyOf(ex *Exchange) *Exchange {
+	c := *ex
+	c.Attempts = slices.Clone(ex.Attempts)
+	c.Losses = slices.Clone(ex.Losses)
+	return &c
+}
