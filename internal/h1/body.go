@@ -131,10 +131,19 @@ func (r *Response) readRaw(p []byte) (int, error) {
 		return 0, r.rawErr
 	}
 	n, err := cn.read(p)
-	if n > 0 && err != nil {
-		r.rawErr, err = err, nil
+	if n > 0 {
+		r.later(err)
+		return n, nil
 	}
-	return n, err
+	return 0, err
+}
+
+// later keeps an error that came with bytes until those are consumed; a
+// deadline is not kept, since it may be renewed.
+func (r *Response) later(err error) {
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		r.rawErr = err
+	}
 }
 
 // readChunked decodes what is buffered, else reads into p and decodes in

@@ -29,8 +29,8 @@ type conn struct {
 	abort func()      // closes raw; made once
 	stop  func() bool // stops the AfterFunc of the running exchange, or nil
 
-	buf      []byte             // buf[r:w] is read and not consumed
-	r, w     int                //
+	buf      []byte             // buf[r:w] was read and is not consumed yet
+	r, w     int                // both 0 while buf is nil
 	pooled   *[readBufSize]byte // what buf is made of, nil if grown or none
 	deadline bool               // a deadline is or may be set
 

@@ -123,9 +123,7 @@ func (r *Response) readHead(first *time.Time) (int, error) {
 		if n == 0 {
 			return 0, err
 		}
-		if err != nil {
-			r.rawErr = err
-		}
+		r.later(err)
 	}
 }
 
