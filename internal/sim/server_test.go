@@ -64,8 +64,9 @@ type rig struct {
 func bubble(t *testing.T, o Options, f func(r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, o)
-		f(r)
+		// net/http lingers half a second on a connection it closes itself.
+		t.Cleanup(func() { time.Sleep(time.Second) })
+		f(newRig(t, o))
 	})
 }
 
