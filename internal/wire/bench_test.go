@@ -10,14 +10,18 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// chatBody makes a chat request of about size bytes: turns of prose and code with escapes
-// and some characters that are not ASCII, and model last.
-func chatBody(size int) []byte {
+// chatBody makes a chat request of about size bytes with model last: turns of English prose
+// and code, with an escape every 50 bytes and some characters that are not ASCII. A mixed
+// one has every fourth turn in other scripts, which makes a tenth of its bytes not ASCII.
+func chatBody(size int, mixed bool) []byte {
 	turns := []string{
-		"Please explain what the following function does, step by step, and say where it could fail. Keep the answer short and precise; the reader knows the language well but not this code base.",
+		"Please explain what the following function does, step by step, and say where it could fail. Keep the answer short and precise; the reader knows the language well but not this code base \u2013 so \"small steps\", please.",
 		"func add(a, b int) int {\n\tif a == 0 {\n\t\treturn b\n\t}\n\tfmt.Println(\"sum:\", a+b)\n\treturn a + b\n}\n",
-		"Der Wert h\u00e4ngt von der L\u00e4nge ab \u2013 caf\u00e9, na\u00efve, \u65e5\u672c\u8a9e\u306e\u30c6\u30ad\u30b9\u30c8 and an emoji \U0001F600 in the middle of a line of plain text that goes on.",
 		"The quick brown fox jumps over the lazy dog, then comes back and writes a long report about it, paragraph after paragraph.\n\nSecond paragraph.",
+		"It\u2019s a caf\u00e9 at the corner of two streets. Nobody knows when it opened, and the owner says that it has always been there, which is not a useful answer to the question that was asked.",
+	}
+	if mixed {
+		turns[3] = "Der Wert h\u00e4ngt von der L\u00e4nge ab \u2013 caf\u00e9, na\u00efve, \u65e5\u672c\u8a9e\u306e\u30c6\u30ad\u30b9\u30c8 and an emoji \U0001F600 in the middle of a line of plain text that goes on."
 	}
 	b := []byte(`{"temperature":0.7,"max_tokens":1024,"stream":true,"messages":[{"role":"system","content":"You are a helpful assistant."}`)
 	for i := 0; len(b) < size-60; i++ {
@@ -70,9 +74,11 @@ func tokenWalk(d *jsontext.Decoder, src *bytes.Reader, body, dst []byte) []byte 
 // the bar of 1 us + 0.25 us per KB that it used up, and the time of the reference over ours.
 func BenchmarkRewriteModel(b *testing.B) {
 	names := []string{"model", "stream", "user", "max_tokens", "stream_options"}
-	for _, size := range []int{1 << 10, 100 << 10} {
-		body := chatBody(size)
-		b.Run(fmt.Sprintf("%dKB", size>>10), func(b *testing.B) {
+	for name, body := range map[string][]byte{
+		"English 1KB": chatBody(1<<10, false), "English 100KB": chatBody(100<<10, false),
+		"mixed 1KB": chatBody(1<<10, true), "mixed 100KB": chatBody(100<<10, true),
+	} {
+		b.Run(name, func(b *testing.B) {
 			found := make([]Member, len(names))
 			out := make([]byte, 0, len(body)+64)
 			with := []byte(`"other-model"`)

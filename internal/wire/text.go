@@ -22,40 +22,41 @@ const (
 func special(w uint64) uint64 {
 	low := (w ^ 0x02*ones) - 0x21*ones
 	backslash := (w ^ '\\'*ones) - ones
-	return (low | backslash | w) & tops
+	return low | backslash | w
 }
 
 // plainEnd returns the offset of the first byte from i on that is special and does not
-// begin an escape of two bytes, or len(b). It looks at 32 bytes at once and then finds the
-// first hit without branching, because where it is cannot be predicted.
+// begin an escape of two bytes, or len(b). It looks at 32 bytes at once.
 func plainEnd(b []byte, i int) int {
-	for i+32 < len(b) {
-		block := b[i : i+33] // one more than is looked at: an escape's second byte
-		m0 := special(binary.LittleEndian.Uint64(block))
-		m1 := special(binary.LittleEndian.Uint64(block[8:]))
-		m2 := special(binary.LittleEndian.Uint64(block[16:]))
-		m3 := special(binary.LittleEndian.Uint64(block[24:]))
-		if m0|m1|m2|m3 == 0 {
-			i += 32
+	rest := b[i:]
+	for len(rest) >= 40 { // more than is looked at: what begins with the last byte may end behind it
+		m0 := special(binary.LittleEndian.Uint64(rest))
+		m1 := special(binary.LittleEndian.Uint64(rest[8:]))
+		m2 := special(binary.LittleEndian.Uint64(rest[16:]))
+		m3 := special(binary.LittleEndian.Uint64(rest[24:]))
+		if (m0|m1|m2|m3)&tops == 0 {
+			rest = rest[32:]
 			continue
 		}
-		m, at := m3, 24
-		if m2 != 0 {
-			m, at = m2, 16
+		n := firstOf(m0, m1, m2, m3) & 31
+		switch c := rest[n]; {
+		case c == '\\' && escapable(rest[n+1]):
+			rest = rest[n+2:]
+		case c >= utf8.RuneSelf:
+			if n += short(binary.LittleEndian.Uint64(rest[n:])); rest[n] < utf8.RuneSelf {
+				rest = rest[n:]
+				continue
+			}
+			end, ok := skipUTF8(rest, n)
+			if !ok {
+				return len(b) - len(rest) + end
+			}
+			rest = rest[end:]
+		default:
+			return len(b) - len(rest) + n
 		}
-		if m1 != 0 {
-			m, at = m1, 8
-		}
-		if m0 != 0 {
-			m, at = m0, 0
-		}
-		at += bits.TrailingZeros64(m) / 8
-		i += at
-		if block[at&31] != '\\' || !escapable(block[at&31+1]) {
-			return i
-		}
-		i += 2
 	}
+	i = len(b) - len(rest)
 	for i < len(b) {
 		c := b[i]
 		if c < ' ' || c == '"' || c >= utf8.RuneSelf {
@@ -70,6 +71,21 @@ func plainEnd(b []byte, i int) int {
 		i++
 	}
 	return i
+}
+
+// firstOf returns the offset of the first hit in four words of which one has a hit.
+func firstOf(m0, m1, m2, m3 uint64) int {
+	m, at := m3, 24
+	if m2&tops != 0 {
+		m, at = m2, 16
+	}
+	if m1&tops != 0 {
+		m, at = m1, 8
+	}
+	if m0&tops != 0 {
+		m, at = m0, 0
+	}
+	return at + bits.TrailingZeros64(m&tops)/8
 }
 
 // escapable reports whether c makes an escape of two bytes with the '\' before it.
@@ -133,31 +149,36 @@ func hex4(b []byte) rune {
 // where possible: the scripts that use them seldom stop after one.
 func skipUTF8(b []byte, i int) (end int, ok bool) {
 	for i < len(b) && b[i] >= utf8.RuneSelf {
-		if len(b)-i < 8 {
-			r, n := utf8.DecodeRune(b[i:])
-			if r == utf8.RuneError && n == 1 {
+		n := 0
+		if len(b)-i >= 8 {
+			w := binary.LittleEndian.Uint64(b[i:])
+			if three(w) && three(w>>24) {
+				i += 6
+				continue
+			}
+			n = short(w)
+		}
+		if n == 0 {
+			var r rune
+			if r, n = utf8.DecodeRune(b[i:]); r == utf8.RuneError && n == 1 {
 				return i, false
 			}
-			i += n
-			continue
 		}
-		w := binary.LittleEndian.Uint64(b[i:])
-		switch {
-		case three(w) && three(w>>24):
-			i += 6
-		case three(w):
-			i += 3
-		case w&0xC0E0 == 0x80C0 && w&0x1E != 0: // two bytes; C0 and C1 would be overlong
-			i += 2
-		default:
-			r, n := utf8.DecodeRune(b[i:])
-			if r == utf8.RuneError && n == 1 {
-				return i, false
-			}
-			i += n
-		}
+		i += n
 	}
 	return i, true
+}
+
+// short returns the length of the valid character of two or three bytes that w starts with,
+// 0 if it is another one or invalid.
+func short(w uint64) int {
+	switch {
+	case three(w):
+		return 3
+	case w&0xC0E0 == 0x80C0 && w&0x1E != 0: // leads C0 and C1 would be overlong
+		return 2
+	}
+	return 0
 }
 
 // three reports whether the low three bytes of w are a valid character. The lead's four bits
