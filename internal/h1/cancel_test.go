@@ -144,6 +144,42 @@ func TestCancelAndDeadlineEndEveryPhase(t *testing.T) {
 	}
 }
 
+// endsWhenClosed is a connection, as some dialers make them, that reads the end
+// of the stream after it was closed here.
+type endsWhenClosed struct{ net.Conn }
+
+func (c endsWhenClosed) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if errors.Is(err, io.ErrClosedPipe) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func TestCancelledBodyUntilCloseNeverLooksComplete(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pipes{serve: func(_ int, c net.Conn, br *bufio.Reader) {
+			_, _, _ = readRequest(br)
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\nhalf")
+			hang(0, c, br)
+		}}
+		c := New(Options{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			cn, err := p.dial(ctx, network, addr)
+			return endsWhenClosed{cn}, err
+		}})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		r, err := c.Do(ctx, post("up:1", "x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if b, err := io.ReadAll(r); string(b) != "half" || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%q, %v", b, err)
+		}
+	})
+}
+
 func TestHeadDeadlineDoesNotCutTheBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipes{serve: func(_ int, c net.Conn, br *bufio.Reader) {

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -256,12 +257,34 @@ func TestConnectionIsNotReusedAfterABodyNotReadOrBytesNobodyAskedFor(t *testing.
 			if _, err := r.Read(make([]byte, 1)); err == nil {
 				t.Error("Read after Close succeeds")
 			}
+			if n := len(c.host(post(addr, "")).idle); n != 0 {
+				t.Errorf("%d connections idle", n)
+			}
 			next, body := fetch(t, c, post(addr, "y"))
 			if next.Timing.Reused || body != "hi" {
 				t.Errorf("reused %v, body %q", next.Timing.Reused, body)
 			}
 		})
 	}
+}
+
+func TestExtraBytesReadWithTheLastChunkCostTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pipes{serve: func(_ int, c net.Conn, br *bufio.Reader) {
+			_, _, _ = readRequest(br)
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+			_, _ = io.WriteString(c, "2\r\nhi\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")
+			hang(0, c, br)
+		}}
+		c := New(Options{Dial: p.dial})
+		defer c.CloseIdle()
+		if _, body := fetch(t, c, post("up:1", "x")); body != "hi" {
+			t.Errorf("body %q", body)
+		}
+		if n := len(c.host(post("up:1", "")).idle); n != 0 {
+			t.Errorf("%d connections idle", n)
+		}
+	})
 }
 
 func TestExtraBytesThatArriveWhileIdleCostTheConnection(t *testing.T) {
@@ -346,6 +369,45 @@ func TestEarlyRefusalIsSurfacedWhenTheUpstreamClosesWithoutReadingTheBody(t *tes
 				t.Errorf("%d connections idle after a request that was not sent", n)
 			}
 		})
+	}
+}
+
+// refusing takes no request and has an answer all the same.
+type refusing struct{ *scriptConn }
+
+func (r refusing) Write(p []byte) (int, error) {
+	_, _ = r.scriptConn.Write(p)
+	return 0, syscall.EPIPE
+}
+
+func TestAnswerToARequestThatCouldNotBeWrittenIsSurfacedAndEndsTheConnection(t *testing.T) {
+	conn := newScriptConn([]byte("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig"), 1, 1)
+	c := newClient(t, Options{Dial: func(context.Context, string, string) (net.Conn, error) { return refusing{conn}, nil }})
+	r, body := fetch(t, c, post("u:1", "x"))
+	if r.Status != 413 || body != "big" {
+		t.Errorf("status %d, %q", r.Status, body)
+	}
+	if closed, _ := conn.state(); !closed {
+		t.Error("a connection with half a request on it was kept")
+	}
+	conn = newScriptConn(nil, 1, 1)
+	_, err := c.Do(t.Context(), post("u:1", "x"))
+	if e, ok := errors.AsType[*Error](err); !ok || e.Phase != PhaseWrite || !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("without an answer the write error counts: %v", err)
+	}
+}
+
+func TestEndlessInformationalResponsesAreAnError(t *testing.T) {
+	for n, ok := range map[int]bool{maxInformational: true, maxInformational + 1: false} {
+		conn := newScriptConn([]byte(strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", n)+okReply), 1, 1)
+		c := newClient(t, Options{Dial: func(context.Context, string, string) (net.Conn, error) { return conn, nil }})
+		r, err := c.Do(t.Context(), post("u:1", "x"))
+		if (err == nil) != ok {
+			t.Errorf("%d informational responses: %v", n, err)
+		}
+		if err == nil {
+			_ = r.Close()
+		}
 	}
 }
 
