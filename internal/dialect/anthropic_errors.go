@@ -1,0 +1,182 @@
+package dialect
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// Errors: {"type":"error","error":{"type","message"},"request_id"}, as a
+// body and as the last event of a stream.
+
+// antErrorTypes gives each fault Anthropic's word for it; others are api_error.
+var antErrorTypes = map[llm.FaultKind]string{
+	llm.FaultBadRequest:    "invalid_request_error",
+	llm.FaultTooLong:       "invalid_request_error",
+	llm.FaultUnsupported:   "invalid_request_error",
+	llm.FaultLossy:         "invalid_request_error",
+	llm.FaultContentFilter: "invalid_request_error",
+	llm.FaultMethod:        "invalid_request_error",
+	llm.FaultTooLarge:      "request_too_large",
+	llm.FaultUnauthorized:  "authentication_error",
+	llm.FaultForbidden:     "permission_error",
+	llm.FaultUnknownModel:  "not_found_error",
+	llm.FaultNotFound:      "not_found_error",
+	llm.FaultRateLimit:     "rate_limit_error",
+	llm.FaultQuota:         "rate_limit_error",
+	llm.FaultShed:          "rate_limit_error",
+	llm.FaultOverloaded:    "overloaded_error",
+	llm.FaultUnavailable:   "overloaded_error",
+	llm.FaultConnectTime:   "timeout_error",
+	llm.FaultFirstToken:    "timeout_error",
+	llm.FaultIdle:          "timeout_error",
+	llm.FaultTotal:         "timeout_error",
+}
+
+const antAPIError = "api_error"
+
+// EncodeError implements Surface.
+func (AnthropicCodec) EncodeError(f *llm.Fault, requestID string) []byte {
+	kind, ok := antErrorTypes[f.Kind]
+	if !ok {
+		kind = antAPIError
+	}
+	message := f.Message
+	if message == "" {
+		message = strings.ReplaceAll(string(f.Kind), "_", " ")
+	}
+	return antErrorBody(kind, message, requestID)
+}
+
+func antErrorBody(kind, message, requestID string) []byte {
+	e := &antEnc{}
+	e.open()
+	e.text("type", "error")
+	e.key("error")
+	e.open()
+	e.text("type", kind)
+	e.text("message", message)
+	e.shut(antObject{})
+	e.label("request_id", requestID)
+	e.shut(antObject{})
+	return e.b
+}
+
+// AppendFault implements Surface.
+func (c AnthropicCodec) AppendFault(dst []byte, f *llm.Fault, requestID string) []byte {
+	return wire.AppendEvent(dst, "error", c.EncodeError(f, requestID))
+}
+
+// antFaultBody is the error event for a fault that an upstream reported in
+// its own words. A type that Anthropic knows stays; OpenAI's words are mapped.
+func antFaultBody(b *llm.ErrorBody) []byte {
+	kind := antAPIError
+	for _, word := range []string{b.Type, b.Code} {
+		switch word {
+		case "invalid_request_error", "authentication_error", "permission_error", "not_found_error", "billing_error",
+			"request_too_large", "rate_limit_error", "overloaded_error", "timeout_error":
+			return antErrorBody(word, b.Message, "")
+		case "rate_limit_exceeded", "insufficient_quota", "tokens", "requests", "429":
+			kind = "rate_limit_error"
+		case "context_length_exceeded", "invalid_prompt", "400":
+			kind = "invalid_request_error"
+		case "invalid_api_key", "401":
+			kind = "authentication_error"
+		case "model_not_found", "404":
+			kind = "not_found_error"
+		case "overloaded", "503", "529":
+			kind = "overloaded_error"
+		}
+	}
+	return antErrorBody(kind, b.Message, "")
+}
+
+// DecodeError implements Surface. It reads Anthropic's envelope and what
+// proxies in front of it send: OpenAI's {"error":{...}}, {"error":"text"},
+// {"message"}, {"detail"}, and text that is no JSON at all.
+func (AnthropicCodec) DecodeError(body []byte) llm.ErrorBody {
+	o, err := antBody(body)
+	if err != nil {
+		return llm.ErrorBody{Message: antPrintable(string(body))}
+	}
+	out := llm.ErrorBody{}
+	in := o
+	if raw := o.get("error"); raw != nil {
+		if inner, err := antParse(raw); err == nil {
+			in = inner
+		} else {
+			out.Message = antScalar(raw)
+		}
+	}
+	if kind := antScalar(in.get("type")); kind != "error" {
+		out.Type = kind
+	}
+	out.Code = antScalar(in.get("code"))
+	out.Param = antScalar(in.get("param"))
+	for _, name := range []string{"message", "Message", "detail", "msg"} {
+		if out.Message == "" {
+			out.Message = antScalar(in.get(name))
+		}
+	}
+	if out.Message == "" {
+		out.Message = antPrintable(string(body))
+	}
+	return out
+}
+
+// antScalar is a string, or another value as its JSON text.
+func antScalar(raw []byte) string {
+	if raw == nil {
+		return ""
+	}
+	if s, ok := wire.String(raw); ok {
+		return antPrintable(s)
+	}
+	return antPrintable(string(raw))
+}
+
+// antMessageLimit bounds a provider's message, in bytes.
+const antMessageLimit = 2000
+
+// antPrintable cuts s to a short text of one line that can be shown. Markup
+// of an HTML page is left out.
+func antPrintable(s string) string {
+	if len(s) > antMessageLimit {
+		s = strings.ToValidUTF8(s[:antMessageLimit], "")
+	}
+	if t := strings.TrimSpace(s); strings.HasPrefix(t, "<") {
+		s = antWithoutTags(t)
+	}
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == utf8.RuneError:
+			return -1
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, s)
+	return strings.Join(strings.Fields(s), " ")
+}
+
+func antWithoutTags(s string) string {
+	var b strings.Builder
+	inside := false
+	for _, r := range s {
+		switch {
+		case r == '<':
+			inside = true
+			b.WriteByte(' ')
+		case r == '>':
+			inside = false
+		case !inside:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

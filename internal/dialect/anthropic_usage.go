@@ -1,0 +1,235 @@
+package dialect
+
+import (
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// Usage. Anthropic reports disjoint figures: input_tokens counts neither what
+// was read from the cache nor what was written to it. The canonical Input is
+// their sum. Reasoning is output_tokens_details.thinking_tokens, which models
+// since 2026 report.
+
+// Forms of a usage (llm.Reply.UsageExtra.Form): which members were there.
+const (
+	antUsageWrite    = 1 << iota // cache_creation_input_tokens
+	antUsageRead                 // cache_read_input_tokens
+	antUsageSplit                // cache_creation with both lifetimes
+	antUsageThinking             // output_tokens_details.thinking_tokens
+	antUsageNoInput              // no input_tokens
+	antUsageNoOutput             // no output_tokens
+)
+
+// antCounts are the figures as the wire has them.
+type antCounts struct{ input, write, read, write1h, output, thinking int64 }
+
+func (n antCounts) usage() llm.Usage {
+	return llm.Usage{
+		Input:        n.input + n.write + n.read,
+		CacheRead:    n.read,
+		CacheWrite:   n.write,
+		CacheWrite1h: n.write1h,
+		Output:       n.output,
+		Reasoning:    n.thinking,
+		Source:       llm.UsageReported,
+	}
+}
+
+// antCountsOf undoes usage.
+func antCountsOf(u llm.Usage) antCounts {
+	return antCounts{
+		input: u.Input - u.CacheRead - u.CacheWrite,
+		write: u.CacheWrite, read: u.CacheRead, write1h: u.CacheWrite1h,
+		output: u.Output, thinking: u.Reasoning,
+	}
+}
+
+// The names that count reads, in the order of its found.
+var (
+	antUsageNames    = [...]string{"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens", "cache_creation", "output_tokens_details"}
+	antSplitNames    = [...]string{"ephemeral_1h_input_tokens"}
+	antThinkingNames = [...]string{"thinking_tokens"}
+)
+
+// count takes the figures of the usage object at span at of body over those
+// that n has: a stream's later figures are cumulative and replace earlier
+// ones. A later object that reports no input at all (some servers send zeros
+// there) leaves the input as it was. It allocates nothing, so that the tap and
+// the decoders count in one and the same way.
+func (n *antCounts) count(body []byte, at wire.Span) bool {
+	var found [len(antUsageNames)]wire.Member
+	if _, err := wire.ScanAt(body, at, antUsageNames[:], found[:]); err != nil {
+		return false
+	}
+	var v [4]int64
+	var has [4]bool
+	for i := range v {
+		v[i], has[i] = antFigure(found[i].Value.Of(body))
+	}
+	if v[0]+v[1]+v[2] > 0 || n.input+n.write+n.read == 0 {
+		for i, into := range []*int64{&n.input, &n.write, &n.read} {
+			if has[i] {
+				*into = v[i]
+			}
+		}
+	}
+	if has[3] {
+		n.output = v[3]
+	}
+	antNested(body, found[4], antSplitNames[:], &n.write1h)
+	antNested(body, found[5], antThinkingNames[:], &n.thinking)
+	n.write1h = min(n.write1h, n.write)
+	return true
+}
+
+func antNested(body []byte, m wire.Member, names []string, into *int64) {
+	var found [1]wire.Member
+	if m.IsZero() || body[m.Value.Start] != '{' {
+		return
+	}
+	if _, err := wire.ScanAt(body, m.Value, names, found[:]); err != nil {
+		return
+	}
+	if v, ok := antFigure(found[0].Value.Of(body)); ok {
+		*into = v
+	}
+}
+
+// antFigure reads a count of tokens; anything else is none.
+func antFigure(raw []byte) (int64, bool) {
+	v, ok := wire.Int(raw)
+	if !ok || v > antMaxInt {
+		return 0, false
+	}
+	return max(v, 0), true
+}
+
+// antDecodeUsage reads a usage object; what it says beyond llm.Usage is in the
+// Extra.
+func antDecodeUsage(raw []byte) (llm.Usage, llm.Extra, error) {
+	o, err := antParse(raw)
+	if err != nil {
+		return llm.Usage{}, llm.Extra{}, err
+	}
+	form := uint32(0)
+	for _, f := range []struct {
+		name            string
+		present, absent uint32
+	}{
+		{"input_tokens", 0, antUsageNoInput},
+		{"output_tokens", 0, antUsageNoOutput},
+		{"cache_creation_input_tokens", antUsageWrite, 0},
+		{"cache_read_input_tokens", antUsageRead, 0},
+	} {
+		v, _, err := o.integer(f.name)
+		if err != nil {
+			return llm.Usage{}, llm.Extra{}, err
+		}
+		if m := o.find(f.name); m != nil && m.taken && v >= 0 {
+			form |= f.present
+		} else {
+			form |= f.absent
+			antUntake(&o, f.name)
+		}
+	}
+	var n antCounts
+	n.count(raw, wire.Span{End: len(raw)})
+	split, err := antExactly(&o, "cache_creation", []antFigureOf{
+		{"ephemeral_5m_input_tokens", n.write - n.write1h}, {"ephemeral_1h_input_tokens", n.write1h},
+	})
+	if err != nil {
+		return llm.Usage{}, llm.Extra{}, err
+	}
+	if split {
+		form |= antUsageSplit
+	}
+	thinking, err := antExactly(&o, "output_tokens_details", []antFigureOf{{"thinking_tokens", n.thinking}})
+	if err != nil {
+		return llm.Usage{}, llm.Extra{}, err
+	}
+	if thinking {
+		form |= antUsageThinking
+	}
+	return n.usage(), o.extra(form), nil
+}
+
+type antFigureOf struct {
+	name string
+	want int64
+}
+
+// antExactly takes the object name when it holds just the wanted figures, as
+// the encoder would write them.
+func antExactly(o *antObject, name string, figures []antFigureOf) (bool, error) {
+	raw := o.get(name)
+	if raw == nil {
+		return false, nil
+	}
+	in, err := antParse(raw)
+	if err != nil {
+		return false, antIn(name, err)
+	}
+	for _, f := range figures {
+		v, stated, err := in.integer(f.name)
+		if err != nil {
+			return false, antIn(name, err)
+		}
+		if !stated || v != f.want {
+			return false, nil
+		}
+	}
+	if in.extra(0).Members != nil {
+		return false, nil
+	}
+	o.take(name)
+	return true, nil
+}
+
+// usage writes a usage object. One of another dialect has the four figures
+// that Anthropic always gives, and the others where they are not zero.
+func (e *antEnc) usage(u llm.Usage, extra llm.Extra) {
+	form := extra.In(llm.Anthropic).Form
+	if extra.Dialect != llm.Anthropic {
+		form = antUsageWrite | antUsageRead
+		if u.CacheWrite1h > 0 {
+			form |= antUsageSplit
+		}
+		if u.Reasoning > 0 {
+			form |= antUsageThinking
+		}
+	}
+	e.open()
+	if form&antUsageNoInput == 0 {
+		e.integer("input_tokens", max(u.Input-u.CacheRead-u.CacheWrite, 0))
+	}
+	if form&antUsageWrite != 0 {
+		e.integer("cache_creation_input_tokens", u.CacheWrite)
+	}
+	if form&antUsageRead != 0 {
+		e.integer("cache_read_input_tokens", u.CacheRead)
+	}
+	if form&antUsageSplit != 0 {
+		e.key("cache_creation")
+		e.open()
+		e.integer("ephemeral_5m_input_tokens", max(u.CacheWrite-u.CacheWrite1h, 0))
+		e.integer("ephemeral_1h_input_tokens", u.CacheWrite1h)
+		e.shut(antObject{})
+	}
+	if form&antUsageNoOutput == 0 {
+		e.integer("output_tokens", u.Output)
+	}
+	if form&antUsageThinking != 0 {
+		e.key("output_tokens_details")
+		e.open()
+		e.integer("thinking_tokens", u.Reasoning)
+		e.shut(antObject{})
+	}
+	e.shut(antFields(extra))
+}
+
+// antUsageLosses declares the figures of a usage that Anthropic has no place for.
+func antUsageLosses(u llm.Usage, l *antLosses) {
+	if u.InputAudio > 0 || u.OutputAudio > 0 {
+		l.add("usage.audio_tokens", antNoEquivalent)
+	}
+}

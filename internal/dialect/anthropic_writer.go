@@ -1,0 +1,470 @@
+package dialect
+
+import (
+	"io"
+	"slices"
+	"strconv"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// Streams, written. Anthropic's blocks come one after the other, while the
+// parts of other dialects may interleave. So one block is open at a time: its
+// deltas go out as they come. A text or thinking block ends when another part
+// begins (more of it later becomes a new block); a tool's block ends only with
+// its part, and what belongs to other parts waits until then, in order of
+// opening. message_delta waits for the end, because some dialects tell the
+// usage after the stop.
+
+// Writer implements Codec. call may be nil.
+func (AnthropicCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
+	a := &antWriter{w: w, parts: make(map[int]*antPart)}
+	if call != nil {
+		a.model = call.Model
+	}
+	return a
+}
+
+type antWriter struct {
+	w      io.Writer
+	model  string
+	losses antLosses
+	out    []byte // whole events, not yet written
+	err    error
+
+	started bool
+	native  bool // the stream came from this dialect
+	done    bool
+	index   int // of the next block
+	parts   map[int]*antPart
+	queue   []*antPart // parts that have begun and are not fully told; the first may be open
+	stop    *llm.Event
+	usage   *llm.Event
+}
+
+// antPart is a part of the stream.
+type antPart struct {
+	block     llm.Part // as it began
+	text      []byte   // not yet told
+	signature []byte
+	end       *llm.Part
+	open      bool // its content_block_start is out
+	ended     bool // its PartEnd has come
+	index     int
+	skip      bool // it cannot be said
+}
+
+// Write implements EventWriter.
+func (a *antWriter) Write(ev llm.Event) error {
+	if a.err != nil || a.done {
+		return a.err
+	}
+	a.out = a.out[:0]
+	if ev.Choice > 0 {
+		a.losses.add("choices", "anthropic gives one answer; the first is told")
+		return nil
+	}
+	if !a.started && ev.Kind != llm.EventPing && ev.Kind != llm.EventFault {
+		start := ev.Start
+		if ev.Kind != llm.EventStart || start == nil {
+			start = &llm.Reply{}
+		}
+		a.start(start)
+	}
+	a.event(ev)
+	return a.send()
+}
+
+func (a *antWriter) event(ev llm.Event) {
+	switch ev.Kind {
+	case llm.EventPart:
+		a.part(ev)
+	case llm.EventDelta:
+		a.more(ev, false)
+	case llm.EventSign:
+		a.more(ev, true)
+	case llm.EventPartEnd:
+		a.end(ev)
+	case llm.EventLogprobs:
+		a.losses.add("logprobs", antNoEquivalent)
+	case llm.EventStop:
+		a.drain(true)
+		a.stop = &ev
+	case llm.EventUsage:
+		if ev.Usage != nil {
+			a.usage = &ev
+		}
+	case llm.EventFault:
+		body := llm.ErrorBody{}
+		if ev.Fault != nil {
+			body = *ev.Fault
+		}
+		a.tell("error", antFaultBody(&body))
+		a.done = true
+	case llm.EventPing:
+		a.tell("ping", []byte(`{"type":"ping"}`))
+	case llm.EventOther:
+		a.other(ev)
+	case llm.EventEnd:
+		a.finish()
+	}
+}
+
+func (a *antWriter) send() error {
+	if len(a.out) > 0 {
+		_, a.err = a.w.Write(a.out)
+	}
+	return a.err
+}
+
+func (a *antWriter) tell(name string, data []byte) { a.out = wire.AppendEvent(a.out, name, data) }
+
+// Fail implements EventWriter.
+func (a *antWriter) Fail(f *llm.Fault, requestID string) error {
+	if a.err != nil || a.done {
+		return a.err
+	}
+	a.done = true
+	a.out = AnthropicCodec{}.AppendFault(a.out[:0], f, requestID)
+	return a.send()
+}
+
+// Losses implements EventWriter.
+func (a *antWriter) Losses() []llm.Loss { return slices.Clone(a.losses.list) }
+
+// start writes message_start. Its usage is the start's, or zeros: clients
+// need one.
+func (a *antWriter) start(r *llm.Reply) {
+	a.started, a.native = true, r.Extra.Dialect == llm.Anthropic
+	a.losses.extra("", r.Extra)
+	head := *r
+	if head.Model == "" && !a.native {
+		head.Model = a.model
+	}
+	form := head.Extra.In(llm.Anthropic).Form
+	e := &antEnc{}
+	e.open()
+	e.text("type", "message_start")
+	e.key("message")
+	e.open()
+	e.messageHead(&head)
+	e.raw("content", []byte("[]"))
+	e.stop(llm.Stop{}, form, nil)
+	e.replyUsage(&head, &a.losses)
+	e.shut(antFields(head.Extra))
+	e.shut(antObject{})
+	a.tell("message_start", e.b)
+}
+
+func (a *antWriter) part(ev llm.Event) {
+	if ev.New == nil {
+		return
+	}
+	p := &antPart{block: *ev.New}
+	a.parts[ev.Part] = p
+	p.skip = !a.sayable(&p.block)
+	if p.block.Tool != nil {
+		p.text = append(p.text, p.block.Tool.Arguments...)
+	} else if p.block.Kind != llm.PartOther {
+		p.text = append(p.text, p.block.Text...)
+	}
+	p.signature = append(p.signature, p.block.Signature...)
+	if p.skip {
+		return
+	}
+	a.queue = append(a.queue, p)
+	a.drain(false)
+}
+
+// sayable declares what of a part cannot be said, and whether it can at all.
+func (a *antWriter) sayable(p *llm.Part) bool {
+	if p.Extra.Dialect == llm.Anthropic {
+		return true
+	}
+	a.losses.extra("content.", p.Extra)
+	switch p.Kind {
+	case llm.PartText, llm.PartRefusal, llm.PartThinking:
+		return true
+	case llm.PartToolCall:
+		return p.Tool != nil
+	}
+	a.losses.add("content", "an answer of anthropic has no place for part kind "+strconv.Itoa(int(p.Kind)))
+	return false
+}
+
+func (a *antWriter) more(ev llm.Event, sign bool) {
+	p := a.parts[ev.Part]
+	if p == nil || p.skip || ev.Text == "" {
+		return
+	}
+	if sign {
+		p.signature = append(p.signature, ev.Text...)
+		return
+	}
+	p.text = append(p.text, ev.Text...)
+	if !slices.Contains(a.queue, p) { // its block had to end; it goes on in a new one
+		p.open, p.ended = false, false
+		p.block.Text = ""
+		a.queue = append(a.queue, p)
+	}
+	a.drain(false)
+}
+
+func (a *antWriter) end(ev llm.Event) {
+	p := a.parts[ev.Part]
+	if p == nil || p.skip {
+		return
+	}
+	p.ended, p.end = true, ev.New
+	late := len(p.signature) > 0 || ev.New != nil && ev.New.Signature != ""
+	if late && !slices.Contains(a.queue, p) {
+		a.losses.add("content.thinking.signature", "it came after another block had begun")
+	}
+	a.drain(false)
+}
+
+// drain tells what the queue holds as far as the order of blocks allows; all
+// ends every part.
+func (a *antWriter) drain(all bool) {
+	for len(a.queue) > 0 {
+		p := a.queue[0]
+		over := p.ended || all || len(a.queue) > 1 && a.cuttable(p)
+		if a.waits(p) && !over {
+			return
+		}
+		if !p.open && a.empty(p) {
+			if !over {
+				return
+			}
+			a.queue = a.queue[1:]
+			continue
+		}
+		a.openBlock(p)
+		a.tellText(p)
+		if !over {
+			return
+		}
+		a.endBlock(p)
+		a.queue = a.queue[1:]
+	}
+}
+
+// empty says that p has nothing to tell yet: a text without a character, which
+// Anthropic would refuse when the client hands it back.
+func (a *antWriter) empty(p *antPart) bool {
+	text := p.block.Kind == llm.PartText || p.block.Kind == llm.PartRefusal
+	return text && len(p.text) == 0 && p.block.Extra.Dialect != llm.Anthropic
+}
+
+// cuttable says that p's block may end before its part does.
+func (a *antWriter) cuttable(p *antPart) bool {
+	return p.block.Kind == llm.PartText || p.block.Kind == llm.PartRefusal ||
+		p.block.Kind == llm.PartThinking && !p.block.Redacted
+}
+
+// waits says that p can be told only when it is complete: its content stands
+// in the content_block_start.
+func (a *antWriter) waits(p *antPart) bool {
+	return p.block.Kind == llm.PartThinking && p.block.Redacted && len(p.signature) == 0
+}
+
+// openBlock writes content_block_start, with the parts that come as deltas
+// left empty.
+func (a *antWriter) openBlock(p *antPart) {
+	if p.open {
+		return
+	}
+	p.open, p.index = true, a.index
+	a.index++
+	b := p.block
+	switch b.Kind {
+	case llm.PartToolCall:
+		b.Tool = &llm.ToolCall{ID: b.Tool.ID, Name: b.Tool.Name}
+		b.Extra.Form &^= antNoInput
+	case llm.PartThinking:
+		if !b.Redacted {
+			b.Text, b.Signature, b.SignedBy = "", "", llm.Anthropic
+		} else {
+			b.Signature = string(p.signature)
+			if b.Signature == "" && p.end != nil {
+				b.Signature = p.end.Signature
+			}
+			p.signature = p.signature[:0]
+		}
+	case llm.PartOther:
+		b.Raw, p.text = antOtherStart(b.Raw)
+	default:
+		b.Text = ""
+	}
+	e := a.blockEvent("content_block_start", p.index)
+	e.key("content_block")
+	e.valueOf(&b)
+	e.shut(antObject{})
+	a.tell("content_block_start", e.b)
+}
+
+// valueOf writes a block as the value of the key before it.
+func (e *antEnc) valueOf(p *llm.Part) {
+	inner := &antEnc{}
+	inner.block(p)
+	e.b = append(e.b, inner.b...)
+}
+
+func (a *antWriter) blockEvent(kind string, index int) *antEnc {
+	e := &antEnc{}
+	e.open()
+	e.text("type", kind)
+	e.integer("index", int64(index))
+	return e
+}
+
+// antOtherStart divides a block of this dialect into what its start says and
+// the input that follows as input_json_delta, which is where clients read the
+// input of a server's tool.
+func antOtherStart(raw []byte) (start, input []byte) {
+	o, err := antParse(raw)
+	m := o.find("input")
+	if err != nil || m == nil || m.raw[0] != '{' {
+		return raw, nil
+	}
+	if in, err := antParse(m.raw); err != nil || len(in.members) == 0 {
+		return raw, nil
+	}
+	input = antClone(m.raw)
+	m.raw = []byte("{}")
+	return o.extra(0).Members, input
+}
+
+var antDeltaWords = map[llm.PartKind][2]string{
+	llm.PartText:     {"text_delta", "text"},
+	llm.PartRefusal:  {"text_delta", "text"},
+	llm.PartThinking: {"thinking_delta", "thinking"},
+	llm.PartToolCall: {"input_json_delta", "partial_json"},
+	llm.PartOther:    {"input_json_delta", "partial_json"},
+}
+
+func (a *antWriter) tellText(p *antPart) {
+	if len(p.text) == 0 || p.block.Redacted {
+		return
+	}
+	words := antDeltaWords[p.block.Kind]
+	a.delta(p.index, words[0], words[1], wire.AppendString(nil, string(p.text)))
+	p.text = p.text[:0]
+}
+
+func (a *antWriter) delta(index int, kind, member string, value []byte) {
+	e := a.blockEvent("content_block_delta", index)
+	e.key("delta")
+	e.open()
+	e.text("type", kind)
+	e.raw(member, value)
+	e.shut(antObject{})
+	e.shut(antObject{})
+	a.tell("content_block_delta", e.b)
+}
+
+// endBlock writes what is known only at the end and content_block_stop.
+func (a *antWriter) endBlock(p *antPart) {
+	if p.block.Kind == llm.PartThinking && !p.block.Redacted {
+		a.sign(p)
+	}
+	if p.block.Kind == llm.PartText && p.end != nil {
+		had := antFields(p.block.Extra)
+		now := antFields(p.end.Extra)
+		before, _ := antElements(had.get("citations"))
+		all, _ := antElements(now.get("citations"))
+		for _, c := range all[min(len(before), len(all)):] {
+			a.delta(p.index, "citations_delta", "citation", c)
+		}
+	}
+	e := a.blockEvent("content_block_stop", p.index)
+	e.shut(antObject{})
+	a.tell("content_block_stop", e.b)
+	p.open = false
+}
+
+// sign writes the signature of a thinking block in one piece, which is how
+// clients expect it; that of another dialect is wrapped.
+func (a *antWriter) sign(p *antPart) {
+	s := llm.Part{Signature: string(p.signature), SignedBy: p.block.SignedBy, Extra: p.block.Extra}
+	if p.end != nil {
+		if s.Signature == "" {
+			s.Signature = p.end.Signature
+		}
+		if s.SignedBy == "" {
+			s.SignedBy = p.end.SignedBy
+		}
+	}
+	if signature := antSignature(&s); signature != "" {
+		a.delta(p.index, "signature_delta", "signature", wire.AppendString(nil, signature))
+	}
+	p.signature = p.signature[:0]
+}
+
+// other passes on an event of this dialect.
+func (a *antWriter) other(ev llm.Event) {
+	if ev.Extra.Dialect != llm.Anthropic {
+		a.losses.add("events", "an event that only "+string(ev.Extra.Dialect)+" knows was left out")
+		return
+	}
+	o, err := antBody(ev.Raw)
+	if err != nil {
+		return
+	}
+	name, _ := wire.String(o.get("type"))
+	a.tell(name, ev.Raw)
+}
+
+// antBesideDelta are the members of a stop's Extra that stand in
+// message_delta itself; the others stand in its delta.
+var antBesideDelta = []string{"context_management"}
+
+// finish writes message_delta and message_stop.
+func (a *antWriter) finish() {
+	a.drain(true)
+	a.done = true
+	if a.native && a.usage != nil && a.usage.Usage.Source == llm.UsageTapped {
+		a.usage = nil // message_start has said it
+	}
+	if a.stop != nil || a.usage != nil || !a.native {
+		a.messageDelta()
+	}
+	a.tell("message_stop", []byte(`{"type":"message_stop"}`))
+}
+
+func (a *antWriter) messageDelta() {
+	stop := llm.Event{Stop: llm.Stop{Reason: llm.StopEnd}}
+	if a.native {
+		stop = llm.Event{}
+	}
+	if a.stop != nil {
+		stop = *a.stop
+		a.losses.extra("choices.", stop.Extra)
+	}
+	inside, beside := antFields(stop.Extra), antObject{}
+	for _, m := range inside.members {
+		if slices.Contains(antBesideDelta, m.name) {
+			beside.members = append(beside.members, m)
+		}
+	}
+	inside.members = slices.DeleteFunc(inside.members, func(m antMember) bool { return slices.Contains(antBesideDelta, m.name) })
+	e := &antEnc{}
+	e.open()
+	e.text("type", "message_delta")
+	e.key("delta")
+	e.open()
+	e.stop(stop.Stop, stop.Extra.In(llm.Anthropic).Form, &a.losses)
+	e.shut(inside)
+	switch {
+	case a.usage != nil:
+		antUsageLosses(*a.usage.Usage, &a.losses)
+		antUsageExtraLosses(a.usage.Extra, &a.losses)
+		e.key("usage")
+		e.usage(*a.usage.Usage, a.usage.Extra)
+	case !a.native:
+		e.raw("usage", []byte(`{"output_tokens":0}`))
+	}
+	e.shut(beside)
+	a.tell("message_delta", e.b)
+}
