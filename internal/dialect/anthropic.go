@@ -123,6 +123,9 @@ func antKindOf(ev wire.Event) antKind {
 // usage, so no other event is scanned. A content_block_delta is content unless
 // it is the empty first piece of a tool's arguments.
 func (AnthropicCodec) TapEvent(t *Tap, ev wire.Event) Sight {
+	if t.Ended {
+		return 0
+	}
 	switch antKindOf(ev) {
 	case antBlockDelta:
 		if bytes.Contains(ev.Data, []byte(`"partial_json":""`)) {
@@ -135,6 +138,7 @@ func (AnthropicCodec) TapEvent(t *Tap, ev wire.Event) Sight {
 	case antMessageDelta:
 		return antTapDelta(t, ev.Data)
 	case antMessageStop:
+		t.Ended = true
 		return SightEnd
 	case antErrorEvent:
 		return SightFault

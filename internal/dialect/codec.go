@@ -115,6 +115,7 @@ type Tap struct {
 	Stop     llm.StopReason
 	Model    string // as the upstream names it; filled once
 	Tokens   int    // content events seen, the fallback for an unreported output
+	Ended    bool   // the dialect's own end passed (anthropic); what comes behind it is no part of the answer
 }
 
 // Sight says what a tap saw in one event, as a set.
