@@ -14,13 +14,17 @@ import (
 // nested objects and arrays, local $ref, anyOf/oneOf/allOf, numeric bounds,
 // lengths, common formats. A pattern is only met where a usual value meets it.
 
-// maxSchemaDepth ends recursive schemas.
-const maxSchemaDepth = 24
+// Limits that end recursive schemas: past them every value is null.
+const (
+	maxSchemaDepth  = 24
+	maxSchemaValues = 4096
+)
 
 type instancer struct {
 	root  map[string]any
 	hint  string // text offered for unconstrained strings
 	depth int
+	count int // values made so far
 }
 
 // instance returns a value that fits schema, which may be empty or null.
@@ -38,10 +42,11 @@ func instance(schema json.RawMessage, hint string) any {
 }
 
 func (g *instancer) value(s map[string]any) any {
-	if g.depth >= maxSchemaDepth {
+	if g.depth >= maxSchemaDepth || g.count >= maxSchemaValues {
 		return nil
 	}
 	g.depth++
+	g.count++
 	defer func() { g.depth-- }()
 
 	if ref, ok := s["$ref"].(string); ok {
@@ -177,6 +182,9 @@ func number(s map[string]any, integer bool) float64 {
 			v -= step
 		}
 	}
+	if math.IsNaN(v) || math.IsInf(v, 0) { // bounds beyond what a double can step through
+		return 1
+	}
 	return v
 }
 
@@ -197,7 +205,7 @@ func text(s map[string]any, hint string) string {
 		}
 	}
 	r := []rune(hint)
-	if most := float(s, "maxLength", -1); most >= 0 && len(r) > int(most) {
+	if most := float(s, "maxLength", -1); most >= 0 && float64(len(r)) > most {
 		r = r[:int(most)]
 	}
 	for least := min(int(float(s, "minLength", 0)), 4096); len(r) < least; {

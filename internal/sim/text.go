@@ -157,7 +157,7 @@ func sentences() []string {
 // replyText writes an answer to the last user text. It ends with a sentence
 // once it has at least want tokens; a bare greeting is answered with a greeting.
 func replyText(user string, want int, rng *rand.Rand) string {
-	words := strings.Fields(user)
+	words := firstWords(user, 13)
 	if want == 0 || (len(words) <= 4 && greets(words)) {
 		return "Hi! " + marker
 	}
@@ -169,6 +169,18 @@ func replyText(user string, want int, rng *rand.Rand) string {
 	}
 	extend(&b, want, rng)
 	return b.String()
+}
+
+// firstWords returns at most n words of s.
+func firstWords(s string, n int) []string {
+	words := make([]string, 0, n)
+	for w := range strings.FieldsSeq(s) {
+		if len(words) == n {
+			break
+		}
+		words = append(words, w)
+	}
+	return words
 }
 
 // extend adds sentences until b has at least want tokens.
