@@ -1,0 +1,253 @@
+package dialect
+
+import (
+	"bytes"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// The tap of chat and completions. Inside a JSON string a quote is escaped, so
+// the bytes "usage" with both quotes and a colon behind them are always a
+// member's name: a search for them classifies an event without parsing it, and
+// only a hit on usage, an error or the first model is confirmed by a scan.
+
+// TapEvent implements [Surface].
+func (ChatCodec) TapEvent(t *Tap, ev wire.Event) Sight {
+	return tapOpenAI(t, ev, chatContentIn(ev.Data))
+}
+
+// TapReply implements [Surface].
+func (ChatCodec) TapReply(t *Tap, body []byte) { tapOpenAIReply(t, body) }
+
+// chatContentIn reports whether a chunk has a piece of the answer.
+func chatContentIn(data []byte) bool {
+	for _, key := range [...]string{`"content"`, `"reasoning_content"`, `"reasoning"`, `"refusal"`, `"arguments"`, `"text"`} {
+		for i := nextValue(data, key, 0); i >= 0; i = nextValue(data, key, i) {
+			if hasContent(data[i:]) {
+				return true
+			}
+		}
+	}
+	for _, key := range [...]string{`"tool_calls"`, `"function_call"`} {
+		if i := nextValue(data, key, 0); i >= 0 && hasContent(data[i:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasContent reports whether a value is a string, list or object that is not
+// empty.
+func hasContent(value []byte) bool {
+	if len(value) < 2 {
+		return false
+	}
+	switch value[0] {
+	case '"':
+		return value[1] != '"'
+	case '[', '{':
+		rest := bytes.TrimLeft(value[1:], " \t\r\n")
+		return len(rest) > 0 && rest[0] != ']' && rest[0] != '}'
+	}
+	return false
+}
+
+// nextValue returns where the value of the next member called key (quotes
+// included) starts, from offset i on; -1 when there is none.
+func nextValue(data []byte, key string, i int) int {
+	for {
+		n := bytes.Index(data[i:], []byte(key))
+		if n < 0 {
+			return -1
+		}
+		i += n + len(key)
+		for i < len(data) && isSpace(data[i]) {
+			i++
+		}
+		if i == len(data) || data[i] != ':' {
+			continue
+		}
+		for i++; i < len(data) && isSpace(data[i]); i++ {
+		}
+		if i < len(data) {
+			return i
+		}
+		return -1
+	}
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+// tapOpenAI looks at one event; content says that it carries some.
+func tapOpenAI(t *Tap, ev wire.Event, content bool) Sight {
+	data := ev.Data
+	if len(data) == 0 {
+		return 0
+	}
+	if data[0] == '[' && isDone(data) {
+		return SightEnd
+	}
+	var sight Sight
+	if ev.Name != nil && string(ev.Name) == "error" {
+		sight |= SightFault
+	}
+	if content {
+		sight |= SightContent
+		t.Tokens++
+	}
+	for i := nextValue(data, `"finish_reason"`, 0); i >= 0; i = nextValue(data, `"finish_reason"`, i) {
+		if data[i] == '"' {
+			sight |= SightContent
+			t.Stop = tapStop(data[i:])
+		}
+	}
+	if i := nextValue(data, `"usage"`, 0); i >= 0 || t.Model == "" || bytes.Contains(data, []byte(`"error"`)) {
+		if i >= 0 && data[i] != '{' && t.Model != "" && nextObject(data, `"usage"`, i) < 0 && !bytes.Contains(data, []byte(`"error"`)) {
+			return sight // "usage": null
+		}
+		sight |= tapScan(t, data)
+	}
+	return sight
+}
+
+// nextObject is nextValue for members whose value is an object.
+func nextObject(data []byte, key string, i int) int {
+	for i = nextValue(data, key, i); i >= 0 && data[i] != '{'; i = nextValue(data, key, i) {
+	}
+	return i
+}
+
+// isDone reports whether data is the mark that ends a stream.
+func isDone(data []byte) bool { return string(bytes.TrimSpace(data)) == "[DONE]" }
+
+// tapStop reads the word that value starts with.
+func tapStop(value []byte) llm.StopReason {
+	end := bytes.IndexByte(value[1:], '"')
+	if end < 0 {
+		return llm.StopOther
+	}
+	word := value[1 : 1+end]
+	if len(word) == 0 {
+		return ""
+	}
+	for _, s := range chatStops() {
+		if string(word) == s.word {
+			return s.reason
+		}
+	}
+	return llm.StopOther
+}
+
+// chunkAt is where the members of a chunk or a reply stand that the tap needs.
+type chunkAt struct {
+	at [6]wire.Member
+}
+
+const (
+	inModel = iota
+	inUsage
+	inChoices
+	inGroq
+	inError
+	inObject
+)
+
+func scanChunk(data []byte) (c chunkAt, ok bool) {
+	names := [...]string{"model", "usage", "choices", "x_groq", "error", "object"}
+	_, err := wire.Scan(data, names[:], c.at[:])
+	return c, err == nil
+}
+
+func (c *chunkAt) value(data []byte, i int) []byte {
+	if c.at[i].IsZero() {
+		return nil
+	}
+	return c.at[i].Value.Of(data)
+}
+
+// isFault reports whether the chunk is an error object.
+func (c *chunkAt) isFault(data []byte) bool {
+	e := c.value(data, inError)
+	return e != nil && !wire.IsNull(e) || wire.StringEquals(c.value(data, inObject), "error")
+}
+
+// usage finds the usage object: the chunk's own, else one inside a choice
+// (Moonshot), else Groq's older place. nil when there is none.
+func (c *chunkAt) usage(data []byte) []byte {
+	if u := c.value(data, inUsage); len(u) > 0 && u[0] == '{' {
+		return u
+	}
+	names := [...]string{"usage"}
+	var at [1]wire.Member
+	if m := c.at[inChoices]; !m.IsZero() && data[m.Value.Start] == '[' {
+		for item := range wire.Elements(data, m.Value) {
+			if nested(data, wire.Member{Key: item, Value: item}, names[:], at[:]) && !at[0].IsZero() {
+				if u := at[0].Value.Of(data); u[0] == '{' {
+					return u
+				}
+			}
+		}
+	}
+	if nested(data, c.at[inGroq], names[:], at[:]) && !at[0].IsZero() {
+		if u := at[0].Value.Of(data); u[0] == '{' {
+			return u
+		}
+	}
+	return nil
+}
+
+// tapScan reads what the cheap search found. It allocates for the model name.
+func tapScan(t *Tap, data []byte) Sight {
+	c, ok := scanChunk(data)
+	if !ok {
+		return 0
+	}
+	if c.isFault(data) {
+		return SightFault
+	}
+	if m := c.value(data, inModel); t.Model == "" && len(m) > 2 {
+		t.Model, _ = wire.String(m)
+	}
+	raw := c.usage(data)
+	if raw == nil {
+		return 0
+	}
+	u, ok := openAIUsage(raw)
+	if !ok {
+		return 0
+	}
+	t.Usage, t.HasUsage = u, true
+	if choices := c.value(data, inChoices); choices == nil || !hasContent(choices) {
+		return SightUsageOnly
+	}
+	return 0
+}
+
+// tapOpenAIReply reads a complete answer.
+func tapOpenAIReply(t *Tap, body []byte) {
+	c, ok := scanChunk(body)
+	if !ok || c.isFault(body) {
+		return
+	}
+	if m := c.value(body, inModel); t.Model == "" {
+		t.Model, _ = wire.String(m)
+	}
+	if raw := c.value(body, inUsage); len(raw) > 0 {
+		if u, ok := openAIUsage(raw); ok {
+			t.Usage, t.HasUsage = u, true
+		}
+	}
+	if choices := c.at[inChoices]; !choices.IsZero() {
+		names := [...]string{"finish_reason"}
+		var at [1]wire.Member
+		for item := range wire.Elements(body, choices.Value) {
+			if nested(body, wire.Member{Key: item, Value: item}, names[:], at[:]) && !at[0].IsZero() {
+				if v := at[0].Value.Of(body); v[0] == '"' {
+					t.Stop = tapStop(v)
+				}
+			}
+			return
+		}
+	}
+}

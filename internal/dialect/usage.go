@@ -1,0 +1,91 @@
+package dialect
+
+import (
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// openAIUsage reads the usage object of OpenAI's chat, completions and
+// embeddings, with the names that other providers use for the same figures:
+//
+//   - cached input: prompt_tokens_details.cached_tokens, prompt_cache_hit_tokens
+//     (DeepSeek), cached_tokens (Moonshot), num_cached_tokens (Mistral),
+//     cache_read_input_tokens (LiteLLM)
+//   - cache writes: prompt_tokens_details.cache_write_tokens (OpenRouter),
+//     cache_creation_tokens, cache_creation_input_tokens (LiteLLM)
+//   - reasoning: completion_tokens_details.reasoning_tokens, reasoning_tokens
+//     (Perplexity)
+//
+// Where total_tokens says that reasoning is not part of completion_tokens (xAI),
+// it is added to the output. It allocates nothing. ok is false when raw is no
+// object or names a figure twice.
+func openAIUsage(raw []byte) (u llm.Usage, ok bool) {
+	names := [...]string{
+		"prompt_tokens", "completion_tokens", "total_tokens",
+		"prompt_tokens_details", "completion_tokens_details", "prompt_token_details",
+		"prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens",
+		"cache_creation_input_tokens", "reasoning_tokens",
+	}
+	var at [len(names)]wire.Member
+	if _, err := wire.Scan(raw, names[:], at[:]); err != nil {
+		return u, false
+	}
+	u.Source = llm.UsageReported
+	u.Input = figure(raw, at[0])
+	u.Output = figure(raw, at[1])
+	total := figure(raw, at[2])
+	for _, m := range at[6:10] {
+		u.CacheRead = max(u.CacheRead, figure(raw, m))
+	}
+	u.CacheWrite = figure(raw, at[10])
+	u.Reasoning = figure(raw, at[11])
+	promptDetails(&u, raw, at[3])
+	promptDetails(&u, raw, at[5])
+	completionDetails(&u, raw, at[4])
+	if u.Reasoning > 0 && total == u.Input+u.Output+u.Reasoning {
+		u.Output += u.Reasoning
+	}
+	return u, true
+}
+
+func promptDetails(u *llm.Usage, raw []byte, m wire.Member) {
+	names := [...]string{"cached_tokens", "audio_tokens", "cache_write_tokens", "cache_creation_tokens"}
+	var at [len(names)]wire.Member
+	if !nested(raw, m, names[:], at[:]) {
+		return
+	}
+	u.CacheRead = max(u.CacheRead, figure(raw, at[0]))
+	u.InputAudio = figure(raw, at[1])
+	u.CacheWrite = max(u.CacheWrite, figure(raw, at[2]), figure(raw, at[3]))
+}
+
+func completionDetails(u *llm.Usage, raw []byte, m wire.Member) {
+	names := [...]string{"reasoning_tokens", "audio_tokens"}
+	var at [len(names)]wire.Member
+	if !nested(raw, m, names[:], at[:]) {
+		return
+	}
+	u.Reasoning = max(u.Reasoning, figure(raw, at[0]))
+	u.OutputAudio = figure(raw, at[1])
+}
+
+// nested scans the object that is the value of m; false when there is none.
+func nested(raw []byte, m wire.Member, names []string, at []wire.Member) bool {
+	if m.IsZero() || raw[m.Value.Start] != '{' {
+		return false
+	}
+	_, err := wire.ScanAt(raw, m.Value, names, at)
+	return err == nil
+}
+
+// figure reads a token count; anything that is none counts as 0.
+func figure(raw []byte, m wire.Member) int64 {
+	if m.IsZero() {
+		return 0
+	}
+	n, ok := wire.Int(m.Value.Of(raw))
+	if !ok || n < 0 {
+		return 0
+	}
+	return n
+}
