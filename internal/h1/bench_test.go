@@ -147,8 +147,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 	}{{"1KB", 1000}, {"100KB", 100 << 10}} {
 		addr := replies(b, "\n", reply700)
 		req := chatRequest(addr, size.n)
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
+		ctx := b.Context()
 		p := make([]byte, 4096)
 
 		b.Run(size.name+"/h1", func(b *testing.B) {

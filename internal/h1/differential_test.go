@@ -110,9 +110,9 @@ func (o outcome) String() string {
 		o.status, o.length, o.header, o.body, o.headErr, o.bodyErr, o.reused)
 }
 
-// comparable leaves out the fields that net/http takes out of or puts into the
+// framingFree leaves out the fields that net/http takes out of or puts into the
 // header; the framing they stand for is compared by body and error.
-func comparable(name string) bool {
+func framingFree(name string) bool {
 	switch http.CanonicalHeaderKey(name) {
 	case "Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Cache-Control", "Pragma":
 		return false
@@ -131,7 +131,7 @@ func runOurs(method string, body, script []byte, seed uint64) (o outcome) {
 	}
 	o.status, o.length = r.Status, r.ContentLength
 	for k, v := range r.Header.All() {
-		if comparable(k) {
+		if framingFree(k) {
 			o.header = append(o.header, http.CanonicalHeaderKey(k)+": "+v)
 		}
 	}
@@ -188,7 +188,7 @@ func runTheirs(method string, body, script []byte, seed uint64) (o outcome) {
 	o.status, o.length = resp.StatusCode, resp.ContentLength
 	for k, vs := range resp.Header {
 		for _, v := range vs {
-			if comparable(k) {
+			if framingFree(k) {
 				o.header = append(o.header, k+": "+strings.TrimRight(v, " \t"))
 			}
 		}
@@ -332,10 +332,10 @@ func compare(t *testing.T, script []byte, kind uint8, seed uint64) {
 	case 2:
 		method, body = "POST", []byte(`{"model":"m"}`)
 	}
-	hung := time.AfterFunc(2*time.Second, func() { panic(fmt.Sprintf("hung: %s %q seed %d", method, script, seed)) })
+	hung := time.AfterFunc(30*time.Second, func() { panic(fmt.Sprintf("this client hung: %s %q seed %d", method, script, seed)) })
 	ours := runOurs(method, body, script, seed)
 	hung.Stop()
-	hung = time.AfterFunc(2*time.Second, func() { panic(fmt.Sprintf("hung theirs: %s %q seed %d", method, script, seed)) })
+	hung = time.AfterFunc(30*time.Second, func() { panic(fmt.Sprintf("Transport hung: %s %q seed %d", method, script, seed)) })
 	theirs := runTheirs(method, body, script, seed)
 	hung.Stop()
 	if sameMessage(ours, theirs) && (ours.headErr != nil || ours.reused == theirs.reused) {
