@@ -11,8 +11,8 @@ import (
 )
 
 // chatBody makes a chat request of about size bytes with model last: turns of English prose
-// and code, with an escape every 50 bytes and some characters that are not ASCII. A mixed
-// one has every fourth turn in other scripts, which makes a tenth of its bytes not ASCII.
+// and code, with an escape every 100 bytes and 2 % of the bytes not ASCII. A mixed
+// one has turns in other scripts, which make 15 % of its bytes not ASCII.
 func chatBody(size int, mixed bool) []byte {
 	turns := []string{
 		"Please explain what the following function does, step by step, and say where it could fail. Keep the answer short and precise; the reader knows the language well but not this code base \u2013 so \"small steps\", please.",

@@ -237,11 +237,10 @@ func (e *EventReader) parse(start, end int) Event {
 
 // field splits a line; the value is never nil. The name of a comment is empty.
 func field(line []byte) (name, value []byte) {
-	colon := bytes.IndexByte(line, ':')
-	if colon < 0 {
+	name, value, found := bytes.Cut(line, []byte{':'})
+	if !found {
 		return line, line[len(line):]
 	}
-	name, value = line[:colon], line[colon+1:]
 	if len(value) > 0 && value[0] == ' ' {
 		value = value[1:]
 	}
