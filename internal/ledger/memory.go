@@ -108,7 +108,7 @@ func (m *Memory) Get(_ context.Context, id string) (*Exchange, error) {
 func (m *Memory) Recent(_ context.Context, limit int, f Filter) ([]*Exchange, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	var out []*Exchange
+	out := []*Exchange{}
 	for _, ex := range m.list {
 		if f.passes(ex) {
 			out = append(out, ex)

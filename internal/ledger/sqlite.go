@@ -188,7 +188,7 @@ func (s *SQLite) Recent(ctx context.Context, limit int, f Filter) ([]*Exchange, 
 		return nil, fmt.Errorf("ledger database: recent exchanges: %w", err)
 	}
 	defer rows.Close()
-	var out []*Exchange
+	out := []*Exchange{}
 	for rows.Next() {
 		var rec sql.RawBytes
 		if err := rows.Scan(&rec); err != nil {
