@@ -9,6 +9,12 @@ import (
 )
 
 // ResponsesCodec speaks OpenAI's responses.
+//
+// Its files: responses_glance.go (what the splice lane needs),
+// responses_call.go and responses_encode.go (requests), responses_items.go and
+// responses_write.go (the items that requests and answers share),
+// responses_reply.go (answers), responses_events.go and responses_writer.go
+// (streams).
 type ResponsesCodec struct{}
 
 // Name is the dialect.
@@ -34,18 +40,6 @@ func (ResponsesCodec) EncodeError(f *llm.Fault, requestID string) []byte { retur
 
 // AppendFault implements [Surface].
 func (ResponsesCodec) AppendFault(dst []byte, f *llm.Fault, requestID string) []byte { return dst }
-
-// DecodeCall implements [Codec].
-func (ResponsesCodec) DecodeCall(body []byte) (*llm.Call, error) { return nil, errNoCodec }
-
-// EncodeCall implements [Codec].
-func (ResponsesCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) { return nil, nil, errNoCodec }
-
-// DecodeReply implements [Codec].
-func (ResponsesCodec) DecodeReply(body []byte) (*llm.Reply, error) { return nil, errNoCodec }
-
-// EncodeReply implements [Codec].
-func (ResponsesCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) { return nil, nil, errNoCodec }
 
 // Events implements [Codec].
 func (ResponsesCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {

@@ -1,0 +1,288 @@
+package dialect
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"tailplane/internal/llm"
+)
+
+// Requests of the Responses dialect, as they are written. A call of another,
+// stateless dialect says store:false, so that nothing is kept at the provider,
+// and asks for encrypted reasoning, which then stands in for what was not
+// kept.
+
+// EncodeCall implements [Codec].
+func (ResponsesCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
+	if call.Model == "" {
+		return nil, nil, errors.New("model: must name a model")
+	}
+	e := &respEncoder{}
+	extra := call.Extra.In(llm.Responses)
+	native := call.Extra.Dialect == llm.Responses
+	e.extra("", call.Extra, llm.Responses)
+	w := newObject(extra)
+	w.put("model", stringJSON(call.Model))
+	w.str("instructions", e.instructions(call.System))
+	e.input(w, call, extra.Form)
+	e.settings(w, call)
+	if !native {
+		w.put("store", []byte("false"))
+		w.put("include", respInclude(call.Logprobs.Want))
+	}
+	e.unsaid(call)
+	return w.end(), e.all, nil
+}
+
+func respInclude(logprobs bool) []byte {
+	list := []string{respIncludeEncrypted}
+	if logprobs {
+		list = append(list, respIncludeLogprobs)
+	}
+	return stringsJSON(list)
+}
+
+// instructions joins the system parts that do not stand in the input.
+func (e *respEncoder) instructions(parts []llm.Part) string {
+	var texts []string
+	for i := range parts {
+		p := &parts[i]
+		if p.Extra.In(llm.Responses).Form&respSystemItem != 0 {
+			continue
+		}
+		if p.Kind != llm.PartText {
+			e.add("system", "instructions are text in responses; the rest was left out")
+			continue
+		}
+		e.foreign(p)
+		texts = append(texts, p.Text)
+	}
+	return strings.Join(texts, respSeparator)
+}
+
+func (e *respEncoder) input(w *objectWriter, call *llm.Call, form uint32) {
+	items := e.systemItems(call.System)
+	if form&respBareInput != 0 && len(items) == 0 && len(call.Turns) == 1 && len(call.Turns[0].Parts) == 1 {
+		w.put("input", stringJSON(call.Turns[0].Parts[0].Text))
+		return
+	}
+	for i := range call.Turns {
+		items = append(items, e.turn(&call.Turns[i])...)
+	}
+	if len(items) == 0 && form&respNoInput != 0 {
+		w.set("input", nil)
+		return
+	}
+	w.put("input", arrayJSON(items))
+}
+
+// systemItems writes the parts of Call.System that stand in the input.
+func (e *respEncoder) systemItems(parts []llm.Part) [][]byte {
+	var items [][]byte
+	var group []llm.Part
+	for _, p := range parts {
+		form := p.Extra.In(llm.Responses).Form
+		if form&respSystemItem == 0 {
+			continue
+		}
+		p.Extra.Form &^= respItemEnd
+		group = append(group, p)
+		if form&respItemEnd != 0 {
+			items = append(items, e.messageItem(newObject(llm.Extra{}), llm.RoleSystem, form, group))
+			group = nil
+		}
+	}
+	return items
+}
+
+func (e *respEncoder) turn(t *llm.Turn) [][]byte {
+	extra := t.Extra.In(llm.Responses)
+	if extra.Form&respMessage != 0 {
+		return [][]byte{e.messageItem(newObject(extra), t.Role, extra.Form, t.Parts)}
+	}
+	e.extra("messages", t.Extra, llm.Responses)
+	if t.Name != "" {
+		e.add("messages.name", respHasNoPlace)
+	}
+	role := t.Role
+	if role == llm.RoleTool {
+		role = llm.RoleUser // what stands beside a tool's result
+	}
+	return e.items(t.Parts, role)
+}
+
+func (e *respEncoder) settings(w *objectWriter, call *llm.Call) {
+	native := call.Extra.Dialect == llm.Responses
+	e.tools(w, call.Tools)
+	e.choice(w, &call.Choice)
+	w.boolean("parallel_tool_calls", call.Parallel)
+	e.output(w, &call.Output)
+	e.thinking(w, &call.Reasoning)
+	s := &call.Sampling
+	w.count("max_output_tokens", s.MaxTokens)
+	w.float("temperature", s.Temperature)
+	w.float("top_p", s.TopP)
+	if top := call.Logprobs.Top; top != nil && (native || call.Logprobs.Want) {
+		w.set("top_logprobs", intJSON(int64(*top)))
+	}
+	w.flag("stream", call.Stream)
+	respMetadata(w, call.Metadata)
+	w.str("user", call.User)
+}
+
+func respMetadata(w *objectWriter, meta map[string]string) {
+	m := w.sub("metadata")
+	for _, name := range slices.Sorted(maps.Keys(meta)) {
+		m.put(name, stringJSON(meta[name]))
+	}
+	w.setSub("metadata", m)
+}
+
+func (e *respEncoder) tools(w *objectWriter, tools []llm.Tool) {
+	var list [][]byte
+	for i := range tools {
+		if tool := e.tool(&tools[i]); tool != nil {
+			list = append(list, tool)
+		}
+	}
+	if list == nil {
+		w.set("tools", nil)
+		return
+	}
+	w.put("tools", arrayJSON(list))
+}
+
+// tool writes a tool. Where a foreign tool does not speak of strictness it is
+// switched off, because this dialect would switch it on.
+func (e *respEncoder) tool(t *llm.Tool) []byte {
+	native := t.Extra.Dialect == llm.Responses
+	if t.Raw != nil {
+		if !native {
+			e.add("tools", "a tool that only "+string(t.Extra.Dialect)+" knows was left out")
+			return nil
+		}
+		return t.Raw
+	}
+	e.extra("tools", t.Extra, llm.Responses)
+	if t.Cache != nil {
+		e.cache()
+	}
+	w := newObject(t.Extra.In(llm.Responses))
+	w.put("type", []byte(`"function"`))
+	w.put("name", stringJSON(t.Name))
+	w.str("description", t.Description)
+	schema, strict := t.Schema, t.Strict
+	if !native && schema == nil {
+		schema = []byte(`{"type":"object","properties":{}}`)
+	}
+	if !native && strict == nil {
+		strict = new(false)
+	}
+	w.set("parameters", schema)
+	w.boolean("strict", strict)
+	return w.end()
+}
+
+func (e *respEncoder) choice(w *objectWriter, c *llm.ToolChoice) {
+	switch {
+	case c.Raw != nil && c.Extra.Dialect != llm.Responses:
+		e.add("tool_choice", "a form that only "+string(c.Extra.Dialect)+" knows was left out")
+	case c.Raw != nil:
+		w.put("tool_choice", c.Raw)
+	case c.Mode == llm.ToolNamed:
+		e.extra("tool_choice", c.Extra, llm.Responses)
+		in := newObject(c.Extra.In(llm.Responses))
+		in.put("type", []byte(`"function"`))
+		in.put("name", stringJSON(c.Name))
+		w.put("tool_choice", in.end())
+	case c.Mode != "":
+		e.extra("tool_choice", c.Extra, llm.Responses)
+		w.put("tool_choice", stringJSON(string(c.Mode)))
+	default:
+		w.set("tool_choice", nil)
+	}
+}
+
+func (e *respEncoder) output(w *objectWriter, out *llm.Output) {
+	e.extra("response_format", out.Extra, llm.Responses)
+	text := w.sub("text")
+	text.str("verbosity", out.Verbosity)
+	format := text.sub("format")
+	words := map[llm.OutputKind]string{
+		llm.OutputText: "text", llm.OutputJSON: "json_object", llm.OutputSchema: "json_schema",
+	}
+	if word := words[out.Kind]; word != "" {
+		format.put("type", stringJSON(word))
+	}
+	if out.Kind == llm.OutputSchema {
+		name, schema := out.Name, out.Schema
+		if out.Extra.Dialect != llm.Responses {
+			if name == "" {
+				name = "answer" // the dialect demands one
+			}
+			if schema == nil {
+				schema = []byte("{}")
+			}
+		}
+		format.str("name", name)
+		format.str("description", out.Description)
+		format.set("schema", schema)
+		format.boolean("strict", out.Strict)
+	}
+	text.setSub("format", format)
+	w.setSub("text", text)
+}
+
+// thinking says how much to think. A budget in tokens becomes an effort.
+func (e *respEncoder) thinking(w *objectWriter, r *llm.Reasoning) {
+	e.extra("reasoning", r.Extra, llm.Responses)
+	effort := r.Effort
+	if r.Budget != 0 && effort == "" {
+		effort = respEffort(r.Budget)
+		e.add("thinking.budget_tokens", "responses has no budget; said as effort "+effort)
+	} else if r.Budget != 0 {
+		e.add("thinking.budget_tokens", "responses has no budget; the effort stands alone")
+	}
+	if r.Mode == "disabled" && effort == "" {
+		e.add("thinking", "responses cannot switch thinking off for every model; the target decides")
+	}
+	in := w.sub("reasoning")
+	in.str("effort", effort)
+	in.str("summary", r.Summary)
+	w.setSub("reasoning", in)
+}
+
+// respEffort is the effort nearest to a budget of tokens. The bounds are ours;
+// no provider states any.
+func respEffort(budget int) string {
+	switch {
+	case budget <= 4096:
+		return "low"
+	case budget <= 16384:
+		return "medium"
+	}
+	return "high"
+}
+
+// unsaid declares what the dialect has no member for.
+func (e *respEncoder) unsaid(call *llm.Call) {
+	s := &call.Sampling
+	missing := []struct {
+		feature string
+		set     bool
+	}{
+		{"top_k", s.TopK != nil},
+		{"frequency_penalty", s.FrequencyPenalty != nil},
+		{"presence_penalty", s.PresencePenalty != nil},
+		{"seed", s.Seed != nil},
+		{"stop", len(s.Stop) > 0},
+		{"n", s.N > 1},
+	}
+	for _, m := range missing {
+		if m.set {
+			e.add(m.feature, respHasNoPlace)
+		}
+	}
+}

@@ -1,0 +1,477 @@
+package dialect
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// Answers of the Responses dialect. Its rules:
+//
+//   - The items of the output are one choice; their parts follow each other.
+//   - status completed is StopTool when the model called a function, else
+//     StopEnd; incomplete is StopLength or StopFilter by its reason; failed is
+//     StopError; cancelled and unknown words are StopOther.
+//   - The echo of the request (tools, temperature, ...) is kept as spelling.
+//   - An item that is not as it should be is kept as it stands (PartOther):
+//     an answer is not refused for one odd item.
+//   - A foreign answer becomes a complete Response object. EncodeReply does not
+//     know the request, so its echoes say what is true of every request or
+//     null: no instructions, no tools, tool_choice auto, text format text,
+//     parallel_tool_calls true, store false. A stream's writer knows the
+//     request and echoes it.
+
+// DecodeReply implements [Codec].
+func (ResponsesCodec) DecodeReply(body []byte) (*llm.Reply, error) {
+	o, err := parseObject(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	return respReply(o), nil
+}
+
+func respReply(o *object) *llm.Reply {
+	r := &llm.Reply{
+		ID:         respLabel(o, "id"),
+		Model:      respLabel(o, "model"),
+		UsageExtra: llm.Extra{Dialect: llm.Responses},
+	}
+	if created, err := o.integer("created_at"); err != nil {
+		o.release("created_at")
+	} else if created != nil {
+		r.Created = *created
+		if *created == 0 {
+			o.keep("created_at")
+		}
+	}
+	if raw := o.peek("usage"); raw != nil {
+		r.Usage, r.HasUsage = respUsage(raw)
+		o.keep("usage")
+	}
+	c := llm.Choice{Extra: llm.Extra{Dialect: llm.Responses}}
+	var form uint32
+	if raw := o.peek("output"); len(raw) > 0 && raw[0] == '[' {
+		o.raw("output")
+		for _, el := range elements(raw) {
+			c.Parts = append(c.Parts, respOutputItem(el)...)
+			c.Logprobs = append(c.Logprobs, respItemLogprobs(el)...)
+		}
+	} else {
+		form = respNoOutput
+	}
+	c.Stop = respStop(o, c.Parts)
+	respEchoes(o)
+	r.Choices = []llm.Choice{c}
+	r.Extra = o.extra(llm.Responses, form)
+	return r
+}
+
+// respNoOutput is the form of a reply without a list of output items.
+const respNoOutput uint32 = 1
+
+// respLabel takes a string that is not empty; anything else stays.
+func respLabel(o *object, name string) string {
+	s, err := o.str(name)
+	if err != nil {
+		o.release(name)
+	}
+	return s
+}
+
+// respOutputItem reads one item as the parts that it consists of.
+func respOutputItem(raw []byte) []llm.Part {
+	other := respOtherItem(raw, "").Parts
+	t, err := respItem(raw, nil)
+	if err != nil {
+		return other
+	}
+	if t.Extra.Form&respMessage == 0 {
+		return t.Parts
+	}
+	if t.Role != llm.RoleAssistant || t.Extra.Form != respMessage {
+		return other
+	}
+	if len(t.Parts) == 0 {
+		t.Parts = []llm.Part{{Kind: llm.PartText, Extra: llm.Extra{Dialect: llm.Responses, Form: respEmptyItem}}}
+	}
+	last := &t.Parts[len(t.Parts)-1]
+	if respInner(last.Extra.Members) != nil || respInner(last.Extra.Spelled) != nil {
+		return other
+	}
+	respEndItem(t.Parts, t.Extra)
+	return t.Parts
+}
+
+// respItemLogprobs returns the log probabilities that a message item reports.
+func respItemLogprobs(raw []byte) []llm.TokenLogprob {
+	o, err := openObject(raw, nil)
+	if err != nil || !wire.StringEquals(o.peek("type"), "message") {
+		return nil
+	}
+	list := o.peek("content")
+	if len(list) == 0 || list[0] != '[' {
+		return nil
+	}
+	var all []llm.TokenLogprob
+	for _, el := range elements(list) {
+		if part, err := openObject(el, nil); err == nil {
+			all = append(all, respTokens(part.peek("logprobs"))...)
+		}
+	}
+	return all
+}
+
+// respTokens reads a list of log probabilities and skips what is none.
+func respTokens(raw []byte) []llm.TokenLogprob {
+	if len(raw) == 0 || raw[0] != '[' {
+		return nil
+	}
+	var all []llm.TokenLogprob
+	for _, el := range elements(raw) {
+		o, err := openObject(el, nil)
+		if err != nil {
+			continue
+		}
+		token, isText := wire.String(o.peek("token"))
+		value, isNumber := number(o.peek("logprob"))
+		if !isText || !isNumber {
+			continue
+		}
+		t := llm.TokenLogprob{Token: token, Logprob: value}
+		if b := o.peek("bytes"); len(b) > 0 && b[0] == '[' {
+			for _, n := range elements(b) {
+				if n, ok := wire.Int(n); ok && n >= 0 && n < 256 {
+					t.Bytes = append(t.Bytes, int(n))
+				}
+			}
+		}
+		for _, alt := range respTokens(o.peek("top_logprobs")) {
+			alt.Top = nil
+			t.Top = append(t.Top, alt)
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
+// respLogprobsJSON is the list that respTokens reads.
+func respLogprobsJSON(tokens []llm.TokenLogprob, nested bool) []byte {
+	list := make([][]byte, 0, len(tokens))
+	for _, t := range tokens {
+		w := newObject(llm.Extra{})
+		w.put("token", stringJSON(t.Token))
+		w.put("logprob", floatJSON(t.Logprob))
+		numbers := make([][]byte, 0, len(t.Bytes))
+		for _, b := range t.Bytes {
+			numbers = append(numbers, intJSON(int64(b)))
+		}
+		w.put("bytes", arrayJSON(numbers))
+		if !nested {
+			w.put("top_logprobs", respLogprobsJSON(t.Top, true))
+		}
+		list = append(list, w.end())
+	}
+	return arrayJSON(list)
+}
+
+// respStop reads why the answer ended. The words themselves are kept.
+func respStop(o *object, parts []llm.Part) llm.Stop {
+	status, _ := wire.String(o.peek("status"))
+	o.keep("status")
+	reason := ""
+	if raw := o.peek("incomplete_details"); len(raw) > 0 && raw[0] == '{' {
+		if d, err := openObject(raw, nil); err == nil {
+			reason, _ = wire.String(d.peek("reason"))
+		}
+	}
+	o.keep("incomplete_details")
+	called := false
+	for i := range parts {
+		called = called || parts[i].Kind == llm.PartToolCall
+	}
+	return respStopOf(status, reason, called)
+}
+
+// respStopOf maps the words of the dialect to the canonical reason.
+func respStopOf(status, reason string, called bool) llm.Stop {
+	stop := llm.Stop{Wire: status, By: llm.Responses}
+	switch status {
+	case "completed":
+		stop.Reason = llm.StopEnd
+		if called {
+			stop.Reason = llm.StopTool
+		}
+	case "incomplete":
+		stop.Wire = reason
+		switch reason {
+		case "max_output_tokens":
+			stop.Reason = llm.StopLength
+		case "content_filter":
+			stop.Reason = llm.StopFilter
+		default:
+			stop.Reason = llm.StopOther
+		}
+	case "failed":
+		stop.Reason = llm.StopError
+	case "", "in_progress", "queued":
+		return llm.Stop{}
+	default:
+		stop.Reason = llm.StopOther
+	}
+	return stop
+}
+
+// respStatus maps a canonical reason to the words of the dialect.
+func respStatus(stop llm.Stop) (status, reason string) {
+	switch stop.Reason {
+	case llm.StopLength:
+		return "incomplete", "max_output_tokens"
+	case llm.StopFilter:
+		return "incomplete", "content_filter"
+	case llm.StopError:
+		return "failed", ""
+	}
+	return "completed", ""
+}
+
+// respEchoes takes the members that repeat the request or keep the books.
+func respEchoes(o *object) {
+	for _, name := range []string{
+		"object", "background", "billing", "completed_at", "frequency_penalty", "instructions",
+		"max_output_tokens", "max_tool_calls", "metadata", "output_text", "parallel_tool_calls",
+		"presence_penalty", "previous_response_id", "prompt_cache_key", "prompt_cache_options",
+		"prompt_cache_retention", "reasoning", "safety_identifier", "service_tier", "store", "temperature",
+		"text", "tool_choice", "tool_usage", "tools", "top_logprobs", "top_p", "truncation", "user",
+	} {
+		o.keep(name)
+	}
+}
+
+// respUsage reads a usage object; ok is false when it is none.
+func respUsage(raw []byte) (u llm.Usage, ok bool) {
+	if len(raw) == 0 || raw[0] != '{' {
+		return u, false
+	}
+	var at [4]wire.Member
+	if _, err := wire.Scan(raw, respUsageNames, at[:]); err != nil {
+		return u, false
+	}
+	u = llm.Usage{
+		Input:  respTokenCount(at[0].Value.Of(raw)),
+		Output: respTokenCount(at[2].Value.Of(raw)),
+		Source: llm.UsageReported,
+	}
+	var in, out [2]wire.Member
+	if d := at[1].Value.Of(raw); len(d) > 0 && d[0] == '{' {
+		if _, err := wire.Scan(d, respInputDetails, in[:]); err == nil {
+			u.CacheRead = respTokenCount(in[0].Value.Of(d))
+			u.CacheWrite = respTokenCount(in[1].Value.Of(d))
+		}
+	}
+	if d := at[3].Value.Of(raw); len(d) > 0 && d[0] == '{' {
+		if _, err := wire.Scan(d, respOutputDetails, out[:1]); err == nil {
+			u.Reasoning = respTokenCount(out[0].Value.Of(d))
+		}
+	}
+	return u, true
+}
+
+// The members of a usage object, in the order in which respUsage finds them.
+var (
+	respUsageNames    = []string{"input_tokens", "input_tokens_details", "output_tokens", "output_tokens_details"}
+	respInputDetails  = []string{"cached_tokens", "cache_write_tokens"}
+	respOutputDetails = []string{"reasoning_tokens"}
+)
+
+// respTokenCount is a number of tokens; 0 when raw is none.
+func respTokenCount(raw []byte) int64 {
+	if n, ok := wire.Int(raw); ok && n > 0 && n < 1<<53 {
+		return n
+	}
+	return 0
+}
+
+// respUsageJSON is the usage object, with every member that the dialect demands.
+func respUsageJSON(u llm.Usage) []byte {
+	in, out, w := newObject(llm.Extra{}), newObject(llm.Extra{}), newObject(llm.Extra{})
+	in.put("cached_tokens", intJSON(u.CacheRead))
+	in.put("cache_write_tokens", intJSON(u.CacheWrite))
+	out.put("reasoning_tokens", intJSON(u.Reasoning))
+	w.put("input_tokens", intJSON(u.Input))
+	w.put("input_tokens_details", in.end())
+	w.put("output_tokens", intJSON(u.Output))
+	w.put("output_tokens_details", out.end())
+	w.put("total_tokens", intJSON(u.Total()))
+	return w.end()
+}
+
+// EncodeReply implements [Codec].
+func (ResponsesCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
+	e := &respEncoder{client: true, base: respBase(reply)}
+	e.extra("", reply.Extra, llm.Responses)
+	var choice llm.Choice
+	if len(reply.Choices) > 0 {
+		choice = reply.Choices[0]
+	}
+	if len(reply.Choices) > 1 {
+		e.add("choices", "responses has one answer; the others were left out")
+	}
+	e.extra("choices", choice.Extra, llm.Responses)
+	parts := choice.Parts
+	if len(choice.Logprobs) > 0 {
+		parts = respWithLogprobs(parts, choice.Logprobs)
+	}
+	items := e.items(parts, llm.RoleAssistant)
+	if choice.Stop.Sequence != "" {
+		e.add("stop_sequence", respHasNoPlace)
+	}
+	env := respEnvelope{reply: reply, items: items, stop: choice.Stop, echo: &llm.Call{}}
+	return env.encode(), e.all, nil
+}
+
+// respWithLogprobs gives the log probabilities of a foreign answer to its
+// first text. A native one has them in its parts already.
+func respWithLogprobs(parts []llm.Part, tokens []llm.TokenLogprob) []llm.Part {
+	for i := range parts {
+		p := &parts[i]
+		if p.Kind != llm.PartText || p.Extra.Dialect == llm.Responses {
+			continue
+		}
+		out := bytes.Clone([]byte(`{"logprobs":`))
+		out = append(append(out, respLogprobsJSON(tokens, false)...), `,"annotations":[]}`...)
+		parts = append([]llm.Part(nil), parts...)
+		parts[i].Extra = llm.Extra{Dialect: llm.Responses, Spelled: out}
+		return parts
+	}
+	return parts
+}
+
+// respBase is what the ids of a foreign answer are made from: its own id
+// without the kind that stands before it.
+func respBase(reply *llm.Reply) string {
+	id := reply.ID
+	for _, kind := range []string{"chatcmpl-", "cmpl-", "msg_", "resp_"} {
+		id = strings.TrimPrefix(id, kind)
+	}
+	if id == "" {
+		id = strconv.FormatInt(reply.Created, 10)
+	}
+	return id
+}
+
+// respEnvelope is a Response object around items that are written already.
+type respEnvelope struct {
+	reply *llm.Reply
+	items [][]byte
+	stop  llm.Stop
+	echo  *llm.Call // the request that a foreign answer repeats
+	fault []byte    // the error member of a failed answer
+	open  bool      // the answer has not ended
+}
+
+func (v *respEnvelope) encode() []byte {
+	if v.reply.Extra.Dialect == llm.Responses {
+		return v.native()
+	}
+	return v.foreign()
+}
+
+func (v *respEnvelope) native() []byte {
+	r := v.reply
+	w := newObject(r.Extra)
+	w.str("id", r.ID)
+	if r.Created == 0 {
+		w.set("created_at", nil)
+	} else {
+		w.set("created_at", intJSON(r.Created))
+	}
+	w.str("model", r.Model)
+	if r.Extra.Form&respNoOutput == 0 || len(v.items) > 0 {
+		w.put("output", arrayJSON(v.items))
+	}
+	switch _, spelled := w.kept("usage"); {
+	case !r.HasUsage && spelled != nil:
+		w.put("usage", spelled)
+	case r.HasUsage:
+		if u, ok := respUsage(spelled); ok && u == r.Usage {
+			w.put("usage", spelled)
+			break
+		}
+		w.put("usage", respUsageJSON(r.Usage))
+	}
+	return w.end()
+}
+
+// foreign writes every member that the dialect's schema demands.
+func (v *respEnvelope) foreign() []byte {
+	r := v.reply
+	w := newObject(llm.Extra{})
+	status, reason := respStatus(v.stop)
+	if v.open {
+		status, reason = "in_progress", ""
+	}
+	w.put("id", stringJSON("resp_"+respBase(r)))
+	w.put("object", []byte(`"response"`))
+	w.put("created_at", intJSON(r.Created))
+	w.put("status", stringJSON(status))
+	w.put("background", []byte("false"))
+	switch {
+	case v.fault != nil:
+		w.put("error", v.fault)
+	case status == "failed":
+		w.put("error", []byte(`{"code":"server_error","message":"the answer ended with an error"}`))
+	default:
+		w.put("error", []byte("null"))
+	}
+	if reason != "" {
+		w.put("incomplete_details", []byte(`{"reason":`+string(stringJSON(reason))+`}`))
+	} else {
+		w.put("incomplete_details", []byte("null"))
+	}
+	respEcho(w, v.echo, v.items, r.Model)
+	if r.HasUsage && !v.open {
+		w.put("usage", respUsageJSON(r.Usage))
+	} else {
+		w.put("usage", []byte("null"))
+	}
+	return w.end()
+}
+
+// respEcho writes the output and the members that repeat the request.
+func respEcho(w *objectWriter, call *llm.Call, items [][]byte, model string) {
+	e := &respEncoder{}
+	null := []byte("null")
+	put := func(name string, value []byte, absent string) {
+		if value == nil {
+			value = []byte(absent)
+		}
+		w.put(name, value)
+	}
+	said := newObject(llm.Extra{})
+	e.settings(said, call)
+	text := said.end()
+	o, _ := parseObject(text, nil)
+	instructions := null
+	if s := e.instructions(call.System); s != "" {
+		instructions = stringJSON(s)
+	}
+	w.put("instructions", instructions)
+	put("max_output_tokens", o.peek("max_output_tokens"), "null")
+	w.put("model", stringJSON(model))
+	w.put("output", arrayJSON(items))
+	put("parallel_tool_calls", o.peek("parallel_tool_calls"), "true")
+	w.put("previous_response_id", null)
+	put("reasoning", o.peek("reasoning"), `{"effort":null,"summary":null}`)
+	w.put("store", []byte("false"))
+	put("temperature", o.peek("temperature"), "null")
+	put("text", o.peek("text"), `{"format":{"type":"text"}}`)
+	put("tool_choice", o.peek("tool_choice"), `"auto"`)
+	put("tools", o.peek("tools"), "[]")
+	put("top_p", o.peek("top_p"), "null")
+	w.put("truncation", []byte(`"disabled"`))
+	put("user", o.peek("user"), "null")
+	put("metadata", o.peek("metadata"), "{}")
+}

@@ -1,0 +1,442 @@
+package dialect
+
+import (
+	"strconv"
+	"strings"
+
+	"tailplane/internal/llm"
+)
+
+// Items and content parts of the Responses dialect, as they are written. A
+// node that came from this dialect gets back exactly the members that it had;
+// any other gets those that the dialect demands.
+
+// respEncoder writes items. For a target (a request) foreign nodes get no
+// identity and foreign thinking is left out; for a client (an answer) each
+// item needs an id, which is made from base and the item's place.
+type respEncoder struct {
+	lossList
+	client bool
+	base   string
+}
+
+const respHasNoPlace = "responses has no place for it"
+
+// id is the id of a foreign item of an answer; kind is OpenAI's prefix.
+func (e *respEncoder) id(kind string, index int) string {
+	if !e.client {
+		return ""
+	}
+	return kind + "_" + e.base + "_" + strconv.Itoa(index)
+}
+
+// respIsItem reports whether the part is an item of its own.
+func respIsItem(p *llm.Part) bool {
+	switch p.Kind {
+	case llm.PartToolCall, llm.PartToolResult, llm.PartThinking:
+		return true
+	case llm.PartOther:
+		return p.Extra.In(llm.Responses).Form&respContent == 0
+	}
+	return false
+}
+
+// items writes parts as items. Neighbours that are content become one message,
+// which ends at a part that is marked as the last of its item.
+func (e *respEncoder) items(parts []llm.Part, role llm.Role) [][]byte {
+	var items [][]byte
+	from := 0
+	flush := func(to int) {
+		if item := e.message(parts[from:to], role, e.id("msg", len(items))); item != nil {
+			items = append(items, item)
+		}
+		from = to
+	}
+	for i := range parts {
+		p := &parts[i]
+		if respIsItem(p) {
+			flush(i)
+			from = i + 1
+			if item := e.item(p, len(items)); item != nil {
+				items = append(items, item)
+			}
+			continue
+		}
+		if p.Extra.In(llm.Responses).Form&respItemEnd != 0 {
+			flush(i + 1)
+		}
+	}
+	flush(len(parts))
+	return items
+}
+
+// item writes a part that is an item of its own; nil when it cannot be said.
+func (e *respEncoder) item(p *llm.Part, index int) []byte {
+	switch p.Kind {
+	case llm.PartToolCall:
+		return e.call(p, e.id("fc", index), "completed")
+	case llm.PartToolResult:
+		return e.result(p)
+	case llm.PartThinking:
+		return e.reasoning(p, e.id("rs", index))
+	}
+	if p.Extra.Dialect != llm.Responses {
+		e.add("content", "a part that only "+string(p.Extra.Dialect)+" knows was left out")
+		return nil
+	}
+	return p.Raw
+}
+
+// message writes the message item that ends with the last of parts: a native
+// one has its own members there.
+func (e *respEncoder) message(parts []llm.Part, role llm.Role, id string) []byte {
+	if len(parts) == 0 {
+		return nil
+	}
+	last := &parts[len(parts)-1]
+	if last.Extra.Dialect == llm.Responses && last.Extra.Form&respItemEnd != 0 {
+		outer := openWriter(respItemMembers(last.Extra))
+		if last.Extra.Form&respEmptyItem != 0 {
+			parts = nil
+		}
+		return e.messageItem(outer, role, respMessage, parts)
+	}
+	w := newObject(llm.Extra{})
+	if id != "" {
+		w.put("id", stringJSON(id))
+		w.put("status", []byte(`"completed"`))
+	}
+	var form uint32 = respMessage
+	if !e.client && len(parts) == 1 && parts[0].Kind == llm.PartText {
+		form |= respBare
+	}
+	content := e.sayable(parts, role)
+	if len(content) == 0 {
+		return nil
+	}
+	return e.messageItem(w, role, form, content)
+}
+
+// sayable leaves out what a message of the role cannot hold here.
+func (e *respEncoder) sayable(parts []llm.Part, role llm.Role) []llm.Part {
+	var out []llm.Part
+	for i := range parts {
+		p := &parts[i]
+		media := p.Kind == llm.PartImage || p.Kind == llm.PartAudio || p.Kind == llm.PartFile
+		switch {
+		case p.Extra.Dialect == llm.Responses:
+		case p.Kind == llm.PartOther:
+			e.add("content", "a part that only "+string(p.Extra.Dialect)+" knows was left out")
+			continue
+		case media && (role == llm.RoleAssistant || role == llm.RoleSystem):
+			e.add("content."+respMediaName(p.Kind), "a message of the "+string(role)+" is text in responses")
+			continue
+		case media && !e.placeable(p):
+			continue
+		}
+		out = append(out, *p)
+	}
+	return out
+}
+
+func respMediaName(k llm.PartKind) string {
+	switch k {
+	case llm.PartImage:
+		return "image"
+	case llm.PartAudio:
+		return "audio"
+	}
+	return "file"
+}
+
+// placeable reports whether foreign media can be said.
+func (e *respEncoder) placeable(p *llm.Part) bool {
+	m := p.Media
+	name := "content." + respMediaName(p.Kind)
+	switch {
+	case m == nil:
+		e.add(name, "it has no content")
+	case p.Kind == llm.PartAudio && m.Data == "":
+		e.add(name, "responses takes sound inline only")
+	case m.Data == "" && m.URL == "" && p.Extra.Dialect == llm.Anthropic:
+		e.add(name, "a file stored at another provider cannot be reached")
+	default:
+		return true
+	}
+	return false
+}
+
+// messageItem writes a message with the members that w keeps.
+func (e *respEncoder) messageItem(w *objectWriter, role llm.Role, form uint32, parts []llm.Part) []byte {
+	if form&respUntyped == 0 {
+		w.put("type", []byte(`"message"`))
+	}
+	word := string(role)
+	if role == llm.RoleSystem && form&respDeveloper != 0 {
+		word = "developer"
+	}
+	w.put("role", stringJSON(word))
+	w.put("content", e.content(parts, role, form&respBare != 0))
+	return w.end()
+}
+
+// content writes parts as a list, or as a bare string where that was so.
+func (e *respEncoder) content(parts []llm.Part, role llm.Role, bare bool) []byte {
+	if bare && len(parts) == 1 && parts[0].Kind == llm.PartText {
+		e.foreign(&parts[0])
+		return stringJSON(parts[0].Text)
+	}
+	list := make([][]byte, 0, len(parts))
+	for i := range parts {
+		list = append(list, e.part(&parts[i], role))
+	}
+	return arrayJSON(list)
+}
+
+// foreign declares what a part of another dialect loses.
+func (e *respEncoder) foreign(p *llm.Part) {
+	e.extra("content", p.Extra, llm.Responses)
+	if p.Cache != nil {
+		e.cache()
+	}
+}
+
+func (e *respEncoder) cache() {
+	e.add("cache_control", "the provider caches by itself; the mark was left out")
+}
+
+// part writes one part of content.
+func (e *respEncoder) part(p *llm.Part, role llm.Role) []byte {
+	if p.Kind == llm.PartOther {
+		return p.Raw
+	}
+	e.foreign(p)
+	extra := p.Extra.In(llm.Responses)
+	w := openWriter(respPartMembers(extra))
+	switch p.Kind {
+	case llm.PartText:
+		w.put("type", stringJSON(respTextType(extra.Form, role)))
+		w.put("text", stringJSON(p.Text))
+		if e.client && p.Extra.Dialect != llm.Responses {
+			w.put("annotations", []byte("[]"))
+			w.put("logprobs", []byte("[]"))
+		}
+	case llm.PartRefusal:
+		w.put("type", []byte(`"refusal"`))
+		w.put("refusal", stringJSON(p.Text))
+	case llm.PartImage:
+		respPutImage(w, p.Media)
+	case llm.PartFile:
+		respPutFile(w, p)
+	case llm.PartAudio:
+		w.put("type", []byte(`"input_audio"`))
+		in := w.sub("input_audio")
+		in.put("data", stringJSON(p.Media.Data))
+		in.put("format", stringJSON(respFormat(p.Media.Type)))
+		w.setSub("input_audio", in)
+	}
+	return w.end()
+}
+
+func respTextType(form uint32, role llm.Role) string {
+	switch {
+	case form&respTextPlain != 0:
+		return "text"
+	case form&respTextOut != 0, role == llm.RoleAssistant && form&respTextIn == 0:
+		return "output_text"
+	}
+	return "input_text"
+}
+
+// respFormat is the bare name of a sound's format: "audio/wav" is "wav".
+func respFormat(mime string) string {
+	if _, name, ok := strings.Cut(mime, "/"); ok {
+		return strings.TrimPrefix(strings.Replace(name, "mpeg", "mp3", 1), "x-")
+	}
+	return mime
+}
+
+func respPutImage(w *objectWriter, m *llm.Media) {
+	w.put("type", []byte(`"input_image"`))
+	url := m.URL
+	if m.Data != "" {
+		url = respDataURL(m.Type, "image/png", m.Data)
+	}
+	w.str("image_url", url)
+	w.str("file_id", m.FileID)
+	w.str("detail", m.Detail)
+}
+
+// respDataURL writes inline data; a MIME type that is not known is guess.
+func respDataURL(mime, guess, data string) string {
+	if !strings.Contains(mime, "/") {
+		mime = guess
+	}
+	return "data:" + mime + ";base64," + data
+}
+
+func respPutFile(w *objectWriter, p *llm.Part) {
+	m := p.Media
+	data, name := m.Data, m.Name
+	native := p.Extra.Dialect == llm.Responses
+	switch {
+	case data == "":
+	case !native:
+		data = respDataURL(m.Type, "application/pdf", data)
+		if name == "" {
+			name = "document" // the dialect demands a name beside inline data
+		}
+	case m.Type != "":
+		data = "data:" + m.Type + ";base64," + data
+	}
+	w.put("type", []byte(`"input_file"`))
+	w.str("filename", name)
+	w.str("file_data", data)
+	w.str("file_url", m.URL)
+	w.str("file_id", m.FileID)
+	w.str("detail", m.Detail)
+}
+
+// call writes a function_call item.
+func (e *respEncoder) call(p *llm.Part, id, status string) []byte {
+	e.foreign(p)
+	w := newObject(p.Extra.In(llm.Responses))
+	native := p.Extra.Dialect == llm.Responses
+	arguments := p.Tool.Arguments
+	if !native && arguments == "" {
+		arguments = "{}"
+	}
+	if !native && id != "" {
+		w.put("id", stringJSON(id))
+		w.put("status", stringJSON(status))
+	}
+	w.put("type", []byte(`"function_call"`))
+	w.put("call_id", stringJSON(p.Tool.ID))
+	w.put("name", stringJSON(p.Tool.Name))
+	w.put("arguments", stringJSON(arguments))
+	return w.end()
+}
+
+// result writes a function_call_output item.
+func (e *respEncoder) result(p *llm.Part) []byte {
+	e.foreign(p)
+	if p.Result.Error {
+		e.add("tool_result.is_error", "responses cannot mark a tool's output as an error; its text was kept")
+	}
+	extra := p.Extra.In(llm.Responses)
+	w := newObject(extra)
+	w.put("type", []byte(`"function_call_output"`))
+	w.put("call_id", stringJSON(p.Result.CallID))
+	parts := p.Result.Parts
+	if p.Extra.Dialect != llm.Responses {
+		parts = e.sayable(parts, llm.RoleTool)
+	}
+	switch {
+	case extra.Form&respList == 0 && len(parts) == 0:
+		w.put("output", []byte(`""`))
+	default:
+		w.put("output", e.content(parts, llm.RoleTool, extra.Form&respList == 0))
+	}
+	return w.end()
+}
+
+// reasoning writes a reasoning item; nil when the target must not see it.
+func (e *respEncoder) reasoning(p *llm.Part, id string) []byte {
+	native := p.Extra.Dialect == llm.Responses
+	ours := p.SignedBy == llm.Responses && (native || p.Signature != "")
+	if !e.client && !ours && !(native && p.SignedBy == "") {
+		e.add("thinking", "thinking that another provider signed, or nobody, means nothing to the target and was left out")
+		return nil
+	}
+	e.foreign(p)
+	extra := p.Extra.In(llm.Responses)
+	w := newObject(extra)
+	w.put("type", []byte(`"reasoning"`))
+	if !native && id != "" {
+		w.put("id", stringJSON(id))
+	}
+	switch _, spelled := w.kept("summary"); {
+	case spelled != nil:
+		w.put("summary", spelled)
+	case extra.Form&respNoSummary == 0:
+		w.put("summary", respSummary(p.Text))
+	}
+	signature := p.Signature
+	if e.client {
+		signature = respWrap(p)
+	}
+	w.str("encrypted_content", signature)
+	return w.end()
+}
+
+// respSummary is the list of summaries that says text.
+func respSummary(text string) []byte {
+	if text == "" {
+		return []byte("[]")
+	}
+	return append(append([]byte(`[{"type":"summary_text","text":`), stringJSON(text)...), "}]"...)
+}
+
+// respItemMembers returns what a message item's last part keeps of the item.
+func respItemMembers(e llm.Extra) (members, spelled []byte) {
+	return respInner(e.Members), respInner(e.Spelled)
+}
+
+func respInner(raw []byte) []byte {
+	if len(raw) == 0 {
+		return nil
+	}
+	o, err := parseObject(raw, nil)
+	if err != nil {
+		return nil
+	}
+	return o.peek(respItemName)
+}
+
+// respPartMembers returns what a part keeps for itself.
+func respPartMembers(e llm.Extra) (members, spelled []byte) {
+	if e.Form&respItemEnd == 0 {
+		return e.Members, e.Spelled
+	}
+	return respOuter(e.Members), respOuter(e.Spelled)
+}
+
+func respOuter(raw []byte) []byte {
+	if len(raw) == 0 {
+		return nil
+	}
+	o, err := parseObject(raw, nil)
+	if err != nil {
+		return nil
+	}
+	var out []byte
+	for i := range o.members {
+		if m := &o.members[i]; m.name != respItemName {
+			out = appendRaw(out, m.key, m.value)
+		}
+	}
+	return closeRaw(out)
+}
+
+// respItemName is the member under which the last part of a message item
+// keeps the item's own members.
+const respItemName = "item"
+
+// respEndItem makes the last of parts carry the members of its message item.
+func respEndItem(parts []llm.Part, item llm.Extra) {
+	e := &parts[len(parts)-1].Extra
+	e.Form |= respItemEnd
+	e.Members = respWithItem(e.Members, item.Members)
+	e.Spelled = respWithItem(e.Spelled, item.Spelled)
+}
+
+func respWithItem(raw, item []byte) []byte {
+	if item == nil {
+		return raw
+	}
+	var out []byte
+	if len(raw) > 0 {
+		out = append(out, raw[:len(raw)-1]...)
+	}
+	return closeRaw(appendRaw(out, []byte(`"`+respItemName+`"`), item))
+}
