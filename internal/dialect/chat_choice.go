@@ -7,6 +7,7 @@ import (
 
 // choiceReader is the state of one choice of a stream.
 type choiceReader struct {
+	dialect llm.Dialect
 	index   int
 	parts   int // opened so far
 	open    int // the open part, -1 for none
@@ -58,7 +59,7 @@ func (c *choiceReader) text(kind llm.PartKind, form uint32, text string, emit em
 		return
 	}
 	if c.open < 0 || c.kind != kind || c.form != form {
-		p := &llm.Part{Kind: kind, Extra: llm.Extra{Dialect: llm.Chat, Form: form}}
+		p := &llm.Part{Kind: kind, Extra: llm.Extra{Dialect: c.dialect, Form: form}}
 		if kind == llm.PartThinking {
 			p.SignedBy = llm.Chat
 		}

@@ -38,7 +38,7 @@ const maxChoices = 256
 // Events implements [Codec].
 func (ChatCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
 	return func(yield func(llm.Event, error) bool) {
-		c := &chatReader{}
+		c := &chatReader{dialect: llm.Chat}
 		readStream(r, yield, c)
 	}
 }
@@ -124,6 +124,7 @@ func readChunk(ev wire.Event, emit emitter, c chunkReader) error {
 
 // chatReader is the state of one chat stream.
 type chatReader struct {
+	dialect llm.Dialect
 	started bool
 	seen    map[string]string // unknown members of chunks, with their last value
 	held    []byte            // unknown members from before the start
@@ -197,13 +198,13 @@ func (c *chatReader) head(reply *llm.Reply, o *object, full bool, emit emitter) 
 	switch {
 	case c.started:
 		if fresh != nil {
-			emit(llm.Event{Kind: llm.EventOther, Raw: fresh, Extra: llm.Extra{Dialect: llm.Chat, Form: otherChunk}})
+			emit(llm.Event{Kind: llm.EventOther, Raw: fresh, Extra: llm.Extra{Dialect: c.dialect, Form: otherChunk}})
 		}
 	case !full && reply.ID == "" && reply.Model == "":
 		c.held = mergeMembers(c.held, fresh)
 	default:
 		c.started = true
-		reply.Extra = llm.Extra{Dialect: llm.Chat, Members: mergeMembers(c.held, fresh)}
+		reply.Extra = llm.Extra{Dialect: c.dialect, Members: mergeMembers(c.held, fresh)}
 		emit(llm.Event{Kind: llm.EventStart, Start: reply})
 	}
 }
@@ -255,7 +256,7 @@ func (c *chatReader) choice(raw []byte, at *where, emit emitter) error {
 	if err != nil {
 		return err
 	}
-	ch, err := choiceFor(&c.choices, o)
+	ch, err := choiceFor(&c.choices, o, c.dialect)
 	if err != nil {
 		return err
 	}
@@ -301,7 +302,7 @@ func (c *chatReader) choice(raw []byte, at *where, emit emitter) error {
 
 // choiceFor is the state of the choice that a chunk's element belongs to; an
 // element without index belongs to the first.
-func choiceFor(all *[]*choiceReader, o *object) (*choiceReader, error) {
+func choiceFor(all *[]*choiceReader, o *object, d llm.Dialect) (*choiceReader, error) {
 	n, err := o.integer("index")
 	if err != nil {
 		return nil, err
@@ -318,7 +319,7 @@ func choiceFor(all *[]*choiceReader, o *object) (*choiceReader, error) {
 			return ch, nil
 		}
 	}
-	ch := &choiceReader{index: int(index), open: -1}
+	ch := &choiceReader{dialect: d, index: int(index), open: -1}
 	*all = append(*all, ch)
 	return ch, nil
 }

@@ -111,7 +111,7 @@ func (ChatCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 		}
 		reply.Choices = append(reply.Choices, choice)
 	}
-	if err := chatUsage(reply, o); err != nil {
+	if err := openAIUsageOf(reply, o, llm.Chat); err != nil {
 		return nil, err
 	}
 	reply.Extra = o.extra(llm.Chat, form)
@@ -141,7 +141,7 @@ func chatHead(reply *llm.Reply, o *object, kind string) (form uint32, err error)
 	return form, nil
 }
 
-func chatUsage(reply *llm.Reply, o *object) error {
+func openAIUsageOf(reply *llm.Reply, o *object, d llm.Dialect) error {
 	raw := o.raw("usage")
 	if raw == nil {
 		return nil
@@ -151,7 +151,7 @@ func chatUsage(reply *llm.Reply, o *object) error {
 		return o.under("usage").wrong("must be an object of token counts")
 	}
 	reply.Usage, reply.HasUsage = u, true
-	reply.UsageExtra = llm.Extra{Dialect: llm.Chat, Spelled: raw}
+	reply.UsageExtra = llm.Extra{Dialect: d, Spelled: raw}
 	return nil
 }
 
@@ -327,6 +327,9 @@ func (e *chatEncoder) usage(reply *llm.Reply) []byte {
 		return nil
 	}
 	own := reply.UsageExtra.In(llm.Chat)
+	if reply.UsageExtra.Dialect == llm.Completions { // the same object
+		own = reply.UsageExtra
+	}
 	e.losses.extra("usage", reply.UsageExtra, llm.Chat)
 	if own.Spelled != nil {
 		if u, ok := openAIUsage(own.Spelled); ok && u == reply.Usage {

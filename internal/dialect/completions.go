@@ -1,56 +1,364 @@
 package dialect
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"iter"
+	"strings"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
 
-// CompletionsCodec speaks OpenAI's legacy completions.
+// CompletionsCodec speaks OpenAI's legacy completions. Its prompt is one user
+// turn. A batch of prompts and token arrays can only be spliced. The log
+// probabilities of its answers stay in Extra: their form is its own.
 type CompletionsCodec struct{}
 
-// Name is the dialect.
+// Forms of a Call beyond those that chat has.
+const (
+	promptList = 1 << 8 // prompt is a list of one string
+)
+
+// Name is llm.Completions.
 func (CompletionsCodec) Name() llm.Dialect { return llm.Completions }
 
 // Glance implements [Surface].
-func (CompletionsCodec) Glance(body []byte, at *At) (llm.Glance, error) { return llm.Glance{}, errNoCodec }
+func (CompletionsCodec) Glance(body []byte, at *At) (llm.Glance, error) {
+	return openAIGlance(body, at, llm.Completions)
+}
 
 // Splice implements [Surface].
-func (CompletionsCodec) Splice(dst, body []byte, at *At, r Rewrite) []byte { return append(dst, body...) }
+func (CompletionsCodec) Splice(dst, body []byte, at *At, r Rewrite) []byte {
+	return openAISplice(dst, body, at, r)
+}
 
 // TapEvent implements [Surface].
-func (CompletionsCodec) TapEvent(t *Tap, ev wire.Event) Sight { return 0 }
+func (CompletionsCodec) TapEvent(t *Tap, ev wire.Event) Sight {
+	return tapOpenAI(t, ev, chatContentIn(ev.Data))
+}
 
 // TapReply implements [Surface].
-func (CompletionsCodec) TapReply(t *Tap, body []byte) {}
+func (CompletionsCodec) TapReply(t *Tap, body []byte) { tapOpenAIReply(t, body) }
 
 // DecodeError implements [Surface].
-func (CompletionsCodec) DecodeError(body []byte) llm.ErrorBody { return llm.ErrorBody{} }
+func (CompletionsCodec) DecodeError(body []byte) llm.ErrorBody {
+	return openAIError(bytes.Clone(body))
+}
 
 // EncodeError implements [Surface].
-func (CompletionsCodec) EncodeError(f *llm.Fault, requestID string) []byte { return nil }
+func (CompletionsCodec) EncodeError(f *llm.Fault, _ string) []byte { return openAIErrorBody(f) }
 
 // AppendFault implements [Surface].
-func (CompletionsCodec) AppendFault(dst []byte, f *llm.Fault, requestID string) []byte { return dst }
+func (CompletionsCodec) AppendFault(dst []byte, f *llm.Fault, _ string) []byte {
+	return appendOpenAIFault(dst, f)
+}
 
 // DecodeCall implements [Codec].
-func (CompletionsCodec) DecodeCall(body []byte) (*llm.Call, error) { return nil, errNoCodec }
+func (CompletionsCodec) DecodeCall(body []byte) (*llm.Call, error) {
+	o, err := parseObject(bytes.Clone(body), nil)
+	if err != nil {
+		return nil, err
+	}
+	call := &llm.Call{}
+	if call.Model, err = requiredModel(o); err != nil {
+		return nil, err
+	}
+	text, form, err := prompt(o)
+	if err != nil {
+		return nil, err
+	}
+	extra := llm.Extra{Dialect: llm.Completions}
+	turn := llm.Turn{Role: llm.RoleUser, Extra: extra}
+	turn.Parts = []llm.Part{{Kind: llm.PartText, Text: text, Extra: extra}}
+	call.Turns = []llm.Turn{turn}
+	if call.Sampling.MaxTokens, err = o.count("max_tokens"); err != nil {
+		return nil, err
+	}
+	for _, step := range []func(*llm.Call, *object, *uint32) error{chatSampling, chatStop, chatStream} {
+		if err := step(call, o, &form); err != nil {
+			return nil, err
+		}
+	}
+	if call.Logprobs.Top, err = o.intPointer("logprobs"); err != nil {
+		return nil, err
+	}
+	call.Logprobs.Want = call.Logprobs.Top != nil
+	if call.User, err = o.str("user"); err != nil {
+		return nil, err
+	}
+	call.Extra = o.extra(llm.Completions, form)
+	return call, nil
+}
 
-// EncodeCall implements [Codec].
-func (CompletionsCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) { return nil, nil, errNoCodec }
+func prompt(o *object) (text string, form uint32, err error) {
+	raw := o.raw("prompt")
+	if raw == nil {
+		return "", 0, o.under("prompt").wrong("is missing")
+	}
+	if text, ok := wire.String(raw); ok {
+		return text, 0, nil
+	}
+	if raw[0] != '[' {
+		return "", 0, o.under("prompt").wrong("must be a string or a list")
+	}
+	if items := elements(raw); len(items) == 1 {
+		if text, ok := wire.String(items[0]); ok {
+			return text, promptList, nil
+		}
+	}
+	return "", 0, o.under("prompt").wrong("a batch of prompts or token arrays cannot be translated, only spliced: send one text, or choose a target that speaks completions")
+}
+
+// EncodeCall implements [Codec]. A completions model has no roles: the texts
+// of the conversation are joined by empty lines.
+func (CompletionsCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
+	own := call.Extra.In(llm.Completions)
+	var losses lossList
+	losses.extra("", call.Extra, llm.Completions)
+	text := promptOf(call, &losses)
+	if text == "" && call.Extra.Dialect != llm.Completions {
+		return nil, nil, errors.New("completions: the request has no text that could be a prompt")
+	}
+	completionLosses(call, &losses)
+	w := newObject(own)
+	w.str("model", call.Model)
+	if own.Form&promptList != 0 {
+		w.put("prompt", stringsJSON([]string{text}))
+	} else {
+		w.put("prompt", stringJSON(text))
+	}
+	w.count("max_tokens", call.Sampling.MaxTokens)
+	completionSampling(w, call, own.Form)
+	e := &chatEncoder{own: call.Extra.Dialect == llm.Completions}
+	e.stream(w, call)
+	switch {
+	case call.Logprobs.Top != nil:
+		w.set("logprobs", intJSON(int64(*call.Logprobs.Top)))
+	case call.Logprobs.Want:
+		w.put("logprobs", []byte("0"))
+	default:
+		w.set("logprobs", nil)
+	}
+	w.str("user", call.User)
+	return w.end(), losses.all, nil
+}
+
+func promptOf(call *llm.Call, losses *lossList) string {
+	var texts []string
+	add := func(parts []llm.Part, path string) {
+		for i := range parts {
+			p := &parts[i]
+			losses.extra(path, p.Extra, llm.Completions)
+			if p.Kind != llm.PartText {
+				losses.add(path, "completions takes text alone")
+				continue
+			}
+			texts = append(texts, p.Text)
+		}
+	}
+	add(call.System, "system")
+	for i := range call.Turns {
+		add(call.Turns[i].Parts, fmt.Sprintf("messages[%d]", i))
+		losses.extra(fmt.Sprintf("messages[%d]", i), call.Turns[i].Extra, llm.Completions)
+	}
+	if len(call.System) > 0 || len(call.Turns) > 1 {
+		losses.add("messages", "completions has no roles; the texts were joined to one prompt")
+	}
+	return strings.Join(texts, "\n\n")
+}
+
+// completionLosses names what of the call's settings has no place.
+func completionLosses(call *llm.Call, losses *lossList) {
+	none := func(is bool, feature string) {
+		if is {
+			losses.add(feature, "completions has no equivalent")
+		}
+	}
+	none(len(call.Tools) > 0, "tools")
+	none(call.Choice.Mode != "" || call.Choice.Raw != nil, "tool_choice")
+	none(call.Parallel != nil, "parallel_tool_calls")
+	none(call.Output.Kind != "" && call.Output.Kind != llm.OutputText, "response_format")
+	none(call.Output.Verbosity != "", "verbosity")
+	r := &call.Reasoning
+	none(r.Effort != "" || r.Budget != 0 || r.Mode != "" || r.Summary != "" || r.Extra.Members != nil, "reasoning")
+	none(len(call.Metadata) > 0, "metadata")
+	none(call.Sampling.TopK != nil && call.Extra.Dialect != llm.Completions, "top_k")
+}
+
+func completionSampling(w *objectWriter, call *llm.Call, form uint32) {
+	s := &call.Sampling
+	w.float("temperature", s.Temperature)
+	w.float("top_p", s.TopP)
+	if s.TopK != nil && call.Extra.Dialect == llm.Completions {
+		w.set("top_k", intJSON(int64(*s.TopK)))
+	} else {
+		w.set("top_k", nil)
+	}
+	w.float("frequency_penalty", s.FrequencyPenalty)
+	w.float("presence_penalty", s.PresencePenalty)
+	if s.Seed != nil {
+		w.set("seed", intJSON(*s.Seed))
+	} else {
+		w.set("seed", nil)
+	}
+	switch {
+	case len(s.Stop) == 0:
+		w.set("stop", nil)
+	case len(s.Stop) == 1 && form&chatStopString != 0:
+		w.set("stop", stringJSON(s.Stop[0]))
+	default:
+		w.set("stop", stringsJSON(s.Stop))
+	}
+	w.count("n", s.N)
+}
 
 // DecodeReply implements [Codec].
-func (CompletionsCodec) DecodeReply(body []byte) (*llm.Reply, error) { return nil, errNoCodec }
+func (CompletionsCodec) DecodeReply(body []byte) (*llm.Reply, error) {
+	o, err := parseObject(bytes.Clone(body), nil)
+	if err != nil {
+		return nil, err
+	}
+	reply := &llm.Reply{}
+	form, err := chatHead(reply, o, "text_completion")
+	if err != nil {
+		return nil, err
+	}
+	if !o.has("choices") {
+		return nil, o.under("choices").wrong("is missing")
+	}
+	items, err := o.list("choices")
+	if err != nil {
+		return nil, err
+	}
+	for i, raw := range items {
+		choice, err := completionChoice(raw, i, o)
+		if err != nil {
+			return nil, err
+		}
+		reply.Choices = append(reply.Choices, choice)
+	}
+	if err := openAIUsageOf(reply, o, llm.Completions); err != nil {
+		return nil, err
+	}
+	reply.Extra = o.extra(llm.Completions, form)
+	return reply, nil
+}
+
+func completionChoice(raw []byte, i int, up *object) (llm.Choice, error) {
+	var choice llm.Choice
+	o, err := openObject(raw, &where{up: up.under("choices"), index: i})
+	if err != nil {
+		return choice, err
+	}
+	form := uint32(0)
+	if !o.constant("index", intJSON(int64(i))) {
+		form |= choiceNoIndex
+	}
+	text, err := o.str("text")
+	if err != nil {
+		return choice, err
+	}
+	if text != "" {
+		extra := llm.Extra{Dialect: llm.Completions}
+		choice.Parts = []llm.Part{{Kind: llm.PartText, Text: text, Extra: extra}}
+	}
+	word, err := o.str("finish_reason")
+	if err != nil {
+		return choice, err
+	}
+	if word != "" {
+		choice.Stop = completionStop(word)
+	}
+	choice.Extra = o.extra(llm.Completions, form)
+	return choice, nil
+}
+
+// completionStop is chat's table: both dialects have the same words.
+func completionStop(word string) llm.Stop {
+	stop := chatStopOf(word)
+	if stop.By != "" {
+		stop.By = llm.Completions
+	}
+	return stop
+}
+
+func completionStopWord(s llm.Stop, losses *lossList) string {
+	if s.By == llm.Completions && s.Wire != "" {
+		return s.Wire
+	}
+	return chatStopWord(s, losses)
+}
 
 // EncodeReply implements [Codec].
-func (CompletionsCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) { return nil, nil, errNoCodec }
+func (CompletionsCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
+	var losses lossList
+	own := reply.Extra.In(llm.Completions)
+	losses.extra("", reply.Extra, llm.Completions)
+	w := newObject(own)
+	w.str("id", reply.ID)
+	w.constant("object", stringJSON("text_completion"), own.Form&replyNoObject != 0)
+	if reply.Created != 0 {
+		w.set("created", intJSON(reply.Created))
+	} else if reply.Extra.Dialect != llm.Completions {
+		w.put("created", []byte("0"))
+	}
+	w.str("model", reply.Model)
+	items := make([][]byte, len(reply.Choices))
+	for i := range reply.Choices {
+		items[i] = completionChoiceJSON(&reply.Choices[i], i, &losses)
+	}
+	w.put("choices", arrayJSON(items))
+	e := &chatEncoder{reply: true}
+	w.set("usage", e.usage(reply))
+	return w.end(), losses.all, nil
+}
+
+func completionChoiceJSON(c *llm.Choice, i int, losses *lossList) []byte {
+	own := c.Extra.In(llm.Completions)
+	path := fmt.Sprintf("choices[%d]", i)
+	losses.extra(path, c.Extra, llm.Completions)
+	var text strings.Builder
+	for k := range c.Parts {
+		p := &c.Parts[k]
+		losses.extra(path, p.Extra, llm.Completions)
+		if p.Kind != llm.PartText {
+			losses.add(path, "completions answers hold text alone")
+			continue
+		}
+		text.WriteString(p.Text)
+	}
+	if len(c.Logprobs) > 0 {
+		losses.add(path+".logprobs", "completions spells log probabilities in a form of its own")
+	}
+	w := newObject(own)
+	w.constant("index", intJSON(int64(i)), own.Form&choiceNoIndex != 0)
+	switch {
+	case text.Len() > 0:
+		w.set("text", stringJSON(text.String()))
+	case c.Extra.Dialect == llm.Completions:
+		w.set("text", nil)
+	default:
+		w.put("text", []byte(`""`))
+	}
+	if word := completionStopWord(c.Stop, losses); word != "" {
+		w.set("finish_reason", stringJSON(word))
+	} else {
+		w.set("finish_reason", nil)
+	}
+	return w.end()
+}
 
 // Events implements [Codec].
 func (CompletionsCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
-	return func(yield func(llm.Event, error) bool) { yield(llm.Event{}, errNoCodec) }
+	return func(yield func(llm.Event, error) bool) {
+		readStream(r, yield, &completionsReader{chatReader{dialect: llm.Completions}})
+	}
 }
 
 // Writer implements [Codec].
-func (CompletionsCodec) Writer(w io.Writer, call *llm.Call) EventWriter { return nil }
+func (CompletionsCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
+	return &completionsWriter{w: w, usage: call == nil || call.WantUsage}
+}

@@ -1,33 +1,50 @@
 package dialect
 
 import (
+	"bytes"
+
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
 
-// EmbeddingsSurface speaks OpenAI's embeddings.
+// EmbeddingsSurface speaks OpenAI's embeddings. Vectors are never translated,
+// and there is no stream.
 type EmbeddingsSurface struct{}
 
-// Name is the dialect.
+// Name is llm.Embeddings.
 func (EmbeddingsSurface) Name() llm.Dialect { return llm.Embeddings }
 
 // Glance implements [Surface].
-func (EmbeddingsSurface) Glance(body []byte, at *At) (llm.Glance, error) { return llm.Glance{}, errNoCodec }
+func (EmbeddingsSurface) Glance(body []byte, at *At) (llm.Glance, error) {
+	g := llm.Glance{Op: llm.OpEmbed, Dialect: llm.Embeddings, Bytes: len(body)}
+	names := [...]string{"model"}
+	*at = At{}
+	var err error
+	if at.Object, err = wire.Scan(body, names[:], at.Members[:]); err != nil {
+		return g, err
+	}
+	g.Model, err = glanceModel(body, at.Members[atModel])
+	return g, err
+}
 
 // Splice implements [Surface].
-func (EmbeddingsSurface) Splice(dst, body []byte, at *At, r Rewrite) []byte { return append(dst, body...) }
+func (EmbeddingsSurface) Splice(dst, body []byte, at *At, r Rewrite) []byte {
+	return openAISplice(dst, body, at, Rewrite{Model: r.Model})
+}
 
 // TapEvent implements [Surface].
-func (EmbeddingsSurface) TapEvent(t *Tap, ev wire.Event) Sight { return 0 }
+func (EmbeddingsSurface) TapEvent(*Tap, wire.Event) Sight { return 0 }
 
 // TapReply implements [Surface].
-func (EmbeddingsSurface) TapReply(t *Tap, body []byte) {}
+func (EmbeddingsSurface) TapReply(t *Tap, body []byte) { tapOpenAIReply(t, body) }
 
 // DecodeError implements [Surface].
-func (EmbeddingsSurface) DecodeError(body []byte) llm.ErrorBody { return llm.ErrorBody{} }
+func (EmbeddingsSurface) DecodeError(body []byte) llm.ErrorBody {
+	return openAIError(bytes.Clone(body))
+}
 
 // EncodeError implements [Surface].
-func (EmbeddingsSurface) EncodeError(f *llm.Fault, requestID string) []byte { return nil }
+func (EmbeddingsSurface) EncodeError(f *llm.Fault, _ string) []byte { return openAIErrorBody(f) }
 
-// AppendFault implements [Surface].
-func (EmbeddingsSurface) AppendFault(dst []byte, f *llm.Fault, requestID string) []byte { return dst }
+// AppendFault implements [Surface]. Nothing streams, so nothing is appended.
+func (EmbeddingsSurface) AppendFault(dst []byte, _ *llm.Fault, _ string) []byte { return dst }

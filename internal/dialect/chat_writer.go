@@ -1,0 +1,337 @@
+package dialect
+
+import (
+	"io"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// Rules for writing a chat stream:
+//
+//   - The first chunk of each choice has the role and an empty content. The
+//     unknown members of Start.Extra stand in the first chunk alone.
+//   - A thinking part with a signature ends with a thinking_blocks item that has
+//     its whole text, so that a client that keeps the items can send them back.
+//   - The usage chunk is written once, before [DONE], with the last figures, and
+//     only when the client asked for it.
+//   - A stream that failed has no [DONE].
+
+// Writer implements [Codec].
+func (ChatCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
+	return &chatWriter{w: w, usage: call == nil || call.WantUsage}
+}
+
+type chatWriter struct {
+	w      io.Writer
+	buf    []byte
+	usage  bool // the client asked for it
+	start  llm.Reply
+	head   []byte // members of the first chunk
+	roles  map[int]bool
+	parts  map[partKey]*partWriter
+	calls  map[int]int // tool calls of each choice
+	last   *llm.Event  // the last EventUsage
+	losses lossList
+}
+
+type partKey struct{ choice, part int }
+
+// partWriter is an open part.
+type partWriter struct {
+	kind   llm.PartKind
+	form   uint32
+	own    bool
+	index  int // of a tool call
+	args   bool
+	text   []byte // of thinking, for its block
+	redact bool
+	sign   string
+	signer llm.Dialect
+}
+
+// Losses implements [EventWriter].
+func (w *chatWriter) Losses() []llm.Loss { return w.losses.all }
+
+// Fail implements [EventWriter].
+func (w *chatWriter) Fail(f *llm.Fault, _ string) error {
+	_, err := w.w.Write(appendOpenAIFault(nil, f))
+	return err
+}
+
+// Write implements [EventWriter].
+func (w *chatWriter) Write(ev llm.Event) error {
+	w.buf = w.buf[:0]
+	switch ev.Kind {
+	case llm.EventStart:
+		w.open(ev.Start)
+	case llm.EventPart:
+		w.part(&ev)
+	case llm.EventDelta:
+		w.delta(&ev)
+	case llm.EventSign:
+		if p := w.parts[partKey{ev.Choice, ev.Part}]; p != nil {
+			p.sign += ev.Text
+		}
+	case llm.EventPartEnd:
+		w.partEnd(&ev)
+	case llm.EventLogprobs:
+		probs := append(append([]byte(`{"content":`), tokensJSON(ev.Logprobs, true)...), '}')
+		w.choice(ev.Choice, nil, probs, "")
+	case llm.EventStop:
+		w.choice(ev.Choice, nil, nil, chatStopWord(ev.Stop, &w.losses))
+	case llm.EventUsage:
+		w.last = &ev
+	case llm.EventFault:
+		w.buf = appendProviderError(w.buf, ev.Fault)
+	case llm.EventPing:
+		w.buf = append(w.buf, ": ping\n\n"...)
+	case llm.EventOther:
+		w.other(&ev)
+	case llm.EventEnd:
+		w.end()
+	}
+	if len(w.buf) == 0 {
+		return nil
+	}
+	_, err := w.w.Write(w.buf)
+	return err
+}
+
+func (w *chatWriter) open(start *llm.Reply) {
+	w.start = *start
+	w.roles = make(map[int]bool)
+	w.parts = make(map[partKey]*partWriter)
+	w.calls = make(map[int]int)
+	w.losses.extra("", start.Extra, llm.Chat)
+	w.head = start.Extra.In(llm.Chat).Members
+	w.role(0)
+}
+
+// chunk writes one chunk around choices, which is JSON.
+func (w *chatWriter) chunk(choices, usage []byte, extra []byte) {
+	o := openWriter(extra, nil)
+	o.put("id", stringJSON(w.start.ID))
+	o.put("object", stringJSON("chat.completion.chunk"))
+	o.put("created", intJSON(w.start.Created))
+	o.put("model", stringJSON(w.start.Model))
+	o.put("choices", choices)
+	o.put("usage", usage)
+	w.buf = wire.AppendEvent(w.buf, "", o.end())
+}
+
+// role writes the first chunk of a choice, once.
+func (w *chatWriter) role(choice int) {
+	if w.roles[choice] || w.roles == nil {
+		return
+	}
+	w.roles[choice] = true
+	d := &objectWriter{}
+	d.put("role", stringJSON("assistant"))
+	d.put("content", []byte(`""`))
+	head := w.head
+	w.head = nil
+	w.chunk(w.one(choice, d.end(), nil, ""), nil, head)
+}
+
+// one is a choices list of one choice.
+func (w *chatWriter) one(choice int, delta, probs []byte, stop string) []byte {
+	if delta == nil {
+		delta = []byte("{}")
+	}
+	c := &objectWriter{}
+	c.put("index", intJSON(int64(choice)))
+	c.put("delta", delta)
+	c.put("logprobs", probs)
+	if stop == "" {
+		c.put("finish_reason", []byte("null"))
+	} else {
+		c.put("finish_reason", stringJSON(stop))
+	}
+	return arrayJSON([][]byte{c.end()})
+}
+
+func (w *chatWriter) choice(choice int, delta, probs []byte, stop string) {
+	w.role(choice)
+	w.chunk(w.one(choice, delta, probs, stop), nil, nil)
+}
+
+// say writes a delta of one member.
+func (w *chatWriter) say(choice int, name string, value []byte) {
+	d := &objectWriter{}
+	d.put(name, value)
+	w.choice(choice, d.end(), nil, "")
+}
+
+func (w *chatWriter) part(ev *llm.Event) {
+	n := ev.New
+	p := &partWriter{kind: n.Kind, own: n.Extra.Dialect == llm.Chat, form: n.Extra.In(llm.Chat).Form}
+	p.sign, p.signer, p.redact = n.Signature, n.SignedBy, n.Redacted
+	if w.parts != nil {
+		w.parts[partKey{ev.Choice, ev.Part}] = p
+	}
+	switch n.Kind {
+	case llm.PartToolCall:
+		p.index = w.calls[ev.Choice]
+		w.calls[ev.Choice]++
+		w.callStart(ev.Choice, p, n.Tool)
+	case llm.PartText, llm.PartThinking, llm.PartRefusal:
+		if n.Text != "" {
+			w.text(ev.Choice, p, n.Text)
+		}
+	default:
+		if p.own && n.Raw != nil {
+			w.say(ev.Choice, "content", arrayJSON([][]byte{n.Raw}))
+			return
+		}
+		w.losses.add("content", "a part has no place in a chat answer")
+	}
+	w.losses.extra("content", n.Extra, llm.Chat)
+}
+
+func (w *chatWriter) callStart(choice int, p *partWriter, call *llm.ToolCall) {
+	f := &objectWriter{}
+	f.put("name", stringJSON(call.Name))
+	f.put("arguments", stringJSON(call.Arguments))
+	p.args = call.Arguments != ""
+	c := &objectWriter{}
+	c.put("index", intJSON(int64(p.index)))
+	c.put("id", stringJSON(call.ID))
+	c.put("type", stringJSON("function"))
+	c.put("function", f.end())
+	w.say(choice, "tool_calls", arrayJSON([][]byte{c.end()}))
+}
+
+func (w *chatWriter) delta(ev *llm.Event) {
+	if p := w.parts[partKey{ev.Choice, ev.Part}]; p != nil && ev.Text != "" {
+		w.text(ev.Choice, p, ev.Text)
+	}
+}
+
+func (w *chatWriter) text(choice int, p *partWriter, text string) {
+	switch p.kind {
+	case llm.PartText:
+		w.say(choice, "content", stringJSON(text))
+	case llm.PartRefusal:
+		w.say(choice, "refusal", stringJSON(text))
+	case llm.PartThinking:
+		p.text = append(p.text, text...)
+		w.thinking(choice, p, text)
+	case llm.PartToolCall:
+		p.args = true
+		w.arguments(choice, p, text)
+	}
+}
+
+func (w *chatWriter) arguments(choice int, p *partWriter, text string) {
+	f := &objectWriter{}
+	f.put("arguments", stringJSON(text))
+	c := &objectWriter{}
+	c.put("index", intJSON(int64(p.index)))
+	c.put("function", f.end())
+	w.say(choice, "tool_calls", arrayJSON([][]byte{c.end()}))
+}
+
+func (w *chatWriter) thinking(choice int, p *partWriter, text string) {
+	raw := stringJSON(text)
+	switch {
+	case p.form&thinkingItem != 0:
+		e := &chatEncoder{}
+		item := e.item(&llm.Part{Kind: llm.PartThinking, Text: text, Extra: llm.Extra{Dialect: llm.Chat, Form: p.form}}, "")
+		w.say(choice, "content", arrayJSON([][]byte{item}))
+	case p.form&thinkingPlain != 0:
+		w.say(choice, "reasoning", raw)
+	case p.form&thinkingBoth != 0:
+		d := &objectWriter{}
+		d.put("reasoning_content", raw)
+		d.put("reasoning", raw)
+		w.choice(choice, d.end(), nil, "")
+	default:
+		w.say(choice, "reasoning_content", raw)
+	}
+}
+
+func (w *chatWriter) partEnd(ev *llm.Event) {
+	key := partKey{ev.Choice, ev.Part}
+	p := w.parts[key]
+	if p == nil {
+		return
+	}
+	delete(w.parts, key)
+	if n := ev.New; n != nil {
+		if n.Signature != "" {
+			p.sign = n.Signature
+		}
+		if n.SignedBy != "" {
+			p.signer = n.SignedBy
+		}
+	}
+	switch p.kind {
+	case llm.PartToolCall:
+		if !p.args && !p.own { // an empty text is no JSON for the client
+			w.arguments(ev.Choice, p, "{}")
+		}
+	case llm.PartThinking:
+		if p.sign != "" {
+			w.block(ev.Choice, p)
+		}
+	}
+	if p.kind != llm.PartToolCall {
+		return
+	}
+	w.parts[key] = p // late pieces of its arguments may come
+}
+
+func (w *chatWriter) block(choice int, p *partWriter) {
+	e := &chatEncoder{reply: true}
+	part := llm.Part{Kind: llm.PartThinking, Text: string(p.text), Signature: p.sign, SignedBy: p.signer}
+	part.Redacted = p.redact
+	blocks, _ := e.thinkingBlocks([]llm.Part{part}, "")
+	w.say(choice, "thinking_blocks", arrayJSON(blocks))
+}
+
+// appendProviderError writes what the upstream said inside its stream.
+func appendProviderError(dst []byte, b *llm.ErrorBody) []byte {
+	e := &objectWriter{}
+	e.put("message", stringJSON(b.Message))
+	e.put("type", nullable(b.Type))
+	e.put("param", nullable(b.Param))
+	e.put("code", nullable(b.Code))
+	o := &objectWriter{}
+	o.put("error", e.end())
+	return wire.AppendEvent(dst, "", o.end())
+}
+
+// nullable is s as a string, null when it is empty.
+func nullable(s string) []byte {
+	if s == "" {
+		return []byte("null")
+	}
+	return stringJSON(s)
+}
+
+func (w *chatWriter) other(ev *llm.Event) {
+	switch {
+	case ev.Extra.Dialect != llm.Chat:
+		w.losses.add("event", "an event is known to "+string(ev.Extra.Dialect)+" only")
+	case ev.Extra.Form == otherChoice:
+		w.role(ev.Choice)
+		o := openWriter(ev.Raw, nil)
+		o.put("index", intJSON(int64(ev.Choice)))
+		d := o.sub("delta")
+		o.put("delta", d.end())
+		o.put("finish_reason", []byte("null"))
+		w.chunk(arrayJSON([][]byte{o.end()}), nil, nil)
+	default:
+		w.chunk([]byte("[]"), nil, ev.Raw)
+	}
+}
+
+func (w *chatWriter) end() {
+	if w.usage && w.last != nil {
+		e := &chatEncoder{reply: true}
+		usage := e.usage(&llm.Reply{Usage: *w.last.Usage, HasUsage: true, UsageExtra: w.last.Extra})
+		w.chunk([]byte("[]"), usage, nil)
+	}
+	w.buf = wire.AppendEvent(w.buf, "", []byte("[DONE]"))
+}

@@ -1,0 +1,186 @@
+package dialect
+
+import (
+	"io"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// completionsReader reads a stream of the legacy dialect: chunks are chat's, but
+// each choice has its text as a member. What each chunk says beside the text
+// (logprobs) is an EventOther.
+type completionsReader struct{ chatReader }
+
+func (c *completionsReader) chunk(data []byte, emit emitter) error {
+	o, err := parseObject(data, nil)
+	if err != nil {
+		return err
+	}
+	reply := &llm.Reply{}
+	if _, err := chatHead(reply, o, "text_completion"); err != nil {
+		return err
+	}
+	o.keep("obfuscation")
+	at, _ := scanChunk(data)
+	rawUsage := at.usage(data)
+	o.raw("usage")
+	items, err := o.list("choices")
+	if err != nil {
+		return err
+	}
+	c.head(reply, o, len(items) > 0 || rawUsage != nil, emit)
+	for i, raw := range items {
+		if err := c.choice(raw, &where{up: o.under("choices"), index: i}, emit); err != nil {
+			return err
+		}
+	}
+	if rawUsage != nil {
+		if u, ok := openAIUsage(rawUsage); ok {
+			extra := llm.Extra{Dialect: llm.Completions, Spelled: rawUsage}
+			emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: extra})
+		}
+	}
+	return nil
+}
+
+func (c *completionsReader) choice(raw []byte, at *where, emit emitter) error {
+	o, err := openObject(raw, at)
+	if err != nil {
+		return err
+	}
+	ch, err := choiceFor(&c.choices, o, llm.Completions)
+	if err != nil {
+		return err
+	}
+	o.raw("usage")
+	text, err := o.str("text")
+	if err != nil {
+		return err
+	}
+	word, err := o.str("finish_reason")
+	if err != nil {
+		return err
+	}
+	ch.text(llm.PartText, 0, text, emit)
+	if members, _ := o.rest(); members != nil {
+		extra := llm.Extra{Dialect: llm.Completions, Form: otherChoice}
+		emit(llm.Event{Kind: llm.EventOther, Choice: ch.index, Raw: members, Extra: extra})
+	}
+	if word != "" {
+		ch.stop(completionStop(word), emit)
+	}
+	return nil
+}
+
+// completionsWriter writes such a stream. Only text parts have a place in it.
+type completionsWriter struct {
+	w      io.Writer
+	buf    []byte
+	usage  bool // the client asked for it
+	start  llm.Reply
+	head   []byte
+	text   map[partKey]bool // the parts that are text
+	last   *llm.Event
+	losses lossList
+}
+
+// Losses implements [EventWriter].
+func (w *completionsWriter) Losses() []llm.Loss { return w.losses.all }
+
+// Fail implements [EventWriter].
+func (w *completionsWriter) Fail(f *llm.Fault, _ string) error {
+	_, err := w.w.Write(appendOpenAIFault(nil, f))
+	return err
+}
+
+// Write implements [EventWriter].
+func (w *completionsWriter) Write(ev llm.Event) error {
+	w.buf = w.buf[:0]
+	switch ev.Kind {
+	case llm.EventStart:
+		w.start = *ev.Start
+		w.head = ev.Start.Extra.In(llm.Completions).Members
+		w.text = make(map[partKey]bool)
+		w.losses.extra("", ev.Start.Extra, llm.Completions)
+	case llm.EventPart:
+		w.part(&ev)
+	case llm.EventDelta:
+		if w.text[partKey{ev.Choice, ev.Part}] && ev.Text != "" {
+			w.choice(ev.Choice, ev.Text, "", nil)
+		}
+	case llm.EventLogprobs:
+		w.losses.add("logprobs", "completions spells log probabilities in a form of its own")
+	case llm.EventStop:
+		w.choice(ev.Choice, "", completionStopWord(ev.Stop, &w.losses), nil)
+	case llm.EventUsage:
+		w.last = &ev
+	case llm.EventFault:
+		w.buf = appendProviderError(w.buf, ev.Fault)
+	case llm.EventPing:
+		w.buf = append(w.buf, ": ping\n\n"...)
+	case llm.EventOther:
+		w.other(&ev)
+	case llm.EventEnd:
+		w.end()
+	}
+	if len(w.buf) == 0 {
+		return nil
+	}
+	_, err := w.w.Write(w.buf)
+	return err
+}
+
+func (w *completionsWriter) part(ev *llm.Event) {
+	w.losses.extra("text", ev.New.Extra, llm.Completions)
+	if ev.New.Kind != llm.PartText {
+		w.losses.add("text", "completions answers hold text alone")
+		return
+	}
+	if w.text != nil {
+		w.text[partKey{ev.Choice, ev.Part}] = true
+	}
+	if ev.New.Text != "" {
+		w.choice(ev.Choice, ev.New.Text, "", nil)
+	}
+}
+
+func (w *completionsWriter) choice(index int, text, stop string, members []byte) {
+	c := openWriter(members, nil)
+	c.put("text", stringJSON(text))
+	c.put("index", intJSON(int64(index)))
+	c.put("finish_reason", nullable(stop))
+	w.chunk(arrayJSON([][]byte{c.end()}), nil, nil)
+}
+
+func (w *completionsWriter) chunk(choices, usage, extra []byte) {
+	o := openWriter(mergeMembers(w.head, extra), nil)
+	w.head = nil
+	o.put("id", stringJSON(w.start.ID))
+	o.put("object", stringJSON("text_completion"))
+	o.put("created", intJSON(w.start.Created))
+	o.put("choices", choices)
+	o.put("model", stringJSON(w.start.Model))
+	o.put("usage", usage)
+	w.buf = wire.AppendEvent(w.buf, "", o.end())
+}
+
+func (w *completionsWriter) other(ev *llm.Event) {
+	switch {
+	case ev.Extra.Dialect != llm.Completions:
+		w.losses.add("event", "an event is known to "+string(ev.Extra.Dialect)+" only")
+	case ev.Extra.Form == otherChoice:
+		w.choice(ev.Choice, "", "", ev.Raw)
+	default:
+		w.chunk([]byte("[]"), nil, ev.Raw)
+	}
+}
+
+func (w *completionsWriter) end() {
+	if w.usage && w.last != nil {
+		e := &chatEncoder{reply: true}
+		usage := e.usage(&llm.Reply{Usage: *w.last.Usage, HasUsage: true, UsageExtra: w.last.Extra})
+		w.chunk([]byte("[]"), usage, nil)
+	}
+	w.buf = wire.AppendEvent(w.buf, "", []byte("[DONE]"))
+}
