@@ -90,7 +90,7 @@ func (e *respEncoder) systemItems(parts []llm.Part) [][]byte {
 		p.Extra.Form &^= respItemEnd
 		group = append(group, p)
 		if form&respItemEnd != 0 {
-			items = append(items, e.messageItem(newObject(llm.Extra{}), llm.RoleSystem, form, group))
+			items = append(items, e.messageItem(&objectWriter{}, llm.RoleSystem, form, group))
 			group = nil
 		}
 	}

@@ -28,6 +28,7 @@ const (
 	respDeveloper                     // the role is developer, not system
 	respSystemItem                    // the part of Call.System stands in the input, not in instructions
 	respItemEnd                       // the part is the last of its message item
+	respItemOpen                      // the part opens its message item in a stream
 	respEmptyItem                     // the message item has no parts; this empty text stands for it
 	respContent                       // the PartOther stands in a message's content, not among the items
 	respTextIn                        // the text is an input_text although the assistant speaks

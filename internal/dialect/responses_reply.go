@@ -34,11 +34,7 @@ func (ResponsesCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 }
 
 func respReply(o *object) *llm.Reply {
-	r := &llm.Reply{
-		ID:         respLabel(o, "id"),
-		Model:      respLabel(o, "model"),
-		UsageExtra: llm.Extra{Dialect: llm.Responses},
-	}
+	r := &llm.Reply{ID: respLabel(o, "id"), Model: respLabel(o, "model")}
 	if created, err := o.integer("created_at"); err != nil {
 		o.release("created_at")
 	} else if created != nil {
@@ -48,8 +44,10 @@ func respReply(o *object) *llm.Reply {
 		}
 	}
 	if raw := o.peek("usage"); raw != nil {
-		r.Usage, r.HasUsage = respUsage(raw)
-		o.keep("usage")
+		if r.Usage, r.HasUsage = respUsage(raw); r.HasUsage {
+			o.raw("usage")
+			r.UsageExtra = llm.Extra{Dialect: llm.Responses, Spelled: bytes.Clone(raw)}
+		}
 	}
 	c := llm.Choice{Extra: llm.Extra{Dialect: llm.Responses}}
 	var form uint32
@@ -161,7 +159,7 @@ func respTokens(raw []byte) []llm.TokenLogprob {
 func respLogprobsJSON(tokens []llm.TokenLogprob, nested bool) []byte {
 	list := make([][]byte, 0, len(tokens))
 	for _, t := range tokens {
-		w := newObject(llm.Extra{})
+		w := &objectWriter{}
 		w.put("token", stringJSON(t.Token))
 		w.put("logprob", floatJSON(t.Logprob))
 		numbers := make([][]byte, 0, len(t.Bytes))
@@ -179,18 +177,24 @@ func respLogprobsJSON(tokens []llm.TokenLogprob, nested bool) []byte {
 
 // respStop reads why the answer ended. The words themselves are kept.
 func respStop(o *object, parts []llm.Part) llm.Stop {
-	status, _ := wire.String(o.peek("status"))
 	o.keep("status")
+	o.keep("incomplete_details")
+	called := false
+	for i := range parts {
+		called = called || parts[i].Kind == llm.PartToolCall
+	}
+	return respStopWords(o, called)
+}
+
+// respStopWords reads the stop of an answer; called says that the model asked
+// for a tool.
+func respStopWords(o *object, called bool) llm.Stop {
+	status, _ := wire.String(o.peek("status"))
 	reason := ""
 	if raw := o.peek("incomplete_details"); len(raw) > 0 && raw[0] == '{' {
 		if d, err := openObject(raw, nil); err == nil {
 			reason, _ = wire.String(d.peek("reason"))
 		}
-	}
-	o.keep("incomplete_details")
-	called := false
-	for i := range parts {
-		called = called || parts[i].Kind == llm.PartToolCall
 	}
 	return respStopOf(status, reason, called)
 }
@@ -250,53 +254,30 @@ func respEchoes(o *object) {
 	}
 }
 
-// respUsage reads a usage object; ok is false when it is none.
+// respUsage reads a usage object without allocating; ok is false when it is none.
 func respUsage(raw []byte) (u llm.Usage, ok bool) {
-	if len(raw) == 0 || raw[0] != '{' {
+	names := [...]string{"input_tokens", "input_tokens_details", "output_tokens", "output_tokens_details"}
+	var at [len(names)]wire.Member
+	if _, err := wire.Scan(raw, names[:], at[:]); err != nil {
 		return u, false
 	}
-	var at [4]wire.Member
-	if _, err := wire.Scan(raw, respUsageNames, at[:]); err != nil {
-		return u, false
+	u.Source = llm.UsageReported
+	u.Input, u.Output = figure(raw, at[0]), figure(raw, at[2])
+	details := [...]string{"cached_tokens", "cache_write_tokens", "audio_tokens"}
+	var in, out [len(details)]wire.Member
+	if nested(raw, at[1], details[:], in[:]) {
+		u.CacheRead, u.CacheWrite, u.InputAudio = figure(raw, in[0]), figure(raw, in[1]), figure(raw, in[2])
 	}
-	u = llm.Usage{
-		Input:  respTokenCount(at[0].Value.Of(raw)),
-		Output: respTokenCount(at[2].Value.Of(raw)),
-		Source: llm.UsageReported,
-	}
-	var in, out [2]wire.Member
-	if d := at[1].Value.Of(raw); len(d) > 0 && d[0] == '{' {
-		if _, err := wire.Scan(d, respInputDetails, in[:]); err == nil {
-			u.CacheRead = respTokenCount(in[0].Value.Of(d))
-			u.CacheWrite = respTokenCount(in[1].Value.Of(d))
-		}
-	}
-	if d := at[3].Value.Of(raw); len(d) > 0 && d[0] == '{' {
-		if _, err := wire.Scan(d, respOutputDetails, out[:1]); err == nil {
-			u.Reasoning = respTokenCount(out[0].Value.Of(d))
-		}
+	details[0] = "reasoning_tokens"
+	if nested(raw, at[3], details[:], out[:]) {
+		u.Reasoning, u.OutputAudio = figure(raw, out[0]), figure(raw, out[2])
 	}
 	return u, true
 }
 
-// The members of a usage object, in the order in which respUsage finds them.
-var (
-	respUsageNames    = []string{"input_tokens", "input_tokens_details", "output_tokens", "output_tokens_details"}
-	respInputDetails  = []string{"cached_tokens", "cache_write_tokens"}
-	respOutputDetails = []string{"reasoning_tokens"}
-)
-
-// respTokenCount is a number of tokens; 0 when raw is none.
-func respTokenCount(raw []byte) int64 {
-	if n, ok := wire.Int(raw); ok && n > 0 && n < 1<<53 {
-		return n
-	}
-	return 0
-}
-
 // respUsageJSON is the usage object, with every member that the dialect demands.
 func respUsageJSON(u llm.Usage) []byte {
-	in, out, w := newObject(llm.Extra{}), newObject(llm.Extra{}), newObject(llm.Extra{})
+	in, out, w := &objectWriter{}, &objectWriter{}, &objectWriter{}
 	in.put("cached_tokens", intJSON(u.CacheRead))
 	in.put("cache_write_tokens", intJSON(u.CacheWrite))
 	out.put("reasoning_tokens", intJSON(u.Reasoning))
@@ -379,6 +360,9 @@ func (v *respEnvelope) encode() []byte {
 	return v.foreign()
 }
 
+// native gives back the members that the answer had. Its words for the end
+// give way where they no longer say what its stop says, as after a stream that
+// was collected.
 func (v *respEnvelope) native() []byte {
 	r := v.reply
 	w := newObject(r.Extra)
@@ -388,27 +372,59 @@ func (v *respEnvelope) native() []byte {
 	} else {
 		w.set("created_at", intJSON(r.Created))
 	}
+	if !v.open && !v.keptStop(w) {
+		status, reason := respStatus(v.stop)
+		w.kept("status")
+		w.put("status", stringJSON(status))
+		w.kept("incomplete_details")
+		w.put("incomplete_details", respIncomplete(reason))
+	}
+	if v.fault != nil {
+		w.kept("error")
+		w.put("error", v.fault)
+	}
 	w.str("model", r.Model)
 	if r.Extra.Form&respNoOutput == 0 || len(v.items) > 0 {
 		w.put("output", arrayJSON(v.items))
 	}
-	switch _, spelled := w.kept("usage"); {
-	case !r.HasUsage && spelled != nil:
-		w.put("usage", spelled)
-	case r.HasUsage:
-		if u, ok := respUsage(spelled); ok && u == r.Usage {
-			w.put("usage", spelled)
-			break
-		}
-		w.put("usage", respUsageJSON(r.Usage))
+	if r.HasUsage {
+		w.kept("usage")
+		w.put("usage", v.usage())
 	}
+	return w.end()
+}
+
+// keptStop reports whether the words that w keeps mean the envelope's stop.
+func (v *respEnvelope) keptStop(w *objectWriter) bool {
+	if w.spelled == nil {
+		return v.stop.Reason == ""
+	}
+	called := v.stop.Reason == llm.StopTool
+	return respStopWords(w.spelled, called).Reason == v.stop.Reason
+}
+
+// usage is the usage object as it came, if it still says the same.
+func (v *respEnvelope) usage() []byte {
+	kept := v.reply.UsageExtra.In(llm.Responses).Spelled
+	if u, ok := respUsage(kept); ok && u == v.reply.Usage {
+		return kept
+	}
+	return respUsageJSON(v.reply.Usage)
+}
+
+func respIncomplete(reason string) []byte {
+	if reason == "" {
+		return []byte("null")
+	}
+	w := &objectWriter{}
+	w.put("reason", stringJSON(reason))
 	return w.end()
 }
 
 // foreign writes every member that the dialect's schema demands.
 func (v *respEnvelope) foreign() []byte {
 	r := v.reply
-	w := newObject(llm.Extra{})
+	w := &objectWriter{}
 	status, reason := respStatus(v.stop)
 	if v.open {
 		status, reason = "in_progress", ""
@@ -426,14 +442,10 @@ func (v *respEnvelope) foreign() []byte {
 	default:
 		w.put("error", []byte("null"))
 	}
-	if reason != "" {
-		w.put("incomplete_details", []byte(`{"reason":`+string(stringJSON(reason))+`}`))
-	} else {
-		w.put("incomplete_details", []byte("null"))
-	}
+	w.put("incomplete_details", respIncomplete(reason))
 	respEcho(w, v.echo, v.items, r.Model)
 	if r.HasUsage && !v.open {
-		w.put("usage", respUsageJSON(r.Usage))
+		w.put("usage", v.usage())
 	} else {
 		w.put("usage", []byte("null"))
 	}
@@ -450,7 +462,7 @@ func respEcho(w *objectWriter, call *llm.Call, items [][]byte, model string) {
 		}
 		w.put(name, value)
 	}
-	said := newObject(llm.Extra{})
+	said := &objectWriter{}
 	e.settings(said, call)
 	text := said.end()
 	o, _ := parseObject(text, nil)

@@ -101,7 +101,7 @@ func (e *respEncoder) message(parts []llm.Part, role llm.Role, id string) []byte
 		}
 		return e.messageItem(outer, role, respMessage, parts)
 	}
-	w := newObject(llm.Extra{})
+	w := &objectWriter{}
 	if id != "" {
 		w.put("id", stringJSON(id))
 		w.put("status", []byte(`"completed"`))
@@ -297,13 +297,14 @@ func respPutFile(w *objectWriter, p *llm.Part) {
 	w.str("detail", m.Detail)
 }
 
-// call writes a function_call item.
+// call writes a function_call item; one that is still in_progress may have no
+// arguments yet.
 func (e *respEncoder) call(p *llm.Part, id, status string) []byte {
 	e.foreign(p)
 	w := newObject(p.Extra.In(llm.Responses))
 	native := p.Extra.Dialect == llm.Responses
 	arguments := p.Tool.Arguments
-	if !native && arguments == "" {
+	if !native && arguments == "" && status == "completed" {
 		arguments = "{}"
 	}
 	if !native && id != "" {
@@ -395,7 +396,7 @@ func respInner(raw []byte) []byte {
 
 // respPartMembers returns what a part keeps for itself.
 func respPartMembers(e llm.Extra) (members, spelled []byte) {
-	if e.Form&respItemEnd == 0 {
+	if e.Form&(respItemEnd|respItemOpen) == 0 {
 		return e.Members, e.Spelled
 	}
 	return respOuter(e.Members), respOuter(e.Spelled)
