@@ -16,8 +16,6 @@ const (
 	antToolsEmpty               // tools is []
 	antStopEmpty                // stop_sequences is []
 	antStreamFalse              // stream is stated as false
-	antTempPoint                // temperature is a whole number spelled with .0
-	antTopPPoint                // top_p likewise
 	antLegacyFormat             // the schema stands in output_format (beta of 2025), not output_config.format
 )
 
@@ -297,7 +295,7 @@ func antDecodeSampling(c *llm.Call, o *antObject, form *uint32) error {
 		return err
 	}
 	if s.MaxTokens = int(n); stated && n == 0 {
-		o.find("max_tokens").taken = false
+		antUntake(o, "max_tokens")
 	}
 	if s.Temperature, err = o.float("temperature"); err != nil {
 		return err
@@ -305,8 +303,6 @@ func antDecodeSampling(c *llm.Call, o *antObject, form *uint32) error {
 	if s.TopP, err = o.float("top_p"); err != nil {
 		return err
 	}
-	antPoint(o, "temperature", s.Temperature, form, antTempPoint)
-	antPoint(o, "top_p", s.TopP, form, antTopPPoint)
 	if n, stated, err = o.integer("top_k"); err != nil {
 		return err
 	}
@@ -315,14 +311,6 @@ func antDecodeSampling(c *llm.Call, o *antObject, form *uint32) error {
 		s.TopK = &k
 	}
 	return antDecodeStops(c, o, form)
-}
-
-// antPoint notes the spelling 1.0, which is what Python clients send.
-func antPoint(o *antObject, name string, v *float64, form *uint32, bit uint32) {
-	if v != nil && antFormatFloat(*v)+".0" == string(o.get(name)) {
-		*form |= bit
-		o.take(name)
-	}
 }
 
 func antDecodeStops(c *llm.Call, o *antObject, form *uint32) error {
@@ -421,7 +409,7 @@ func antDecodeThinking(c *llm.Call, o *antObject, _ *uint32) error {
 		return antIn("thinking", err)
 	}
 	if stated && budget == 0 {
-		in.find("budget_tokens").taken = false
+		antUntake(&in, "budget_tokens")
 	}
 	o.take("thinking")
 	c.Reasoning.Mode, c.Reasoning.Budget = mode, int(budget)

@@ -72,8 +72,8 @@ func (e *antEnc) call(c *llm.Call) {
 	e.b = append(e.b, ']')
 	e.tools(c, form)
 	e.stops(s.Stop, form)
-	e.point("temperature", s.Temperature, &rest, form&antTempPoint)
-	e.point("top_p", s.TopP, &rest, form&antTopPPoint)
+	e.number("temperature", s.Temperature, &rest)
+	e.number("top_p", s.TopP, &rest)
 	if s.TopK != nil {
 		e.count("top_k", int64(*s.TopK), &rest)
 	}
@@ -179,16 +179,6 @@ func (e *antEnc) stops(stops []string, form uint32) {
 		e.str(s)
 	}
 	e.b = append(e.b, ']')
-}
-
-func (e *antEnc) point(name string, v *float64, rest *antObject, point uint32) {
-	if v != nil && point != 0 {
-		if text := antFormatFloat(*v) + ".0"; antIsJSON([]byte(text)) {
-			e.raw(name, []byte(text))
-			return
-		}
-	}
-	e.number(name, v, rest)
 }
 
 func (e *antEnc) thinking(r *llm.Reasoning) {

@@ -3,6 +3,7 @@ package dialect
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"slices"
@@ -105,10 +106,10 @@ func (s *antStream) event(ev wire.Event) error {
 	}
 	o, err := antBody(ev.Data)
 	if err != nil {
-		return antIn("event "+string(ev.Name), err)
+		return fmt.Errorf("event %s: %w", ev.Name, err)
 	}
 	if !s.started && kind != antMessageStart && kind != antPing && kind != antUnknown {
-		return antBad("event "+antKinds[kind], "comes before message_start")
+		return fmt.Errorf("event %s: comes before message_start", antKinds[kind])
 	}
 	switch kind {
 	case antMessageStart:
@@ -131,7 +132,7 @@ func (s *antStream) event(ev wire.Event) error {
 		s.other(ev.Data)
 	}
 	if err != nil {
-		return antIn("event "+antKinds[kind], err)
+		return fmt.Errorf("event %s: %w", antKinds[kind], err)
 	}
 	return nil
 }
@@ -206,7 +207,7 @@ func (s *antStream) count(raw []byte, source llm.UsageSource) error {
 			old.raw = antClone(m.raw)
 		}
 	}
-	_, extra, err := antDecodeUsage(s.usage.extra(0).Members)
+	_, extra, err := antDecodeUsage(s.usage.left())
 	if err != nil {
 		return err
 	}
@@ -407,8 +408,7 @@ func (b *antBlock) whole() *llm.Part {
 	if m := b.other.find("input"); m != nil && len(bytes.TrimSpace(b.input)) > 0 && antIsJSON(b.input) {
 		m.raw = b.input
 	}
-	e := b.other.extra(0)
-	return &llm.Part{Kind: llm.PartOther, Raw: e.Members, Extra: llm.Extra{Dialect: llm.Anthropic}}
+	return &llm.Part{Kind: llm.PartOther, Raw: b.other.left(), Extra: llm.Extra{Dialect: llm.Anthropic}}
 }
 
 // antCite adds citations to those of a text block's Extra.
@@ -468,7 +468,7 @@ func (s *antStream) finish(o *antObject) error {
 		}
 	}
 	extra := d.extra(form)
-	if stop.Reason == "" && extra.Members == nil {
+	if stop.Reason == "" && extra.Members == nil && extra.Spelled == nil {
 		return nil
 	}
 	s.closeAll()

@@ -57,6 +57,7 @@ type antMember struct {
 	name     string
 	key, raw []byte
 	taken    bool
+	echo     bool // its value is taken; only the spelling is kept
 }
 
 // antObject is a JSON object of which members are taken one by one.
@@ -181,9 +182,8 @@ func (o *antObject) boolean(name string) (v, ok bool, err error) {
 // cannot overflow.
 const antMaxInt = 1 << 53
 
-// integer reads a whole number. It is taken only when it has the spelling
-// that the codec itself writes; else it stays for Extra as a witness of its
-// spelling (see antEnc.number).
+// integer reads a whole number. When it has another spelling than the one the
+// codec writes, that stays in Extra.Spelled (see antEnc.count).
 func (o *antObject) integer(name string) (v int64, ok bool, err error) {
 	raw := o.get(name)
 	if raw == nil {
@@ -193,13 +193,13 @@ func (o *antObject) integer(name string) (v int64, ok bool, err error) {
 	if !ok || v > antMaxInt || v < -antMaxInt {
 		return 0, false, antBad(name, "must be an integer")
 	}
-	if strconv.FormatInt(v, 10) == string(raw) {
-		o.take(name)
-	}
+	m := o.find(name)
+	m.taken = strconv.FormatInt(v, 10) == string(raw)
+	m.echo = !m.taken
 	return v, true, nil
 }
 
-// float reads a number; like integer it takes only its own spelling.
+// float reads a number; like integer it keeps another spelling.
 func (o *antObject) float(name string) (*float64, error) {
 	raw := o.get(name)
 	if raw == nil {
@@ -209,9 +209,9 @@ func (o *antObject) float(name string) (*float64, error) {
 	if !ok {
 		return nil, antBad(name, "must be a number")
 	}
-	if antFormatFloat(v) == string(raw) {
-		o.take(name)
-	}
+	m := o.find(name)
+	m.taken = antFormatFloat(v) == string(raw)
+	m.echo = !m.taken
 	return &v, nil
 }
 
@@ -237,24 +237,70 @@ func antElements(raw []byte) ([][]byte, bool) {
 	return out, true
 }
 
-// extra returns what was not taken.
+// extra returns what was not taken: Spelled has what says nothing more than
+// the canonical form, Members the rest.
 func (o *antObject) extra(form uint32) llm.Extra {
 	e := llm.Extra{Dialect: llm.Anthropic, Form: form}
 	for _, m := range o.members {
-		if m.taken {
+		into := &e.Members
+		switch {
+		case m.taken:
 			continue
+		case m.echo || antSaysNothing(m.raw):
+			into = &e.Spelled
 		}
-		if e.Members == nil {
-			e.Members = append(e.Members, '{')
+		if *into == nil {
+			*into = append(*into, '{')
 		} else {
-			e.Members = append(e.Members, ',')
+			*into = append(*into, ',')
 		}
-		e.Members = append(append(append(e.Members, m.key...), ':'), m.raw...)
+		*into = append(append(append(*into, m.key...), ':'), m.raw...)
 	}
 	if e.Members != nil {
 		e.Members = append(e.Members, '}')
 	}
+	if e.Spelled != nil {
+		e.Spelled = append(e.Spelled, '}')
+	}
 	return e
+}
+
+// antSaysNothing reports whether raw is null, empty or an object of such.
+func antSaysNothing(raw []byte) bool {
+	switch string(raw) {
+	case "null", `""`, "[]", "{}":
+		return true
+	}
+	if len(raw) == 0 || raw[0] != '{' {
+		return false
+	}
+	o, err := antParse(raw)
+	for _, m := range o.members {
+		if !antSaysNothing(m.raw) {
+			return false
+		}
+	}
+	return err == nil
+}
+
+// left returns what was not taken as one object; nil when all was.
+func (o *antObject) left() []byte {
+	var out []byte
+	for _, m := range o.members {
+		if m.taken {
+			continue
+		}
+		if out == nil {
+			out = append(out, '{')
+		} else {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, m.key...), ':'), m.raw...)
+	}
+	if out != nil {
+		out = append(out, '}')
+	}
+	return out
 }
 
 // replaceRest leaves member name for Extra with only what inner did not take
@@ -264,7 +310,7 @@ func (o *antObject) replaceRest(name string, inner *antObject) {
 	if m == nil || len(inner.members) == 0 {
 		return
 	}
-	rest := inner.extra(0).Members
+	rest := inner.left()
 	m.taken = rest == nil
 	if rest != nil {
 		m.raw = rest
@@ -273,14 +319,19 @@ func (o *antObject) replaceRest(name string, inner *antObject) {
 
 // antFields returns the members of an Extra that came from this dialect.
 func antFields(e llm.Extra) antObject {
-	if e.Dialect != llm.Anthropic || len(e.Members) == 0 {
-		return antObject{}
+	var all antObject
+	if e.Dialect != llm.Anthropic {
+		return all
 	}
-	o, err := antParse(e.Members)
-	if err != nil {
-		return antObject{}
+	for _, raw := range [][]byte{e.Members, e.Spelled} {
+		if len(raw) == 0 {
+			continue
+		}
+		if o, err := antParse(raw); err == nil {
+			all.members = append(all.members, o.members...)
+		}
 	}
-	return o
+	return all
 }
 
 // antEnc appends JSON. Objects are written member by member between open and

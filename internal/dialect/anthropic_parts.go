@@ -357,7 +357,7 @@ func (e *antEnc) result(p *llm.Part, form uint32) {
 
 // antPlain reports whether parts can be said as a bare string.
 func antPlain(parts []llm.Part) bool {
-	return len(parts) == 1 && parts[0].Kind == llm.PartText && parts[0].Cache == nil && len(parts[0].Extra.Members) == 0
+	return len(parts) == 1 && parts[0].Kind == llm.PartText && parts[0].Cache == nil && len(parts[0].Extra.Members)+len(parts[0].Extra.Spelled) == 0
 }
 
 func (e *antEnc) blocks(parts []llm.Part) {

@@ -183,9 +183,10 @@ func antDecodeStop(o *antObject, stop *llm.Stop, form *uint32) error {
 	return nil
 }
 
+// antUntake leaves a member for Extra after all.
 func antUntake(o *antObject, name string) {
 	if m := o.find(name); m != nil {
-		m.taken = false
+		m.taken, m.echo = false, false
 	}
 }
 

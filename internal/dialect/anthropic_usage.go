@@ -125,7 +125,7 @@ func antDecodeUsage(raw []byte) (llm.Usage, llm.Extra, error) {
 		if err != nil {
 			return llm.Usage{}, llm.Extra{}, err
 		}
-		if m := o.find(f.name); m != nil && m.taken && v >= 0 {
+		if m := o.find(f.name); m != nil && m.taken && v >= 0 { // in the spelling of the encoder
 			form |= f.present
 		} else {
 			form |= f.absent
@@ -178,7 +178,7 @@ func antExactly(o *antObject, name string, figures []antFigureOf) (bool, error) 
 			return false, nil
 		}
 	}
-	if in.extra(0).Members != nil {
+	if in.left() != nil {
 		return false, nil
 	}
 	o.take(name)

@@ -333,7 +333,7 @@ func antOtherStart(raw []byte) (start, input []byte) {
 	}
 	input = antClone(m.raw)
 	m.raw = []byte("{}")
-	return o.extra(0).Members, input
+	return o.left(), input
 }
 
 var antDeltaWords = map[llm.PartKind][2]string{

@@ -1,0 +1,70 @@
+package dialect
+
+import (
+	"bytes"
+	"io"
+	"reflect"
+	"testing"
+	"testing/iotest"
+
+	"tailplane/internal/llm"
+)
+
+func FuzzAnthropicCall(f *testing.F) {
+	for _, body := range antCalls {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c, err := AnthropicCodec{}.DecodeCall(body)
+		if err != nil || bytes.Contains(body, []byte("tp1")) || bytes.Contains(body, []byte(`\u`)) {
+			return
+		}
+		got, losses, err := AnthropicCodec{}.EncodeCall(c)
+		if c.Model == "" {
+			return
+		}
+		if err != nil || len(losses) > 0 {
+			t.Fatalf("%v %v", err, losses)
+		}
+		antSameJSON(t, got, body)
+		c.Extra = llm.Extra{Dialect: llm.Chat}
+		if got, _, err = (AnthropicCodec{}).EncodeCall(c); err == nil {
+			antJSON(t, got)
+		}
+	})
+}
+
+func FuzzAnthropicReply(f *testing.F) {
+	for _, body := range antReplies {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		AnthropicCodec{}.DecodeError(body)
+		if _, err := (AnthropicCodec{}).DecodeReply(body); err == nil && !bytes.Contains(body, []byte(`\u`)) {
+			antRoundTripReply(t, body)
+		}
+	})
+}
+
+func FuzzAnthropicEvents(f *testing.F) {
+	f.Add([]byte(antLines(antFull)))
+	f.Add([]byte(antLines(antHead + antHead + antTail)))
+	f.Add([]byte("data: {\"type\":\"error\"}\n\n"))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		events, err := antEvents(bytes.NewReader(stream))
+		again, errAgain := antEvents(iotest.OneByteReader(bytes.NewReader(stream)))
+		if !reflect.DeepEqual(events, again) || (err == nil) != (errAgain == nil) {
+			t.Fatalf("cut differently:\n%+v %v\n%+v %v", events, err, again, errAgain)
+		}
+		text, _ := antWrite(events)
+		if err != nil {
+			return
+		}
+		if _, err := antEvents(bytes.NewReader([]byte(text))); err != nil && err != io.ErrUnexpectedEOF {
+			t.Fatalf("%v in %s", err, text)
+		}
+		if tap := antTap(string(stream)); !bytes.Contains(stream, []byte(`\u`)) && tap.Usage != antGather(events, nil).Usage {
+			t.Fatalf("tap %+v, decoded %+v", tap.Usage, antGather(events, nil).Usage)
+		}
+	})
+}

@@ -1,0 +1,108 @@
+package dialect
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"tailplane/internal/llm"
+)
+
+var antReplies = map[string]string{
+	"text":            `{"id":"msg","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"hi","citations":null}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":2}}`,
+	"cached":          `{"id":"msg","type":"message","role":"assistant","model":"m","content":[],"stop_reason":"stop_sequence","stop_sequence":"END","usage":{"input_tokens":1,"cache_creation_input_tokens":7,"cache_read_input_tokens":9,"cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":5},"output_tokens":2,"output_tokens_details":{"thinking_tokens":1},"server_tool_use":{"web_search_requests":1},"service_tier":"standard"}}`,
+	"odd usage":       `{"id":"msg","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":null,"cache_creation_input_tokens":7,"cache_read_input_tokens":-1,"cache_creation":{"ephemeral_5m_input_tokens":9,"ephemeral_1h_input_tokens":50},"output_tokens":2.0,"output_tokens_details":{"x":1}}}`,
+	"bare":            `{"content":[]}`,
+	"nulls":           `{"id":null,"type":null,"role":null,"model":null,"content":[],"stop_reason":"","stop_sequence":"","usage":null}`,
+	"context is full": `{"id":"msg","type":"message","role":"assistant","model":"m","content":[],"stop_reason":"model_context_window_exceeded","stop_sequence":null,"usage":{}}`,
+	"unknown stop":    `{"id":"msg","type":"message","role":"assistant","model":"m","content":[],"stop_reason":"compaction","stop_sequence":null,"stop_details":{"type":"x"},"container":null,"usage":{"input_tokens":1,"output_tokens":1}}`,
+	"blocks":          `{"id":"msg","type":"message","role":"assistant","model":"m","content":[{"type":"thinking","thinking":"t","signature":"s"},{"type":"redacted_thinking","data":"d"},{"type":"tool_use","id":"i","name":"f","input":{"a": 1.0},"caller":{"type":"direct"}},{"type":"mcp_tool_use","id":"i","name":"f","input":{}},{"type":"fallback","from":{},"to":{}}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1,"cache_creation_input_tokens":null}}`,
+}
+
+func TestAnthropicReplySurvivesARoundTrip(t *testing.T) {
+	for name, body := range antReplies {
+		t.Run(name, func(t *testing.T) { antRoundTripReply(t, []byte(body)) })
+	}
+}
+
+func TestAnthropicReplyAddsUpTheInput(t *testing.T) {
+	r, err := AnthropicCodec{}.DecodeReply([]byte(antReplies["cached"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := llm.Usage{Input: 17, CacheRead: 9, CacheWrite: 7, CacheWrite1h: 5, Output: 2, Reasoning: 1, Source: llm.UsageReported}
+	if r.Usage != want || r.Choices[0].Stop != (llm.Stop{Reason: llm.StopSequence, Sequence: "END"}) {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestAnthropicMalformedReplyNamesTheMember(t *testing.T) {
+	for body, want := range map[string]string{
+		``: "not a JSON object",
+		`{"type":"error","error":{"type":"api_error","message":"boom"}}`: "error: boom",
+		`{"content":{}}`:                                           "content: ",
+		`{"content":[{"type":"text"}]}`:                            "content[0].text: ",
+		`{"content":[],"usage":[]}`:                                "usage: ",
+		`{"content":[],"usage":{"output_tokens":"1"}}`:             "usage.output_tokens: ",
+		`{"content":[],"usage":{"input_tokens":9007199254740993}}`: "usage.input_tokens: ",
+		`{"content":[],"stop_reason":7}`:                           "stop_reason: ",
+	} {
+		if _, err := (AnthropicCodec{}).DecodeReply([]byte(body)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+func TestAnthropicSaysWhatItCanOfAForeignReply(t *testing.T) {
+	r := &llm.Reply{
+		ID: "chatcmpl-1", Model: "gpt", HasUsage: true,
+		Usage:      llm.Usage{Input: 10, CacheRead: 4, Output: 6, OutputAudio: 1},
+		UsageExtra: llm.Extra{Dialect: llm.Chat, Members: []byte(`{"a":{"b":0},"c":3}`)},
+		Extra:      llm.Extra{Dialect: llm.Chat, Members: []byte(`{"system_fingerprint":"x"}`)},
+		Choices: []llm.Choice{{
+			Parts: []llm.Part{
+				{Kind: llm.PartThinking, Text: "t"},
+				{Kind: llm.PartThinking, Redacted: true, Signature: "s", SignedBy: llm.Responses},
+				{Kind: llm.PartRefusal, Text: "no"},
+				antCallPart("call.1", "{oops"),
+				{Kind: llm.PartAudio, Media: &llm.Media{}},
+			},
+			Stop: llm.Stop{Reason: llm.StopFilter},
+		}, {}},
+	}
+	got, losses, err := AnthropicCodec{}.EncodeReply(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	antSameJSON(t, got, []byte(`{"id":"chatcmpl-1","type":"message","role":"assistant","model":"gpt","content":[
+		{"type":"thinking","thinking":"t","signature":"tp1.unsigned."},{"type":"redacted_thinking","data":"`+wrapSignature(llm.Responses, "s")+`"},
+		{"type":"text","text":"no"},{"type":"tool_use","id":"call.1","name":"f","input":{}}],"stop_reason":"refusal","stop_sequence":null,
+		"usage":{"input_tokens":6,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"output_tokens":6}}`))
+	want := []string{"choices", "content", "system_fingerprint", "tool_calls.arguments", "usage.audio_tokens", "usage.c"}
+	if f := antFeatures(losses); !slices.Equal(f, want) {
+		t.Errorf("%q", f)
+	}
+}
+
+func TestAnthropicStopWordsMapBothWays(t *testing.T) {
+	for _, s := range antStops {
+		if got := antStopWord(antStopOf(s.word), nil); got != s.word {
+			t.Errorf("%s became %s", s.word, got)
+		}
+		if got := antStopWord(llm.Stop{Reason: s.reason}, nil); got == "" {
+			t.Errorf("%s has no word", s.reason)
+		}
+	}
+}
+
+func TestAnthropicCountReply(t *testing.T) {
+	for _, estimated := range []bool{true, false} {
+		n, e, err := AnthropicCodec{}.DecodeCountReply(AnthropicCodec{}.EncodeCountReply(42, estimated))
+		if n != 42 || e != estimated || err != nil {
+			t.Errorf("%d %v %v", n, e, err)
+		}
+	}
+	if _, _, err := (AnthropicCodec{}).DecodeCountReply([]byte(`{"x":1}`)); err == nil {
+		t.Error("a count without a number was read")
+	}
+}

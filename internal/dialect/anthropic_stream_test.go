@@ -1,0 +1,368 @@
+package dialect
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"pgregory.net/rapid"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// antLines makes a stream of one event for each line.
+func antLines(lines string) string {
+	var b strings.Builder
+	for line := range strings.Lines(lines) {
+		line = strings.TrimSpace(line)
+		var v struct{ Type string }
+		_ = json.Unmarshal([]byte(line), &v)
+		if line != "" {
+			fmt.Fprintf(&b, "event: %s\ndata: %s\n\n", v.Type, line)
+		}
+	}
+	return b.String()
+}
+
+const antHead = `{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","content":[],"model":"claude","stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":10,"cache_creation_input_tokens":4,"cache_read_input_tokens":3,"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":3},"output_tokens":1,"service_tier":"standard"}}}
+`
+
+const antTail = `{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":12}}
+{"type":"message_stop"}
+`
+
+// antFull is a stream with blocks of all kinds.
+const antFull = antHead + `{"type":"ping"}
+{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}
+{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm "}}
+{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"so"}}
+{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"sig"}}
+{"type":"content_block_stop","index":0}
+{"type":"content_block_start","index":1,"content_block":{"type":"redacted_thinking","data":"opaque"}}
+{"type":"content_block_stop","index":1}
+{"type":"content_block_start","index":2,"content_block":{"type":"server_tool_use","id":"s","name":"web_search","input":{}}}
+{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{\"q\": "}}
+{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"\"x\"}"}}
+{"type":"content_block_stop","index":2}
+{"type":"content_block_start","index":3,"content_block":{"type":"text","text":"","citations":[]}}
+{"type":"content_block_delta","index":3,"delta":{"type":"citations_delta","citation":{"type":"web","url":"u"}}}
+{"type":"content_block_delta","index":3,"delta":{"type":"text_delta","text":"hé"}}
+{"type":"content_block_stop","index":3}
+{"type":"content_block_start","index":4,"content_block":{"type":"compaction","content":null}}
+{"type":"content_block_delta","index":4,"delta":{"type":"compaction_delta","content":"all"}}
+{"type":"content_block_stop","index":4}
+{"type":"content_block_start","index":5,"content_block":{"type":"tool_use","id":"t1","name":"f","input":{},"caller":{"type":"direct"}}}
+{"type":"content_block_delta","index":5,"delta":{"type":"input_json_delta","partial_json":""}}
+{"type":"content_block_delta","index":5,"delta":{"type":"input_json_delta","partial_json":"{\"a\":"}}
+{"type":"content_block_delta","index":5,"delta":{"type":"input_json_delta","partial_json":"1}"}}
+{"type":"content_block_stop","index":5}
+{"type":"content_block_start","index":6,"content_block":{"type":"tool_use","id":"t2","name":"g","input":{}}}
+{"type":"content_block_delta","index":6,"delta":{"type":"input_json_delta","partial_json":""}}
+{"type":"content_block_stop","index":6}
+{"type":"novelty","x":1}
+{"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null,"container":{"id":"c"}},"context_management":{"applied_edits":[1]},"usage":{"input_tokens":11,"output_tokens":40,"output_tokens_details":{"thinking_tokens":7}}}
+{"type":"message_stop"}
+`
+
+func TestAnthropicStreamIsUnderstood(t *testing.T) {
+	g := antCheckStream(t, antLines(antFull))
+	if len(g.Parts) != 7 || !g.Ended || g.Stop.Reason != llm.StopTool || len(g.Others) != 1 || g.Start.ID != "msg_1" {
+		t.Fatalf("%+v", g)
+	}
+	want := llm.Usage{Input: 18, CacheRead: 3, CacheWrite: 4, CacheWrite1h: 3, Output: 40, Reasoning: 7, Source: llm.UsageReported}
+	if g.Usage != want {
+		t.Errorf("usage %+v", g.Usage)
+	}
+	p := g.Parts
+	ok := p[0].Text == "hm so" && p[0].Signature == "sig" && p[0].SignedBy == llm.Anthropic && p[1].Redacted && p[1].Signature == "opaque" &&
+		string(p[2].Raw) == `{"type":"server_tool_use","id":"s","name":"web_search","input":{"q": "x"}}` && p[3].Text == "hé" &&
+		string(p[3].Extra.Members) == `{"citations":[{"type":"web","url":"u"}]}` && string(p[4].Raw) == `{"type":"compaction","content":"all"}` &&
+		p[5].Tool.Arguments == `{"a":1}` && string(p[5].Extra.Members) == `{"caller":{"type":"direct"}}` && p[6].Tool.Arguments == "" &&
+		string(g.Extra.Members) == `{"container":{"id":"c"},"context_management":{"applied_edits":[1]}}`
+	if !ok {
+		t.Errorf("%+v\n%s", p, g.Extra.Members)
+	}
+}
+
+func TestAnthropicStreamAnyCutGivesTheSameEvents(t *testing.T) {
+	whole := antLines(antFull)
+	want, err := antEvents(strings.NewReader(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		var readers []io.Reader
+		for rest := whole; rest != ""; {
+			n := rapid.IntRange(1, min(len(rest), 200)).Draw(t, "n")
+			readers = append(readers, strings.NewReader(rest[:n]))
+			rest = rest[n:]
+		}
+		got, err := antEvents(io.MultiReader(readers...))
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%v", err)
+		}
+	})
+}
+
+func TestAnthropicStreamsOutOfTheOrdinary(t *testing.T) {
+	cases := map[string]struct {
+		lines string
+		err   string
+		check func(g antGathered) bool
+	}{
+		"a repeated message_start is ignored": {
+			antHead + antHead + antTail, "",
+			func(g antGathered) bool { return g.Ended && g.Usage.Input == 17 && g.Usage.Output == 12 },
+		},
+		"a spliced answer is refused": {
+			antHead + strings.Replace(antHead, "msg_1", "msg_2", 1) + antTail, "event message_start: message.id: a second message begins before the first has ended",
+			func(g antGathered) bool { return !g.Ended && g.Start.ID == "msg_1" },
+		},
+		"a later input replaces the first": {
+			antHead + `{"type":"message_delta","delta":{"stop_reason":"max_tokens","stop_sequence":null},"usage":{"input_tokens":61,"cache_creation_input_tokens":null,"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
+			func(g antGathered) bool { return g.Usage.Input == 68 && g.Stop.Reason == llm.StopLength },
+		},
+		"a later input of zero does not": {
+			antHead + `{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":0,"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
+			func(g antGathered) bool { return g.Usage.Input == 17 },
+		},
+		"a refusal without content": {
+			antHead + `{"type":"message_delta","delta":{"stop_reason":"refusal","stop_sequence":null,"stop_details":null},"usage":{"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
+			func(g antGathered) bool {
+				return g.Stop.Reason == llm.StopRefusal && string(g.Extra.Spelled) == `{"stop_details":null}`
+			},
+		},
+		"an unknown stop word": {
+			antHead + `{"type":"message_delta","delta":{"stop_reason":"moon","stop_sequence":null},"usage":{"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
+			func(g antGathered) bool { return g.Stop.Reason == llm.StopOther && g.Stop.Wire == "moon" },
+		},
+		"blocks left open end with the answer": {
+			antHead + `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}` + "\n" + antTail, "",
+			func(g antGathered) bool { return g.Ended && len(g.Parts) == 1 },
+		},
+		"text without a block start": {
+			antHead + `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}` + "\n" + antTail, "",
+			func(g antGathered) bool { return g.Parts[0].Text == "x" },
+		},
+		"arguments without a block start": {
+			antHead + `{"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"x"}}`, "event content_block_delta: index: names a block that is not open",
+			func(g antGathered) bool { return true },
+		},
+		"a delta of an unknown kind is passed on": {
+			antHead + `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}` + "\n" + `{"type":"content_block_delta","index":0,"delta":{"type":"glow_delta"}}` + "\n" + antTail, "",
+			func(g antGathered) bool { return len(g.Others) == 1 },
+		},
+		"the whole input in the block start": {
+			antHead + `{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"i","name":"f","input":{"a":1}}}` + "\n" + antTail, "",
+			func(g antGathered) bool { return g.Parts[0].Tool.Arguments == `{"a":1}` },
+		},
+		"an error event": {
+			antHead + `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`, io.ErrUnexpectedEOF.Error(),
+			func(g antGathered) bool {
+				return g.Faults[0] == llm.ErrorBody{Type: "overloaded_error", Message: "Overloaded"}
+			},
+		},
+		"a stream that stops in the middle": {
+			antHead, io.ErrUnexpectedEOF.Error(),
+			func(g antGathered) bool { return g.Usage.Source == llm.UsageTapped },
+		},
+		"nothing at all":           {"", io.ErrUnexpectedEOF.Error(), func(antGathered) bool { return true }},
+		"no message_start":         {antTail, "event message_delta: comes before message_start", func(antGathered) bool { return true }},
+		"a usage that is none":     {strings.Replace(antHead, `"output_tokens":1`, `"output_tokens":"1"`, 1), "event message_start: message.usage.output_tokens: must be an integer", func(antGathered) bool { return true }},
+		"a block that is no block": {antHead + `{"type":"content_block_start","index":0,"content_block":[]}`, "event content_block_start: content_block: must be an object", func(antGathered) bool { return true }},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			g := antCheckStream(t, antLines(c.lines))
+			if g.Err != c.err || !c.check(g) {
+				t.Errorf("%q\n%+v", g.Err, g)
+			}
+		})
+	}
+}
+
+func TestAnthropicStreamPassesOnTheReadersError(t *testing.T) {
+	bad := errors.New("line is dead")
+	_, err := antEvents(io.MultiReader(strings.NewReader(antLines(antHead)), iotest.ErrReader(bad)))
+	if !errors.Is(err, bad) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAnthropicStreamWithoutEventNames(t *testing.T) {
+	nameless := ""
+	for line := range strings.Lines(antLines(antFull)) {
+		if !strings.HasPrefix(line, "event:") {
+			nameless += line
+		}
+	}
+	if got, want := antCheckStream(t, nameless), antCheckStream(t, antLines(antFull)); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v\n%+v", got, want)
+	}
+}
+
+// antScript writes foreign events and returns the types and texts of what
+// came out.
+func antScript(t *testing.T, events ...llm.Event) (lines []string, losses []llm.Loss) {
+	t.Helper()
+	text, losses := antWrite(events)
+	for line := range strings.Lines(text) {
+		if data, ok := strings.CutPrefix(line, "data: "); ok {
+			lines = append(lines, strings.TrimSpace(data))
+		}
+	}
+	return lines, losses
+}
+
+func antOpen(part int, p llm.Part) llm.Event {
+	return llm.Event{Kind: llm.EventPart, Part: part, New: &p}
+}
+
+func antMore(part int, text string) llm.Event {
+	return llm.Event{Kind: llm.EventDelta, Part: part, Text: text}
+}
+
+func antShut(part int) llm.Event { return llm.Event{Kind: llm.EventPartEnd, Part: part} }
+
+func TestAnthropicWriterKeepsInterleavedToolsApart(t *testing.T) {
+	tool := func(id string) llm.Part {
+		return llm.Part{Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: id, Name: "f"}, Extra: llm.Extra{Dialect: llm.Chat}}
+	}
+	got, losses := antScript(
+		t,
+		llm.Event{Kind: llm.EventStart, Start: &llm.Reply{ID: "c1", Model: "gpt"}},
+		antOpen(0, antText("")), antMore(0, "let me"),
+		antOpen(1, tool("a")), antMore(1, `{"x"`), antOpen(2, tool("b")), antMore(2, `{"y"`), antMore(1, `:1}`), antMore(0, " see"), antMore(2, `:2}`),
+		antShut(0), antShut(1), antShut(2),
+		llm.Event{Kind: llm.EventStop, Stop: llm.Stop{Reason: llm.StopTool}},
+		llm.Event{Kind: llm.EventUsage, Usage: &llm.Usage{Input: 10, CacheRead: 4, Output: 6, Reasoning: 2}},
+		llm.Event{Kind: llm.EventEnd},
+		antMore(0, "too late"),
+	)
+	want := []string{
+		`{"type":"message_start","message":{"id":"c1","type":"message","role":"assistant","model":"gpt","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}}`,
+		`{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`,
+		`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"let me"}}`,
+		`{"type":"content_block_stop","index":0}`,
+		`{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"a","name":"f","input":{}}}`,
+		`{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"x\""}}`,
+		`{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":":1}"}}`,
+		`{"type":"content_block_stop","index":1}`,
+		`{"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"b","name":"f","input":{}}}`,
+		`{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{\"y\":2}"}}`,
+		`{"type":"content_block_stop","index":2}`,
+		`{"type":"content_block_start","index":3,"content_block":{"type":"text","text":""}}`,
+		`{"type":"content_block_delta","index":3,"delta":{"type":"text_delta","text":" see"}}`,
+		`{"type":"content_block_stop","index":3}`,
+		`{"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"input_tokens":6,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"output_tokens":6,"output_tokens_details":{"thinking_tokens":2}}}`,
+		`{"type":"message_stop"}`,
+	}
+	if !slices.Equal(got, want) || len(losses) != 0 {
+		t.Errorf("%v\n%s", losses, strings.Join(got, "\n"))
+	}
+}
+
+func TestAnthropicWriterTellsForeignThinkingWrapped(t *testing.T) {
+	got, losses := antScript(
+		t,
+		antOpen(0, llm.Part{Kind: llm.PartThinking, SignedBy: llm.Responses}), antMore(0, "hm"),
+		llm.Event{Kind: llm.EventSign, Part: 0, Text: "si"}, llm.Event{Kind: llm.EventSign, Part: 0, Text: "g"}, antShut(0),
+		antOpen(1, llm.Part{Kind: llm.PartThinking, Redacted: true, SignedBy: llm.Responses}),
+		llm.Event{Kind: llm.EventPartEnd, Part: 1, New: &llm.Part{Signature: "deep", SignedBy: llm.Responses}},
+		antOpen(2, llm.Part{Kind: llm.PartThinking}), antMore(2, "unsigned"),
+		antOpen(3, antText("")), antShut(3), antOpen(4, llm.Part{Kind: llm.PartAudio}), antMore(4, "x"), antShut(4),
+		llm.Event{Kind: llm.EventEnd},
+	)
+	text := strings.Join(got, "\n")
+	for _, want := range []string{
+		`"delta":{"type":"signature_delta","signature":"` + wrapSignature(llm.Responses, "sig") + `"}`,
+		`"content_block":{"type":"redacted_thinking","data":"` + wrapSignature(llm.Responses, "deep") + `"}`,
+		`"delta":{"type":"signature_delta","signature":"` + wrapSignature(antUnsigned, "") + `"}`,
+		`"delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":0}`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is missing in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, `"type":"text"`) || len(losses) != 1 {
+		t.Errorf("%v\n%s", losses, text)
+	}
+}
+
+func TestAnthropicWriterFails(t *testing.T) {
+	var out bytes.Buffer
+	w := AnthropicCodec{}.Writer(&out, nil)
+	_ = w.Write(llm.Event{Kind: llm.EventStart, Start: &llm.Reply{}})
+	out.Reset()
+	if err := w.Fail(&llm.Fault{Kind: llm.FaultIdle, Message: "stood still"}, "req"); err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Write(llm.Event{Kind: llm.EventEnd})
+	if got := out.String(); got != "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"timeout_error\",\"message\":\"stood still\"},\"request_id\":\"req\"}\n\n" {
+		t.Errorf("%q", got)
+	}
+	out.Reset()
+	w = AnthropicCodec{}.Writer(&out, nil)
+	_ = w.Write(llm.Event{Kind: llm.EventFault, Fault: &llm.ErrorBody{Code: "insufficient_quota", Message: "m"}})
+	_ = w.Write(llm.Event{Kind: llm.EventEnd})
+	if got := out.String(); !strings.Contains(got, "rate_limit_error") || strings.Contains(got, "message_stop") {
+		t.Errorf("%q", got)
+	}
+	dead := AnthropicCodec{}.Writer(failingWriter{}, nil)
+	if err := dead.Write(llm.Event{Kind: llm.EventPing}); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("%v", err)
+	}
+}
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestAnthropicTapAllocatesNothing(t *testing.T) {
+	var events []wire.Event
+	for _, line := range []string{
+		`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"say \"usage\":{ twice"}}`,
+		`{"type":"content_block_stop","index":0}`, `{"type":"ping"}`,
+		`{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":12}}`,
+	} {
+		var v struct{ Type string }
+		_ = json.Unmarshal([]byte(line), &v)
+		events = append(events, wire.Event{Name: []byte(v.Type), Data: []byte(line)}, wire.Event{Data: []byte(line)})
+	}
+	var tap Tap
+	n := testing.AllocsPerRun(100, func() {
+		for _, ev := range events {
+			AnthropicCodec{}.TapEvent(&tap, ev)
+		}
+	})
+	if n != 0 || tap.Usage.Output != 12 || tap.Stop != llm.StopEnd || tap.Tokens == 0 {
+		t.Errorf("%v allocations, %+v", n, tap)
+	}
+}
+
+func TestAnthropicTapSeesWhatEventsAre(t *testing.T) {
+	for line, want := range map[string]Sight{
+		antHead: 0,
+		`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}`:              SightContent,
+		`{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":""}}`: 0,
+		`{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":12}}`:       SightContent,
+		`{"type":"message_stop"}`:                                     SightEnd,
+		`{"type":"error","error":{"type":"api_error","message":"m"}}`: SightFault,
+		`{"error":{"message":"m"}}`:                                   SightFault,
+		`{"type":"ping"}`:                                             0,
+		`[DONE]`:                                                      0,
+	} {
+		var tap Tap
+		if got := (AnthropicCodec{}).TapEvent(&tap, wire.Event{Data: []byte(line)}); got != want {
+			t.Errorf("%s: %v", line, got)
+		}
+	}
+}
