@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 )
 
 // chatRequest is what the simulator reads of a chat completion request; other
@@ -184,15 +185,15 @@ func (m *message) text() string {
 	case string:
 		return c
 	case []any:
-		var all string
+		var all strings.Builder
 		for _, part := range c {
 			if p, ok := part.(map[string]any); ok {
 				if t, ok := p["text"].(string); ok {
-					all += t
+					all.WriteString(t)
 				}
 			}
 		}
-		return all
+		return all.String()
 	}
 	return ""
 }
