@@ -1,0 +1,115 @@
+// Package admin answers its operators: what happened, what was spent, what
+// there is, and who may call.
+//
+// It owns the service ([Service]: Go methods over read-only views and a few
+// commands) and its thin REST table on a listener of its own. It never lies on
+// the way of a request, and nothing on that way imports it.
+//
+// Start reading at [Service]; rest.go has the table.
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tailplane/internal/ledger"
+	"tailplane/internal/policy"
+	"tailplane/internal/secret"
+)
+
+// Service is what operators can ask and order. Its fields are set once, by the
+// package that builds the program; its methods are safe for concurrent use.
+type Service struct {
+	Reader  ledger.Reader
+	Journal *ledger.Journal
+	Keys    *policy.Store
+	// Models tells where names lead now; Status and Reload are the program's.
+	Models func() []Model
+	Status func() Status
+	Reload func() error
+}
+
+// Model is one name that can be called and where it would go.
+type Model struct {
+	Name       string      `json:"name"`
+	Why        string      `json:"why"`
+	Candidates []Candidate `json:"candidates"`
+}
+
+// Candidate is one place where a model's requests may go.
+type Candidate struct {
+	Target   string   `json:"target"`
+	Kind     string   `json:"kind"`
+	Model    string   `json:"model"`
+	Address  string   `json:"address"`
+	Dialects []string `json:"dialects"`
+	Group    int      `json:"group"`
+	Weight   int      `json:"weight,omitempty"`
+	Local    bool     `json:"local"`
+	State    string   `json:"state"`             // ready, or why it is not
+	Pricing  string   `json:"pricing,omitempty"` // priced, unpriced, free
+}
+
+// Status is the program at a glance.
+type Status struct {
+	Version string        `json:"version"`
+	Started time.Time     `json:"started"`
+	Config  string        `json:"config"`      // path, or "zero-config"
+	Hash    string        `json:"config_hash"` // of its content
+	Data    string        `json:"data"`
+	Admin   string        `json:"admin"`
+	Prices  string        `json:"prices"` // version of the price book
+	Ledger  ledger.Stats  `json:"ledger"`
+	Uptime  time.Duration `json:"uptime_ns"`
+	// Refused is why the last changed config was not taken; empty when it was.
+	Refused string `json:"config_refused,omitempty"`
+}
+
+// Why returns the record of a request, by its id or a unique beginning of it.
+func (s *Service) Why(ctx context.Context, id string) (*ledger.Exchange, error) {
+	if err := s.Journal.Flush(ctx); err != nil {
+		return nil, fmt.Errorf("bring the ledger up to date: %w", err)
+	}
+	return s.Reader.Get(ctx, id)
+}
+
+// Recent lists the newest exchanges that pass a filter.
+func (s *Service) Recent(ctx context.Context, limit int, f ledger.Filter) ([]*ledger.Exchange, error) {
+	if err := s.Journal.Flush(ctx); err != nil {
+		return nil, fmt.Errorf("bring the ledger up to date: %w", err)
+	}
+	return s.Reader.Recent(ctx, limit, f)
+}
+
+// Usage sums up the ledger.
+func (s *Service) Usage(ctx context.Context, q ledger.UsageQuery) ([]ledger.UsageRow, error) {
+	if err := s.Journal.Flush(ctx); err != nil {
+		return nil, fmt.Errorf("bring the ledger up to date: %w", err)
+	}
+	return s.Reader.Usage(ctx, q)
+}
+
+// NewKey is an order for a client key.
+type NewKey struct {
+	Name   string   `json:"name"`
+	Label  string   `json:"label,omitempty"` // stands in the key's text
+	Models []string `json:"models,omitempty"`
+	// Lifetime in seconds; 0 never expires. An ephemeral key also ends with
+	// the process.
+	Lifetime  int64 `json:"lifetime_s,omitempty"`
+	Ephemeral bool  `json:"ephemeral,omitempty"`
+}
+
+// ErrBadOrder is wrapped by refusals of an order that is itself wrong.
+var ErrBadOrder = errors.New("the order is not valid")
+
+// CreateKey makes a key. Its text is returned this once and kept nowhere.
+func (s *Service) CreateKey(order NewKey, now time.Time) (secret.Value, *policy.Key, error) {
+	if order.Name == "" || len(order.Name) > 64 || len(order.Label) > 16 || order.Lifetime < 0 || order.Lifetime > 10*365*24*3600 {
+		return secret.Value{}, nil, fmt.Errorf("%w: a key needs a name of up to 64 characters, a label of up to 16 and a lifetime of up to ten years", ErrBadOrder)
+	}
+	k := policy.Key{Name: order.Name, Models: order.Models}
+	return s.Keys.Create(k, order.Label, time.Duration(order.Lifetime)*time.Second, now, order.Ephemeral)
+}

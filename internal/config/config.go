@@ -1,0 +1,167 @@
+// Package config reads the one file that says what the plane is.
+//
+// It owns the composition of the file from the Config of each package, the
+// strict decoding of YAML with a position for every problem, and the file's
+// hash. It never gives a key a meaning: the package that owns the key does, and
+// validates it.
+//
+// Start reading at [Parse]. A File is immutable once it is returned.
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"tailplane/internal/gateway"
+	"tailplane/internal/ledger"
+	"tailplane/internal/models"
+	"tailplane/internal/policy"
+	"tailplane/internal/upstream"
+)
+
+// File is the whole file. Each top-level key belongs to one package.
+type File struct {
+	Version  int                        `yaml:"version"`
+	Listen   gateway.Listen             `yaml:"listen"`
+	Targets  map[string]upstream.Config `yaml:"targets"`
+	Models   map[string]models.Model    `yaml:"models"`
+	Timeouts models.Timeouts            `yaml:"timeouts"`
+	Retry    models.Retry               `yaml:"retry"`
+	Keys     policy.Config              `yaml:"keys"`
+	Ledger   ledger.Config              `yaml:"ledger"`
+
+	// Name and Hash say which file it is and which content it had.
+	Name string `yaml:"-"`
+	Hash string `yaml:"-"`
+}
+
+// Default is the file that an empty one amounts to.
+func Default() *File {
+	m := models.Default()
+	return &File{Version: 1, Listen: gateway.DefaultListen(), Timeouts: m.Timeouts, Retry: m.Retry, Ledger: ledger.Default()}
+}
+
+// ModelConfig is what package models needs of the file.
+func (f *File) ModelConfig() models.Config {
+	return models.Config{Models: f.Models, Timeouts: f.Timeouts, Retry: f.Retry}
+}
+
+// Problem is one thing that is wrong with a file, where, and what would be
+// right.
+type Problem struct {
+	File      string
+	Line, Col int
+	Wrong     string
+	Right     string
+	excerpt   string
+}
+
+// String is the one-line form: file:line:col: what is wrong; what would be
+// right.
+func (p Problem) String() string {
+	return fmt.Sprintf("%s:%d:%d: %s; %s", p.File, p.Line, p.Col, p.Wrong, p.Right)
+}
+
+// Excerpt shows the line with a caret below the place, indented; empty when the
+// line may hold a secret.
+func (p Problem) Excerpt() string { return p.excerpt }
+
+// Load reads and parses a file.
+func Load(path string) (*File, []Problem, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the config: %w", err)
+	}
+	f, problems := Parse(path, text)
+	return f, problems, nil
+}
+
+// Parse decodes and validates a file and reports every problem there is, in
+// the order of their places. The File is only to be used when there is none.
+func Parse(name string, text []byte) (*File, []Problem) {
+	f := Default()
+	d := newDecoder(name, text)
+	d.file(f)
+	sum := sha256.Sum256(text)
+	f.Name, f.Hash = name, hex.EncodeToString(sum[:6])
+	if !d.broken {
+		f.validate(d.report)
+	}
+	return f, d.sorted()
+}
+
+// validate asks every package about its part.
+func (f *File) validate(report func(path, wrong, right string)) {
+	if f.Version != 1 {
+		report("version", fmt.Sprintf("version %d is not known", f.Version), "write `version: 1`")
+	}
+	targets := slices.Sorted(maps.Keys(f.Targets))
+	for _, name := range targets {
+		validateName("targets."+name, "target", name, report)
+		f.Targets[name].Validate("targets."+name, report)
+	}
+	for name := range f.Models {
+		validateName("models."+name, "model", name, report)
+	}
+	f.ModelConfig().Validate(targets, report)
+	f.Keys.Validate(report)
+	f.Listen.Validate(f.Keys.Required != nil && !*f.Keys.Required, report)
+	f.Ledger.Validate(func(path, wrong, right string) { report("ledger."+path, wrong, right) })
+}
+
+// longestName bounds names because they become labels, headers and log fields.
+const longestName = 128
+
+func validateName(path, what, name string, report func(path, wrong, right string)) {
+	bad := func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == ',' }
+	if name == "" || len(name) > longestName || slices.ContainsFunc([]rune(name), bad) {
+		report(path, fmt.Sprintf("%q cannot be the name of a %s", name, what), "use up to 128 printable ASCII characters without spaces, quotes and commas")
+	}
+}
+
+// Secrets reports every reference of the file that cannot be resolved on this
+// machine now.
+func (f *File) Secrets(text []byte) []Problem {
+	d := newDecoder(f.Name, text)
+	d.file(Default()) // for the positions
+	d.problems = nil
+	unresolved := func(path string, err error) {
+		d.report(path, err.Error(), "set it, or correct the reference")
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
+		t := f.Targets[name]
+		if t.Key.IsZero() {
+			continue
+		}
+		if _, err := t.Key.Resolve(); err != nil {
+			unresolved("targets."+name+".key", err)
+		}
+	}
+	for i, s := range f.Keys.Static {
+		if _, err := s.Key.Resolve(); err != nil {
+			unresolved(fmt.Sprintf("keys.static[%d].key", i), err)
+		}
+	}
+	return d.sorted()
+}
+
+// ErrProblems is returned by those who refuse a file because of its problems.
+var ErrProblems = errors.New("the config has problems")
+
+// Durations are written with a unit; days are allowed because retention is
+// thought of in days.
+func parseDuration(text string) (time.Duration, error) {
+	if n := len(text); n > 1 && text[n-1] == 'd' {
+		var days int
+		if _, err := fmt.Sscanf(text, "%dd", &days); err == nil && fmt.Sprintf("%dd", days) == text && days >= 0 && days <= 36500 {
+			return time.Duration(days) * 24 * time.Hour, nil
+		}
+	}
+	return time.ParseDuration(text)
+}

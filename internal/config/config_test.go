@@ -1,0 +1,186 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tailplane/internal/secret"
+)
+
+const small = `# the small example
+version: 1
+targets:
+  openai:    {kind: openai,    key: env:OPENAI_API_KEY}
+  anthropic: {kind: anthropic, key: env:ANTHROPIC_API_KEY}
+  acme/vllm-a: &engine
+    kind: vllm
+    url: http://10.2.0.14:8000
+    limits: {in_flight: 96}
+  acme/vllm-b: {<<: *engine, url: "http://10.2.0.15:8000"}
+models:
+  chat:
+    route: [anthropic/claude-sonnet-4-6, {to: openai/gpt-5-mini, weight: 3}]
+    timeouts: {first_token: 20s, total: 2m}
+  pool: {pool: [acme/vllm-a, acme/vllm-b], served_as: llama, fallback: [chat]}
+listen: {max_body: 8MiB}
+ledger: {retention: 30d}
+keys:
+  required: true
+  static: [{name: ci, key: env:CI_KEY}]
+`
+
+func TestParseFillsEveryPackagesConfig(t *testing.T) {
+	f, problems := Parse("tailplane.yaml", []byte(small))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	b := f.Targets["acme/vllm-b"]
+	checks := []struct{ got, want any }{
+		{f.Targets["openai"].Key, secret.Env("OPENAI_API_KEY")},
+		{b.URL, "http://10.2.0.15:8000"},
+		{b.Limits.InFlight, 96}, // merged in
+		{f.Models["chat"].Route[0].To, "anthropic/claude-sonnet-4-6"},
+		{f.Models["chat"].Route[1].Weight, 3},
+		{f.Models["chat"].Timeouts.FirstToken, 20 * time.Second},
+		{f.Models["pool"].ServedAs, "llama"},
+		{f.Listen.MaxBody, int64(8 << 20)},
+		{f.Listen.Data.Addr, "127.0.0.1:4600"}, // default
+		{f.Ledger.Retention, 30 * 24 * time.Hour},
+		{*f.Keys.Required, true},
+		{f.Keys.Static[0].Name, "ci"},
+		{len(f.Hash), 12},
+	}
+	for i, c := range checks {
+		if fmt.Sprint(c.got) != fmt.Sprint(c.want) {
+			t.Errorf("check %d: %v, want %v", i, c.got, c.want)
+		}
+	}
+}
+
+// TestEveryProblemIsToldAtItsPlace is the promise of `tailplane check`.
+func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
+	cases := []struct{ name, yaml, want string }{
+		{"unknown key", "version: 1\nmodles: {}\n", `f.yaml:2:1: there is no key "modles" in the file; use one of version, listen, targets, models, timeouts, retry, keys, ledger; did you mean "models"?`},
+		{"unknown key inside", "models:\n  a:\n    route: [x/y]\n    fallbak: [b]\ntargets: {x: {kind: sim}}\n", `f.yaml:4:5: there is no key "fallbak" in models.a; use one of route, pool, served_as, fallback, timeouts, retry; did you mean "fallback"?`},
+		{"dangling reference", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [y/z]}\n", `f.yaml:3:15: "y/z" is neither a model nor TARGET/MODEL of a known target; write TARGET/MODEL; did you mean "a" or "x"?`},
+		{"cycle", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [x/y], fallback: [b]}\n  b: {route: [x/y], fallback: [a]}\n", "f.yaml:3:3: the model leads back to itself: a -> b -> a; remove one of these references\nf.yaml:4:3: the model leads back to itself: b -> a -> b; remove one of these references"},
+		{"literal secret", "targets:\n  x: {kind: openai, key: sk-live-abcdefghijklmnop}\n", "f.yaml:2:26: a secret must be a reference, never the secret itself; write env:NAME or file:/path"},
+		{"duration", "timeouts: {idle: 10}\n", `f.yaml:1:18: "10" is not a duration; write a number with a unit, such as 500ms, 30s, 2m or 7d`},
+		{"kind", "targets:\n  x: {kind: vlm, url: http://h:1}\n", `f.yaml:2:13: there is no kind "vlm"; use one of`},
+		{"list", "models:\n  a: {route: x/y}\ntargets: {x: {kind: sim}}\n", "f.yaml:2:14: here stands a single value; write a list: [A, B]"},
+		{"twice", "models: {}\nmodels: {}\n", `f.yaml:2:1: the key "models" stands twice here; keep one of them`},
+		{"version", "version: 2\n", "f.yaml:1:10: version 2 is not known; write `version: 1`"},
+		{"not YAML", "targets: {x: [}\n", "f.yaml:1:1"},
+		{"open to the world", "listen: {data: {addr: 0.0.0.0:4600}}\nkeys: {required: false}\n", "f.yaml:1:23: anybody who can reach this address could call without a key"},
+		{"bool", "keys: {required: yes}\n", `f.yaml:1:18: "yes" is neither true nor false`},
+		{"size", "listen: {max_body: 5 potatoes}\n", `f.yaml:1:20: "5 potatoes" is not a size`},
+		{"name", "targets:\n  \"a b\": {kind: sim}\n", `f.yaml:2:3: "a b" cannot be the name of a target`},
+	}
+	for _, c := range cases {
+		_, problems := Parse("f.yaml", []byte(c.yaml))
+		var lines []string
+		for _, p := range problems {
+			lines = append(lines, p.String())
+			if strings.Contains(p.String()+p.Excerpt(), "sk-live") {
+				t.Errorf("%s: a secret is shown", c.name)
+			}
+		}
+		got := strings.Join(lines, "\n")
+		if c.name == "not YAML" {
+			if len(problems) != 1 || !strings.Contains(got, "this is not YAML") {
+				t.Errorf("%s: %s", c.name, got)
+			}
+			continue
+		}
+		if !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestAllProblemsAreToldAtOnceInOrder(t *testing.T) {
+	text := "version: 3\ntargets:\n  x: {knd: sim}\n  y: {kind: nope}\nmodels:\n  a: {route: [q/r], retry: {attempts: 99}}\ntimeouts: {idle: soon}\n"
+	_, problems := Parse("f.yaml", []byte(text))
+	var at []string
+	for _, p := range problems {
+		at = append(at, fmt.Sprintf("%d:%d", p.Line, p.Col))
+	}
+	want := "1:10 3:3 3:7 4:13 6:15 6:39 7:18"
+	if got := strings.Join(at, " "); got != want {
+		t.Errorf("problems at %s, want %s\n%v", got, want, problems)
+	}
+}
+
+func TestTheExcerptPointsAtThePlace(t *testing.T) {
+	_, problems := Parse("f.yaml", []byte("models:\n  a:\n    fallbak: [b]\n"))
+	want := "    3 |     fallbak: [b]\n      |     ^"
+	for _, p := range problems {
+		if p.Line == 3 && p.Excerpt() == want {
+			return
+		}
+	}
+	t.Errorf("no excerpt\n%s\nin %v", want, problems)
+}
+
+func TestUnresolvedSecretsAreProblemsWithAPlace(t *testing.T) {
+	t.Setenv("CI_KEY", "x")
+	f, problems := Parse("f.yaml", []byte(small))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	t.Setenv("OPENAI_API_KEY", "")
+	t.Setenv("ANTHROPIC_API_KEY", "k")
+	got := f.Secrets([]byte(small))
+	if len(got) != 1 || got[0].Line != 4 || !strings.Contains(got[0].Wrong, "OPENAI_API_KEY") {
+		t.Errorf("problems %v", got)
+	}
+}
+
+func TestAliasesThatMultiplyAreRefused(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("models:\n  a0: &a0 {route: [x, x, x, x, x, x, x, x, x, x]}\n")
+	b.WriteString("targets: {x: {kind: sim, models: &m0 [a]}}\n")
+	for i := range 3 {
+		fmt.Fprintf(&b, "l%d: &l%d [*a0, *a0]\n", i, i)
+	}
+	if _, problems := Parse("f.yaml", []byte(b.String())); len(problems) == 0 {
+		t.Error("accepted")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(small))
+	f.Add([]byte("a: &a [*a]"))
+	f.Add([]byte("? [x]\n: y"))
+	f.Add([]byte("<<: 3"))
+	f.Add([]byte("models: {a: {route: [{to: b, weight: -1}]}}"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		_, problems := Parse("f.yaml", text)
+		for _, p := range problems {
+			if p.Line < 1 || p.Col < 1 || p.Wrong == "" || p.Right == "" {
+				t.Fatalf("problem without place or words: %+v", p)
+			}
+		}
+	})
+}
+
+// TestExamplesAreValid: every example that we ship is a file that we take.
+func TestExamplesAreValid(t *testing.T) {
+	paths, err := filepath.Glob("../../examples/*.yaml")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, problems := Parse(path, text); len(problems) > 0 {
+			t.Error(problems)
+		}
+	}
+}

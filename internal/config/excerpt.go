@@ -1,0 +1,34 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// secretive matches what may be a secret: a long run of key characters, or one
+// of the prefixes that providers give their keys. A line with one is not shown.
+var secretive = regexp.MustCompile(`(?i)sk-|bearer|password|[A-Za-z0-9_\-+/=]{20,}`)
+
+// reference matches the harmless long words of a config.
+var reference = regexp.MustCompile(`(env:|file:)[^\s,}\]]*|https?://[^\s,}\]@]*(?:[\s,}\]]|$)`)
+
+// excerpt shows a line of the file with a caret below the column. It shows
+// nothing of a line that may hold a secret.
+func (d *decoder) excerpt(line, col int) string {
+	if line < 1 || line > len(d.lines) {
+		return ""
+	}
+	text := strings.TrimRight(d.lines[line-1], " \r")
+	if len(text) > 200 || col-1 > len(text) || secretive.MatchString(reference.ReplaceAllString(text, "")) {
+		return ""
+	}
+	number := fmt.Sprintf("%5d | ", line)
+	pad := strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return r
+		}
+		return ' '
+	}, text[:col-1])
+	return number + text + "\n" + strings.Repeat(" ", len(number)-2) + "| " + pad + "^"
+}

@@ -1,0 +1,171 @@
+package gateway
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"tailplane/internal/h1"
+	"tailplane/internal/ledger"
+	"tailplane/internal/llm"
+	"tailplane/internal/upstream"
+)
+
+// head sets the headers that every answer has. resp is the upstream's, nil for
+// an answer of our own. All values share one slice, so that a head costs one
+// allocation however many headers it has.
+func (c *call) head(contentType string, resp *h1.Response, target *candidate) {
+	h := c.w.Header()
+	values := make([]string, 0, 16)
+	set := func(name, value string) {
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	set("Content-Type", contentType)
+	set(c.idHeader(), c.ex.ID)
+	if target != nil {
+		set("X-Tailplane-Target", target.Name)
+		set("X-Tailplane-Model", target.model)
+	}
+	if len(c.ex.Losses) > 0 {
+		set("X-Tailplane-Loss", lossHeader(c.ex.Losses))
+	}
+	if resp == nil {
+		return
+	}
+	d := c.surface.dialect.Name()
+	for name, value := range resp.Header.All() {
+		if n, v, ok := upstream.RateHeader(name, value, d, c.ex.Start); ok {
+			set(http.CanonicalHeaderKey(n), v)
+		}
+	}
+}
+
+// idHeader is where the client's SDK looks for the id of its request.
+func (c *call) idHeader() string {
+	if c.surface.dialect.Name() == llm.Anthropic {
+		return "Request-Id"
+	}
+	return "X-Request-Id"
+}
+
+// lossHeader names what was lost, each feature once, within the bounds of a
+// header.
+func lossHeader(losses []llm.Loss) string {
+	var b strings.Builder
+	for i, l := range losses {
+		if b.Len() > 900 {
+			fmt.Fprintf(&b, ", and %d more", len(losses)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		for _, r := range l.Feature {
+			if r > ' ' && r < 0x7f && r != ',' {
+				b.WriteRune(r)
+			}
+		}
+	}
+	return b.String()
+}
+
+// end tells the client of a fault that it does not know of yet: as an error
+// answer when nothing has been sent, else as the last event of its stream.
+func (c *call) end(f *llm.Fault) {
+	if f == nil {
+		c.ex.Outcome = ledger.OutcomeOK
+		return
+	}
+	c.ex.Fault, c.ex.Message = f.Kind, cut(f.Message, 500)
+	switch {
+	case f.Kind == llm.FaultClientGone:
+		c.ex.Outcome, c.ex.Status = ledger.OutcomeGone, f.ClientStatus()
+		return
+	case c.committed:
+		c.ex.Outcome = ledger.OutcomeBroken
+		c.breakOff(f)
+		return
+	case len(c.ex.Attempts) == 0:
+		c.ex.Outcome = ledger.OutcomeRefused
+	default:
+		c.ex.Outcome = ledger.OutcomeFailed
+	}
+	c.refuse(f)
+}
+
+// refuse answers with an error in the client's dialect.
+func (c *call) refuse(f *llm.Fault) {
+	status := f.ClientStatus()
+	if f.Kind == llm.FaultBadRequest && f.Status/100 == 4 {
+		status = f.Status
+	}
+	c.ex.Status = status
+	c.head("application/json", nil, nil)
+	h := c.w.Header()
+	if f.After > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.After.Seconds()))))
+		h.Set("Retry-After-Ms", strconv.FormatInt(f.After.Milliseconds(), 10))
+	}
+	if len(c.ex.Attempts) > 0 && f.After == 0 {
+		// The attempts that could help have been made: an SDK that retries on
+		// top of them only multiplies the load.
+		h.Set("X-Should-Retry", "false")
+	}
+	if f.Kind == llm.FaultUnauthorized {
+		h.Set("Www-Authenticate", `Bearer realm="tailplane"`)
+	}
+	if f.Kind == llm.FaultTooLarge || f.Kind == llm.FaultBadRequest && len(c.ex.Attempts) == 0 {
+		h.Set("Connection", "close") // the rest of the body may still be on its way
+	}
+	body := c.surface.dialect.EncodeError(f, c.ex.ID)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	c.w.WriteHeader(status)
+	n, _ := c.w.Write(body)
+	c.ex.SentBytes += int64(n)
+}
+
+// breakOff ends a stream that has begun with an error event, so that no client
+// takes it for a clean end. An answer that is not a stream is cut.
+func (c *call) breakOff(f *llm.Fault) {
+	if !c.seen.Stream {
+		c.abort = true
+		return
+	}
+	c.out = c.surface.dialect.AppendFault(c.out[:0], f, c.ex.ID)
+	n, _ := c.w.Write(c.out)
+	c.ex.SentBytes += int64(n)
+	c.flush()
+}
+
+// flush sends what was written to the client now.
+func (c *call) flush() {
+	if f, ok := c.w.(http.Flusher); ok {
+		f.Flush()
+	}
+}
+
+// bug turns a panic into the fault of one request.
+func (c *call) bug(cause any) *llm.Fault {
+	c.gateway.log.Error("a bug: the request panicked", "request", c.ex.ID, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+	return &llm.Fault{
+		Kind: llm.FaultInternal, Retry: llm.RetryNever, Scope: llm.ScopeRequest,
+		Message: "something went wrong inside the gateway; the request id finds it in its log",
+	}
+}
+
+// writeWhole answers with a complete body.
+func (c *call) writeWhole(body []byte) {
+	c.ex.Status = http.StatusOK
+	c.w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
+	c.committed = true
+	if c.ex.FirstToken == 0 {
+		c.ex.FirstToken = time.Since(c.ex.Start)
+	}
+	n, _ := c.w.Write(body)
+	c.ex.SentBytes += int64(n)
+}

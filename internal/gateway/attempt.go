@@ -1,0 +1,246 @@
+package gateway
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"tailplane/internal/dialect"
+	"tailplane/internal/h1"
+	"tailplane/internal/ledger"
+	"tailplane/internal/llm"
+	"tailplane/internal/route"
+	"tailplane/internal/upstream"
+)
+
+// Why an attempt is made, as the ledger says it.
+const (
+	whyFirst    = "first"
+	whyRetry    = "retry"
+	whyFallback = "fallback"
+)
+
+// mostAttempts bounds one request, whatever its route and rules say.
+const mostAttempts = 32
+
+// attempts asks the candidates in their order until one has answered, nothing
+// can help any more, or the answer has begun. It returns the fault to tell.
+func (c *call) attempts() *llm.Fault {
+	why, tries, at := whyFirst, 0, 0
+	waited := time.Duration(0)
+	for {
+		target := &c.dest.candidates[c.order[at]]
+		tries++
+		if f := c.waitFor(target, c.views[c.order[at]], &waited); f != nil {
+			return f
+		}
+		f := c.ask(target, why, waited)
+		if f == nil || c.committed || f.Kind == llm.FaultClientGone {
+			return f
+		}
+		if len(c.ex.Attempts) >= mostAttempts {
+			return f
+		}
+		verdict := c.verdict(f, target, tries, at)
+		switch verdict.Do {
+		case route.GiveUp:
+			return f
+		case route.Again:
+			why, waited = whyRetry, verdict.Wait
+			if gone := c.sleep(verdict.Wait); gone != nil {
+				return gone
+			}
+		case route.Next:
+			at, tries, waited = at+1, 0, 0
+			why = whyFallback
+			target.Metrics.Fallback(c.dest.candidates[c.order[at]].Name, string(f.Kind))
+		}
+	}
+}
+
+// waitFor holds the first attempt back while its target demands it: when every
+// candidate is cooling down, a short wait is better than an error.
+func (c *call) waitFor(target *candidate, view route.View, waited *time.Duration) *llm.Fault {
+	if view.Wait <= 0 || len(c.ex.Attempts) > 0 {
+		return nil
+	}
+	if view.Wait > c.dest.retry.MaxWait || view.Wait >= time.Until(c.deadline) {
+		return &llm.Fault{
+			Kind: llm.FaultRateLimit, Retry: llm.RetrySame, Scope: llm.ScopeModel, Phase: llm.PhaseAdmit, After: view.Wait,
+			Message: fmt.Sprintf("every target of model %q has asked not to be called for now; the soonest in %v", c.dest.name, view.Wait.Round(time.Millisecond)),
+		}
+	}
+	*waited = view.Wait
+	return c.sleep(view.Wait)
+}
+
+// verdict says what follows a fault; the retry budget has the last word.
+func (c *call) verdict(f *llm.Fault, target *candidate, tries, at int) route.Verdict {
+	s := route.Situation{
+		Rules: c.dest.retry, Tries: tries, More: at+1 < len(c.order),
+		TimeLeft: time.Until(c.deadline), Roll: rand.Float64(),
+	}
+	v := route.After(f, s)
+	if v.Do == route.Again && !target.State.Withdraw() {
+		v = route.Exhausted(s)
+	}
+	return v
+}
+
+// sleep waits, unless the client leaves first.
+func (c *call) sleep(d time.Duration) *llm.Fault {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-c.ctx.Done():
+		return &llm.Fault{Kind: llm.FaultClientGone, Retry: llm.RetryNever, Scope: llm.ScopeRequest, Message: "the caller left", Err: c.ctx.Err()}
+	}
+}
+
+// ask makes one attempt: it prepares the request, sends it and relays the
+// answer. What became of it stands in the last of c.ex.Attempts.
+func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fault {
+	begin := now()
+	c.ex.Attempts = append(c.ex.Attempts, ledger.Attempt{
+		Target: target.Name, Kind: target.Kind.Name, Model: target.model, Why: why, Waited: waited, Begin: begin.Sub(c.ex.Start),
+	})
+	a := &c.ex.Attempts[len(c.ex.Attempts)-1]
+	if why == whyFirst {
+		target.State.Deposit(c.dest.retry.Budget)
+		c.dest.metrics.Overhead.Observe(a.Begin.Seconds())
+	}
+	target.State.Begin(begin)
+	target.Metrics.InFlight.Inc()
+	f := c.exchange(target, a, begin)
+	target.Metrics.InFlight.Dec()
+	target.State.End()
+	if f != nil && c.ctx.Err() != nil && f.Kind != llm.FaultClientGone {
+		f = upstream.Broken(c.ctx.Err(), llm.FaultTotal)
+	}
+	target.State.Report(now(), target.model, f)
+	c.note(target, a, f)
+	return f
+}
+
+// note completes the record of an attempt.
+func (c *call) note(target *candidate, a *ledger.Attempt, f *llm.Fault) {
+	a.Took = now().Sub(c.ex.Start) - a.Begin
+	a.Stop = c.tap.Stop
+	c.spend(target, a, f)
+	if f == nil {
+		target.Metrics.Attempt(a.Why, "", "")
+		return
+	}
+	a.Fault, a.Phase, a.Retry, a.After = f.Kind, f.Phase, f.Retry, f.After
+	a.Code, a.Message = cut(f.Code, 100), cut(f.Message, 500)
+	target.Metrics.Attempt(a.Why, string(f.Kind), string(f.Phase))
+	if f.Err != nil {
+		c.gateway.log.Debug("attempt failed", "request", c.ex.ID, "target", target.Name, "fault", string(f.Kind), "error", f.Err.Error())
+	}
+}
+
+// exchange sends one attempt and relays its answer.
+func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *llm.Fault {
+	c.tap = dialect.Tap{}
+	codec, f := c.prepare(target, a)
+	if f != nil {
+		return f
+	}
+	target.Fill(&c.req, upstream.Call{
+		Op: c.seen.Op, Dialect: a.Dialect, Stream: c.seen.Stream, Body: c.out, Forward: c.forwarded(a.Dialect),
+		ConnectTimeout: c.to.Connect, HeadDeadline: c.firstDeadline(begin),
+	}, begin)
+	resp, err := target.Do(c.ctx, &c.req)
+	if err != nil {
+		return upstream.Broken(err, c.timeoutKind(begin))
+	}
+	defer resp.Close()
+	a.Head = now().Sub(begin)
+	a.Reused, a.Connect, a.Status = resp.Timing.Reused, resp.Timing.Connect+resp.Timing.TLS, resp.Status
+	a.Upstream = upstreamID(&resp.Header)
+	if resp.Status/100 != 2 {
+		return c.refused(target, resp, codec)
+	}
+	return c.relay(target, a, resp, codec, begin)
+}
+
+// refused reads and classifies an upstream's error answer.
+func (c *call) refused(target *candidate, resp *h1.Response, spoken dialect.Surface) *llm.Fault {
+	c.reply = c.reply[:0]
+	if err := c.readWhole(resp, maxErrorBody, now().Add(errorBodyTime)); err != nil && len(c.reply) == 0 {
+		c.reply = c.reply[:0] // the status alone says enough
+	}
+	return target.Kind.Classify(upstream.Answer{
+		Status: resp.Status, Body: spoken.DecodeError(c.reply), After: upstream.RetryAfter(resp.Header.Get, now()),
+	})
+}
+
+// An error answer is read no further and no longer than this.
+const (
+	maxErrorBody  = 256 << 10
+	errorBodyTime = 5 * time.Second
+)
+
+// firstDeadline is when an attempt must have shown its first token: for a whole
+// answer, which comes at once, that is the request's own deadline.
+func (c *call) firstDeadline(begin time.Time) time.Time {
+	if !c.seen.Stream {
+		return c.deadline
+	}
+	if d := begin.Add(c.to.FirstToken); d.Before(c.deadline) {
+		return d
+	}
+	return c.deadline
+}
+
+// timeoutKind says which deadline ran out before the first token.
+func (c *call) timeoutKind(begin time.Time) llm.FaultKind {
+	if c.firstDeadline(begin).Equal(c.deadline) {
+		return llm.FaultTotal
+	}
+	return llm.FaultFirstToken
+}
+
+// upstreamID is the provider's own id of the request, under the names that
+// providers use.
+func upstreamID(h *h1.Header) string {
+	for _, name := range [...]string{"x-request-id", "request-id", "apim-request-id"} {
+		if id := h.Get(name); id != "" {
+			return cut(id, 100)
+		}
+	}
+	return ""
+}
+
+// forwardable are the fields of a client's request that mean something to a
+// provider of the same dialect.
+var forwardable = [...]struct {
+	name string // canonical
+	wire string
+}{
+	{"Anthropic-Version", "anthropic-version"},
+	{"Anthropic-Beta", "anthropic-beta"},
+	{"Openai-Beta", "openai-beta"},
+	{"Traceparent", "traceparent"},
+	{"Tracestate", "tracestate"},
+}
+
+// forwarded picks them. Trace headers go to every target, the others only to
+// one that speaks the client's dialect.
+func (c *call) forwarded(spoken llm.Dialect) []h1.Field {
+	c.forward = c.forward[:0]
+	for i, f := range forwardable {
+		if i < 3 && spoken != c.surface.dialect.Name() {
+			continue
+		}
+		for _, value := range c.r.Header[f.name] {
+			c.forward = append(c.forward, h1.Field{Name: f.wire, Value: value})
+		}
+	}
+	return c.forward
+}

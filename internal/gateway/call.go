@@ -1,0 +1,299 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"tailplane/internal/dialect"
+	"tailplane/internal/h1"
+	"tailplane/internal/ledger"
+	"tailplane/internal/llm"
+	"tailplane/internal/models"
+	"tailplane/internal/policy"
+	"tailplane/internal/route"
+	"tailplane/internal/wire"
+)
+
+// call is a request on its way, with all the memory that the way needs, so that
+// one that is spliced allocates next to nothing. Calls are pooled: nothing of
+// one may be kept after close.
+type call struct {
+	gateway *Gateway
+	plane   *Plane
+	surface surface
+	w       http.ResponseWriter
+	r       *http.Request
+	ctx     context.Context
+	key     *policy.Key
+	ex      ledger.Exchange
+
+	body     []byte       // the client's bytes
+	at       dialect.At   // where its members stand
+	seen     llm.Glance   // what they say
+	decoded  *llm.Call    // once, when a candidate needs a translation
+	dest     *destination // where the name leads
+	to       models.Timeouts
+	deadline time.Time // the request's own
+
+	views []route.View
+	order []int
+
+	out     []byte // the edited body of the current attempt
+	req     h1.Request
+	forward []h1.Field
+	events  wire.EventReader
+	tap     dialect.Tap
+	stream  stream
+	reply   []byte // a whole answer
+
+	admitted  bool // the journal has an open record
+	chosen    bool // it is counted as in flight
+	committed bool // the answer's head is on its way to the client
+	abort     bool // the connection must not end as if the answer were complete
+	lossless  bool
+	attempt   [4]ledger.Attempt // backs ex.Attempts
+}
+
+func newCall(g *Gateway) *call {
+	return &call{gateway: g, views: make([]route.View, 0, 16), order: make([]int, 0, 16)}
+}
+
+// kept is the largest buffer that a pooled call holds on to.
+const kept = 64 << 10
+
+// open begins a call.
+func (c *call) open(p *Plane, s surface, w http.ResponseWriter, r *http.Request) {
+	c.plane, c.surface, c.w, c.r, c.ctx = p, s, w, r, r.Context()
+	c.ex = ledger.Exchange{
+		ID: newID(), Start: now(), Config: p.Hash, Op: s.op, Dialect: s.dialect.Name(),
+		TraceID: cut(r.Header.Get("X-Request-Id"), 128), Client: cut(r.UserAgent(), 64),
+	}
+	c.ex.Attempts = c.attempt[:0]
+	c.lossless = r.Header.Get("X-Tailplane-Lossless") != ""
+}
+
+// close settles the call, whatever happened on its way, and gives its memory
+// back. An answer that could be taken for complete though it is not ends with
+// the connection.
+func (c *call) close() {
+	if bug := recover(); bug != nil {
+		c.end(c.bug(bug))
+	}
+	c.settle()
+	g, abort := c.gateway, c.abort
+	*c = call{
+		gateway: g, body: keep(c.body), out: keep(c.out), reply: keep(c.reply), events: c.events,
+		views: c.views[:0], order: c.order[:0], forward: c.forward[:0], req: h1.Request{Header: c.req.Header[:0]},
+	}
+	c.events.Release()
+	g.calls.Put(c)
+	if abort {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func keep(b []byte) []byte {
+	if cap(b) > kept {
+		return nil
+	}
+	return b[:0]
+}
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}
+
+var idAlphabet = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+
+// newID makes a request id: 48 bits of milliseconds, so that ids sort by time,
+// and 80 random bits.
+func newID() string {
+	var raw [16]byte
+	binary.BigEndian.PutUint64(raw[:], uint64(now().UnixMilli())<<16)
+	_, _ = rand.Read(raw[6:]) // never fails (crypto/rand)
+	var text [4 + 26]byte
+	copy(text[:], "req_")
+	idAlphabet.Encode(text[4:], raw[:])
+	return string(text[:])
+}
+
+// identify finds out who calls, before anything else is looked at.
+func (c *call) identify() *llm.Fault {
+	if !c.plane.mayHost(c.r.Host) {
+		return &llm.Fault{Kind: llm.FaultForbidden, Message: "this host name is not served here; add it to listen.hosts"}
+	}
+	text, source := credential(c.r.Header)
+	c.key = c.plane.Keys.Find(text, c.ex.Start)
+	if c.key == nil {
+		return &llm.Fault{Kind: llm.FaultUnauthorized, Message: refusal(text, source)}
+	}
+	c.ex.Key, c.ex.Name, c.ex.Customer = c.key.ID, c.key.Name, c.key.Customer
+	return nil
+}
+
+// credential takes the key from whichever header the caller's SDK uses.
+func credential(h http.Header) (text, source string) {
+	if auth := h.Get("Authorization"); len(auth) > 7 && strings.EqualFold(auth[:7], "bearer ") {
+		return strings.TrimSpace(auth[7:]), "Authorization"
+	}
+	if key := h.Get("X-Api-Key"); key != "" {
+		return key, "x-api-key"
+	}
+	return h.Get("Api-Key"), "api-key"
+}
+
+// refusal tells what is wrong with a key without repeating any of it.
+func refusal(text, source string) string {
+	switch {
+	case text == "":
+		return "no key was sent; send one as `Authorization: Bearer sk-tp-...`, `x-api-key` or `api-key`"
+	case policy.WellFormed(text):
+		return fmt.Sprintf("the key in %s is not known here, or has expired", source)
+	case strings.HasPrefix(text, "sk-tp-"):
+		return fmt.Sprintf("the key in %s is damaged: its checksum does not fit; copy it again, whole", source)
+	}
+	return fmt.Sprintf("the key in %s is not a key of this gateway; use one that begins with sk-tp-, and leave the provider's key to the gateway", source)
+}
+
+// accept refuses what no body could make right.
+func (c *call) accept() *llm.Fault {
+	switch {
+	case c.r.Method != c.surface.method:
+		c.w.Header().Set("Allow", c.surface.method)
+		return &llm.Fault{Kind: llm.FaultMethod, Message: fmt.Sprintf("%s takes %s, not %s", c.r.URL.Path, c.surface.method, cut(c.r.Method, 20))}
+	case c.r.Header.Get("Content-Encoding") != "":
+		return &llm.Fault{Kind: llm.FaultBadRequest, Message: "the body is compressed; send it without Content-Encoding"}
+	}
+	return nil
+}
+
+// bodyTimeout is how long a client may take to send its body; slower is an
+// attack or a dead connection.
+const bodyTimeout = 60 * time.Second
+
+// read takes the whole body into memory before anything is sent upstream:
+// routing and retrying need it, and streaming it through truncates answers when
+// an upstream replies early.
+func (c *call) read() *llm.Fault {
+	limit := c.plane.Listen.MaxBody
+	size := c.r.ContentLength
+	if size > limit {
+		return tooLarge(limit)
+	}
+	rc := http.NewResponseController(c.w)
+	_ = rc.SetReadDeadline(now().Add(bodyTimeout)) // unsupported only without a connection
+	c.body = grow(c.body[:0], int(max(size, 0))+1)
+	for {
+		n, err := c.r.Body.Read(c.body[len(c.body):cap(c.body)])
+		c.body = c.body[:len(c.body)+n]
+		if int64(len(c.body)) > limit {
+			return tooLarge(limit)
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return c.unread(err)
+		}
+		if len(c.body) == cap(c.body) {
+			c.body = grow(c.body, 2*cap(c.body))
+		}
+	}
+	_ = rc.SetReadDeadline(time.Time{})
+	c.ex.Bytes = len(c.body)
+	return nil
+}
+
+// grow returns b with a capacity of n at least.
+func grow(b []byte, n int) []byte {
+	if cap(b) >= n {
+		return b
+	}
+	return append(make([]byte, 0, max(n, 4<<10)), b...)
+}
+
+func tooLarge(limit int64) *llm.Fault {
+	return &llm.Fault{Kind: llm.FaultTooLarge, Message: fmt.Sprintf("the body is larger than %d bytes; listen.max_body sets the limit", limit)}
+}
+
+func (c *call) unread(err error) *llm.Fault {
+	if c.ctx.Err() != nil {
+		return &llm.Fault{Kind: llm.FaultClientGone, Message: "the caller left", Err: err}
+	}
+	return &llm.Fault{Kind: llm.FaultBadRequest, Message: fmt.Sprintf("the body did not arrive whole within %v", bodyTimeout), Err: err}
+}
+
+// glance finds out what is asked for.
+func (c *call) glance() *llm.Fault {
+	seen, err := c.surface.dialect.Glance(c.body, &c.at)
+	c.seen = seen
+	c.seen.Op = c.surface.op
+	c.ex.Model, c.ex.Stream, c.ex.MaxTokens = cut(seen.Model, 200), seen.Stream, seen.MaxTokens
+	if err != nil {
+		return &llm.Fault{Kind: llm.FaultBadRequest, Message: err.Error()}
+	}
+	return nil
+}
+
+// resolve finds out where the model's name leads and what rules hold there.
+func (c *call) resolve() *llm.Fault {
+	dest, err := c.plane.destination(c.seen.Model)
+	if err != nil {
+		return &llm.Fault{Kind: llm.FaultUnknownModel, Param: "model", Message: err.Error()}
+	}
+	if !c.key.MayCall(c.seen.Model) {
+		return &llm.Fault{Kind: llm.FaultForbidden, Param: "model", Message: fmt.Sprintf("this key may not call model %q", cut(c.seen.Model, 100))}
+	}
+	c.dest = dest
+	c.ex.Reason = dest.why
+	to, err := requestTimeouts(c.r.Header, dest.timeouts, c.seen.Stream)
+	if err != nil {
+		return &llm.Fault{Kind: llm.FaultBadRequest, Message: err.Error()}
+	}
+	c.to, c.deadline = to, c.ex.Start.Add(to.Total)
+	return nil
+}
+
+// admit writes the open record: from here on the exchange is in the ledger,
+// whatever dies.
+func (c *call) admit() {
+	if c.admitted {
+		return
+	}
+	c.admitted = true
+	c.ex.Admitted = now().Sub(c.ex.Start)
+	if err := c.gateway.journal.Admit(&c.ex); err != nil {
+		c.gateway.ledgerFailed(c, err)
+	}
+}
+
+// choose ranks the candidates.
+func (c *call) choose() *llm.Fault {
+	c.dest.metrics.InFlight.Inc()
+	c.chosen = true
+	at := now()
+	c.views = c.views[:0]
+	for i := range c.dest.candidates {
+		c.views = append(c.views, c.dest.candidates[i].view(at, c.surface))
+	}
+	var why route.Why
+	c.order, why = route.Order(c.order[:0], c.views, c.plane.roll())
+	if why == route.WhyNobody {
+		return &llm.Fault{Kind: llm.FaultUnsupported, Param: "model", Message: c.dest.cannot(c.views, c.seen.Model)}
+	}
+	if len(c.dest.candidates) > 1 {
+		c.ex.Reason = string(why)
+	}
+	return nil
+}

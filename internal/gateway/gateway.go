@@ -1,0 +1,116 @@
+// Package gateway is the way of a request, from the client's bytes to the
+// client's bytes.
+//
+// It owns the order of the steps and their effects: reading the request,
+// calling targets, relaying the answer, settling the exchange. It decides
+// nothing itself: who may call is policy's, what a name means is models', where
+// to go and what to do after a fault is route's, what bytes mean is dialect's,
+// what failed is upstream's, what it costs is meter's.
+//
+// Start reading at [Gateway.serve]: the way is its body. A Gateway is safe for
+// concurrent use; a call belongs to its request's goroutine.
+package gateway
+
+import (
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tailplane/internal/ledger"
+	"tailplane/internal/llm"
+	"tailplane/internal/telemetry"
+)
+
+// Gateway serves the data listener. Its plane can be replaced while it serves:
+// a request keeps the plane that it began with.
+type Gateway struct {
+	plane   atomic.Pointer[Plane]
+	journal *ledger.Journal
+	metrics *telemetry.Metrics
+	log     *slog.Logger
+	paths   map[string]surface
+	calls   sync.Pool
+}
+
+// New makes a gateway that serves p.
+func New(p *Plane, journal *ledger.Journal, metrics *telemetry.Metrics, log *slog.Logger) *Gateway {
+	g := &Gateway{journal: journal, metrics: metrics, log: log, paths: surfaces()}
+	g.calls.New = func() any { return newCall(g) }
+	g.plane.Store(p)
+	return g
+}
+
+// Plane is the plane that new requests use.
+func (g *Gateway) Plane() *Plane { return g.plane.Load() }
+
+// Swap replaces the plane for the requests that come from now on.
+func (g *Gateway) Swap(p *Plane) { g.plane.Store(p) }
+
+// ServeHTTP answers a request of any surface, and the questions of probes.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p := g.plane.Load()
+	s, found := g.paths[r.URL.Path]
+	switch {
+	case g.probe(w, r):
+		return
+	case !found:
+		s = unknownSurface(r)
+	}
+	c := g.calls.Get().(*call)
+	c.open(p, s, w, r)
+	defer c.close()
+	c.end(g.serve(c, found))
+}
+
+// serve is the way of a request. It returns the fault that the client has not
+// been told of yet, or nil when the answer is complete.
+func (g *Gateway) serve(c *call, found bool) *llm.Fault {
+	if f := c.identify(); f != nil {
+		return f
+	}
+	if !found {
+		return c.modelOrNothing()
+	}
+	if f := c.accept(); f != nil {
+		return f
+	}
+	if c.surface.serve != nil {
+		return c.surface.serve(c) // answered from what the plane knows
+	}
+	if f := c.read(); f != nil {
+		return f
+	}
+	if f := c.glance(); f != nil {
+		return f
+	}
+	if f := c.resolve(); f != nil {
+		return f
+	}
+	c.admit()
+	if f := c.choose(); f != nil {
+		return f
+	}
+	if c.countHere() {
+		return nil
+	}
+	return c.attempts()
+}
+
+// probe answers the health checks, in every spelling that is in use. None of
+// them asks an upstream anything.
+func (g *Gateway) probe(w http.ResponseWriter, r *http.Request) bool {
+	switch r.URL.Path {
+	case "/livez", "/health/liveliness", "/health/liveness", "/healthz", "/health", "/readyz", "/health/readiness":
+	default:
+		return false
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write([]byte("ok\n"))
+	return true
+}
+
+// now is the clock of the gateway; in tests it is the bubble's.
+func now() time.Time { return time.Now() }

@@ -1,0 +1,95 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"tailplane/internal/dialect"
+	"tailplane/internal/llm"
+	"tailplane/internal/meter"
+)
+
+// listing is one model in the lists of both families: each SDK reads the
+// members that it knows.
+type listing struct {
+	ID      string `json:"id"`
+	Object  string `json:"object,omitempty"`
+	Created *int64 `json:"created,omitempty"`
+	OwnedBy string `json:"owned_by,omitempty"`
+	Type    string `json:"type,omitempty"`
+	Display string `json:"display_name,omitempty"`
+	At      string `json:"created_at,omitempty"`
+}
+
+// started is the creation date of every model in lists: the config does not
+// know any, and the SDKs demand one.
+const startedRFC3339 = "1970-01-01T00:00:00Z"
+
+func describe(d llm.Dialect, name string) listing {
+	if d == llm.Anthropic {
+		return listing{ID: name, Type: "model", Display: name, At: startedRFC3339}
+	}
+	return listing{ID: name, Object: "model", Created: new(int64), OwnedBy: "tailplane"}
+}
+
+// listModels answers GET /models with what the key may call.
+func listModels(c *call) *llm.Fault {
+	d := c.surface.dialect.Name()
+	if c.r.Header.Get("Anthropic-Version") != "" {
+		d = llm.Anthropic
+	}
+	list := []listing{}
+	for _, name := range c.plane.Catalog.Names() {
+		if c.key.MayCall(name) {
+			list = append(list, describe(d, name))
+		}
+	}
+	answer := map[string]any{"object": "list", "data": list}
+	if d == llm.Anthropic {
+		answer = map[string]any{"data": list, "has_more": false, "first_id": nil, "last_id": nil}
+		if len(list) > 0 {
+			answer["first_id"], answer["last_id"] = list[0].ID, list[len(list)-1].ID
+		}
+	}
+	return c.writeJSON(answer)
+}
+
+// modelOrNothing answers a path that is no surface: GET /models/NAME, where a
+// name may contain slashes, and nothing else.
+func (c *call) modelOrNothing() *llm.Fault {
+	_, name, ok := strings.Cut(c.r.URL.Path, "/models/")
+	if !ok || name == "" || c.r.Method != http.MethodGet {
+		return &llm.Fault{Kind: llm.FaultNotFound, Message: "there is no " + cut(c.r.URL.Path, 200) + " here"}
+	}
+	if _, err := c.plane.destination(name); err != nil {
+		return &llm.Fault{Kind: llm.FaultUnknownModel, Param: "model", Message: err.Error()}
+	}
+	if !c.key.MayCall(name) {
+		return &llm.Fault{Kind: llm.FaultForbidden, Param: "model", Message: "this key may not call that model"}
+	}
+	c.surface.serve = listModels // like the list, it is no exchange
+	return c.writeJSON(describe(c.surface.dialect.Name(), name))
+}
+
+// writeJSON answers with a value of our own.
+func (c *call) writeJSON(v any) *llm.Fault {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return &llm.Fault{Kind: llm.FaultInternal, Message: "the answer could not be written", Err: err}
+	}
+	c.head("application/json", nil, nil)
+	c.writeWhole(body)
+	return nil
+}
+
+// countHere answers a question for the number of tokens from an estimate, when
+// the target that would be asked has no way to count.
+func (c *call) countHere() bool {
+	if c.seen.Op != llm.OpCount || c.dest.candidates[c.order[0]].Speaks(llm.Anthropic) {
+		return false
+	}
+	c.head("application/json", nil, nil)
+	c.writeWhole(dialect.AnthropicCodec{}.EncodeCountReply(meter.EstimateTokens(len(c.body)), true))
+	return true
+}

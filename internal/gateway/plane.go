@@ -1,0 +1,201 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tailplane/internal/dialect"
+	"tailplane/internal/fleet"
+	"tailplane/internal/llm"
+	"tailplane/internal/meter"
+	"tailplane/internal/models"
+	"tailplane/internal/policy"
+	"tailplane/internal/route"
+	"tailplane/internal/telemetry"
+	"tailplane/internal/upstream"
+)
+
+// Plane is everything that one loaded config decides. It is immutable; a reload
+// builds another one and swaps it in. Live state (fleet, keys, metrics) is
+// shared between planes.
+type Plane struct {
+	Hash    string
+	Listen  Listen
+	Catalog *models.Catalog
+	Keys    *policy.Keys
+	Targets []Target
+	Book    *meter.Book
+	Metrics *telemetry.Metrics
+
+	dests  map[string]*destination // of the names that the config defines
+	others sync.Map                // string -> *destination, of names that callers made up
+	known  atomic.Int64            // how many of those
+}
+
+// Target is an upstream with its live state and its metrics.
+type Target struct {
+	*upstream.Target
+	State   *fleet.Target
+	Metrics *telemetry.Upstream
+}
+
+// Parts are what a plane is made of.
+type Parts struct {
+	Hash    string
+	Listen  Listen
+	Models  models.Config
+	Targets []*upstream.Target
+	// Lists are the models that targets were found to serve, beside those that
+	// their config names.
+	Lists   map[string][]string
+	Keys    *policy.Keys
+	Fleet   *fleet.Fleet
+	Book    *meter.Book
+	Metrics *telemetry.Metrics
+}
+
+// NewPlane joins the parts.
+func NewPlane(parts Parts) *Plane {
+	p := &Plane{
+		Hash: parts.Hash, Listen: parts.Listen, Keys: parts.Keys, Book: parts.Book, Metrics: parts.Metrics,
+		dests: map[string]*destination{},
+	}
+	var known []models.Target
+	for _, t := range parts.Targets {
+		p.Targets = append(p.Targets, Target{t, parts.Fleet.Target(t.Name), parts.Metrics.Upstream(t.Name)})
+		lists := append(slices.Clone(t.Config.Models), parts.Lists[t.Name]...)
+		known = append(known, models.Target{Name: t.Name, Owns: t.Kind.Owns, Lists: lists})
+	}
+	p.Catalog = models.New(parts.Models, known)
+	for _, name := range p.Catalog.Names() {
+		if plan, err := p.Catalog.Resolve(name); err == nil {
+			p.dests[name] = p.build(plan, name)
+		}
+	}
+	return p
+}
+
+// destination is where a name leads, with every handle resolved.
+type destination struct {
+	name       string
+	why        string
+	candidates []candidate
+	timeouts   models.Timeouts
+	retry      models.Retry
+	metrics    *telemetry.Model
+}
+
+// candidate is one target with the model's name there and its price.
+type candidate struct {
+	*Target
+	model  string
+	group  int
+	weight int
+	pooled bool
+	rate   *meter.Rate
+}
+
+// mostOthers bounds the destinations that are kept for names outside of the
+// config; beyond it they are built for each request.
+const mostOthers = 1024
+
+// destination returns where a name leads. The error is fit for the client.
+func (p *Plane) destination(name string) (*destination, error) {
+	if d, ok := p.dests[name]; ok {
+		return d, nil
+	}
+	if d, ok := p.others.Load(name); ok {
+		return d.(*destination), nil
+	}
+	plan, err := p.Catalog.Resolve(name)
+	if err != nil {
+		if unknown, ok := errors.AsType[*models.UnknownError](err); ok && len(unknown.Near) == 0 {
+			return nil, fmt.Errorf("%w; GET /v1/models lists what there is", err)
+		}
+		return nil, err
+	}
+	d := p.build(plan, telemetry.Other)
+	if p.known.Add(1) <= mostOthers {
+		p.others.Store(name, d)
+	}
+	return d, nil
+}
+
+func (p *Plane) build(plan *models.Plan, label string) *destination {
+	d := &destination{name: plan.Name, why: plan.Why, timeouts: plan.Timeouts, retry: plan.Retry, metrics: p.Metrics.Model(label)}
+	for _, c := range plan.Candidates {
+		i := slices.IndexFunc(p.Targets, func(t Target) bool { return t.Name == c.Target })
+		if i < 0 {
+			continue // refused by validation; a target of a route is always there
+		}
+		t := &p.Targets[i]
+		d.candidates = append(d.candidates, candidate{
+			Target: t, model: c.Model, group: c.Group, weight: c.Weight, pooled: c.Pooled,
+			rate: p.Book.RateAt(t.Name, t.Kind.Name, c.Model),
+		})
+	}
+	return d
+}
+
+// view is what routing needs to know of a candidate.
+func (c *candidate) view(at time.Time, s surface) route.View {
+	live := c.State.View(at, c.model)
+	return route.View{
+		Group: c.group, Weight: c.weight, Pooled: c.pooled,
+		InFlight: live.InFlight, Wait: live.Wait, Broken: live.Broken,
+		Full:   c.Limits.InFlight > 0 && live.InFlight >= int64(c.Limits.InFlight),
+		Cannot: c.cannot(s),
+	}
+}
+
+// cannot says why a candidate cannot serve a surface at all.
+func (c *candidate) cannot(s surface) string {
+	if c.Speaks(s.dialect.Name()) || s.op == llm.OpCount {
+		return ""
+	}
+	if _, ok := s.dialect.(dialect.Codec); !ok {
+		return "it serves no " + string(s.dialect.Name())
+	}
+	if _, ok := c.Conversation(s.dialect.Name()); !ok {
+		return "it has no conversations"
+	}
+	return ""
+}
+
+// cannot words the refusal of a request that no candidate can serve.
+func (d *destination) cannot(views []route.View, model string) string {
+	if len(views) == 0 {
+		return fmt.Sprintf("model %q leads to no target", cut(model, 100))
+	}
+	var why []string
+	for i := range views {
+		why = append(why, d.candidates[i].Name+": "+views[i].Cannot)
+	}
+	return fmt.Sprintf("no target of model %q can serve this request (%s)", cut(model, 100), strings.Join(why, "; "))
+}
+
+// roll is chance for routing.
+func (p *Plane) roll() uint64 { return rand.Uint64() }
+
+// mayHost reports whether a Host header may be answered.
+func (p *Plane) mayHost(host string) bool {
+	if len(p.Listen.Hosts) == 0 && !loopback(p.Listen.Data.Addr) {
+		return true
+	}
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
+	if name == "localhost" || name == "127.0.0.1" || name == "::1" || name == "" {
+		return true
+	}
+	return slices.ContainsFunc(p.Listen.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
+}

@@ -1,0 +1,372 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"tailplane/internal/dialect"
+	"tailplane/internal/h1"
+	"tailplane/internal/ledger"
+	"tailplane/internal/llm"
+	"tailplane/internal/upstream"
+	"tailplane/internal/wire"
+)
+
+// The rules of relaying:
+//
+//   - Nothing is sent before the answer has shown that it is one: for a stream
+//     its first token, for a whole answer its last byte. Until then every fault
+//     may still be mended elsewhere.
+//   - What one read of the upstream returned goes out in one write, and nothing
+//     is held back to gather more.
+//   - Only whole events are sent, so that an error event can follow whatever
+//     was sent before it.
+//   - An answer that did not reach its dialect's own end is never ended cleanly.
+
+// relay carries a success of an upstream to the client.
+func (c *call) relay(target *candidate, a *ledger.Attempt, resp *h1.Response, spoken dialect.Surface, begin time.Time) *llm.Fault {
+	spliced := a.Lane == laneSplice
+	if !c.seen.Stream {
+		return c.relayWhole(target, a, resp, spoken, begin)
+	}
+	if !isEventStream(resp) {
+		return c.notAStream(target, resp, spoken)
+	}
+	s := &c.stream
+	*s = stream{call: c, target: target, attempt: a, resp: resp, begin: begin, last: begin}
+	defer func() { *s = stream{} }()
+	if spliced {
+		return s.splice(c.surface.dialect, c.hidesUsage(target))
+	}
+	return s.translate(spoken.(dialect.Codec), c.surface.dialect.(dialect.Codec))
+}
+
+func isEventStream(resp *h1.Response) bool {
+	kind, _, _ := strings.Cut(resp.Header.Get("content-type"), ";")
+	return strings.EqualFold(strings.TrimSpace(kind), "text/event-stream")
+}
+
+// notAStream says what an upstream sent instead of the stream it was asked for:
+// an error object under status 200, or something that is no answer at all.
+func (c *call) notAStream(target *candidate, resp *h1.Response, spoken dialect.Surface) *llm.Fault {
+	c.reply = c.reply[:0]
+	if err := c.readWhole(resp, maxErrorBody, now().Add(errorBodyTime)); err != nil && !errors.Is(err, errTooLong) {
+		return upstream.Broken(err, llm.FaultFirstToken)
+	}
+	if body, is := errorObject(c.reply, spoken); is {
+		return target.Kind.Classify(upstream.Answer{Body: body})
+	}
+	return garbage(fmt.Sprintf("target %s answered a streamed request with %s and no stream", target.Name, contentType(resp)), nil)
+}
+
+func contentType(resp *h1.Response) string {
+	kind, _, _ := strings.Cut(resp.Header.Get("content-type"), ";")
+	if kind == "" {
+		return "no content type"
+	}
+	return fmt.Sprintf("content type %q", cut(kind, 60))
+}
+
+func garbage(message string, err error) *llm.Fault {
+	return &llm.Fault{
+		Kind: llm.FaultGarbage, Retry: llm.RetryElsewhere, Scope: llm.ScopeTarget, Phase: llm.PhaseHead, Message: message, Err: err,
+	}
+}
+
+// errorMembers tell an error object from an answer.
+var errorMembers = []string{"error", "choices", "output", "data"}
+
+// errorObject reports whether a body of status 200 is an error in truth.
+func errorObject(body []byte, spoken dialect.Surface) (llm.ErrorBody, bool) {
+	var found [4]wire.Member
+	if _, err := wire.Scan(body, errorMembers, found[:]); err != nil {
+		return llm.ErrorBody{}, false
+	}
+	value := found[0].Value
+	if value.IsZero() || wire.IsNull(value.Of(body)) || !found[1].Value.IsZero() {
+		return llm.ErrorBody{}, false
+	}
+	return spoken.DecodeError(body), true
+}
+
+// relayWhole carries an answer that is not streamed.
+func (c *call) relayWhole(target *candidate, a *ledger.Attempt, resp *h1.Response, spoken dialect.Surface, begin time.Time) *llm.Fault {
+	c.reply = c.reply[:0]
+	if resp.ContentLength > 0 {
+		c.reply = grow(c.reply, int(min(resp.ContentLength, c.plane.Listen.MaxBody))+1)
+	}
+	err := c.readWhole(resp, c.plane.Listen.MaxBody, c.deadline)
+	switch {
+	case errors.Is(err, errTooLong):
+		return garbage(fmt.Sprintf("target %s answered with more than %d bytes; listen.max_body sets the limit", target.Name, c.plane.Listen.MaxBody), err)
+	case err != nil:
+		return upstream.Broken(err, llm.FaultTotal)
+	}
+	a.FirstToken = now().Sub(begin)
+	if _, err := wire.Scan(c.reply, nil, nil); err != nil {
+		return garbage(fmt.Sprintf("target %s answered with %s that is not a JSON object", target.Name, contentType(resp)), err)
+	}
+	if body, is := errorObject(c.reply, spoken); is {
+		return target.Kind.Classify(upstream.Answer{Body: body})
+	}
+	spoken.TapReply(&c.tap, c.reply)
+	body := c.reply
+	if a.Lane == laneTranslate {
+		if body, err = c.translateWhole(spoken.(dialect.Codec)); err != nil {
+			return garbage(fmt.Sprintf("target %s answered with something that is not valid %s: %v", target.Name, spoken.Name(), err), err)
+		}
+	}
+	c.head("application/json", resp, target)
+	c.writeWhole(body)
+	return nil
+}
+
+// translateWhole says a whole answer in the client's dialect.
+func (c *call) translateWhole(spoken dialect.Codec) ([]byte, error) {
+	reply, err := spoken.DecodeReply(c.reply)
+	if err != nil {
+		return nil, err
+	}
+	body, losses, err := c.surface.dialect.(dialect.Codec).EncodeReply(reply)
+	c.ex.Losses = append(c.ex.Losses, losses...)
+	return body, err
+}
+
+var errTooLong = errors.New("the answer is too long")
+
+// readWhole reads a body to its end, at most limit bytes of it.
+func (c *call) readWhole(resp *h1.Response, limit int64, deadline time.Time) error {
+	if err := resp.SetReadDeadline(deadline); err != nil {
+		return err
+	}
+	c.reply = grow(c.reply, 4<<10)
+	for {
+		if len(c.reply) == cap(c.reply) {
+			c.reply = grow(c.reply, 2*cap(c.reply))
+		}
+		n, err := resp.Read(c.reply[len(c.reply):cap(c.reply)])
+		c.reply = c.reply[:len(c.reply)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case int64(len(c.reply)) > limit:
+			return errTooLong
+		}
+	}
+}
+
+// stream is one streamed answer on its way.
+type stream struct {
+	call    *call
+	target  *candidate
+	attempt *ledger.Attempt
+	resp    *h1.Response
+	begin   time.Time
+	last    time.Time // of the last read that carried tokens
+	armed   time.Time // the deadline that is set on the connection
+	ended   bool      // the dialect's own end was seen
+	content bool      // translated: tokens were said since the last delivery
+}
+
+// drainTime is how long a connection is read on after the answer's end, so that
+// it can be used again.
+const drainTime = time.Second
+
+// mostHeld is how much of a stream is held back before its first token.
+const mostHeld = 64 << 10
+
+// arm sets the deadline of the next read. It moves the one that is set only
+// when that gains an eighth of the idle time: a deadline per event would cost
+// more than the event.
+func (s *stream) arm(at time.Time) error {
+	c := s.call
+	want := c.firstDeadline(s.begin)
+	switch {
+	case s.ended:
+		want = at.Add(drainTime)
+	case c.committed:
+		want = at.Add(c.to.Idle)
+		if want.After(c.deadline) {
+			want = c.deadline
+		}
+	}
+	if gain := want.Sub(s.armed); gain >= 0 && gain <= c.to.Idle/8 && !s.armed.IsZero() {
+		return nil
+	}
+	s.armed = want
+	return s.resp.SetReadDeadline(want)
+}
+
+// ranOut says which timeout a passed deadline was.
+func (s *stream) ranOut() llm.FaultKind {
+	switch {
+	case !now().Before(s.call.deadline):
+		return llm.FaultTotal
+	case !s.call.committed:
+		return llm.FaultFirstToken
+	}
+	return llm.FaultIdle
+}
+
+// splice copies the upstream's events to the client as they are; a tap looks at
+// each. With hide the event that exists only to report usage is left out.
+func (s *stream) splice(own dialect.Surface, hide bool) *llm.Fault {
+	c := s.call
+	c.reply = c.reply[:0] // what is held back until the first token
+	c.events.Reset(s.resp, int(c.plane.Listen.MaxEvent))
+	for {
+		if err := s.arm(now()); err != nil {
+			return upstream.Broken(err, s.ranOut())
+		}
+		readErr := c.events.Fill()
+		if f := s.pass(own, hide); f != nil {
+			return f
+		}
+		if readErr != nil {
+			return s.finish(own, readErr)
+		}
+	}
+}
+
+// pass sends on the events of one read.
+func (s *stream) pass(own dialect.Surface, hide bool) *llm.Fault {
+	c := s.call
+	var run wire.Span // events that follow each other and go out together
+	var sights dialect.Sight
+	for ev, ok := c.events.Next(); ok; ev, ok = c.events.Next() {
+		sight := own.TapEvent(&c.tap, ev)
+		if sight.Has(dialect.SightFault) && !s.ended {
+			if f := s.send(c.events.Buffered()[run.Start:run.End], sights); f != nil {
+				return f
+			}
+			f := s.target.Kind.Classify(upstream.Answer{Body: own.DecodeError(ev.Data)})
+			f.Phase = s.phase()
+			return f
+		}
+		sights |= sight
+		s.ended = s.ended || sight.Has(dialect.SightEnd)
+		end := ev.Offset + len(ev.Raw)
+		if hide && sight.Has(dialect.SightUsageOnly) {
+			if f := s.send(c.events.Buffered()[run.Start:run.End], sights); f != nil {
+				return f
+			}
+			run = wire.Span{Start: end, End: end}
+			continue
+		}
+		if run.End == run.Start {
+			run.Start = ev.Offset
+		}
+		run.End = end
+		c.ex.Events++
+	}
+	return s.send(c.events.Buffered()[run.Start:run.End], sights)
+}
+
+// send sends whole events to the client, or holds them back while no token has
+// been seen.
+func (s *stream) send(raw []byte, sights dialect.Sight) *llm.Fault {
+	c := s.call
+	at := time.Time{}
+	if sights.Has(dialect.SightContent) {
+		at = now()
+		s.token(at)
+	}
+	if !c.committed {
+		c.reply = append(c.reply, raw...)
+		if at.IsZero() && len(c.reply) < mostHeld && !s.ended {
+			return nil
+		}
+		s.commit()
+		raw = c.reply
+	}
+	return s.write(raw)
+}
+
+// token notes the time of a read that carried tokens.
+func (s *stream) token(at time.Time) {
+	c := s.call
+	if s.attempt.FirstToken == 0 {
+		s.attempt.FirstToken = at.Sub(s.begin)
+		s.target.Metrics.TTFT.Observe(s.attempt.FirstToken.Seconds())
+		c.ex.FirstToken = at.Sub(c.ex.Start)
+		c.dest.metrics.TTFT.Observe(c.ex.FirstToken.Seconds())
+	} else {
+		gap := at.Sub(s.last)
+		c.dest.metrics.ITL.Observe(gap.Seconds())
+		c.ex.ITLMax = max(c.ex.ITLMax, gap)
+	}
+	s.last = at
+}
+
+// commit sends the head: from here on this answer is the answer.
+func (s *stream) commit() {
+	c := s.call
+	c.head("text/event-stream", s.resp, s.target)
+	c.w.Header()["Cache-Control"] = noCache
+	c.ex.Status = http.StatusOK
+	c.committed = true
+	setWriteDeadline(c.w, c.deadline.Add(drainTime)) // a client that never reads must not hold us for ever
+}
+
+// setWriteDeadline bounds writes to the client, where its connection can.
+func setWriteDeadline(w http.ResponseWriter, at time.Time) {
+	_ = http.NewResponseController(w).SetWriteDeadline(at)
+}
+
+var noCache = []string{"no-cache"}
+
+// write sends bytes to the client now.
+func (s *stream) write(raw []byte) *llm.Fault {
+	if len(raw) == 0 {
+		return nil
+	}
+	c := s.call
+	n, err := c.w.Write(raw)
+	c.ex.SentBytes += int64(n)
+	if err != nil {
+		return &llm.Fault{Kind: llm.FaultClientGone, Retry: llm.RetryNever, Scope: llm.ScopeRequest, Phase: llm.PhaseStream, Message: "the caller left", Err: err}
+	}
+	c.flush()
+	return nil
+}
+
+func (s *stream) phase() llm.Phase {
+	if s.call.committed {
+		return llm.PhaseStream
+	}
+	return llm.PhaseFirstToken
+}
+
+// finish judges the end of a stream.
+func (s *stream) finish(own dialect.Surface, readErr error) *llm.Fault {
+	c := s.call
+	if s.ended {
+		return nil // whatever happened to the connection after the end
+	}
+	switch {
+	case errors.Is(readErr, wire.ErrEventTooLarge):
+		f := garbage(fmt.Sprintf("target %s sent an event of more than %d bytes; listen.max_event sets the limit", s.target.Name, c.plane.Listen.MaxEvent), readErr)
+		f.Phase = s.phase()
+		return f
+	case !errors.Is(readErr, io.EOF):
+		f := upstream.Broken(readErr, s.ranOut())
+		f.Phase = s.phase()
+		return f
+	case c.committed && c.tap.Stop != "" && endsWithoutMark(own.Name()) && len(bytes.TrimSpace(c.events.Rest())) == 0:
+		return nil
+	}
+	f := upstream.Broken(io.ErrUnexpectedEOF, llm.FaultIdle)
+	f.Phase = s.phase()
+	return f
+}
+
+// endsWithoutMark reports whether servers of a dialect are known to leave out
+// the mark of the end: some engines send no [DONE] after the finish reason.
+func endsWithoutMark(d llm.Dialect) bool { return d == llm.Chat || d == llm.Completions }

@@ -1,0 +1,148 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"tailplane/internal/ledger"
+	"tailplane/internal/llm"
+	"tailplane/internal/meter"
+)
+
+// spend works out what an attempt consumed and what that costs. Figures of the
+// provider are preferred; where an answer began and none came, tokens are
+// estimated from bytes and marked so.
+func (c *call) spend(target *candidate, a *ledger.Attempt, f *llm.Fault) {
+	a.Usage = c.used(a, f)
+	if a.Usage.Source == llm.UsageNone {
+		a.Priced = ledger.NoCharge
+		return
+	}
+	cost := target.rate.Cost(c.ex.Start, a.Usage)
+	a.Cost, a.Priced = cost.Nano, cost.Status
+}
+
+// used is the usage of an attempt.
+func (c *call) used(a *ledger.Attempt, f *llm.Fault) llm.Usage {
+	begun := a.Status/100 == 2 && (f == nil || a.FirstToken > 0 || c.tap.HasUsage || f.Kind == llm.FaultClientGone)
+	switch {
+	case !begun || c.seen.Op == llm.OpCount:
+		return llm.Usage{Source: llm.UsageNone}
+	case c.tap.HasUsage && f == nil:
+		u := c.tap.Usage
+		u.Source = llm.UsageReported
+		return u
+	case c.tap.HasUsage:
+		u := c.tap.Usage
+		u.Output = max(u.Output, int64(c.tap.Tokens))
+		u.Source = llm.UsageTapped
+		return u
+	}
+	u := llm.Usage{Input: meter.EstimateTokens(len(c.body)), Output: int64(c.tap.Tokens), Source: llm.UsageEstimated}
+	if !c.seen.Stream && f == nil {
+		u.Output = meter.EstimateTokens(len(c.reply))
+	}
+	return u
+}
+
+// settle closes the exchange: usage and cost are summed over its attempts, and
+// the record goes to the journal, the metrics and the log. It runs once for
+// every call, however it ended.
+func (c *call) settle() {
+	c.ex.Total = now().Sub(c.ex.Start)
+	c.sum()
+	if c.committed {
+		c.unarm()
+	}
+	if c.key == nil {
+		// A caller that showed no valid key leaves no record: anybody could
+		// fill the ledger that way. The count tells.
+		c.gateway.metrics.Refused.WithLabelValues(string(c.ex.Fault)).Inc()
+		c.logLine()
+		return
+	}
+	if c.surface.serve != nil && c.ex.Outcome == ledger.OutcomeOK {
+		return // a look at the catalog is no exchange
+	}
+	c.admit()
+	if err := c.gateway.journal.Settle(&c.ex); err != nil {
+		c.gateway.ledgerFailed(c, err)
+	}
+	c.count()
+	c.logLine()
+}
+
+// unarm lifts the write deadline of a stream, so that the connection can serve
+// the next request.
+func (c *call) unarm() {
+	if c.seen.Stream {
+		setWriteDeadline(c.w, time.Time{})
+	}
+}
+
+// sum adds up the attempts.
+func (c *call) sum() {
+	c.ex.PriceStatus, c.ex.PriceVersion = ledger.NoCharge, c.plane.Book.Version()
+	for i := range c.ex.Attempts {
+		a := &c.ex.Attempts[i]
+		c.ex.Usage = c.ex.Usage.Add(a.Usage)
+		c.ex.Cost += a.Cost
+		switch {
+		case a.Priced == ledger.Unpriced:
+			c.ex.PriceStatus = ledger.Unpriced
+		case a.Priced == ledger.Priced && c.ex.PriceStatus != ledger.Unpriced:
+			c.ex.PriceStatus = ledger.Priced
+		}
+	}
+}
+
+// count feeds the metrics.
+func (c *call) count() {
+	if c.dest == nil {
+		c.gateway.metrics.Refused.WithLabelValues(string(c.ex.Fault)).Inc()
+		return
+	}
+	m, u := c.dest.metrics, c.ex.Usage
+	if c.chosen {
+		m.InFlight.Dec()
+	}
+	m.Settled(string(c.ex.Outcome), c.ex.Status)
+	m.Duration.Observe(c.ex.Total.Seconds())
+	m.Spent(u.Input, u.CacheRead, u.CacheWrite, u.Output, u.Reasoning, c.ex.Cost)
+	if c.ex.PriceStatus == ledger.Unpriced {
+		m.Unpriced.Inc()
+	}
+}
+
+// logLine writes the one access line of the request.
+func (c *call) logLine() {
+	level := slog.LevelInfo
+	if c.ex.Outcome != ledger.OutcomeOK && c.ex.Outcome != ledger.OutcomeGone {
+		level = slog.LevelWarn
+	}
+	log := c.gateway.log
+	if !log.Enabled(context.Background(), level) {
+		return
+	}
+	target := ""
+	if n := len(c.ex.Attempts); n > 0 {
+		target = c.ex.Attempts[n-1].Target
+	}
+	log.LogAttrs(context.Background(), level, "request",
+		slog.String("request", c.ex.ID), slog.String("key", c.ex.Name), slog.String("dialect", string(c.ex.Dialect)),
+		slog.String("model", c.ex.Model), slog.String("target", target), slog.Int("attempts", len(c.ex.Attempts)),
+		slog.String("outcome", string(c.ex.Outcome)), slog.Int("status", c.ex.Status), slog.String("fault", string(c.ex.Fault)),
+		slog.Bool("stream", c.ex.Stream), slog.Duration("ttft", c.ex.FirstToken), slog.Duration("took", c.ex.Total),
+		slog.Int64("input", c.ex.Usage.Input), slog.Int64("output", c.ex.Usage.Output),
+		slog.Int64("cost_nano", c.ex.Cost), slog.String("pricing", string(c.ex.PriceStatus)), slog.String("config", c.ex.Config))
+}
+
+// ledgerFailed reports a record that the journal did not take. The request goes
+// on: an answer is worth more to its caller than its record is to us, and the
+// loss is counted and logged with all that the record would have said.
+func (g *Gateway) ledgerFailed(c *call, err error) {
+	g.metrics.LedgerErrors.Inc()
+	g.log.Error("the ledger did not take a record", "error", err, "request", c.ex.ID, "key", c.ex.Name, "model", c.ex.Model,
+		"input", c.ex.Usage.Input, "output", c.ex.Usage.Output, "cost_nano", c.ex.Cost)
+}

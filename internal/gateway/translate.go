@@ -1,0 +1,146 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+
+	"tailplane/internal/dialect"
+	"tailplane/internal/llm"
+	"tailplane/internal/upstream"
+	"tailplane/internal/wire"
+)
+
+// translate says the upstream's events in the client's dialect.
+func (s *stream) translate(spoken, own dialect.Codec) *llm.Fault {
+	c := s.call
+	c.reply = c.reply[:0]
+	out := own.Writer((*outbox)(c), c.decoded)
+	fault := s.events(spoken, out)
+	c.ex.Losses = append(c.ex.Losses, out.Losses()...)
+	if fault != nil && !c.committed {
+		return fault
+	}
+	if f := s.deliver(); f != nil {
+		return f
+	}
+	if fault == nil {
+		s.drain()
+	}
+	return fault
+}
+
+// drain reads the connection to the end of the body, so that it can be used
+// again.
+func (s *stream) drain() {
+	buf := s.call.body[:0] // the request's bytes are not needed any more
+	buf = grow(buf, 512)[:512]
+	for s.arm(now()) == nil {
+		if _, err := s.resp.Read(buf); err != nil {
+			return
+		}
+	}
+}
+
+// events passes every event of the upstream to the client's writer.
+func (s *stream) events(spoken dialect.Codec, out dialect.EventWriter) *llm.Fault {
+	c := s.call
+	for ev, err := range spoken.Events((*paced)(s)) {
+		if err != nil {
+			if s.ended {
+				return nil
+			}
+			return s.broken(err)
+		}
+		if ev.Kind == llm.EventFault {
+			f := s.target.Kind.Classify(upstream.Answer{Body: *ev.Fault})
+			f.Phase = s.phase()
+			return f
+		}
+		s.see(ev)
+		if err := out.Write(ev); err != nil {
+			return s.broken(err)
+		}
+		c.ex.Events++
+	}
+	return nil
+}
+
+// see notes what an event tells about the answer.
+func (s *stream) see(ev llm.Event) {
+	tap := &s.call.tap
+	switch ev.Kind {
+	case llm.EventStart:
+		tap.Model = ev.Start.Model
+	case llm.EventDelta, llm.EventPart:
+		tap.Tokens++
+		s.content = true
+	case llm.EventStop:
+		tap.Stop = ev.Stop.Reason
+		s.content = true
+	case llm.EventUsage:
+		tap.Usage, tap.HasUsage = *ev.Usage, true
+	case llm.EventEnd:
+		s.ended = true
+	}
+}
+
+// broken classifies the error with which a translated stream ended.
+func (s *stream) broken(err error) *llm.Fault {
+	if f, is := errors.AsType[*llm.Fault](err); is {
+		return f // the client's side broke while the codec was reading
+	}
+	f := upstream.Broken(err, s.ranOut())
+	if errors.Is(err, wire.ErrEventTooLarge) {
+		f.Kind, f.Retry, f.Message = llm.FaultGarbage, llm.RetryElsewhere, "the target sent an event that is too large"
+	}
+	f.Phase = s.phase()
+	return f
+}
+
+// deliver sends what the writer has said since the last time, unless no token
+// has come yet.
+func (s *stream) deliver() *llm.Fault {
+	c := s.call
+	if s.content {
+		s.content = false
+		s.token(now())
+	} else if !c.committed && !s.ended && len(c.reply) < mostHeld {
+		return nil
+	}
+	if len(c.reply) == 0 {
+		return nil
+	}
+	if !c.committed {
+		s.commit()
+	}
+	f := s.write(c.reply)
+	c.reply = c.reply[:0]
+	return f
+}
+
+// outbox gathers what a writer says until the next read of the upstream.
+type outbox call
+
+func (o *outbox) Write(p []byte) (int, error) {
+	o.reply = append(o.reply, p...)
+	return len(p), nil
+}
+
+// paced is the upstream's body as a codec reads it: before each read, which may
+// block, everything that was said so far goes to the client, and the deadline
+// is set.
+type paced stream
+
+func (p *paced) Read(b []byte) (int, error) {
+	s := (*stream)(p)
+	if f := s.deliver(); f != nil {
+		return 0, f
+	}
+	if s.ended {
+		return 0, io.EOF
+	}
+	if err := s.arm(now()); err != nil {
+		return 0, err
+	}
+	return s.resp.Read(b)
+}
