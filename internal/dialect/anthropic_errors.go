@@ -2,8 +2,6 @@ package dialect
 
 import (
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
@@ -94,89 +92,12 @@ func antFaultBody(b *llm.ErrorBody) []byte {
 	return antErrorBody(kind, b.Message, "")
 }
 
-// DecodeError implements Surface. It reads Anthropic's envelope and what
-// proxies in front of it send: OpenAI's {"error":{...}}, {"error":"text"},
-// {"message"}, {"detail"}, and text that is no JSON at all.
+// DecodeError implements Surface. Anthropic's envelope is among those that
+// openAIError reads, as are those of the proxies in front of it.
 func (AnthropicCodec) DecodeError(body []byte) llm.ErrorBody {
-	o, err := antBody(body)
-	if err != nil {
-		return llm.ErrorBody{Message: antPrintable(string(body))}
+	e := openAIError(body)
+	if e.Type == "error" {
+		e.Type = "" // the envelope's own type, when it holds no error
 	}
-	out := llm.ErrorBody{}
-	in := o
-	if raw := o.get("error"); raw != nil {
-		if inner, err := antParse(raw); err == nil {
-			in = inner
-		} else {
-			out.Message = antScalar(raw)
-		}
-	}
-	if kind := antScalar(in.get("type")); kind != "error" {
-		out.Type = kind
-	}
-	out.Code = antScalar(in.get("code"))
-	out.Param = antScalar(in.get("param"))
-	for _, name := range []string{"message", "Message", "detail", "msg"} {
-		if out.Message == "" {
-			out.Message = antScalar(in.get(name))
-		}
-	}
-	if out.Message == "" {
-		out.Message = antPrintable(string(body))
-	}
-	return out
-}
-
-// antScalar is a string, or another value as its JSON text.
-func antScalar(raw []byte) string {
-	if raw == nil {
-		return ""
-	}
-	if s, ok := wire.String(raw); ok {
-		return antPrintable(s)
-	}
-	return antPrintable(string(raw))
-}
-
-// antMessageLimit bounds a provider's message, in bytes.
-const antMessageLimit = 2000
-
-// antPrintable cuts s to a short text of one line that can be shown. Markup
-// of an HTML page is left out.
-func antPrintable(s string) string {
-	if len(s) > antMessageLimit {
-		s = strings.ToValidUTF8(s[:antMessageLimit], "")
-	}
-	if t := strings.TrimSpace(s); strings.HasPrefix(t, "<") {
-		s = antWithoutTags(t)
-	}
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == utf8.RuneError:
-			return -1
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, s)
-	return strings.Join(strings.Fields(s), " ")
-}
-
-func antWithoutTags(s string) string {
-	var b strings.Builder
-	inside := false
-	for _, r := range s {
-		switch {
-		case r == '<':
-			inside = true
-			b.WriteByte(' ')
-		case r == '>':
-			inside = false
-		case !inside:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
+	return e
 }

@@ -246,7 +246,7 @@ func (o *antObject) extra(form uint32) llm.Extra {
 		switch {
 		case m.taken:
 			continue
-		case m.echo || antSaysNothing(m.raw):
+		case m.echo || antSaysNothing(m.raw) || antIsDefault(m.name, m.raw):
 			into = &e.Spelled
 		}
 		if *into == nil {
@@ -263,6 +263,31 @@ func (o *antObject) extra(form uint32) llm.Extra {
 		e.Spelled = append(e.Spelled, '}')
 	}
 	return e
+}
+
+// antDefaults are members that Anthropic's newer models and clients always
+// send, with the values that say no more than their absence.
+var antDefaults = []struct{ name, value string }{
+	{"service_tier", `"standard"`},
+	{"inference_geo", `"not_available"`},
+	{"inference_geo", `"global"`},
+	{"defer_loading", "false"},
+}
+
+func antIsDefault(name string, raw []byte) bool {
+	for _, d := range antDefaults {
+		if d.name == name && d.value == string(raw) {
+			return true
+		}
+	}
+	return name == "caller" && antIsDirect(raw)
+}
+
+// antIsDirect reports whether raw is {"type":"direct"}: the model itself, and
+// not a program that it wrote, calls the tool.
+func antIsDirect(raw []byte) bool {
+	o, err := antParse(raw)
+	return err == nil && len(o.members) == 1 && wire.StringEquals(o.get("type"), "direct")
 }
 
 // antSaysNothing reports whether raw is null, empty or an object of such.

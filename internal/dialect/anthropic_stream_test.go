@@ -85,7 +85,7 @@ func TestAnthropicStreamIsUnderstood(t *testing.T) {
 	ok := p[0].Text == "hm so" && p[0].Signature == "sig" && p[0].SignedBy == llm.Anthropic && p[1].Redacted && p[1].Signature == "opaque" &&
 		string(p[2].Raw) == `{"type":"server_tool_use","id":"s","name":"web_search","input":{"q": "x"}}` && p[3].Text == "hé" &&
 		string(p[3].Extra.Members) == `{"citations":[{"type":"web","url":"u"}]}` && string(p[4].Raw) == `{"type":"compaction","content":"all"}` &&
-		p[5].Tool.Arguments == `{"a":1}` && string(p[5].Extra.Members) == `{"caller":{"type":"direct"}}` && p[6].Tool.Arguments == "" &&
+		p[5].Tool.Arguments == `{"a":1}` && string(p[5].Extra.Spelled) == `{"caller":{"type":"direct"}}` && p[6].Tool.Arguments == "" &&
 		string(g.Extra.Members) == `{"container":{"id":"c"},"context_management":{"applied_edits":[1]}}`
 	if !ok {
 		t.Errorf("%+v\n%s", p, g.Extra.Members)

@@ -150,6 +150,10 @@ func antDecodeUsage(raw []byte) (llm.Usage, llm.Extra, error) {
 	if thinking {
 		form |= antUsageThinking
 	}
+	for i := range o.members {
+		m := &o.members[i]
+		m.echo = m.echo || !m.taken && antAllZero(m.raw)
+	}
 	return n.usage(), o.extra(form), nil
 }
 

@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strings"
 
@@ -39,4 +40,12 @@ func unwrapSignature(text string) (by llm.Dialect, signature string, ok bool) {
 		return "", "", false
 	}
 	return llm.Dialect(name), string(raw), true
+}
+
+// CarriesWrappedSignature reports whether a request's bytes seem to hold a
+// wrapped signature. Such a request must be translated even to a target of
+// its own dialect: spliced, the wrapping would reach a provider that takes it
+// for a forged signature. It may be true of a text that merely quotes one.
+func CarriesWrappedSignature(body []byte) bool {
+	return bytes.Contains(body, []byte(`"`+signaturePrefix))
 }
