@@ -138,6 +138,7 @@ func (c *choiceReader) thinking(d *object, emit emitter) error {
 		d.raw("reasoning")
 		c.text(llm.PartThinking, thinkingPlain, plain, emit)
 	default:
+		d.keep("reasoning") // reasoning_content counts
 		c.text(llm.PartThinking, 0, long, emit)
 	}
 	for _, p := range chatThinkingBlocks(d) {

@@ -21,6 +21,7 @@ import (
 //     time; pieces for a call whose part has closed are deltas to that part.
 //   - A tool call without index is a new one when it brings a new id, else a
 //     piece of the last one; so is one that reuses an index with another id.
+//   - Where reasoning and reasoning_content differ in a chunk, the latter counts.
 //   - A message beside a delta repeats it (older Perplexity) and is passed over,
 //     as are obfuscation and values that are null.
 //   - [DONE] is the end. So is the end of the bytes when every choice that
@@ -69,7 +70,7 @@ func readStream(r io.Reader, yield func(llm.Event, error) bool, c chunkReader) {
 	for n := 0; ; {
 		err := er.Fill()
 		if err == io.EOF {
-			if c.complete() && len(bytes.TrimSpace(er.Rest())) == 0 || isDone(bytes.TrimPrefix(er.Rest(), []byte("data:"))) {
+			if c.complete() && len(bytes.TrimSpace(er.Rest())) == 0 || endsDone(er.Rest()) {
 				c.finish(emit)
 				emit(llm.Event{Kind: llm.EventEnd})
 				return
@@ -109,6 +110,12 @@ func readStream(r io.Reader, yield func(llm.Event, error) bool, c chunkReader) {
 			return
 		}
 	}
+}
+
+// endsDone reports whether rest is an end mark that lacks its empty line.
+func endsDone(rest []byte) bool {
+	rest, ok := bytes.CutPrefix(bytes.TrimSpace(rest), []byte("data:"))
+	return ok && isDone(rest)
 }
 
 func readChunk(ev wire.Event, emit emitter, c chunkReader) error {

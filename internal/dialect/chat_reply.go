@@ -300,8 +300,10 @@ func (e *chatEncoder) choiceOf(c *llm.Choice, i int) []byte {
 	m.constant("role", stringJSON("assistant"), own.Form&choiceNoRole != 0)
 	e.assistant(m, c.Parts, own.Form, path+".message")
 	w.setSub("message", m)
-	_, probs := w.kept("logprobs")
+	other, probs := w.kept("logprobs")
 	switch {
+	case other != nil:
+		w.put("logprobs", other)
 	case len(c.Logprobs) == 0:
 		w.put("logprobs", probs)
 	case probs != nil && len(chatTokens(probs)) == len(c.Logprobs):

@@ -108,6 +108,7 @@ func (c *collector) inChoice(ev *llm.Event) error {
 	switch ev.Kind {
 	case llm.EventStop:
 		choice.Stop = ev.Stop
+		c.atEnd(ev.Extra)
 		return nil
 	case llm.EventLogprobs:
 		choice.Logprobs = append(choice.Logprobs, ev.Logprobs...)
@@ -132,6 +133,21 @@ func (c *collector) inChoice(ev *llm.Event) error {
 		endPart(&choice.Parts[ev.Part], pieces, ev.New)
 	}
 	return nil
+}
+
+// atEnd adds the members of an answer that its dialect tells with its stop.
+func (c *collector) atEnd(e llm.Extra) {
+	have := &c.reply.Extra
+	if e.Dialect == "" {
+		return
+	}
+	if have.Dialect != e.Dialect {
+		*have = e
+		return
+	}
+	have.Members = mergeMembers(have.Members, e.Members)
+	have.Spelled = mergeMembers(have.Spelled, e.Spelled)
+	have.Form |= e.Form
 }
 
 func (c *collector) open(choice *llm.Choice, ev *llm.Event) {
