@@ -226,12 +226,12 @@ func TestRunDrainsAfterSyncAndSleepsWhenIdle(t *testing.T) {
 		}
 		time.Sleep(999 * time.Millisecond)
 		synctest.Wait()
-		if len(m.list) != 0 {
+		if m.stored() != 0 {
 			t.Error("drained before Sync had passed")
 		}
 		time.Sleep(2 * time.Millisecond)
 		synctest.Wait()
-		if len(m.list) != 1 {
+		if m.stored() != 1 {
 			t.Error("not drained after Sync")
 		}
 		if err := j.Settle(typical(id(2))); err != nil {
@@ -241,7 +241,7 @@ func TestRunDrainsAfterSyncAndSleepsWhenIdle(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
-		if len(m.list) != 2 {
+		if m.stored() != 2 {
 			t.Error("Run did not drain at its end")
 		}
 	})
@@ -259,8 +259,8 @@ func TestRunWaitsLongerWhileTheStoreFails(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if st.calls < 5 || st.calls > 10 { // after 1, 2, 4, 8, 16 s, then every 30 s
-			t.Errorf("the store was asked %d times in two minutes", st.calls)
+		if n := st.asked(); n < 5 || n > 10 { // after 1, 2, 4, 8, 16 s, then every 30 s
+			t.Errorf("the store was asked %d times in two minutes", n)
 		}
 		if s := j.Stats(); s.Err == nil || s.Lag != 1 {
 			t.Errorf("stats %+v", s)
@@ -338,6 +338,13 @@ func TestSegmentFilesAreReadableByTheOwnerOnly(t *testing.T) {
 	}
 }
 
+// stored is how many exchanges the store has.
+func (m *Memory) stored() int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.list)
+}
+
 // failing is a store that can be made to fail.
 type failing struct {
 	*Memory
@@ -350,6 +357,12 @@ func (f *failing) set(err error) {
 	f.guard.Lock()
 	defer f.guard.Unlock()
 	f.err = err
+}
+
+func (f *failing) asked() int {
+	f.guard.Lock()
+	defer f.guard.Unlock()
+	return f.calls
 }
 
 func (f *failing) Append(ctx context.Context, pos Position, batch []*Exchange) error {

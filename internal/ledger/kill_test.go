@@ -94,7 +94,7 @@ func killOnce(t *testing.T, dir string, p promises) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	after := 1 + rand.IntN(3000)
+	after := 1 + rand.IntN(1500)
 	lines := bufio.NewScanner(out)
 	for n := 0; lines.Scan(); n++ {
 		if what, id, ok := strings.Cut(lines.Text(), " "); ok && what == "a" {
