@@ -106,3 +106,32 @@ func TestAnthropicCountReply(t *testing.T) {
 		t.Error("a count without a number was read")
 	}
 }
+
+func TestAnthropicReplyToldAsAStreamIsTheSame(t *testing.T) {
+	for name, body := range antReplies {
+		want, err := AnthropicCodec{}.DecodeReply([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, losses := antWrite(slices.Collect(Replay(want)))
+		got, err := Collect(AnthropicCodec{}.Events(strings.NewReader(text)))
+		if err != nil || len(losses) > 0 {
+			t.Fatalf("%s: %v %v in %s", name, err, losses, text)
+		}
+		if want.ID != got.ID || want.Usage != got.Usage || len(got.Choices) > 1 {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+		if len(got.Choices) == 0 {
+			got.Choices = []llm.Choice{{}}
+		}
+		a, b := want.Choices[0], got.Choices[0]
+		if a.Stop != b.Stop || len(a.Parts) != len(b.Parts) {
+			t.Errorf("%s: %+v, want %+v", name, b, a)
+		}
+		told := &antEnc{}
+		told.blocks(b.Parts)
+		meant := &antEnc{}
+		meant.blocks(a.Parts)
+		antSameJSON(t, told.b, meant.b)
+	}
+}

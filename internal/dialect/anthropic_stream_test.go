@@ -112,74 +112,77 @@ func TestAnthropicStreamAnyCutGivesTheSameEvents(t *testing.T) {
 	})
 }
 
+// antOddStreams are recordings' oddities: the lines, the error that the stream
+// ends with, and what holds of its events.
+var antOddStreams = map[string]struct {
+	lines string
+	err   string
+	check func(g antGathered) bool
+}{
+	"a repeated message_start is ignored": {
+		antHead + antHead + antTail, "",
+		func(g antGathered) bool { return g.Ended && g.Usage.Input == 17 && g.Usage.Output == 12 },
+	},
+	"a spliced answer is refused": {
+		antHead + strings.Replace(antHead, "msg_1", "msg_2", 1) + antTail, "event message_start: message.id: a second message begins before the first has ended",
+		func(g antGathered) bool { return !g.Ended && g.Start.ID == "msg_1" },
+	},
+	"a later input replaces the first": {
+		antHead + `{"type":"message_delta","delta":{"stop_reason":"max_tokens","stop_sequence":null},"usage":{"input_tokens":61,"cache_creation_input_tokens":null,"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
+		func(g antGathered) bool { return g.Usage.Input == 68 && g.Stop.Reason == llm.StopLength },
+	},
+	"a later input of zero does not": {
+		antHead + `{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":0,"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
+		func(g antGathered) bool { return g.Usage.Input == 17 },
+	},
+	"a refusal without content": {
+		antHead + `{"type":"message_delta","delta":{"stop_reason":"refusal","stop_sequence":null,"stop_details":null},"usage":{"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
+		func(g antGathered) bool {
+			return g.Stop.Reason == llm.StopRefusal && string(g.Extra.Spelled) == `{"stop_details":null}`
+		},
+	},
+	"an unknown stop word": {
+		antHead + `{"type":"message_delta","delta":{"stop_reason":"moon","stop_sequence":null},"usage":{"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
+		func(g antGathered) bool { return g.Stop.Reason == llm.StopOther && g.Stop.Wire == "moon" },
+	},
+	"blocks left open end with the answer": {
+		antHead + `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}` + "\n" + antTail, "",
+		func(g antGathered) bool { return g.Ended && len(g.Parts) == 1 },
+	},
+	"text without a block start": {
+		antHead + `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}` + "\n" + antTail, "",
+		func(g antGathered) bool { return g.Parts[0].Text == "x" },
+	},
+	"arguments without a block start": {
+		antHead + `{"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"x"}}`, "event content_block_delta: index: names a block that is not open",
+		func(g antGathered) bool { return true },
+	},
+	"a delta of an unknown kind is passed on": {
+		antHead + `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}` + "\n" + `{"type":"content_block_delta","index":0,"delta":{"type":"glow_delta"}}` + "\n" + antTail, "",
+		func(g antGathered) bool { return len(g.Others) == 1 },
+	},
+	"the whole input in the block start": {
+		antHead + `{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"i","name":"f","input":{"a":1}}}` + "\n" + antTail, "",
+		func(g antGathered) bool { return g.Parts[0].Tool.Arguments == `{"a":1}` },
+	},
+	"an error event": {
+		antHead + `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`, io.ErrUnexpectedEOF.Error(),
+		func(g antGathered) bool {
+			return g.Faults[0] == llm.ErrorBody{Type: "overloaded_error", Message: "Overloaded"}
+		},
+	},
+	"a stream that stops in the middle": {
+		antHead, io.ErrUnexpectedEOF.Error(),
+		func(g antGathered) bool { return g.Usage.Source == llm.UsageTapped },
+	},
+	"nothing at all":           {"", io.ErrUnexpectedEOF.Error(), func(antGathered) bool { return true }},
+	"no message_start":         {antTail, "event message_delta: comes before message_start", func(antGathered) bool { return true }},
+	"a usage that is none":     {strings.Replace(antHead, `"output_tokens":1`, `"output_tokens":"1"`, 1), "event message_start: message.usage.output_tokens: must be an integer", func(antGathered) bool { return true }},
+	"a block that is no block": {antHead + `{"type":"content_block_start","index":0,"content_block":[]}`, "event content_block_start: content_block: must be an object", func(antGathered) bool { return true }},
+}
+
 func TestAnthropicStreamsOutOfTheOrdinary(t *testing.T) {
-	cases := map[string]struct {
-		lines string
-		err   string
-		check func(g antGathered) bool
-	}{
-		"a repeated message_start is ignored": {
-			antHead + antHead + antTail, "",
-			func(g antGathered) bool { return g.Ended && g.Usage.Input == 17 && g.Usage.Output == 12 },
-		},
-		"a spliced answer is refused": {
-			antHead + strings.Replace(antHead, "msg_1", "msg_2", 1) + antTail, "event message_start: message.id: a second message begins before the first has ended",
-			func(g antGathered) bool { return !g.Ended && g.Start.ID == "msg_1" },
-		},
-		"a later input replaces the first": {
-			antHead + `{"type":"message_delta","delta":{"stop_reason":"max_tokens","stop_sequence":null},"usage":{"input_tokens":61,"cache_creation_input_tokens":null,"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
-			func(g antGathered) bool { return g.Usage.Input == 68 && g.Stop.Reason == llm.StopLength },
-		},
-		"a later input of zero does not": {
-			antHead + `{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":0,"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
-			func(g antGathered) bool { return g.Usage.Input == 17 },
-		},
-		"a refusal without content": {
-			antHead + `{"type":"message_delta","delta":{"stop_reason":"refusal","stop_sequence":null,"stop_details":null},"usage":{"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
-			func(g antGathered) bool {
-				return g.Stop.Reason == llm.StopRefusal && string(g.Extra.Spelled) == `{"stop_details":null}`
-			},
-		},
-		"an unknown stop word": {
-			antHead + `{"type":"message_delta","delta":{"stop_reason":"moon","stop_sequence":null},"usage":{"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
-			func(g antGathered) bool { return g.Stop.Reason == llm.StopOther && g.Stop.Wire == "moon" },
-		},
-		"blocks left open end with the answer": {
-			antHead + `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}` + "\n" + antTail, "",
-			func(g antGathered) bool { return g.Ended && len(g.Parts) == 1 },
-		},
-		"text without a block start": {
-			antHead + `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}` + "\n" + antTail, "",
-			func(g antGathered) bool { return g.Parts[0].Text == "x" },
-		},
-		"arguments without a block start": {
-			antHead + `{"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"x"}}`, "event content_block_delta: index: names a block that is not open",
-			func(g antGathered) bool { return true },
-		},
-		"a delta of an unknown kind is passed on": {
-			antHead + `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}` + "\n" + `{"type":"content_block_delta","index":0,"delta":{"type":"glow_delta"}}` + "\n" + antTail, "",
-			func(g antGathered) bool { return len(g.Others) == 1 },
-		},
-		"the whole input in the block start": {
-			antHead + `{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"i","name":"f","input":{"a":1}}}` + "\n" + antTail, "",
-			func(g antGathered) bool { return g.Parts[0].Tool.Arguments == `{"a":1}` },
-		},
-		"an error event": {
-			antHead + `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`, io.ErrUnexpectedEOF.Error(),
-			func(g antGathered) bool {
-				return g.Faults[0] == llm.ErrorBody{Type: "overloaded_error", Message: "Overloaded"}
-			},
-		},
-		"a stream that stops in the middle": {
-			antHead, io.ErrUnexpectedEOF.Error(),
-			func(g antGathered) bool { return g.Usage.Source == llm.UsageTapped },
-		},
-		"nothing at all":           {"", io.ErrUnexpectedEOF.Error(), func(antGathered) bool { return true }},
-		"no message_start":         {antTail, "event message_delta: comes before message_start", func(antGathered) bool { return true }},
-		"a usage that is none":     {strings.Replace(antHead, `"output_tokens":1`, `"output_tokens":"1"`, 1), "event message_start: message.usage.output_tokens: must be an integer", func(antGathered) bool { return true }},
-		"a block that is no block": {antHead + `{"type":"content_block_start","index":0,"content_block":[]}`, "event content_block_start: content_block: must be an object", func(antGathered) bool { return true }},
-	}
-	for name, c := range cases {
+	for name, c := range antOddStreams {
 		t.Run(name, func(t *testing.T) {
 			g := antCheckStream(t, antLines(c.lines))
 			if g.Err != c.err || !c.check(g) {
@@ -198,13 +201,13 @@ func TestAnthropicStreamPassesOnTheReadersError(t *testing.T) {
 }
 
 func TestAnthropicStreamWithoutEventNames(t *testing.T) {
-	nameless := ""
+	var nameless strings.Builder
 	for line := range strings.Lines(antLines(antFull)) {
 		if !strings.HasPrefix(line, "event:") {
-			nameless += line
+			nameless.WriteString(line)
 		}
 	}
-	if got, want := antCheckStream(t, nameless), antCheckStream(t, antLines(antFull)); !reflect.DeepEqual(got, want) {
+	if got, want := antCheckStream(t, nameless.String()), antCheckStream(t, antLines(antFull)); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\n%+v", got, want)
 	}
 }
