@@ -96,7 +96,7 @@ func respOutputItem(raw []byte) []llm.Part {
 		t.Parts = []llm.Part{{Kind: llm.PartText, Extra: llm.Extra{Dialect: llm.Responses, Form: respEmptyItem}}}
 	}
 	last := &t.Parts[len(t.Parts)-1]
-	if respInner(last.Extra.Members) != nil || respInner(last.Extra.Spelled) != nil {
+	if members, spelled := respItemMembers(last.Extra); members != nil || spelled != nil {
 		return other
 	}
 	respEndItem(t.Parts, t.Extra)
@@ -367,10 +367,9 @@ func (v *respEnvelope) native() []byte {
 	r := v.reply
 	w := newObject(r.Extra)
 	w.str("id", r.ID)
-	if r.Created == 0 {
-		w.set("created_at", nil)
-	} else {
-		w.set("created_at", intJSON(r.Created))
+	created := intJSON(r.Created)
+	if r.Created != 0 && !sameNumber(created, respMember(r.Extra.Spelled, "created_at")) {
+		w.set("created_at", created) // else the spelling that was kept
 	}
 	if !v.open && !v.keptStop(w) {
 		status, reason := respStatus(v.stop)

@@ -356,17 +356,16 @@ func (e *respEncoder) reasoning(p *llm.Part, id string) []byte {
 	if !native && id != "" {
 		w.put("id", stringJSON(id))
 	}
-	switch _, spelled := w.kept("summary"); {
-	case spelled != nil:
-		w.put("summary", spelled)
-	case extra.Form&respNoSummary == 0:
-		w.put("summary", respSummary(p.Text))
+	if extra.Form&respNoSummary == 0 && respMember(extra.Spelled, "summary") == nil {
+		w.put("summary", respSummary(p.Text)) // else the spelling that was kept
 	}
 	signature := p.Signature
 	if e.client {
 		signature = respWrap(p)
 	}
-	w.str("encrypted_content", signature)
+	if signature != "" {
+		w.str("encrypted_content", signature)
+	}
 	return w.end()
 }
 
@@ -380,18 +379,19 @@ func respSummary(text string) []byte {
 
 // respItemMembers returns what a message item's last part keeps of the item.
 func respItemMembers(e llm.Extra) (members, spelled []byte) {
-	return respInner(e.Members), respInner(e.Spelled)
+	return respMember(e.Members, respItemName), respMember(e.Spelled, respItemName)
 }
 
-func respInner(raw []byte) []byte {
-	if len(raw) == 0 {
+// respMember returns one member of an object that was kept.
+func respMember(object []byte, name string) []byte {
+	if len(object) == 0 {
 		return nil
 	}
-	o, err := parseObject(raw, nil)
+	o, err := parseObject(object, nil)
 	if err != nil {
 		return nil
 	}
-	return o.peek(respItemName)
+	return o.peek(name)
 }
 
 // respPartMembers returns what a part keeps for itself.

@@ -1,0 +1,559 @@
+package dialect
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"iter"
+	"unicode/utf8"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// Rules for reading a Responses stream:
+//
+//   - Items are found by output_index, never by item_id: some proxies hand out
+//     a new id with every event.
+//   - Text counts once, whether it comes as deltas, in a done event or in the
+//     finished item: what is longer than what was heard is a last delta.
+//   - The parts of a message end one after the other; the last one ends with
+//     its item, because only then the item's own members are final.
+//   - Thinking is the summary, its parts separated as in a whole answer, or the
+//     reasoning text, whichever comes first.
+//   - An error event or response.failed is an EventFault, and the end of what
+//     is read. response.completed, response.incomplete and response.cancelled
+//     are EventUsage, EventStop (its Extra has the members of the finished
+//     Response object) and EventEnd. [DONE] is no end.
+//   - Log probabilities come as EventLogprobs behind their text.
+
+// The members of a stream's event that are looked at, by respEvent's index.
+var respEventNames = []string{
+	"type", "output_index", "content_index", "summary_index", "delta", "text", "refusal", "arguments",
+	"part", "item", "response", "logprobs",
+}
+
+const (
+	respType = iota
+	respOutputIndex
+	respContentIndex
+	respSummaryIndex
+	respDelta
+	respText
+	respRefusal
+	respArguments
+	respPartMember
+	respItemMember
+	respResponse
+	respLogprobsMember
+	respEventMembers
+)
+
+// respEvent is one event, taken apart.
+type respEvent struct {
+	data []byte
+	kind string
+	at   [respEventMembers]wire.Member
+}
+
+func (e *respEvent) raw(member int) []byte { return e.at[member].Value.Of(e.data) }
+
+func (e *respEvent) text(member int) string {
+	s, _ := wire.String(e.raw(member))
+	return s
+}
+
+// index is a place in the output; 0 when it is not stated.
+func (e *respEvent) index(member int) int {
+	n, ok := wire.Int(e.raw(member))
+	if !ok || n < 0 || n > 1<<30 {
+		return 0
+	}
+	return int(n)
+}
+
+// Events implements [Codec].
+func (ResponsesCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
+	return func(yield func(llm.Event, error) bool) {
+		s := &respReader{items: make(map[int]*respOpen)}
+		s.yield = func(ev llm.Event) {
+			s.gone = s.gone || !yield(ev, nil)
+		}
+		if err := s.read(r); err != nil && !s.gone {
+			yield(llm.Event{}, err)
+		}
+	}
+}
+
+// respReader is the state of one stream.
+type respReader struct {
+	yield   func(llm.Event)
+	gone    bool // the receiver has enough, or the stream has ended
+	started bool
+	called  bool // the model asked for a function
+	parts   int  // opened so far
+	items   map[int]*respOpen
+}
+
+// respOpen is an item of the output.
+type respOpen struct {
+	kind  string
+	added llm.Extra // the item's members when it came
+	parts map[int]*respLive
+	order []*respLive
+	ended bool
+}
+
+// respLive is a part of an item.
+type respLive struct {
+	part     int
+	sent     int // bytes of text
+	section  int // sent before the current summary
+	summary  int // index of the current summary
+	source   int // of thinking: respSummaryIndex or respContentIndex
+	logprobs bool
+	ended    bool
+	final    *llm.Part // what its done event said
+}
+
+func (s *respReader) read(r io.Reader) error {
+	var er wire.EventReader
+	er.Reset(r, 0)
+	defer er.Release()
+	for n := 0; !s.gone; {
+		if err := er.Fill(); err == io.EOF {
+			return io.ErrUnexpectedEOF
+		} else if err != nil {
+			return err
+		}
+		for !s.gone {
+			ev, ok := er.Next()
+			if !ok {
+				break
+			}
+			if ev.Data == nil {
+				if bytes.IndexByte(ev.Raw, ':') >= 0 { // a comment, not a cut line end
+					s.yield(llm.Event{Kind: llm.EventPing})
+				}
+				continue
+			}
+			if n++; isDone(ev.Data) {
+				continue
+			}
+			if err := s.event(ev); err != nil {
+				return fmt.Errorf("event %d of the stream: %w", n, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *respReader) event(ev wire.Event) error {
+	e := respEvent{data: ev.Data}
+	if _, err := wire.Scan(e.data, respEventNames, e.at[:]); err != nil {
+		return err
+	}
+	if e.kind = e.text(respType); e.kind == "" {
+		e.kind = string(ev.Name)
+	}
+	switch e.kind {
+	case "error":
+		s.fault(openAIError(bytes.Clone(e.data)))
+	case "response.created", "response.in_progress", "response.queued":
+		return s.start(&e)
+	case "response.completed", "response.incomplete", "response.cancelled", "response.failed":
+		return s.finish(&e)
+	case "keepalive", "ping":
+		s.yield(llm.Event{Kind: llm.EventPing})
+	default:
+		s.begin(&llm.Reply{Extra: llm.Extra{Dialect: llm.Responses, Form: respNoOutput}})
+		return s.content(&e)
+	}
+	return nil
+}
+
+func (s *respReader) begin(start *llm.Reply) {
+	if !s.started {
+		s.started = true
+		s.yield(llm.Event{Kind: llm.EventStart, Start: start})
+	}
+}
+
+func (s *respReader) fault(body llm.ErrorBody) {
+	if body.Type == "error" { // the event's own type
+		body.Type = ""
+	}
+	s.yield(llm.Event{Kind: llm.EventFault, Fault: &body})
+	s.gone = true
+}
+
+func (s *respReader) start(e *respEvent) error {
+	if s.started {
+		return nil
+	}
+	o, err := openObject(e.raw(respResponse), &where{name: "response"})
+	if err != nil {
+		return err
+	}
+	start := respReply(o)
+	start.Choices, start.Usage, start.HasUsage, start.UsageExtra = nil, llm.Usage{}, false, llm.Extra{}
+	s.begin(start)
+	return nil
+}
+
+// finish reads the event with which an answer ends.
+func (s *respReader) finish(e *respEvent) error {
+	o, err := openObject(e.raw(respResponse), &where{name: "response"})
+	if err != nil {
+		return err
+	}
+	output := o.peek("output")
+	failure := o.peek("error")
+	reply := respReply(o)
+	start := *reply
+	start.Choices, start.Usage, start.HasUsage, start.UsageExtra = nil, llm.Usage{}, false, llm.Extra{}
+	s.begin(&start)
+	if e.kind != "response.failed" {
+		s.settle(output)
+	}
+	if reply.HasUsage {
+		s.yield(llm.Event{Kind: llm.EventUsage, Usage: &reply.Usage, Extra: reply.UsageExtra})
+	}
+	if e.kind == "response.failed" {
+		body := llm.ErrorBody{Message: "the provider says that the answer failed, and not why"}
+		if len(failure) > 0 && failure[0] == '{' {
+			body = openAIError(bytes.Clone(failure))
+		}
+		s.fault(body)
+		return nil
+	}
+	stop := reply.Choices[0].Stop
+	if stop.Reason == llm.StopEnd && s.called {
+		stop.Reason = llm.StopTool
+	}
+	if stop.Reason == "" {
+		stop = respStopOf(e.kind[len("response."):], "", s.called)
+	}
+	s.yield(llm.Event{Kind: llm.EventStop, Stop: stop, Extra: reply.Extra})
+	if !s.gone {
+		s.yield(llm.Event{Kind: llm.EventEnd})
+	}
+	s.gone = true
+	return nil
+}
+
+// settle ends what is still open, as the finished answer has it. Its items
+// count in full only when none has come before: some answers leave out there
+// what they streamed.
+func (s *respReader) settle(output []byte) {
+	var items [][]byte
+	if len(output) > 0 && output[0] == '[' {
+		items = elements(output)
+	}
+	none := len(s.items) == 0
+	for i, raw := range items {
+		if item := s.items[i]; none || item != nil && !item.ended && item.is(raw) {
+			s.itemDone(i, raw)
+		}
+	}
+	for s.endAny() {
+	}
+}
+
+// is reports whether raw is of the item's type.
+func (item *respOpen) is(raw []byte) bool {
+	parts := respOutputItem(raw)
+	return item.kind == respKind(&parts[0])
+}
+
+// endAny ends the part that was opened first of those that are open.
+func (s *respReader) endAny() bool {
+	var first *respLive
+	for _, item := range s.items {
+		for _, live := range item.order {
+			if !live.ended && (first == nil || live.part < first.part) {
+				first = live
+			}
+		}
+	}
+	if first != nil {
+		s.end(first, first.final)
+	}
+	return first != nil
+}
+
+// content reads an event about an item.
+func (s *respReader) content(e *respEvent) error {
+	index := e.index(respOutputIndex)
+	switch e.kind {
+	case "response.output_item.added":
+		s.itemAdded(index, e.raw(respItemMember))
+	case "response.output_item.done":
+		s.itemDone(index, e.raw(respItemMember))
+	case "response.content_part.added":
+		s.partAdded(index, e)
+	case "response.content_part.done":
+		s.partDone(index, e)
+	case "response.output_text.delta":
+		s.delta(s.textPart(index, e, llm.PartText), e.text(respDelta), e.raw(respLogprobsMember))
+	case "response.refusal.delta":
+		s.delta(s.textPart(index, e, llm.PartRefusal), e.text(respDelta), nil)
+	case "response.output_text.done":
+		live := s.textPart(index, e, llm.PartText)
+		s.rest(live, 0, e.text(respText))
+		s.logprobs(live, e.raw(respLogprobsMember), true)
+	case "response.refusal.done":
+		s.rest(s.textPart(index, e, llm.PartRefusal), 0, e.text(respRefusal))
+	case "response.function_call_arguments.delta":
+		s.delta(s.single(index, "function_call"), e.text(respDelta), nil)
+	case "response.function_call_arguments.done":
+		s.rest(s.single(index, "function_call"), 0, e.text(respArguments))
+	case "response.reasoning_summary_part.added", "response.reasoning_summary_text.delta",
+		"response.reasoning_summary_text.done", "response.reasoning_summary_part.done":
+		s.thinking(index, e, respSummaryIndex)
+	case "response.reasoning_text.delta", "response.reasoning_text.done":
+		s.thinking(index, e, respContentIndex)
+	default:
+		s.yield(llm.Event{Kind: llm.EventOther, Raw: bytes.Clone(e.data), Extra: llm.Extra{Dialect: llm.Responses}})
+	}
+	return nil
+}
+
+// thinking reads an event about a reasoning item's text.
+func (s *respReader) thinking(index int, e *respEvent, source int) {
+	live := s.single(index, "reasoning")
+	if live == nil || live.source != 0 && live.source != source {
+		return
+	}
+	live.source = source
+	if at := e.index(source); source == respSummaryIndex && at > live.summary {
+		live.summary = at
+		s.delta(live, respSeparator, nil)
+		live.section = live.sent
+	}
+	s.delta(live, e.text(respDelta), nil)
+	s.rest(live, live.section, e.text(respText))
+}
+
+// open announces a part.
+func (s *respReader) open(item *respOpen, key int, p llm.Part) *respLive {
+	live := &respLive{part: s.parts}
+	s.parts++
+	item.parts[key] = live
+	item.order = append(item.order, live)
+	text := p.Text
+	p.Text = ""
+	if p.Tool != nil {
+		s.called = true
+		text = p.Tool.Arguments
+		p.Tool = &llm.ToolCall{ID: p.Tool.ID, Name: p.Tool.Name}
+	}
+	s.yield(llm.Event{Kind: llm.EventPart, Part: live.part, New: &p})
+	s.delta(live, text, nil)
+	return live
+}
+
+func (s *respReader) end(live *respLive, final *llm.Part) {
+	if live == nil || live.ended {
+		return
+	}
+	live.ended = true
+	if !s.gone {
+		s.yield(llm.Event{Kind: llm.EventPartEnd, Part: live.part, New: final})
+	}
+}
+
+func (s *respReader) delta(live *respLive, text string, logprobs []byte) {
+	if live == nil || live.ended {
+		return
+	}
+	if text != "" && !s.gone {
+		live.sent += len(text)
+		s.yield(llm.Event{Kind: llm.EventDelta, Part: live.part, Text: text})
+	}
+	s.logprobs(live, logprobs, false)
+}
+
+// logprobs passes on log probabilities; those of a whole part only when none
+// came with its pieces.
+func (s *respReader) logprobs(live *respLive, raw []byte, whole bool) {
+	if live == nil || live.ended || whole && live.logprobs {
+		return
+	}
+	tokens := respTokens(raw)
+	if len(tokens) == 0 || s.gone {
+		return
+	}
+	live.logprobs = true
+	s.yield(llm.Event{Kind: llm.EventLogprobs, Logprobs: tokens})
+}
+
+// rest passes on what text has beyond what was heard since base.
+func (s *respReader) rest(live *respLive, base int, text string) {
+	if live == nil {
+		return
+	}
+	heard := live.sent - base
+	if heard >= 0 && heard < len(text) && utf8.RuneStart(text[heard]) {
+		s.delta(live, text[heard:], nil)
+	}
+}
+
+// item returns the open item at index; kind is what it becomes when there is
+// none.
+func (s *respReader) item(index int, kind string) *respOpen {
+	item := s.items[index]
+	if item == nil {
+		item = &respOpen{kind: kind, parts: make(map[int]*respLive)}
+		s.items[index] = item
+	}
+	return item
+}
+
+// single is the part of an item that has only one.
+func (s *respReader) single(index int, kind string) *respLive {
+	item := s.items[index]
+	if item == nil || item.kind != kind || len(item.order) == 0 {
+		return nil
+	}
+	return item.order[0]
+}
+
+// textPart is the part of a message that an event speaks of, opened if it is
+// new.
+func (s *respReader) textPart(index int, e *respEvent, kind llm.PartKind) *respLive {
+	item := s.item(index, "message")
+	if item.kind != "message" {
+		return nil
+	}
+	key := e.index(respContentIndex)
+	if live := item.parts[key]; live != nil {
+		return live
+	}
+	if item.ended {
+		return nil
+	}
+	return s.openContent(item, key, llm.Part{Kind: kind, Extra: llm.Extra{Dialect: llm.Responses}})
+}
+
+// openContent opens a part of a message and ends the one before it.
+func (s *respReader) openContent(item *respOpen, key int, p llm.Part) *respLive {
+	if n := len(item.order); n > 0 {
+		s.end(item.order[n-1], item.order[n-1].final)
+	} else {
+		p.Extra.Form |= respItemOpen
+		p.Extra.Members = respWithItem(p.Extra.Members, item.added.Members)
+		p.Extra.Spelled = respWithItem(p.Extra.Spelled, item.added.Spelled)
+	}
+	return s.open(item, key, p)
+}
+
+func (s *respReader) partAdded(index int, e *respEvent) {
+	item := s.item(index, "message")
+	key := e.index(respContentIndex)
+	if item.kind != "message" || item.ended || item.parts[key] != nil {
+		return
+	}
+	p, err := respPart(e.raw(respPartMember), nil, llm.RoleAssistant)
+	if err != nil {
+		return // the first piece of its text opens it
+	}
+	s.openContent(item, key, p)
+}
+
+func (s *respReader) partDone(index int, e *respEvent) {
+	item := s.items[index]
+	if item == nil || item.kind != "message" {
+		return
+	}
+	live := item.parts[e.index(respContentIndex)]
+	p, err := respPart(e.raw(respPartMember), nil, llm.RoleAssistant)
+	if live == nil || live.ended || err != nil {
+		return
+	}
+	s.rest(live, 0, p.Text)
+	live.final = &p
+}
+
+func (s *respReader) itemAdded(index int, raw []byte) {
+	if old := s.items[index]; old != nil {
+		return
+	}
+	t, err := respItem(raw, nil)
+	if err != nil {
+		if len(raw) == 0 {
+			return
+		}
+		t = respOtherItem(raw, "")
+	}
+	switch {
+	case t.Extra.Form&respMessage != 0:
+		s.item(index, "message").added = t.Extra
+	default:
+		s.open(s.item(index, respKind(&t.Parts[0])), 0, t.Parts[0])
+	}
+}
+
+// respKind is the type of the item whose first part is p.
+func respKind(p *llm.Part) string {
+	switch {
+	case !respIsItem(p):
+		return "message"
+	case p.Kind == llm.PartToolCall:
+		return "function_call"
+	case p.Kind == llm.PartThinking:
+		return "reasoning"
+	}
+	return "other"
+}
+
+// itemDone reads a finished item.
+func (s *respReader) itemDone(index int, raw []byte) {
+	if len(raw) == 0 || raw[0] != '{' {
+		return
+	}
+	parts := respOutputItem(raw)
+	kind := respKind(&parts[0])
+	item := s.item(index, kind)
+	if item.ended {
+		return
+	}
+	item.ended = true
+	if item.kind != kind { // it is not what it was announced as
+		for _, live := range item.order {
+			s.end(live, live.final)
+		}
+		return
+	}
+	if len(item.order) > 0 && parts[0].Extra.Form&respEmptyItem != 0 {
+		parts[0].Extra.Form &^= respEmptyItem
+	}
+	for i := range parts { // by place: some count content_index from elsewhere
+		s.finishPart(item, i, &parts[i])
+	}
+	for _, live := range item.order {
+		s.end(live, live.final)
+	}
+}
+
+// finishPart ends part number i of a finished item.
+func (s *respReader) finishPart(item *respOpen, i int, p *llm.Part) {
+	if i == len(item.order) {
+		if i > 0 {
+			s.end(item.order[i-1], item.order[i-1].final)
+		}
+		s.open(item, -1-i, *p)
+	}
+	live := item.order[i]
+	text := p.Text
+	if p.Tool != nil {
+		text = p.Tool.Arguments
+	}
+	s.rest(live, 0, text)
+	if p.Kind == llm.PartText {
+		s.logprobs(live, respMember(p.Extra.Spelled, "logprobs"), true)
+	}
+	final := *p
+	final.Text = ""
+	s.end(live, &final)
+}

@@ -1,0 +1,587 @@
+package dialect
+
+import (
+	"io"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// Rules for writing a Responses stream:
+//
+//   - Every event has a sequence_number; every item is announced, filled and
+//     done, with its whole text in the done events; the last event has the
+//     whole Response object, because the SDKs take their result from it.
+//   - Neighbouring texts of a foreign answer are one message item, which is done
+//     when another item begins or the answer stops.
+//   - A tool call of a chat answer is done when the answer stops, because more
+//     of its arguments may come after a later call has begun.
+//   - Thinking is a reasoning item with one summary. Its signature, wrapped when
+//     another provider signed, is the encrypted_content of the finished item.
+//   - A stream that fails has an error event, which every SDK raises, and then
+//     response.failed when a response was opened.
+
+// Writer implements [Codec]. A nil call is one that asks for nothing special.
+func (ResponsesCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
+	if call == nil {
+		call = &llm.Call{}
+	}
+	return &respWriter{w: w, call: call, enc: respEncoder{client: true}, parts: make(map[int]*respPartOut)}
+}
+
+type respWriter struct {
+	w        io.Writer
+	call     *llm.Call
+	enc      respEncoder
+	buf      []byte
+	sequence int
+	opened   bool
+	ended    bool
+	reply    llm.Reply // what is known of the answer, without its choices
+	stop     llm.Stop
+	final    llm.Extra // of the finished Response object, from a native stream
+	items    []*respItemOut
+	parts    map[int]*respPartOut
+	logprobs []llm.TokenLogprob // not yet told
+}
+
+// respItemOut is an item that is being written.
+type respItemOut struct {
+	index int
+	kind  llm.PartKind // PartText for a message
+	id    string
+	parts []*respPartOut
+	last  bool   // no part will follow in this message
+	raw   []byte // the finished item
+}
+
+// respPartOut is a part that is being written.
+type respPartOut struct {
+	item    *respItemOut
+	content int
+	part    llm.Part // without its text
+	text    []byte
+	begun   bool // the summary of thinking has been announced
+	wait    bool // its end has come, but more may follow
+	ended   bool
+}
+
+// Losses implements [EventWriter].
+func (w *respWriter) Losses() []llm.Loss { return w.enc.all }
+
+// Fail implements [EventWriter].
+func (w *respWriter) Fail(f *llm.Fault, _ string) error {
+	w.buf = w.buf[:0]
+	w.fail(f)
+	_, err := w.w.Write(w.buf)
+	return err
+}
+
+// Write implements [EventWriter].
+func (w *respWriter) Write(ev llm.Event) error {
+	w.buf = w.buf[:0]
+	if ev.Choice > 0 {
+		w.enc.add("choices", "responses has one answer; the others were left out")
+		return nil
+	}
+	if !w.ended {
+		w.event(&ev)
+	}
+	if len(w.buf) == 0 {
+		return nil
+	}
+	_, err := w.w.Write(w.buf)
+	return err
+}
+
+func (w *respWriter) event(ev *llm.Event) {
+	switch ev.Kind {
+	case llm.EventStart:
+		w.open(ev.Start)
+	case llm.EventPart:
+		w.open(&llm.Reply{})
+		w.begin(ev.Part, ev.New)
+	case llm.EventDelta:
+		w.delta(w.parts[ev.Part], ev.Text)
+	case llm.EventSign:
+		if p := w.parts[ev.Part]; p != nil {
+			p.part.Signature += ev.Text
+		}
+	case llm.EventPartEnd:
+		w.partEnd(w.parts[ev.Part], ev.New)
+	case llm.EventLogprobs:
+		w.logprobs = append(w.logprobs, ev.Logprobs...)
+	case llm.EventStop:
+		w.stop, w.final = ev.Stop, ev.Extra
+		if ev.Stop.Sequence != "" {
+			w.enc.add("stop_sequence", respHasNoPlace)
+		}
+		w.settle()
+	case llm.EventUsage:
+		w.reply.Usage, w.reply.HasUsage, w.reply.UsageExtra = *ev.Usage, true, ev.Extra
+	case llm.EventFault:
+		w.fail(&llm.Fault{
+			Kind: llm.FaultServer, Type: ev.Fault.Type, Code: ev.Fault.Code,
+			Param: ev.Fault.Param, Message: ev.Fault.Message,
+		})
+	case llm.EventPing:
+		w.buf = append(w.buf, ": ping\n\n"...)
+	case llm.EventOther:
+		w.other(ev)
+	case llm.EventEnd:
+		w.open(&llm.Reply{})
+		w.end()
+	}
+}
+
+// emit writes one event; o holds its members but type and sequence_number.
+func (w *respWriter) emit(kind string, members func(o *objectWriter)) {
+	o := &objectWriter{}
+	o.put("type", stringJSON(kind))
+	o.put("sequence_number", intJSON(int64(w.sequence)))
+	w.sequence++
+	members(o)
+	w.buf = wire.AppendEvent(w.buf, kind, o.end())
+}
+
+// about writes an event about an item.
+func (w *respWriter) about(kind string, item *respItemOut, members func(o *objectWriter)) {
+	w.emit(kind, func(o *objectWriter) {
+		if kind != "response.output_item.added" && kind != "response.output_item.done" {
+			o.put("item_id", stringJSON(item.id))
+		}
+		o.put("output_index", intJSON(int64(item.index)))
+		members(o)
+	})
+}
+
+func (w *respWriter) open(start *llm.Reply) {
+	if w.opened {
+		return
+	}
+	w.opened = true
+	w.reply = *start
+	w.reply.Choices, w.reply.HasUsage = nil, false
+	w.enc.base = respBase(start)
+	w.enc.extra("", start.Extra, llm.Responses)
+	env := respEnvelope{reply: &w.reply, echo: w.call, open: true}
+	response := env.encode()
+	for _, kind := range []string{"response.created", "response.in_progress"} {
+		w.emit(kind, func(o *objectWriter) { o.put("response", response) })
+	}
+}
+
+// begin opens a part, and an item for it where none is open that it belongs to.
+func (w *respWriter) begin(index int, p *llm.Part) {
+	if p == nil || w.parts[index] != nil {
+		return
+	}
+	out := &respPartOut{part: *p}
+	out.part.Text = ""
+	if respIsItem(p) {
+		w.leaveMessage()
+		w.single(index, out)
+	} else if w.writable(p) {
+		w.inMessage(index, out)
+	}
+	w.delta(w.parts[index], p.Text)
+	if p.Tool != nil {
+		w.delta(w.parts[index], p.Tool.Arguments)
+	}
+}
+
+// writable reports whether a message of the assistant can hold the part.
+func (w *respWriter) writable(p *llm.Part) bool {
+	switch p.Kind {
+	case llm.PartText, llm.PartRefusal:
+		return true
+	case llm.PartOther:
+		return p.Extra.Dialect == llm.Responses
+	}
+	w.enc.add("content."+respMediaName(p.Kind), "a message of the assistant is text in responses")
+	return false
+}
+
+func (w *respWriter) newItem(kind llm.PartKind, prefix string) *respItemOut {
+	item := &respItemOut{index: len(w.items), kind: kind, id: w.enc.id(prefix, len(w.items))}
+	w.items = append(w.items, item)
+	return item
+}
+
+// native gives the item the id that it has in a native stream.
+func (item *respItemOut) native(spelled []byte) {
+	if id, ok := wire.String(respMember(spelled, "id")); ok {
+		item.id = id
+	}
+}
+
+// single opens an item that is one part.
+func (w *respWriter) single(index int, out *respPartOut) {
+	p := out.part
+	native := p.Extra.Dialect == llm.Responses
+	if p.Kind == llm.PartOther && !native {
+		w.enc.add("content", "a part that only "+string(p.Extra.Dialect)+" knows was left out")
+		return
+	}
+	prefix := map[llm.PartKind]string{llm.PartToolCall: "fc", llm.PartThinking: "rs"}[p.Kind]
+	item := w.newItem(p.Kind, prefix)
+	if p.Tool != nil {
+		p.Tool = &llm.ToolCall{ID: p.Tool.ID, Name: p.Tool.Name}
+	}
+	if native {
+		item.native(p.Extra.Spelled)
+	}
+	out.item, item.parts = item, []*respPartOut{out}
+	w.parts[index] = out
+	var raw []byte
+	switch {
+	case p.Kind == llm.PartToolCall:
+		raw = w.enc.call(&p, item.id, "in_progress")
+	case p.Kind == llm.PartThinking && native:
+		raw = w.enc.reasoning(&p, item.id)
+	case p.Kind == llm.PartThinking:
+		o := &objectWriter{}
+		o.put("type", []byte(`"reasoning"`))
+		o.put("id", stringJSON(item.id))
+		o.put("summary", []byte("[]"))
+		raw = o.end()
+	default:
+		raw = p.Raw
+	}
+	w.added(item, raw)
+}
+
+func (w *respWriter) added(item *respItemOut, raw []byte) {
+	w.about("response.output_item.added", item, func(o *objectWriter) { o.put("item", raw) })
+}
+
+// message is the message item that is open; nil when there is none.
+func (w *respWriter) message() *respItemOut {
+	if len(w.items) == 0 {
+		return nil
+	}
+	if item := w.items[len(w.items)-1]; item.kind == llm.PartText && !item.last && item.raw == nil {
+		return item
+	}
+	return nil
+}
+
+// leaveMessage says that the open message gets no more parts.
+func (w *respWriter) leaveMessage() {
+	if item := w.message(); item != nil {
+		item.last = true
+		w.itemDone(item)
+	}
+}
+
+func (w *respWriter) inMessage(index int, out *respPartOut) {
+	p := &out.part
+	own := p.Extra.In(llm.Responses)
+	if own.Form&respItemOpen != 0 {
+		w.leaveMessage()
+	}
+	item := w.message()
+	if item == nil {
+		item = w.newItem(llm.PartText, "msg")
+		w.addedMessage(item, own)
+	}
+	out.item, out.content = item, len(item.parts)
+	item.parts = append(item.parts, out)
+	w.parts[index] = out
+	if own.Form&respEmptyItem != 0 {
+		return
+	}
+	o := &objectWriter{}
+	switch p.Kind {
+	case llm.PartText:
+		o.put("type", []byte(`"output_text"`))
+		o.put("text", []byte(`""`))
+		o.put("annotations", []byte("[]"))
+		o.put("logprobs", []byte("[]"))
+	case llm.PartRefusal:
+		o.put("type", []byte(`"refusal"`))
+		o.put("refusal", []byte(`""`))
+	}
+	raw := p.Raw
+	if raw == nil {
+		raw = o.end()
+	}
+	w.aboutContent("response.content_part.added", out, func(o *objectWriter) { o.put("part", raw) })
+}
+
+// addedMessage announces a message; own is the Extra of its first part.
+func (w *respWriter) addedMessage(item *respItemOut, own llm.Extra) {
+	members, spelled := respItemMembers(own)
+	o := openWriter(members, spelled)
+	item.native(spelled)
+	if members == nil && spelled == nil {
+		o.put("id", stringJSON(item.id))
+		o.put("status", []byte(`"in_progress"`))
+	}
+	w.added(item, w.enc.messageItem(o, llm.RoleAssistant, respMessage, nil))
+}
+
+func (w *respWriter) aboutContent(kind string, p *respPartOut, members func(o *objectWriter)) {
+	w.about(kind, p.item, func(o *objectWriter) {
+		o.put("content_index", intJSON(int64(p.content)))
+		members(o)
+	})
+}
+
+func (w *respWriter) aboutSummary(kind string, p *respPartOut, members func(o *objectWriter)) {
+	w.about(kind, p.item, func(o *objectWriter) {
+		o.put("summary_index", []byte("0"))
+		members(o)
+	})
+}
+
+func (w *respWriter) delta(p *respPartOut, text string) {
+	if p == nil || text == "" {
+		return
+	}
+	if p.ended {
+		w.enc.add("stream", "text that came behind the end of its part was left out")
+		return
+	}
+	p.text = append(p.text, text...)
+	piece := func(o *objectWriter) { o.put("delta", stringJSON(text)) }
+	switch p.part.Kind {
+	case llm.PartText:
+		w.aboutContent("response.output_text.delta", p, func(o *objectWriter) {
+			piece(o)
+			o.put("logprobs", []byte("[]"))
+		})
+	case llm.PartRefusal:
+		w.aboutContent("response.refusal.delta", p, piece)
+	case llm.PartToolCall:
+		w.about("response.function_call_arguments.delta", p.item, piece)
+	case llm.PartThinking:
+		if !p.begun {
+			p.begun = true
+			w.aboutSummary("response.reasoning_summary_part.added", p, func(o *objectWriter) {
+				o.put("part", []byte(`{"type":"summary_text","text":""}`))
+			})
+		}
+		w.aboutSummary("response.reasoning_summary_text.delta", p, piece)
+	}
+}
+
+// partEnd takes what became known at the end of a part, and ends it unless
+// more may come.
+func (w *respWriter) partEnd(p *respPartOut, end *llm.Part) {
+	if p == nil || p.ended {
+		return
+	}
+	if end != nil {
+		respLearn(p, end)
+	}
+	if p.part.Kind == llm.PartToolCall && w.reply.Extra.Dialect == llm.Chat {
+		p.wait = true
+		return
+	}
+	w.finish(p)
+}
+
+// respLearn adds what became known at the end.
+func respLearn(p *respPartOut, end *llm.Part) {
+	if end.Signature != "" {
+		p.part.Signature = end.Signature
+	}
+	if end.SignedBy != "" {
+		p.part.SignedBy = end.SignedBy
+	}
+	if end.Raw != nil {
+		p.part.Raw = end.Raw
+	}
+	if e := end.Extra; e.Dialect != "" && (e.Members != nil || e.Spelled != nil || e.Form != 0) {
+		p.part.Extra = e
+	}
+	p.part.Redacted = p.part.Redacted || end.Redacted
+	if end.Cache != nil {
+		p.part.Cache = end.Cache
+	}
+}
+
+// finish writes the done events of a part, and of its item when that is over.
+func (w *respWriter) finish(p *respPartOut) {
+	if p.ended {
+		return
+	}
+	switch p.part.Kind {
+	case llm.PartText, llm.PartRefusal:
+		w.finishText(p)
+	case llm.PartToolCall:
+		if len(p.text) == 0 && p.part.Extra.Dialect != llm.Responses {
+			w.delta(p, "{}")
+		}
+		p.part.Tool = &llm.ToolCall{ID: p.part.Tool.ID, Name: p.part.Tool.Name, Arguments: string(p.text)}
+		w.about("response.function_call_arguments.done", p.item, func(o *objectWriter) {
+			o.put("name", stringJSON(p.part.Tool.Name))
+			o.put("arguments", stringJSON(string(p.text)))
+		})
+	case llm.PartThinking:
+		p.part.Text = string(p.text)
+		if p.begun {
+			w.aboutSummary("response.reasoning_summary_text.done", p, func(o *objectWriter) {
+				o.put("text", stringJSON(p.part.Text))
+			})
+			part := respSummary(p.part.Text)
+			w.aboutSummary("response.reasoning_summary_part.done", p, func(o *objectWriter) {
+				o.put("part", part[1:len(part)-1])
+			})
+		}
+	}
+	p.ended = true
+	if p.part.Extra.In(llm.Responses).Form&respItemEnd != 0 {
+		p.item.last = true
+	}
+	w.itemDone(p.item)
+}
+
+func (w *respWriter) finishText(p *respPartOut) {
+	p.part.Text = string(p.text)
+	own := p.part.Extra.In(llm.Responses)
+	if own.Form&respEmptyItem != 0 {
+		return
+	}
+	if p.part.Kind == llm.PartText && p.part.Extra.Dialect != llm.Responses && len(w.logprobs) > 0 {
+		p.part = respWithLogprobs([]llm.Part{p.part}, w.logprobs)[0]
+		own = p.part.Extra
+	}
+	w.logprobs = nil
+	if p.part.Kind == llm.PartRefusal {
+		w.aboutContent("response.refusal.done", p, func(o *objectWriter) { o.put("refusal", stringJSON(p.part.Text)) })
+	} else {
+		probs := respMember(own.Spelled, "logprobs")
+		if probs == nil {
+			probs = []byte("[]")
+		}
+		w.aboutContent("response.output_text.done", p, func(o *objectWriter) {
+			o.put("text", stringJSON(p.part.Text))
+			o.put("logprobs", probs)
+		})
+	}
+	part := w.enc.part(&p.part, llm.RoleAssistant)
+	w.aboutContent("response.content_part.done", p, func(o *objectWriter) { o.put("part", part) })
+}
+
+// itemDone writes the done event of an item of which every part has ended.
+func (w *respWriter) itemDone(item *respItemOut) {
+	if item.raw != nil || item.kind == llm.PartText && !item.last {
+		return
+	}
+	parts := make([]llm.Part, 0, len(item.parts))
+	for _, p := range item.parts {
+		if !p.ended {
+			return
+		}
+		parts = append(parts, p.part)
+	}
+	if item.kind == llm.PartText {
+		item.raw = w.enc.message(parts, llm.RoleAssistant, item.id)
+	} else {
+		item.raw = w.itemJSON(item, &parts[0])
+	}
+	w.about("response.output_item.done", item, func(o *objectWriter) { o.put("item", item.raw) })
+}
+
+func (w *respWriter) itemJSON(item *respItemOut, p *llm.Part) []byte {
+	switch item.kind {
+	case llm.PartToolCall:
+		return w.enc.call(p, item.id, "completed")
+	case llm.PartThinking:
+		return w.enc.reasoning(p, item.id)
+	}
+	return p.Raw
+}
+
+// settle ends whatever is open.
+func (w *respWriter) settle() {
+	for _, item := range w.items {
+		item.last = true
+		for _, p := range item.parts {
+			w.finish(p)
+		}
+		w.itemDone(item)
+	}
+}
+
+func (w *respWriter) other(ev *llm.Event) {
+	var at [2]wire.Member
+	o, err := wire.Scan(ev.Raw, []string{"type", "sequence_number"}, at[:])
+	if ev.Extra.Dialect != llm.Responses || err != nil {
+		w.enc.add("stream", "an event that only "+string(ev.Extra.Dialect)+" knows was left out")
+		return
+	}
+	kind, _ := wire.String(at[0].Value.Of(ev.Raw))
+	edit, _ := wire.SetMember(nil, o, at[1], "sequence_number", intJSON(int64(w.sequence)))
+	w.sequence++
+	w.buf = wire.AppendEvent(w.buf, kind, wire.Splice(nil, ev.Raw, edit))
+}
+
+// end writes the event that has the whole answer.
+func (w *respWriter) end() {
+	w.settle()
+	w.ended = true
+	response := w.response(nil)
+	status, _ := wire.String(respMember(response, "status"))
+	w.emit("response."+status, func(o *objectWriter) { o.put("response", response) })
+}
+
+func (w *respWriter) response(fault []byte) []byte {
+	env := respEnvelope{reply: &w.reply, stop: w.stop, echo: w.call, fault: fault}
+	for _, item := range w.items {
+		if item.raw != nil {
+			env.items = append(env.items, item.raw)
+		}
+	}
+	if w.final.Dialect == llm.Responses {
+		w.reply.Extra = w.final
+	}
+	return env.encode()
+}
+
+func (w *respWriter) fail(f *llm.Fault) {
+	w.ended = true
+	w.buf = appendRespError(w.buf, f, w.sequence)
+	w.sequence++
+	if !w.opened {
+		return
+	}
+	w.stop = llm.Stop{Reason: llm.StopError}
+	o := &objectWriter{}
+	o.put("code", stringJSON(respFaultCode(f)))
+	o.put("message", stringJSON(faultText(f)))
+	response := w.response(o.end())
+	w.emit("response.failed", func(o *objectWriter) { o.put("response", response) })
+}
+
+// respFaultCode is the provider's own code, or our stable word.
+func respFaultCode(f *llm.Fault) string {
+	if f.Code != "" {
+		return f.Code
+	}
+	return string(f.Kind)
+}
+
+// appendRespError appends the error event. Its members stand beside each
+// other, as the schema has it, and under error, as OpenAI sends it and as its
+// SDKs look for it.
+func appendRespError(dst []byte, f *llm.Fault, sequence int) []byte {
+	param := []byte("null")
+	if f.Param != "" {
+		param = stringJSON(f.Param)
+	}
+	in, o := &objectWriter{}, &objectWriter{}
+	in.put("type", stringJSON(openAIErrorType(f)))
+	in.put("code", stringJSON(respFaultCode(f)))
+	in.put("message", stringJSON(faultText(f)))
+	in.put("param", param)
+	o.put("type", []byte(`"error"`))
+	o.put("sequence_number", intJSON(int64(sequence)))
+	o.put("code", stringJSON(respFaultCode(f)))
+	o.put("message", stringJSON(faultText(f)))
+	o.put("param", param)
+	o.put("error", in.end())
+	return wire.AppendEvent(dst, "error", o.end())
+}
