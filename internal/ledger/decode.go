@@ -9,9 +9,12 @@ import (
 // decodeExchange reads a payload of either kind. Members it does not know are
 // ignored, so that a newer program's journal can still be read.
 func decodeExchange(payload []byte) (*Exchange, error) {
-	ex := new(Exchange)
-	if err := json.Unmarshal(payload, ex); err != nil {
-		return nil, fmt.Errorf("decode exchange record: %w", err)
+	ex, ok := parseExchange(payload)
+	if !ok {
+		ex = new(Exchange)
+		if err := json.Unmarshal(payload, ex); err != nil {
+			return nil, fmt.Errorf("decode exchange record: %w", err)
+		}
 	}
 	if ex.ID == "" {
 		return nil, fmt.Errorf("decode exchange record: it has no id")

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tailplane/internal/llm"
 )
 
 // written makes a closed journal of n settled exchanges and one that is open,
@@ -361,6 +364,29 @@ func FuzzPayloadID(f *testing.F) {
 		}
 		if got, err := payloadID(payload); err != nil || got != ex.ID {
 			t.Fatalf("payloadID = %q, %v; the record's id is %q", got, err, ex.ID)
+		}
+	})
+}
+
+// FuzzParse compares the parser with encoding/json wherever it accepts.
+func FuzzParse(f *testing.F) {
+	ex := typical(`req_"\\`)
+	ex.Losses = []llm.Loss{{Feature: "logit_bias"}, {Feature: "n", Detail: "one answer only"}}
+	ex.Attempts = append(ex.Attempts, ex.Attempts[0])
+	f.Add(appendExchange(nil, ex))
+	f.Add(appendExchange(nil, typical("req_1")))
+	f.Add(appendExchange(nil, &Exchange{ID: "x"}))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		got, ok := parseExchange(payload)
+		if !ok {
+			return
+		}
+		want := new(Exchange)
+		if err := json.Unmarshal(payload, want); err != nil {
+			t.Fatalf("encoding/json refuses it: %v", err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Fatal(d)
 		}
 	})
 }

@@ -94,4 +94,3 @@ func TestMemoryGivesUpTheOldestAndCounts(t *testing.T) {
 		t.Error("an exchange that was given up is found")
 	}
 }
-
