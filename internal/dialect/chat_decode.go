@@ -23,10 +23,9 @@ import (
 
 // Forms of a Call.
 const (
-	chatMaxTokensOld   = 1 << iota // the cap is called max_tokens
-	chatStopString                 // stop is a bare string
-	chatReasoningObj               // effort and budget stand in an object, as OpenRouter has it
-	chatTopLogprobsSet             // reserved for the completions codec: logprobs is a number
+	chatMaxTokensOld = 1 << iota // the cap is called max_tokens
+	chatStopString               // stop is a bare string
+	chatReasoningObj             // effort and budget stand in an object, as OpenRouter has it
 )
 
 // Forms of a Turn, and of a PartToolResult: how the content is spelled.

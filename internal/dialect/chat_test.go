@@ -412,3 +412,59 @@ func BenchmarkTapContent(b *testing.B) {
 		ChatCodec{}.TapEvent(&tap, ev)
 	}
 }
+
+func TestChatStreamThatFailedHasNoEnd(t *testing.T) {
+	for _, c := range []Codec{ChatCodec{}, CompletionsCodec{}} {
+		var out bytes.Buffer
+		w := c.Writer(&out, nil)
+		for _, ev := range []llm.Event{
+			{Kind: llm.EventPart, New: &llm.Part{Kind: llm.PartToolCall, Tool: &llm.ToolCall{Name: "f"}}},
+			{Kind: llm.EventDelta, Text: "{}"},
+			{Kind: llm.EventFault, Fault: &llm.ErrorBody{Message: "boom"}},
+			{Kind: llm.EventEnd},
+		} {
+			if err := w.Write(ev); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := out.String(); !strings.HasSuffix(got, `data: {"error":{"message":"boom","type":null,"param":null,"code":null}}`+"\n\n") {
+			t.Errorf("%s: %s", c.Name(), got)
+		}
+	}
+}
+
+func TestUsageIsWrittenOnlyForAClientThatAskedForIt(t *testing.T) {
+	for _, want := range []bool{true, false} {
+		var out bytes.Buffer
+		w := ChatCodec{}.Writer(&out, &llm.Call{WantUsage: want})
+		for ev, err := range (ChatCodec{}).Events(strings.NewReader(chatStreamCases()[0])) {
+			if err == nil {
+				err = w.Write(ev)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := strings.Contains(out.String(), `"usage"`); got != want {
+			t.Errorf("asked %v, got %v", want, got)
+		}
+	}
+}
+
+func TestForeignToolCallWithoutArgumentsGetsAnEmptyObject(t *testing.T) {
+	reply := &llm.Reply{Choices: []llm.Choice{{
+		Parts: []llm.Part{{Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: "1", Name: "f"}}},
+		Stop:  llm.Stop{Reason: llm.StopTool},
+	}}}
+	var out bytes.Buffer
+	w := ChatCodec{}.Writer(&out, nil)
+	for ev := range Replay(reply) {
+		if err := w.Write(ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := Collect(ChatCodec{}.Events(&out))
+	if err != nil || got.Choices[0].Parts[0].Tool.Arguments != "{}" {
+		t.Fatalf("%+v %v", got, err)
+	}
+}

@@ -19,7 +19,10 @@ import (
 
 // Writer implements [Codec].
 func (ChatCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
-	return &chatWriter{w: w, usage: call == nil || call.WantUsage}
+	return &chatWriter{
+		w: w, usage: call == nil || call.WantUsage,
+		roles: make(map[int]bool), parts: make(map[partKey]*partWriter), calls: make(map[int]int),
+	}
 }
 
 type chatWriter struct {
@@ -32,6 +35,7 @@ type chatWriter struct {
 	parts  map[partKey]*partWriter
 	calls  map[int]int // tool calls of each choice
 	last   *llm.Event  // the last EventUsage
+	failed bool        // the upstream reported an error
 	losses lossList
 }
 
@@ -83,6 +87,7 @@ func (w *chatWriter) Write(ev llm.Event) error {
 	case llm.EventUsage:
 		w.last = &ev
 	case llm.EventFault:
+		w.failed = true
 		w.buf = appendProviderError(w.buf, ev.Fault)
 	case llm.EventPing:
 		w.buf = append(w.buf, ": ping\n\n"...)
@@ -100,9 +105,6 @@ func (w *chatWriter) Write(ev llm.Event) error {
 
 func (w *chatWriter) open(start *llm.Reply) {
 	w.start = *start
-	w.roles = make(map[int]bool)
-	w.parts = make(map[partKey]*partWriter)
-	w.calls = make(map[int]int)
 	w.losses.extra("", start.Extra, llm.Chat)
 	w.head = start.Extra.In(llm.Chat).Members
 	w.role(0)
@@ -122,7 +124,7 @@ func (w *chatWriter) chunk(choices, usage []byte, extra []byte) {
 
 // role writes the first chunk of a choice, once.
 func (w *chatWriter) role(choice int) {
-	if w.roles[choice] || w.roles == nil {
+	if w.roles[choice] {
 		return
 	}
 	w.roles[choice] = true
@@ -167,9 +169,7 @@ func (w *chatWriter) part(ev *llm.Event) {
 	n := ev.New
 	p := &partWriter{kind: n.Kind, own: n.Extra.Dialect == llm.Chat, form: n.Extra.In(llm.Chat).Form}
 	p.sign, p.signer, p.redact = n.Signature, n.SignedBy, n.Redacted
-	if w.parts != nil {
-		w.parts[partKey{ev.Choice, ev.Part}] = p
-	}
+	w.parts[partKey{ev.Choice, ev.Part}] = p
 	switch n.Kind {
 	case llm.PartToolCall:
 		p.index = w.calls[ev.Choice]
@@ -328,6 +328,9 @@ func (w *chatWriter) other(ev *llm.Event) {
 }
 
 func (w *chatWriter) end() {
+	if w.failed {
+		return
+	}
 	if w.usage && w.last != nil {
 		e := &chatEncoder{reply: true}
 		usage := e.usage(&llm.Reply{Usage: *w.last.Usage, HasUsage: true, UsageExtra: w.last.Extra})

@@ -360,5 +360,5 @@ func (CompletionsCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
 
 // Writer implements [Codec].
 func (CompletionsCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
-	return &completionsWriter{w: w, usage: call == nil || call.WantUsage}
+	return &completionsWriter{w: w, usage: call == nil || call.WantUsage, text: make(map[partKey]bool)}
 }

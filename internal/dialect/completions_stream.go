@@ -82,6 +82,7 @@ type completionsWriter struct {
 	head   []byte
 	text   map[partKey]bool // the parts that are text
 	last   *llm.Event
+	failed bool // the upstream reported an error
 	losses lossList
 }
 
@@ -101,7 +102,6 @@ func (w *completionsWriter) Write(ev llm.Event) error {
 	case llm.EventStart:
 		w.start = *ev.Start
 		w.head = ev.Start.Extra.In(llm.Completions).Members
-		w.text = make(map[partKey]bool)
 		w.losses.extra("", ev.Start.Extra, llm.Completions)
 	case llm.EventPart:
 		w.part(&ev)
@@ -116,6 +116,7 @@ func (w *completionsWriter) Write(ev llm.Event) error {
 	case llm.EventUsage:
 		w.last = &ev
 	case llm.EventFault:
+		w.failed = true
 		w.buf = appendProviderError(w.buf, ev.Fault)
 	case llm.EventPing:
 		w.buf = append(w.buf, ": ping\n\n"...)
@@ -137,9 +138,7 @@ func (w *completionsWriter) part(ev *llm.Event) {
 		w.losses.add("text", "completions answers hold text alone")
 		return
 	}
-	if w.text != nil {
-		w.text[partKey{ev.Choice, ev.Part}] = true
-	}
+	w.text[partKey{ev.Choice, ev.Part}] = true
 	if ev.New.Text != "" {
 		w.choice(ev.Choice, ev.New.Text, "", nil)
 	}
@@ -177,6 +176,9 @@ func (w *completionsWriter) other(ev *llm.Event) {
 }
 
 func (w *completionsWriter) end() {
+	if w.failed {
+		return
+	}
 	if w.usage && w.last != nil {
 		e := &chatEncoder{reply: true}
 		usage := e.usage(&llm.Reply{Usage: *w.last.Usage, HasUsage: true, UsageExtra: w.last.Extra})
