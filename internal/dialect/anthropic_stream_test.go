@@ -369,3 +369,44 @@ func TestAnthropicTapSeesWhatEventsAre(t *testing.T) {
 		}
 	}
 }
+
+func TestAnthropicStreamInAnyDisorderStaysReadable(t *testing.T) {
+	lines := strings.Split(strings.TrimSpace(antFull), "\n")
+	rapid.Check(t, func(t *rapid.T) {
+		chosen := []string{lines[0]}
+		for range rapid.IntRange(0, 25).Draw(t, "n") {
+			chosen = append(chosen, rapid.SampledFrom(lines[1:]).Draw(t, "line"))
+		}
+		stream := antLines(strings.Join(chosen, "\n") + "\n" + antTail)
+		events, err := antEvents(strings.NewReader(stream))
+		text, losses := antWrite(events)
+		if f := antFeatures(losses); len(f) > 0 && !slices.Equal(f, []string{"content.thinking.signature"}) {
+			t.Fatalf("losses %v", losses)
+		}
+		if err != nil {
+			return
+		}
+		again, err := antEvents(strings.NewReader(text))
+		if err != nil {
+			t.Fatalf("%v in %s", err, text)
+		}
+		// Texts that interleave come out as several blocks: what they say is the same.
+		said := func(events []llm.Event) string {
+			var b strings.Builder
+			for _, ev := range events {
+				if ev.Kind == llm.EventDelta {
+					b.WriteString(ev.Text)
+				}
+			}
+			chars := []byte(b.String())
+			slices.Sort(chars)
+			return string(chars)
+		}
+		if said(events) != said(again) {
+			t.Fatalf("said %q, then %q", said(events), said(again))
+		}
+		if tap := antTap(stream); tap.Usage != antGather(events, nil).Usage {
+			t.Fatalf("tap %+v, decoded %+v", tap.Usage, antGather(events, nil).Usage)
+		}
+	})
+}
