@@ -34,7 +34,7 @@ func (c Config) Validate(report func(path, wrong, right string)) {
 		report("retention", fmt.Sprintf("%v is too short", c.Retention), "1m or more; 168h is the default")
 	}
 	if c.MaxBytes < 64<<20 {
-		report("max_bytes", fmt.Sprintf("%d bytes do not hold four segments of 16 MiB", c.MaxBytes), "67108864 or more; 4294967296 is the default")
+		report("max_bytes", fmt.Sprintf("%d bytes do not hold eight segments of 8 MiB", c.MaxBytes), "67108864 or more; 4294967296 is the default")
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 )
 
 // Here a segment is plain memory and put writes through to the file. Nothing
-// keeps two processes off the same directory.
+// keeps two processes off the same directory. On Windows, which does not rename
+// an open file, only a journal in memory works.
 
 func allocate(f *os.File, size int) error { return writeZeros(f, size) }
 

@@ -323,6 +323,34 @@ func TestDrainedSegmentsGoAfterTheirRetention(t *testing.T) {
 	})
 }
 
+// Where files cannot be mapped, a record is in its file when Settle returns.
+func TestWrittenSegmentsHoldWhatMappedOnesHold(t *testing.T) {
+	dir := t.TempDir()
+	j := openTest(t, JournalOptions{Dir: dir, SegmentBytes: 8 << 10})
+	j.create = func(path string, size int) (*segmentFile, error) {
+		f, err := os.Create(path)
+		if err != nil {
+			return nil, err
+		}
+		return &segmentFile{data: make([]byte, size), file: f}, writeZeros(f, size)
+	}
+	for i := range 40 {
+		ex := typical(id(i))
+		if err := errors.Join(j.Admit(ex), j.Settle(ex)); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := Verify(dir); err != nil || !r.OK() || r.Records != 2*i+2 {
+			t.Fatalf("after %d exchanges: %+v, %v", i+1, r, err)
+		}
+	}
+	if err := j.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s := j.Stats(); s.Drained != 40 || s.Segments < 5 {
+		t.Errorf("stats %+v", s)
+	}
+}
+
 func TestSegmentFilesAreReadableByTheOwnerOnly(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	openTest(t, JournalOptions{Dir: dir})

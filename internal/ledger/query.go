@@ -32,10 +32,10 @@ func (c *conditions) String() string {
 func filterConditions(f Filter) *conditions {
 	c := &conditions{}
 	if !f.From.IsZero() {
-		c.add("e.start >= ?", f.From.UnixMicro())
+		c.add("e.start >= ?", micro(f.From))
 	}
 	if !f.To.IsZero() {
-		c.add("e.start < ?", f.To.UnixMicro())
+		c.add("e.start < ?", micro(f.To))
 	}
 	if f.Model != "" {
 		c.add("e.model = ?", f.Model)

@@ -141,12 +141,7 @@ func recoverDir(dir string, pos Position) (recoverer, error) {
 	if err != nil {
 		return r, err
 	}
-	from := uint64(0)
-	if n := len(paths); n > 0 && pos.Segment > 0 {
-		if h, err := headerOf(paths[n-1]); err == nil {
-			from = min(h.floor, pos.Segment)
-		}
-	}
+	from := firstNeeded(paths, pos)
 	for i, path := range paths {
 		seq, _ := segmentSeq(path)
 		r.last = seq
@@ -168,6 +163,24 @@ func recoverDir(dir string, pos Position) (recoverer, error) {
 		}
 	}
 	return r, nil
+}
+
+// firstNeeded is the oldest segment whose records matter: the last segment's
+// floor, or the one at the store's position if that has more.
+func firstNeeded(paths []string, pos Position) uint64 {
+	if len(paths) == 0 || pos.Segment == 0 {
+		return 0
+	}
+	h, err := headerOf(paths[len(paths)-1])
+	if err != nil {
+		return 0
+	}
+	next := pos.Segment
+	at := filepath.Join(filepath.Dir(paths[0]), segmentName(pos.Segment))
+	if info, err := os.Stat(at); err == nil && info.Size() <= pos.Offset {
+		next++
+	}
+	return min(h.floor, next)
 }
 
 // keep lists a segment without reading its records.
