@@ -16,10 +16,12 @@ const (
 
 // prepare makes the body of an attempt in c.out and returns the dialect in which
 // it is written. A target that speaks the client's dialect gets the client's
-// own bytes with only the named members edited; any other gets a translation.
+// own bytes with only the named members edited; any other gets a translation,
+// and so does a request that carries thinking signed in another dialect, which
+// only decoding can tell apart.
 func (c *call) prepare(target *candidate, a *ledger.Attempt) (dialect.Surface, *llm.Fault) {
 	own := c.surface.dialect
-	if target.Speaks(own.Name()) {
+	if target.Speaks(own.Name()) && !dialect.CarriesWrappedSignature(c.body) {
 		a.Lane, a.Dialect = laneSplice, own.Name()
 		c.ex.Losses = nil
 		c.out = own.Splice(c.out[:0], c.body, &c.at, dialect.Rewrite{

@@ -1,0 +1,306 @@
+// Package app builds the program from its packages and runs it.
+//
+// It owns start, reload and stop, the state directory, and what is said at
+// start. It joins packages and decides nothing that one of them could decide.
+//
+// Start reading at [Serve].
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tailplane/internal/admin"
+	"tailplane/internal/config"
+	"tailplane/internal/fleet"
+	"tailplane/internal/gateway"
+	"tailplane/internal/h1"
+	"tailplane/internal/ledger"
+	"tailplane/internal/meter"
+	"tailplane/internal/policy"
+	"tailplane/internal/secret"
+	"tailplane/internal/telemetry"
+)
+
+// Options are what the command line says about a run.
+type Options struct {
+	Version   string
+	Config    string // path; empty looks for one, and goes without if there is none
+	Data      string // address, instead of the config's
+	Admin     string
+	State     string // directory, instead of the default one
+	NoDetect  bool   // do not look for keys and engines
+	Ephemeral bool   // keep all state in memory
+	NoWatch   bool   // do not look for changes of the config file
+	LogFormat string // text or json
+	Out       io.Writer
+	Err       io.Writer
+}
+
+// Server is a running program.
+type Server struct {
+	opt     Options
+	log     *slog.Logger
+	logs    *telemetry.LogWriter
+	metrics *telemetry.Metrics
+	book    *meter.Book
+	store   *policy.Store
+	fleet   fleet.Fleet
+	journal *ledger.Journal
+	records records
+	sim     *simulator
+	client  *h1.Client // to the network
+	inside  *h1.Client // to the simulator
+	gateway *gateway.Gateway
+	started time.Time
+	token   secret.Value
+	data    net.Listener
+	admin   net.Listener
+
+	mu      sync.Mutex // serialises reloads
+	file    *config.File
+	found   detection
+	refused atomic.Pointer[string] // why the last changed config was not taken
+}
+
+// records is a store that can also be asked.
+type records interface {
+	ledger.Store
+	ledger.Reader
+}
+
+// Serve runs the program until ctx ends, then lets running requests finish for
+// a while. ready is called once, when everything listens; nil is allowed.
+func Serve(ctx context.Context, opt Options, ready func(*Server)) error {
+	s, err := start(ctx, opt)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx, ready)
+}
+
+// start builds everything up to the listeners.
+func start(ctx context.Context, opt Options) (*Server, error) {
+	s := &Server{opt: opt, started: time.Now()}
+	s.metrics = telemetry.New(opt.Version)
+	s.logs = telemetry.NewLogWriter(opt.Err, s.metrics.LogDropped.Inc)
+	s.log = slog.New(handler(opt.LogFormat, s.logs))
+	file, err := s.firstFile(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.file = file
+	if s.book, err = meter.Load(); err != nil {
+		return nil, fmt.Errorf("load the price book: %w", err)
+	}
+	if s.sim, err = newSimulator(s.log); err != nil {
+		return nil, err
+	}
+	s.client, s.inside = h1.New(h1.Options{}), h1.New(h1.Options{Dial: s.sim.pipes.dial})
+	if err := s.openState(ctx); err != nil {
+		return nil, err
+	}
+	plane, err := s.plane(file)
+	if err != nil {
+		s.closeState()
+		return nil, err
+	}
+	s.gateway = gateway.New(plane, s.journal, s.metrics, s.log)
+	if err := s.listen(); err != nil {
+		s.closeState()
+		return nil, err
+	}
+	return s, nil
+}
+
+func handler(format string, w io.Writer) slog.Handler {
+	if format == "json" {
+		return slog.NewJSONHandler(w, nil)
+	}
+	return slog.NewTextHandler(w, nil)
+}
+
+// stateDir is where facts are kept.
+func (s *Server) stateDir() (string, error) {
+	switch {
+	case s.opt.Ephemeral:
+		return "", nil
+	case s.opt.State != "":
+		return s.opt.State, nil
+	case s.file.Ledger.Dir != "":
+		return s.file.Ledger.Dir, nil
+	}
+	return DefaultState()
+}
+
+// DefaultState is the state directory when nothing names one: that of the
+// environment, the user's, or /var/lib/tailplane for a service without a home.
+func DefaultState() (string, error) {
+	if dir := os.Getenv("TAILPLANE_STATE"); dir != "" {
+		return dir, nil
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "tailplane"), nil
+	}
+	if home, err := os.UserHomeDir(); err == nil && home != "" {
+		return filepath.Join(home, ".local", "state", "tailplane"), nil
+	}
+	return "/var/lib/tailplane", nil
+}
+
+// openState opens what outlives the process: keys, journal, store.
+func (s *Server) openState(ctx context.Context) error {
+	dir, err := s.stateDir()
+	if err != nil {
+		return err
+	}
+	if dir != "" {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make the state directory: %w; name another one with --state, or use --ephemeral", err)
+		}
+	}
+	s.opt.State = dir
+	if s.store, err = policy.OpenStore(dir); err != nil {
+		return err
+	}
+	cfg := s.file.Ledger
+	if dir == "" {
+		cfg.Dir, s.records = "", ledger.NewMemory(0)
+	} else {
+		cfg.Dir = filepath.Join(dir, "journal")
+		sqlite, err := ledger.OpenSQLite(ctx, filepath.Join(dir, "ledger.db"))
+		if err != nil {
+			return err
+		}
+		s.records = sqlite
+	}
+	if s.journal, err = ledger.OpenJournal(cfg.Options(s.records)); err != nil {
+		return errors.Join(err, s.records.Close())
+	}
+	if s.token, err = adminToken(dir); err != nil {
+		return errors.Join(err, s.journal.Close(), s.records.Close())
+	}
+	s.metrics.Gauge("ledger_lag_records", "Settled records that the store does not have yet.", func() float64 { return float64(s.journal.Stats().Lag) })
+	return nil
+}
+
+func (s *Server) closeState() {
+	if err := errors.Join(s.journal.Close(), s.records.Close()); err != nil {
+		s.log.Error("the state was not closed cleanly", "error", err)
+	}
+}
+
+// listen opens both listeners.
+func (s *Server) listen() error {
+	addr := func(flag, file string) string {
+		if flag != "" {
+			return flag
+		}
+		return file
+	}
+	var err error
+	if s.data, err = listenOn(addr(s.opt.Data, s.file.Listen.Data.Addr), s.zero()); err != nil {
+		return fmt.Errorf("listen for the API: %w", err)
+	}
+	if s.admin, err = listenOn(addr(s.opt.Admin, s.file.Listen.Admin.Addr), s.zero()); err != nil {
+		return errors.Join(fmt.Errorf("listen for admin: %w", err), s.data.Close())
+	}
+	return nil
+}
+
+// zero reports whether the program runs without a config.
+func (s *Server) zero() bool { return s.file.Name == "zero-config" }
+
+// run serves until ctx ends.
+func (s *Server) run(ctx context.Context, ready func(*Server)) error {
+	defer s.closeState()
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	failed := make(chan error, 4)
+	task := func(name string, f func(context.Context) error) {
+		wg.Go(func() {
+			if err := f(background); err != nil {
+				failed <- fmt.Errorf("%s: %w", name, err)
+			}
+		})
+	}
+	task("log", func(ctx context.Context) error { s.logs.Run(ctx); return nil })
+	task("simulator", s.sim.run)
+	task("ledger", s.journal.Run)
+	if !s.zero() {
+		task("config", s.watch)
+	}
+	data, adm := s.servers()
+	serve := func(srv *http.Server, ln net.Listener) {
+		wg.Go(func() {
+			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
+	serve(data, s.data)
+	serve(adm, s.admin)
+	if err := s.announce(); err != nil {
+		failed <- err
+	} else if ready != nil {
+		ready(s)
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.drain(data, adm)
+	stop()
+	wg.Wait()
+	s.withdraw()
+	return err
+}
+
+// drainTime is how long running requests may go on after the order to stop.
+const drainTime = 30 * time.Second
+
+// drain stops taking requests and waits for those that run.
+func (s *Server) drain(data, adm *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if err := data.Shutdown(ctx); err != nil {
+		s.log.Warn("requests were cut off because they did not end in time", "after", drainTime.String())
+		_ = data.Close()
+	}
+	_ = adm.Close()
+	s.client.CloseIdle()
+	s.inside.CloseIdle()
+}
+
+// servers are the two HTTP servers. The data listener speaks HTTP/1.1 and
+// HTTP/2 in the clear on one port.
+func (s *Server) servers() (data, adm *http.Server) {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	errorLog := slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
+	data = &http.Server{
+		Handler: s.gateway, Protocols: &protocols, ErrorLog: errorLog,
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+	service := &admin.Service{
+		Reader: s.records, Journal: s.journal, Keys: s.store,
+		Models: s.models, Status: s.status, Reload: s.Reload,
+	}
+	adm = &http.Server{
+		Handler: service.Handler(s.token, s.metrics.Handler()), ErrorLog: errorLog,
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+	return data, adm
+}

@@ -1,0 +1,146 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"tailplane/internal/config"
+	"tailplane/internal/engine"
+	"tailplane/internal/policy"
+	"tailplane/internal/secret"
+	"tailplane/internal/upstream"
+)
+
+// simTarget is the name of the simulated engine's target.
+const simTarget = "sim"
+
+// probeTime is how long an engine on this machine has to answer.
+const probeTime = 300 * time.Millisecond
+
+// detection is what was found on this machine without a config.
+type detection struct {
+	engines []engine.Found
+	keys    []foundKey
+}
+
+type foundKey struct {
+	kind *upstream.Kind
+	env  string
+	hint string
+}
+
+// detect looks for keys in the environment and for engines on the known ports
+// of the loopback address. It sends GET requests to this machine and nothing
+// anywhere else.
+func detect(ctx context.Context, ownPorts []int) detection {
+	var d detection
+	for _, k := range upstream.Kinds() {
+		for _, env := range k.KeyEnv {
+			if text := os.Getenv(env); usable(text) {
+				d.keys = append(d.keys, foundKey{k, env, secret.Plain(text).Hint()})
+				break
+			}
+		}
+	}
+	found := make(chan engine.Found)
+	var wg sync.WaitGroup
+	for _, port := range engine.Ports() {
+		if slices.Contains(ownPorts, port) {
+			continue
+		}
+		wg.Go(func() {
+			if f, ok := probe(ctx, port); ok {
+				found <- f
+			}
+		})
+	}
+	go func() { wg.Wait(); close(found) }()
+	for f := range found {
+		d.engines = append(d.engines, f)
+	}
+	slices.SortFunc(d.engines, func(a, b engine.Found) int { return a.Port - b.Port })
+	return d
+}
+
+// usable reports whether a key of the environment is a provider's. One of our
+// own is there because of `eval "$(tailplane env)"`: using it would make us call
+// ourselves.
+func usable(text string) bool {
+	return text != "" && !policy.WellFormed(text) && !strings.ContainsAny(text, "\r\n")
+}
+
+// probe asks one port for its models.
+func probe(ctx context.Context, port int) (engine.Found, bool) {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	url := "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + "/v1/models"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return engine.Found{}, false
+	}
+	client := http.Client{
+		Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return engine.Found{}, false
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return engine.Found{}, false
+	}
+	return engine.Identify(port, resp.Header.Get("Server"), body)
+}
+
+// zeroConfig is the file that what was found amounts to.
+func zeroConfig(d detection) *config.File {
+	f := config.Default()
+	f.Name, f.Hash = "zero-config", "zero-config"
+	f.Targets = map[string]upstream.Config{simTarget: {Kind: "sim", Models: []string{"fast", "slow"}}}
+	for _, e := range d.engines {
+		name := e.Kind
+		if _, taken := f.Targets[name]; taken {
+			name += "-" + strconv.Itoa(e.Port)
+		}
+		f.Targets[name] = upstream.Config{Kind: e.Kind, URL: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(e.Port)), Models: e.Models}
+	}
+	for _, k := range d.keys {
+		f.Targets[k.kind.Name] = upstream.Config{Kind: k.kind.Name, Key: secret.Env(k.env)}
+	}
+	return f
+}
+
+// Detected renders what was found on this machine as a config file: the bridge
+// from a first try to production.
+func Detected(ctx context.Context) string {
+	d := detect(ctx, nil)
+	var b strings.Builder
+	b.WriteString("# What `tailplane serve` finds on this machine without a config, written down.\nversion: 1\n\n")
+	b.WriteString("listen:\n  data:  {addr: 127.0.0.1:4600}\n  admin: {addr: 127.0.0.1:4601}\n\ntargets:\n")
+	b.WriteString("  sim: {kind: sim, models: [fast, slow]} # the simulator: no GPU, no key, no cost\n")
+	for _, e := range d.engines {
+		fmt.Fprintf(&b, "  %s: {kind: %s, url: \"http://127.0.0.1:%d\"} # %s\n", e.Kind, e.Kind, e.Port, brief(e.Models))
+	}
+	for _, k := range d.keys {
+		fmt.Fprintf(&b, "  %s: {kind: %s, key: env:%s}\n", k.kind.Name, k.kind.Name, k.env)
+	}
+	b.WriteString("\nmodels:\n  # The names that your code calls. Candidates are asked in order.\n  chat:\n    route: [sim/fast")
+	for _, e := range d.engines {
+		if len(e.Models) > 0 {
+			fmt.Fprintf(&b, ", \"%s/%s\"", e.Kind, e.Models[0])
+		}
+	}
+	b.WriteString("]\n\nkeys:\n  required: true\n")
+	return b.String()
+}

@@ -1,0 +1,118 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"tailplane/internal/admin"
+	"tailplane/internal/config"
+	"tailplane/internal/gateway"
+	"tailplane/internal/h1"
+	"tailplane/internal/llm"
+	"tailplane/internal/meter"
+	"tailplane/internal/policy"
+	"tailplane/internal/upstream"
+)
+
+// plane builds the immutable plane of a file. All of its errors are told at
+// once.
+func (s *Server) plane(f *config.File) (*gateway.Plane, error) {
+	var errs []error
+	now := time.Now()
+	var targets []*upstream.Target
+	prices := map[string]meter.Override{}
+	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
+		c := f.Targets[name]
+		t, err := upstream.New(name, c, s.clientFor(c), now)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		targets = append(targets, t)
+		if p := c.Price; !p.IsZero() {
+			prices[name+"/*"] = meter.Override{Input: p.Input, Output: p.Output, CacheRead: p.CacheRead, CacheWrite: p.CacheWrite}
+		}
+	}
+	keys, err := policy.NewKeys(f.Keys, s.store)
+	errs = append(errs, err)
+	book, err := s.book.With(prices)
+	errs = append(errs, err)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	listen := f.Listen
+	if s.opt.Data != "" {
+		listen.Data.Addr = s.opt.Data
+	}
+	return gateway.NewPlane(gateway.Parts{
+		Hash: f.Hash, Listen: listen, Models: f.ModelConfig(), Targets: targets,
+		Keys: keys, Fleet: &s.fleet, Book: book, Metrics: s.metrics,
+	}), nil
+}
+
+// clientFor is the client by which a target is reached.
+func (s *Server) clientFor(c upstream.Config) *h1.Client {
+	if c.Kind == "sim" && c.URL == "" {
+		return s.inside
+	}
+	return s.client
+}
+
+// models tells where every known name leads now.
+func (s *Server) models() []admin.Model {
+	p := s.gateway.Plane()
+	now := time.Now()
+	var out []admin.Model
+	for _, name := range p.Catalog.Names() {
+		plan, err := p.Catalog.Resolve(name)
+		if err != nil {
+			continue // Names lists only what resolves
+		}
+		m := admin.Model{Name: name, Why: plan.Why}
+		for _, c := range plan.Candidates {
+			i := slices.IndexFunc(p.Targets, func(t gateway.Target) bool { return t.Name == c.Target })
+			if i < 0 {
+				continue
+			}
+			t := p.Targets[i]
+			view := t.State.View(now, c.Model)
+			state := "ready"
+			switch {
+			case view.Wait > 0:
+				state = fmt.Sprintf("cooling down for %v", view.Wait.Round(time.Second))
+			case view.Broken:
+				state = "broken: it failed too often in a row"
+			}
+			var dialects []string
+			for _, d := range t.Dialects {
+				dialects = append(dialects, string(d))
+			}
+			price := p.Book.RateAt(t.Name, t.Kind.Name, c.Model).Cost(now, llm.Usage{Input: 1, Output: 1})
+			m.Candidates = append(m.Candidates, admin.Candidate{
+				Target: t.Name, Kind: t.Kind.Name, Model: c.Model, Address: t.Address(), Dialects: dialects,
+				Group: c.Group, Weight: c.Weight, Local: t.Local(), State: state, Pricing: string(price.Status),
+			})
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// status is the program at a glance.
+func (s *Server) status() admin.Status {
+	s.mu.Lock()
+	file := s.file
+	s.mu.Unlock()
+	st := admin.Status{
+		Version: s.opt.Version, Started: s.started.UTC(), Config: file.Name, Hash: file.Hash,
+		Data: s.data.Addr().String(), Admin: s.admin.Addr().String(), Prices: s.book.Version(),
+		Ledger: s.journal.Stats(), Uptime: time.Since(s.started),
+	}
+	if why := s.refused.Load(); why != nil {
+		st.Refused = *why
+	}
+	return st
+}

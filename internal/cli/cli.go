@@ -1,0 +1,165 @@
+// Package cli is the command line.
+//
+// It owns the command tree, what is printed and the exit codes. It talks to a
+// running program over its admin API, and to packages that are pure; it never
+// builds a plane (package app does, handed in as a function).
+//
+// Its rules: stdout is data, stderr is everything else. Every command has an
+// example. Errors say what went wrong and one thing to do next. Nothing is
+// listed that does not work.
+//
+// Start reading at [NewRoot].
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tailplane/internal/secret"
+	"tailplane/internal/suggest"
+)
+
+// Exit codes. 7 is success that found a problem, so that CI can branch on it.
+const (
+	ExitOK           = 0
+	ExitFailed       = 1
+	ExitUsage        = 2
+	ExitUnauthorized = 3
+	ExitNotFound     = 4
+	ExitConflict     = 5
+	ExitUnreachable  = 6
+	ExitProblem      = 7
+	ExitInterrupted  = 130
+)
+
+// Error is a failure as it is told: what, what to do next, and the exit code.
+type Error struct {
+	Code int
+	What string
+	Hint string
+}
+
+func (e *Error) Error() string { return e.What }
+
+// ServeOptions are the flags of `serve`.
+type ServeOptions struct {
+	Config, Data, Admin, State, LogFormat string
+	NoDetect, Ephemeral, NoWatch          bool
+}
+
+// Deps is what the commands need from the rest of the program.
+type Deps struct {
+	Version string
+	Serve   func(ctx context.Context, opt ServeOptions, out, err io.Writer) error
+	// FindConfig is the config file that a run would use; empty when none.
+	FindConfig func() string
+	// Detected is what zero-config would run, as YAML.
+	Detected func(ctx context.Context) string
+	// Running finds the program that runs with a state directory; "" is the
+	// default one.
+	Running func(state string) (data, admin string, token secret.Value, err error)
+}
+
+// NewRoot builds the command tree.
+func NewRoot(d Deps) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tailplane",
+		Short: "The gateway between an AI product and every model it uses",
+		Long: "Tailplane sits between an AI product and every model it uses: managed APIs, engines in a cluster,\n" +
+			"GPUs at a customer's site. It speaks OpenAI's and Anthropic's APIs, falls back, counts and explains.",
+		Example:       "  tailplane serve                  # no config needed\n  tailplane try \"hello\"            # in a second terminal",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknown(cmd, args[0])
+			}
+			return cmd.Help()
+		},
+		Args: cobra.ArbitraryArgs,
+	}
+	root.PersistentFlags().String("state", "", "state directory of the running program (default: $TAILPLANE_STATE, or ~/.local/state/tailplane)")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &Error{ExitUsage, err.Error(), "see `" + cmd.CommandPath() + " --help`"}
+	})
+	root.SetHelpTemplate(helpTemplate)
+	cobra.EnableCommandSorting = false
+	root.AddGroup(
+		&cobra.Group{ID: "run", Title: "Run:"},
+		&cobra.Group{ID: "config", Title: "Configuration:"},
+		&cobra.Group{ID: "look", Title: "Look:"},
+	)
+	root.AddCommand(
+		serveCommand(d), tryCommand(d), envCommand(d),
+		configCommand(d), checkCommand(d),
+		whyCommand(d), usageCommand(d), modelsCommand(d), statusCommand(d),
+		versionCommand(d),
+	)
+	return root
+}
+
+// helpTemplate puts the example first: it is what most readers want.
+const helpTemplate = `{{if .Example}}{{.Example}}
+
+{{end}}{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
+
+{{end}}{{if or .Runnable .HasSubCommands}}{{.UsageString}}{{end}}`
+
+// unknown is the error for a command that is not there.
+func unknown(cmd *cobra.Command, name string) error {
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return &Error{ExitUsage, fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+name) + suggest.Phrase(suggest.Nearest(name, names)),
+		"see `" + cmd.CommandPath() + " --help`"}
+}
+
+// args wraps a check of the arguments, so that a wrong number of them is an
+// error of usage.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return &Error{ExitUsage, err.Error(), "see `" + cmd.CommandPath() + " --help`"}
+		}
+		return nil
+	}
+}
+
+// Report prints an error and returns the exit code for it.
+func Report(w io.Writer, err error) int {
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.Is(err, context.Canceled):
+		return ExitInterrupted
+	}
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		e = &Error{Code: ExitFailed, What: err.Error()}
+	}
+	if e.What != "" {
+		_, _ = fmt.Fprintf(w, "error: %s\n", strings.TrimSpace(e.What))
+	}
+	if e.Hint != "" {
+		_, _ = fmt.Fprintf(w, "hint:  %s\n", e.Hint)
+	}
+	return e.Code
+}
+
+func versionCommand(d Deps) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Example: "  tailplane version", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "tailplane "+d.Version)
+			return err
+		},
+	}
+}

@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tailplane/internal/admin"
+	"tailplane/internal/ledger"
+)
+
+func usageCommand(d Deps) *cobra.Command {
+	var by, from, to, model, key string
+	cmd := &cobra.Command{
+		Use: "usage", Short: "Sum tokens and cost", GroupID: "look", Args: args(cobra.NoArgs),
+		Example: "  tailplane usage                             # by model\n  tailplane usage --by key,day --from 2026-11-01\n  tailplane usage --by target -o json",
+	}
+	format := outputFlag(cmd)
+	cmd.Flags().StringVar(&by, "by", "model", "any of model, target, key, customer, day, outcome; separated by commas")
+	cmd.Flags().StringVar(&from, "from", "", "first day, or time (RFC 3339)")
+	cmd.Flags().StringVar(&to, "to", "", "end, exclusive")
+	cmd.Flags().StringVar(&model, "model", "", "only this model")
+	cmd.Flags().StringVar(&key, "key", "", "only this key, by id or name")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := connect(cmd, d)
+		if err != nil {
+			return err
+		}
+		q := url.Values{"by": {by}, "from": {from}, "to": {to}, "model": {model}, "key": {key}}
+		var rows []ledger.UsageRow
+		if err := c.get(cmd.Context(), "/usage", q, &rows); err != nil {
+			return err
+		}
+		return emit(cmd, *format, rows, func(w io.Writer) error { return usageTable(w, strings.Split(by, ","), rows) })
+	}
+	return cmd
+}
+
+func usageTable(w io.Writer, by []string, rows []ledger.UsageRow) error {
+	head := append(upper(by), "REQUESTS", "FAILED", "INPUT", "CACHED", "OUTPUT", "COST", "UNPRICED")
+	var out [][]string
+	for _, r := range rows {
+		var line []string
+		for _, b := range by {
+			line = append(line, orDash(map[string]string{
+				ledger.ByModel: r.Model, ledger.ByTarget: r.Target, ledger.ByKey: r.Key,
+				ledger.ByCustomer: r.Customer, ledger.ByDay: r.Day, ledger.ByOutcome: string(r.Outcome),
+			}[b]))
+		}
+		out = append(out, append(line, fmt.Sprint(r.Requests), fmt.Sprint(r.Failed), fmt.Sprint(r.Input),
+			fmt.Sprint(r.CacheRead), fmt.Sprint(r.Output), dollars(r.Cost), fmt.Sprint(r.Unpriced)))
+	}
+	return columns(w, head, out)
+}
+
+func upper(words []string) []string {
+	out := make([]string, len(words))
+	for i, s := range words {
+		out[i] = strings.ToUpper(s)
+	}
+	return out
+}
+
+func modelsCommand(d Deps) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "models", Short: "List the models that can be called and where they go", GroupID: "look", Args: args(cobra.NoArgs),
+		Example: "  tailplane models\n  tailplane models -o json",
+	}
+	format := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := connect(cmd, d)
+		if err != nil {
+			return err
+		}
+		var list []admin.Model
+		if err := c.get(cmd.Context(), "/models", nil, &list); err != nil {
+			return err
+		}
+		return emit(cmd, *format, list, func(w io.Writer) error { return modelTable(w, list) })
+	}
+	return cmd
+}
+
+func modelTable(w io.Writer, list []admin.Model) error {
+	var rows [][]string
+	for _, m := range list {
+		for i, c := range m.Candidates {
+			name, order := m.Name, fmt.Sprintf("%d", c.Group-m.Candidates[0].Group+1)
+			if i > 0 {
+				name = ""
+			}
+			if c.Weight > 0 {
+				order += fmt.Sprintf(" (weight %d)", c.Weight)
+			}
+			rows = append(rows, []string{name, order, c.Target + "/" + c.Model, c.Kind, strings.Join(c.Dialects, ","), c.Pricing, c.State})
+		}
+	}
+	return columns(w, []string{"MODEL", "ORDER", "GOES TO", "KIND", "DIALECTS", "PRICE", "STATE"}, rows)
+}
+
+func statusCommand(d Deps) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show the running tailplane at a glance", GroupID: "look", Args: args(cobra.NoArgs),
+		Example: "  tailplane status",
+	}
+	format := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := connect(cmd, d)
+		if err != nil {
+			return err
+		}
+		var s admin.Status
+		if err := c.get(cmd.Context(), "/status", nil, &s); err != nil {
+			return err
+		}
+		err = emit(cmd, *format, s, func(w io.Writer) error {
+			p := &printer{w: w}
+			p.line("tailplane %s  up %s", s.Version, s.Uptime.Round(time.Second))
+			p.line("  config  %s (%s)", s.Config, s.Hash)
+			p.line("  API     http://%s/v1", s.Data)
+			p.line("  admin   http://%s", s.Admin)
+			p.line("  prices  %s", s.Prices)
+			p.line("  ledger  %d admitted, %d settled, %d waiting for the store, %d lost", s.Ledger.Admitted, s.Ledger.Settled, s.Ledger.Lag, s.Ledger.Lost)
+			return p.err
+		})
+		if err == nil && s.Refused != "" {
+			return &Error{ExitProblem, "the changed config is refused; the old one keeps serving:\n" + s.Refused, "mend the file; it is looked at again when it changes"}
+		}
+		return err
+	}
+	return cmd
+}

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"tailplane/internal/config"
+)
+
+func serveCommand(d Deps) *cobra.Command {
+	var opt ServeOptions
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run the gateway", GroupID: "run", Args: args(cobra.NoArgs),
+		Example: "  tailplane serve                          # finds keys and engines, always adds a simulator\n" +
+			"  tailplane serve --config tailplane.yaml  # serves what the file says, and follows its changes",
+		Long: "Run the gateway. Without a config it looks for API keys in the environment and for engines on the\n" +
+			"usual ports of this machine; a paid provider is only called when a request names its models.\n" +
+			"SIGHUP, or a change of the file, reloads the config without dropping a request.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return d.Serve(cmd.Context(), opt, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&opt.Config, "config", "c", "", "config file (default: ./tailplane.yaml, $TAILPLANE_CONFIG, /etc/tailplane/tailplane.yaml, or none)")
+	f.StringVar(&opt.Data, "data", "", "address of the API, instead of the config's")
+	f.StringVar(&opt.Admin, "admin", "", "address of the admin listener, instead of the config's")
+	f.BoolVar(&opt.NoDetect, "no-detect", false, "do not look for keys and engines")
+	f.BoolVar(&opt.Ephemeral, "ephemeral", false, "keep all state in memory")
+	f.BoolVar(&opt.NoWatch, "no-watch", false, "reload on SIGHUP only, not when the file changes")
+	f.StringVar(&opt.LogFormat, "log", "text", "format of the log on stderr: text or json")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		opt.State, _ = cmd.Flags().GetString("state") // declared on the root
+		if opt.LogFormat != "text" && opt.LogFormat != "json" {
+			return &Error{ExitUsage, fmt.Sprintf("--log %q is no format", opt.LogFormat), "use text or json"}
+		}
+		return nil
+	}
+	return cmd
+}
+
+func checkCommand(d Deps) *cobra.Command {
+	var path string
+	var noSecrets bool
+	cmd := &cobra.Command{
+		Use: "check [FILE]", Aliases: []string{"validate"}, Short: "Tell everything that is wrong with a config", GroupID: "config",
+		Args:    args(cobra.MaximumNArgs(1)),
+		Example: "  tailplane check -c tailplane.yaml\n  tailplane check --no-secrets tailplane.yaml   # in CI, where the keys are not",
+		Long: "Tell everything that is wrong with a config at once, each problem as file:line:col: what is wrong; what\n" +
+			"would be right. Exits 7 when there is a problem.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				path = args[0]
+			}
+			if path == "" {
+				path = d.FindConfig()
+			}
+			if path == "" {
+				return &Error{ExitUsage, "there is no config here", "name one: tailplane check -c FILE"}
+			}
+			return check(cmd, path, !noSecrets)
+		},
+	}
+	cmd.Flags().StringVarP(&path, "config", "c", "", "config file (default: the one that serve would use)")
+	cmd.Flags().BoolVar(&noSecrets, "no-secrets", false, "do not resolve references to secrets")
+	return cmd
+}
+
+func check(cmd *cobra.Command, path string, secrets bool) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return &Error{ExitNotFound, fmt.Sprintf("the config cannot be read: %v", err), ""}
+	}
+	f, problems := config.Parse(path, text)
+	if len(problems) == 0 && secrets {
+		problems = f.Secrets(text)
+	}
+	out := cmd.OutOrStdout()
+	for _, p := range problems {
+		fmt.Fprintln(out, p)
+		if excerpt := p.Excerpt(); excerpt != "" {
+			fmt.Fprintln(out, excerpt)
+		}
+	}
+	if n := len(problems); n > 0 {
+		return &Error{ExitProblem, fmt.Sprintf("%s: %d to mend", path, n), ""}
+	}
+	fmt.Fprintf(out, "%s: ok (%d targets, %d models, hash %s)\n", path, len(f.Targets), len(f.Models), f.Hash)
+	return nil
+}
+
+func configCommand(d Deps) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "config", Short: "Make a config", GroupID: "config", Example: "  tailplane config init > tailplane.yaml",
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknown(cmd, args[0])
+			}
+			return &Error{ExitUsage, "config needs a command", "see `tailplane config --help`"}
+		},
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use: "init", Short: "Print what was found on this machine as a config", Args: args(cobra.NoArgs),
+		Example: "  tailplane config init > tailplane.yaml",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprint(cmd.OutOrStdout(), d.Detected(cmd.Context()))
+			return err
+		},
+	})
+	return cmd
+}
