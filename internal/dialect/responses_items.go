@@ -60,7 +60,7 @@ func respItem(raw []byte, at *where) (llm.Turn, error) {
 	if err != nil {
 		return llm.Turn{}, err
 	}
-	if kind == "" && o.has("role") {
+	if !o.has("type") && o.has("role") {
 		kind = "message"
 	}
 	o.keep("id")

@@ -225,7 +225,7 @@ func (e *respEncoder) part(p *llm.Part, role llm.Role) []byte {
 		w.put("type", []byte(`"refusal"`))
 		w.put("refusal", stringJSON(p.Text))
 	case llm.PartImage:
-		respPutImage(w, p.Media)
+		respPutImage(w, p)
 	case llm.PartFile:
 		respPutFile(w, p)
 	case llm.PartAudio:
@@ -256,11 +256,12 @@ func respFormat(mime string) string {
 	return mime
 }
 
-func respPutImage(w *objectWriter, m *llm.Media) {
+func respPutImage(w *objectWriter, p *llm.Part) {
+	m := p.Media
 	w.put("type", []byte(`"input_image"`))
 	url := m.URL
 	if m.Data != "" {
-		url = respDataURL(m.Type, "image/png", m.Data)
+		url = respDataURL(p, "image/png")
 	}
 	w.str("image_url", url)
 	w.str("file_id", m.FileID)
@@ -268,26 +269,23 @@ func respPutImage(w *objectWriter, m *llm.Media) {
 }
 
 // respDataURL writes inline data; a MIME type that is not known is guess.
-func respDataURL(mime, guess, data string) string {
-	if !strings.Contains(mime, "/") {
+func respDataURL(p *llm.Part, guess string) string {
+	mime := p.Media.Type
+	if p.Extra.Dialect != llm.Responses && !strings.Contains(mime, "/") {
 		mime = guess
 	}
-	return "data:" + mime + ";base64," + data
+	return "data:" + mime + ";base64," + p.Media.Data
 }
 
 func respPutFile(w *objectWriter, p *llm.Part) {
 	m := p.Media
 	data, name := m.Data, m.Name
 	native := p.Extra.Dialect == llm.Responses
-	switch {
-	case data == "":
-	case !native:
-		data = respDataURL(m.Type, "application/pdf", data)
-		if name == "" {
-			name = "document" // the dialect demands a name beside inline data
-		}
-	case m.Type != "":
-		data = "data:" + m.Type + ";base64," + data
+	if data != "" && (!native || m.Type != "") {
+		data = respDataURL(p, "application/pdf")
+	}
+	if data != "" && !native && name == "" {
+		name = "document" // the dialect demands a name beside inline data
 	}
 	w.put("type", []byte(`"input_file"`))
 	w.str("filename", name)
