@@ -468,3 +468,16 @@ func TestForeignToolCallWithoutArgumentsGetsAnEmptyObject(t *testing.T) {
 		t.Fatalf("%+v %v", got, err)
 	}
 }
+
+func TestThinkingOfAChatTargetReturnsToItThroughAnotherDialect(t *testing.T) {
+	a := llm.Extra{Dialect: llm.Anthropic}
+	call := &llm.Call{Model: "m", Extra: a, Turns: []llm.Turn{{Role: llm.RoleAssistant, Extra: a, Parts: []llm.Part{
+		{Kind: llm.PartThinking, Text: "t", SignedBy: llm.Chat},
+		{Kind: llm.PartText, Text: "x", Extra: a},
+	}}}}
+	got, losses, err := ChatCodec{}.EncodeCall(call)
+	if err != nil || len(losses) > 0 {
+		t.Fatal(losses, err)
+	}
+	sameJSON(t, []byte(`{"model":"m","messages":[{"role":"assistant","content":"x","reasoning_content":"t"}]}`), got)
+}

@@ -83,6 +83,7 @@ type completionsWriter struct {
 	text   map[partKey]bool // the parts that are text
 	last   *llm.Event
 	failed bool // the upstream reported an error
+	said   bool // a chunk was written
 	losses lossList
 }
 
@@ -154,7 +155,7 @@ func (w *completionsWriter) choice(index int, text, stop string, members []byte)
 
 func (w *completionsWriter) chunk(choices, usage, extra []byte) {
 	o := openWriter(mergeMembers(w.head, extra), nil)
-	w.head = nil
+	w.head, w.said = nil, true
 	o.put("id", stringJSON(w.start.ID))
 	o.put("object", stringJSON("text_completion"))
 	o.put("created", intJSON(w.start.Created))
@@ -178,6 +179,9 @@ func (w *completionsWriter) other(ev *llm.Event) {
 func (w *completionsWriter) end() {
 	if w.failed {
 		return
+	}
+	if !w.said {
+		w.chunk([]byte("[]"), nil, nil)
 	}
 	if w.usage && w.last != nil {
 		e := &chatEncoder{reply: true}

@@ -3,8 +3,10 @@ package dialect
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
@@ -282,6 +284,57 @@ func FuzzCompletionsCall(f *testing.F) {
 			return
 		}
 		got, losses, err := CompletionsCodec{}.EncodeCall(call)
+		if err != nil || len(losses) > 0 || !sameTree(t, body, got) {
+			t.Fatalf("%v %v\n%s\n%s", err, losses, body, got)
+		}
+	})
+}
+
+func completionsStreams() []string {
+	return []string{
+		stream(`{"id":"1","object":"text_completion","created":1,"model":"m","choices":[{"text":"a","index":0,"logprobs":null,"finish_reason":null}]}`,
+			`{"id":"1","created":1,"model":"m","choices":[{"text":"b","index":1,"logprobs":{"tokens":["b"]},"finish_reason":"stop"},{"text":"","index":0,"finish_reason":"length"}]}`,
+			`{"id":"1","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}`, "[DONE]"),
+		stream(`{"error":{"message":"boom"}}`),
+	}
+}
+
+func FuzzCompletionsEvents(f *testing.F) {
+	for _, c := range completionsStreams() {
+		f.Add([]byte(c))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		want, werr := eventsOf(bytes.NewReader(in), CompletionsCodec{})
+		got, gerr := eventsOf(iotest.OneByteReader(bytes.NewReader(in)), CompletionsCodec{})
+		if !reflect.DeepEqual(want, got) || (werr == nil) != (gerr == nil) || werr != nil && werr.Error() != gerr.Error() {
+			t.Fatalf("%v %v\n%v\n%v", werr, gerr, want, got)
+		}
+		first, err := Collect(CompletionsCodec{}.Events(bytes.NewReader(in)))
+		if err != nil {
+			return
+		}
+		var out bytes.Buffer
+		w := CompletionsCodec{}.Writer(&out, nil)
+		for _, ev := range want {
+			if err := w.Write(ev); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again, err := Collect(CompletionsCodec{}.Events(&out))
+		if err != nil || !sameAnswer(first, again) {
+			t.Fatalf("%v\n%+v\n%+v", err, first, again)
+		}
+	})
+}
+
+func FuzzCompletionsReply(f *testing.F) {
+	f.Add([]byte(`{"id":"1","object":"text_completion","created":1,"model":"m","choices":[{"text":"x","index":0,"logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":1}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		reply, err := CompletionsCodec{}.DecodeReply(body)
+		if err != nil || ambiguous(body) {
+			return
+		}
+		got, losses, err := CompletionsCodec{}.EncodeReply(reply)
 		if err != nil || len(losses) > 0 || !sameTree(t, body, got) {
 			t.Fatalf("%v %v\n%s\n%s", err, losses, body, got)
 		}
