@@ -1,0 +1,205 @@
+package corpus
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"tailplane/internal/llm"
+)
+
+// This file says what an exchange is: by the path that was called, and by the
+// shape of the payload, which decides where the two disagree.
+
+// endpoints are the last elements of the paths of the dialects.
+var endpoints = []struct {
+	suffix  string
+	surface llm.Dialect
+}{
+	{"/chat/completions", llm.Chat},
+	{"/completions", llm.Completions},
+	{"/embeddings", llm.Embeddings},
+	{"/responses", llm.Responses},
+	{"/messages", llm.Anthropic},
+}
+
+// providers are parts of an address, most telling first, and who answers there.
+var providers = []struct{ part, name string }{
+	{"<OLLAMA_API_BASE>", "ollama"}, {"<GPUSTACK_API_BASE>", "gpustack"}, {":11434", "ollama"}, {"ollama.com", "ollama"},
+	{"localhost:8000", "vllm"}, {"azure.com", "azure"}, {"/azure", "azure"},
+	{"openrouter", "openrouter"}, {"groq", "groq"}, {"mistral", "mistral"}, {"deepseek", "deepseek"}, {"perplexity", "perplexity"},
+	{"together", "together"}, {"api.x.ai", "xai"}, {"/xai/", "xai"}, {"cerebras", "cerebras"}, {"huggingface", "huggingface"},
+	{"bedrock", "bedrock"}, {"googleapis", "google"}, {"/google", "google"}, {"cohere", "cohere"}, {"voyage", "voyage"},
+	{"alibaba", "alibaba"}, {"moonshot", "moonshot"}, {"api.z.ai", "zai"}, {"heroku", "heroku"}, {"snowflake", "snowflake"},
+	{"crusoe", "crusoe"}, {"open-responses", "lmstudio"}, {"openai-compatible", "compatible"}, {"fireworks", "fireworks"},
+	{"anthropic", "anthropic"}, {"openai", "openai"},
+}
+
+func classify(r *Recording) {
+	r.Path = pathOf(r.URL)
+	r.Streamed = isStream(r)
+	for _, p := range providers {
+		if r.Provider == "" && strings.Contains(strings.ToLower(r.URL), strings.ToLower(p.part)) {
+			r.Provider = p.name
+		}
+	}
+	if r.Other != "" {
+		return
+	}
+	if strings.HasPrefix(r.URL, "file://fixture/") {
+		r.Surface = surfaceOfAnswer(r)
+	} else {
+		r.Surface = surfaceOfPath(r)
+	}
+	if r.Surface == "" && r.Other == "" {
+		r.Other = otherKind(r)
+	}
+}
+
+// pathOf cuts the path out of an address that may hold placeholders.
+func pathOf(address string) string {
+	if _, rest, ok := strings.Cut(address, "://"); ok {
+		address = rest
+	}
+	address, _, _ = strings.Cut(address, "?")
+	_, path, ok := strings.Cut(address, "/")
+	if !ok {
+		return "/"
+	}
+	return "/" + path
+}
+
+func isStream(r *Recording) bool {
+	if strings.Contains(r.Header.Get("Content-Type"), "text/event-stream") {
+		return true
+	}
+	start := bytes.TrimLeft(r.Body, "\r\n\ufeff")
+	for _, prefix := range []string{"data:", "event:", ": "} {
+		if bytes.HasPrefix(start, []byte(prefix)) {
+			return true
+		}
+	}
+	return false
+}
+
+func surfaceOfPath(r *Recording) llm.Dialect {
+	if r.Method != "POST" || strings.Contains(r.Path, "/threads/") {
+		return ""
+	}
+	for _, e := range endpoints {
+		if !strings.HasSuffix(r.Path, e.suffix) {
+			continue
+		}
+		if want := wanted[e.surface]; r.Request != nil && !hasAny(r.Request, want...) && r.Status < 400 {
+			r.Other = "a native API under a shared path"
+			return ""
+		}
+		return e.surface
+	}
+	return ""
+}
+
+// wanted are the members of which a request of a dialect has one.
+var wanted = map[llm.Dialect][]string{
+	llm.Chat:        {"messages"},
+	llm.Completions: {"prompt"},
+	llm.Embeddings:  {"input"},
+	llm.Responses:   {"input", "previous_response_id", "conversation", "prompt"},
+	llm.Anthropic:   {"messages"},
+}
+
+func hasAny(body []byte, names ...string) bool {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) != nil {
+		return false
+	}
+	for _, n := range names {
+		if _, ok := members[n]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// answerHead is what tells whose answer or event a payload is.
+type answerHead struct {
+	Object  string          `json:"object"`
+	Type    string          `json:"type"`
+	Choices json.RawMessage `json:"choices"`
+	Error   json.RawMessage `json:"error"`
+}
+
+// surfaceOfAnswer guesses from an answer alone.
+func surfaceOfAnswer(r *Recording) llm.Dialect {
+	if r.Status >= 400 {
+		return surfaceOfFixture(r.File)
+	}
+	payload := r.Body
+	if r.Streamed {
+		payload = firstPayload(r.Body)
+	}
+	var head answerHead
+	if json.Unmarshal(payload, &head) != nil {
+		return ""
+	}
+	switch {
+	case head.Object == "text_completion":
+		return llm.Completions
+	case strings.HasPrefix(head.Object, "chat.completion") || hasChoices(head.Choices):
+		return llm.Chat
+	case head.Object == "response" || strings.HasPrefix(head.Type, "response."):
+		return llm.Responses
+	case head.Type == "message" || head.Type == "message_start":
+		return llm.Anthropic
+	case head.Object == "list" && bytes.Contains(payload, []byte(`"embedding"`)):
+		return llm.Embeddings
+	}
+	return ""
+}
+
+func hasChoices(raw json.RawMessage) bool {
+	return bytes.Contains(raw, []byte(`"delta"`)) || bytes.Contains(raw, []byte(`"message"`)) || string(raw) == "[]"
+}
+
+// firstPayload is the first data line of a stream that holds an object.
+func firstPayload(stream []byte) []byte {
+	for line := range bytes.Lines(stream) {
+		if data, ok := bytes.CutPrefix(line, []byte("data:")); ok && isObject(data) {
+			return data
+		}
+	}
+	return nil
+}
+
+// surfaceOfFixture guesses from the folders of a fixture.
+func surfaceOfFixture(file string) llm.Dialect {
+	switch {
+	case strings.Contains(file, "/anthropic/"):
+		return llm.Anthropic
+	case strings.Contains(file, "/responses/"):
+		return llm.Responses
+	case strings.Contains(file, "/chat/"):
+		return llm.Chat
+	}
+	return ""
+}
+
+// natives are parts of the addresses of other APIs, and what to call them.
+var natives = []struct{ part, name string }{
+	{"generativelanguage", "gemini"}, {"aiplatform", "vertex"}, {"/google", "gemini"}, {"bedrock", "bedrock"}, {"cohere", "cohere"},
+	{"oauth", "token exchange"}, {"/api/chat", "ollama native"}, {"/api/generate", "ollama native"}, {"/api/", "other API"},
+	{"/batches", "batches"}, {"/batch/", "batches"}, {"/files", "files"}, {"/threads", "assistants"}, {"/assistants", "assistants"},
+	{"count_tokens", "token count"}, {"/compact", "responses: compact"}, {"/responses/", "responses: stored"},
+	{"/images", "images"}, {"/image", "images"}, {"/audio", "audio"}, {"transcri", "audio"}, {"/speech", "audio"}, {"/realtime", "realtime"},
+	{"/rerank", "rerank"}, {"/moderations", "moderations"}, {"/models", "model list"}, {"ml.cloud.ibm.com", "watsonx"},
+}
+
+func otherKind(r *Recording) string {
+	address := strings.ToLower(r.URL)
+	for _, n := range natives {
+		if strings.Contains(address, n.part) {
+			return n.name
+		}
+	}
+	return "no model API"
+}
