@@ -94,3 +94,36 @@ func TestMemoryGivesUpTheOldestAndCounts(t *testing.T) {
 		t.Error("an exchange that was given up is found")
 	}
 }
+
+func TestPruneRemovesTheOldAndNothingElse(t *testing.T) {
+	s, err := ledger.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	storetest.Fill(t, s, 2300)
+	for _, want := range []int64{2250, 0} { // more than two transactions, then none
+		if n, err := s.Prune(t.Context(), storetest.Exchange(2250).Start); err != nil || n != want {
+			t.Errorf("pruned %d, %v; want %d", n, err, want)
+		}
+	}
+	rows, err := s.Usage(t.Context(), ledger.UsageQuery{})
+	if err != nil || rows[0].Requests != 50 {
+		t.Errorf("%+v are left, %v", rows, err)
+	}
+	attempts := int64(0)
+	for n := 2250; n < 2300; n++ {
+		attempts += int64(max(1, len(storetest.Exchange(n).Attempts)))
+	}
+	rows, err = s.Usage(t.Context(), ledger.UsageQuery{By: []string{ledger.ByTarget}})
+	got := int64(0)
+	for _, r := range rows {
+		got += r.Requests
+	}
+	if err != nil || got != attempts {
+		t.Errorf("%d attempts are left, %v; want %d", got, err, attempts)
+	}
+	if pos, err := s.Position(t.Context()); err != nil || pos.Offset != 230 {
+		t.Errorf("the position moved: %v, %v", pos, err)
+	}
+}
