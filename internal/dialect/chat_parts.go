@@ -213,7 +213,7 @@ func (e *chatEncoder) file(w *objectWriter, p *llm.Part, path string) bool {
 func (e *chatEncoder) assistant(w *objectWriter, parts []llm.Part, form uint32, path string) {
 	var content, thinking []llm.Part
 	var calls [][]byte
-	refusal := ""
+	var refusal strings.Builder
 	for i := range parts {
 		p := &parts[i]
 		own := p.Extra.In(llm.Chat).Form
@@ -221,7 +221,7 @@ func (e *chatEncoder) assistant(w *objectWriter, parts []llm.Part, form uint32, 
 		case p.Kind == llm.PartThinking && own&thinkingItem == 0:
 			thinking = append(thinking, *p)
 		case p.Kind == llm.PartRefusal && own&refusalItem == 0:
-			refusal += p.Text
+			refusal.WriteString(p.Text)
 		case p.Kind == llm.PartToolCall:
 			calls = append(calls, e.toolCall(p, fmt.Sprintf("%s.tool_calls[%d]", path, len(calls))))
 		case p.Kind == llm.PartOther && own&callItem != 0:
@@ -231,7 +231,7 @@ func (e *chatEncoder) assistant(w *objectWriter, parts []llm.Part, form uint32, 
 		}
 	}
 	e.assistantContent(w, content, form&contentMask, path)
-	w.str("refusal", refusal)
+	w.str("refusal", refusal.String())
 	e.thinking(w, thinking, path)
 	if len(calls) == 0 {
 		w.set("tool_calls", nil)

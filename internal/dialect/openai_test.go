@@ -340,3 +340,21 @@ func FuzzCompletionsReply(f *testing.F) {
 		}
 	})
 }
+
+func TestUsageClassesNestWhateverTheServerCounts(t *testing.T) {
+	for _, c := range [...]struct {
+		raw  string
+		want llm.Usage
+	}{
+		{`{"prompt_tokens":12,"completion_tokens":9,"total_tokens":212,"completion_tokens_details":{"reasoning_tokens":191}}`, llm.Usage{Input: 12, Output: 200, Reasoning: 191}},
+		{`{"prompt_tokens":7,"completion_tokens":1,"total_tokens":8,"prompt_tokens_details":{"cached_tokens":163}}`, llm.Usage{Input: 170, CacheRead: 163, Output: 1}},
+		{`{"prompt_tokens":9,"completion_tokens":201,"total_tokens":585,"prompt_tokens_details":{"audio_tokens":375}}`, llm.Usage{Input: 384, InputAudio: 375, Output: 201}},
+		{`{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":8,"cache_write_tokens":8}}`, llm.Usage{Input: 10, CacheRead: 8, CacheWrite: 2, Output: 1}},
+		{`{"prompt_tokens":10,"completion_tokens":1,"prompt_cache_hit_tokens":4}`, llm.Usage{Input: 10, CacheRead: 4, Output: 1}},
+	} {
+		c.want.Source = llm.UsageReported
+		if got, ok := openAIUsage([]byte(c.raw)); !ok || got != c.want {
+			t.Errorf("%s: %+v", c.raw, got)
+		}
+	}
+}

@@ -17,7 +17,10 @@ import (
 //     (Perplexity)
 //
 // Where total_tokens says that reasoning is not part of completion_tokens (xAI),
-// it is added to the output. It allocates nothing. ok is false when raw is no
+// it is added to the output, and audio that is not part of prompt_tokens
+// (Mistral) to the input. Cached input above prompt_tokens cannot be part of it
+// (xAI's models on Azure) and is added. A token is read from the cache or
+// written to it, so the reads bound the writes. It allocates nothing. ok is false when raw is no
 // object or names a figure twice.
 func openAIUsage(raw []byte) (u llm.Usage, ok bool) {
 	names := [...]string{
@@ -42,6 +45,13 @@ func openAIUsage(raw []byte) (u llm.Usage, ok bool) {
 	promptDetails(&u, raw, at[3])
 	promptDetails(&u, raw, at[5])
 	completionDetails(&u, raw, at[4])
+	if u.InputAudio > 0 && total == u.Input+u.Output+u.InputAudio {
+		u.Input += u.InputAudio
+	}
+	if u.CacheRead > u.Input {
+		u.Input += u.CacheRead
+	}
+	u.CacheWrite = min(u.CacheWrite, u.Input-u.CacheRead)
 	if u.Reasoning > 0 && total == u.Input+u.Output+u.Reasoning {
 		u.Output += u.Reasoning
 	}
