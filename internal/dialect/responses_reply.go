@@ -14,7 +14,9 @@ import (
 //   - The items of the output are one choice; their parts follow each other.
 //   - status completed is StopTool when the model called a function, else
 //     StopEnd; incomplete is StopLength or StopFilter by its reason; failed is
-//     StopError; cancelled and unknown words are StopOther.
+//     StopError; cancelled and unknown words are StopOther. The other way, a
+//     refusal is incomplete by content_filter, and whatever has no word is
+//     completed.
 //   - The echo of the request (tools, temperature, ...) is kept as spelling.
 //   - An item that is not as it should be is kept as it stands (PartOther):
 //     an answer is not refused for one odd item.
@@ -233,12 +235,22 @@ func respStatus(stop llm.Stop) (status, reason string) {
 	switch stop.Reason {
 	case llm.StopLength:
 		return "incomplete", "max_output_tokens"
-	case llm.StopFilter:
+	case llm.StopFilter, llm.StopRefusal:
 		return "incomplete", "content_filter"
 	case llm.StopError:
 		return "failed", ""
 	}
 	return "completed", ""
+}
+
+// stop declares what the dialect's words leave out of a stop.
+func (e *respEncoder) stop(stop llm.Stop) {
+	if stop.Sequence != "" {
+		e.add("stop_sequence", respHasNoPlace)
+	}
+	if stop.Reason == llm.StopPause || stop.Reason == llm.StopOther && stop.By != llm.Responses {
+		e.add("stop_reason", "said as completed")
+	}
 }
 
 // respEchoes takes the members that repeat the request or keep the books.
@@ -306,9 +318,7 @@ func (ResponsesCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) 
 		parts = respWithLogprobs(parts, choice.Logprobs)
 	}
 	items := e.items(parts, llm.RoleAssistant)
-	if choice.Stop.Sequence != "" {
-		e.add("stop_sequence", respHasNoPlace)
-	}
+	e.stop(choice.Stop)
 	env := respEnvelope{reply: reply, items: items, stop: choice.Stop, echo: &llm.Call{}}
 	return env.encode(), e.all, nil
 }

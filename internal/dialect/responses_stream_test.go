@@ -1,9 +1,19 @@
 package dialect
 
 import (
+	"bytes"
+	"fmt"
 	"io"
+	"iter"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
 
 	"tailplane/internal/llm"
+	"tailplane/internal/wire"
 )
 
 // respStream is a stream with every kind of item.
@@ -104,4 +114,436 @@ func respEvents(r io.Reader) ([]llm.Event, error) {
 		all = append(all, ev)
 	}
 	return all, nil
+}
+
+func respPiece(part int, text string) llm.Event {
+	return llm.Event{Kind: llm.EventDelta, Part: part, Text: text}
+}
+
+func respBegin(part int, p llm.Part) llm.Event {
+	return llm.Event{Kind: llm.EventPart, Part: part, New: &p}
+}
+
+func respStopEvents(reason llm.StopReason) []llm.Event {
+	return []llm.Event{
+		{Kind: llm.EventStop, Stop: llm.Stop{Reason: reason}},
+		{Kind: llm.EventUsage, Usage: &llm.Usage{Input: 3, Output: 4, Reasoning: 1, Source: llm.UsageReported}},
+		{Kind: llm.EventEnd},
+	}
+}
+
+func respCall(id, name string) llm.Part {
+	return llm.Part{Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: id, Name: name}}
+}
+
+// respForeign are streams of other dialects.
+var respForeign = map[string][]llm.Event{
+	"chat with interleaved calls": append([]llm.Event{
+		{Kind: llm.EventStart, Start: &llm.Reply{ID: "chatcmpl-1", Model: "m", Created: 9, Extra: llm.Extra{Dialect: llm.Chat}}},
+		respBegin(0, llm.Part{Kind: llm.PartThinking, Text: "h"}), respPiece(0, "m"), {Kind: llm.EventPartEnd, Part: 0},
+		respBegin(1, llm.Part{Kind: llm.PartText}), respPiece(1, "Hel"), respPiece(1, "lo"),
+		{Kind: llm.EventLogprobs, Logprobs: []llm.TokenLogprob{{Token: "Hel", Logprob: -1}, {Token: "lo", Logprob: -2}}},
+		{Kind: llm.EventPartEnd, Part: 1},
+		respBegin(2, respCall("c1", "f")), respPiece(2, `{"a"`), {Kind: llm.EventPartEnd, Part: 2},
+		respBegin(3, respCall("c2", "g")), {Kind: llm.EventPing}, respPiece(2, `:1}`), {Kind: llm.EventPartEnd, Part: 3},
+	}, respStopEvents(llm.StopTool)...),
+	"anthropic with signed thinking": append([]llm.Event{
+		{Kind: llm.EventStart, Start: &llm.Reply{ID: "msg_1", Model: "m", Extra: llm.Extra{Dialect: llm.Anthropic}}},
+		respBegin(0, llm.Part{Kind: llm.PartThinking, SignedBy: llm.Anthropic}), respPiece(0, "hm"),
+		{Kind: llm.EventSign, Part: 0, Text: "si"}, {Kind: llm.EventSign, Part: 0, Text: "g"}, {Kind: llm.EventPartEnd, Part: 0},
+		respBegin(1, llm.Part{Kind: llm.PartThinking, Signature: "r", SignedBy: llm.Anthropic, Redacted: true}), {Kind: llm.EventPartEnd, Part: 1},
+		respBegin(2, llm.Part{Kind: llm.PartText}), respPiece(2, "one"), {Kind: llm.EventPartEnd, Part: 2},
+		respBegin(3, llm.Part{Kind: llm.PartText}), respPiece(3, "two"), {Kind: llm.EventPartEnd, Part: 3},
+		respBegin(4, respCall("c1", "f")), {Kind: llm.EventPartEnd, Part: 4},
+		respBegin(5, llm.Part{Kind: llm.PartText}), respPiece(5, "three"), {Kind: llm.EventPartEnd, Part: 5},
+	}, respStopEvents(llm.StopLength)...),
+	"parts that nobody ends": append([]llm.Event{
+		{Kind: llm.EventStart, Start: &llm.Reply{ID: "x"}},
+		respBegin(0, llm.Part{Kind: llm.PartText}), respPiece(0, "a"),
+		respBegin(1, llm.Part{Kind: llm.PartRefusal}), respPiece(1, "no"), respBegin(2, respCall("c", "f")),
+	}, respStopEvents(llm.StopEnd)...),
+	"nothing but an end": {{Kind: llm.EventEnd}},
+}
+
+// respWritten is one event of a written stream.
+type respWritten struct {
+	kind string
+	o    *object
+}
+
+func (w respWritten) text(name string) string { return scalarText(w.o.peek(name)) }
+
+func respWrite(t *testing.T, call *llm.Call, events []llm.Event) ([]byte, []respWritten, []llm.Loss) {
+	t.Helper()
+	var out bytes.Buffer
+	w := ResponsesCodec{}.Writer(&out, call)
+	for _, ev := range events {
+		if err := w.Write(ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stream := bytes.Clone(out.Bytes())
+	var er wire.EventReader
+	er.Reset(&out, 0)
+	var all []respWritten
+	for er.Fill() == nil {
+		for ev, ok := er.Next(); ok; ev, ok = er.Next() {
+			if ev.Data == nil {
+				continue
+			}
+			o, err := parseObject(bytes.Clone(ev.Data), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := scalarText(o.peek("type")); got != string(ev.Name) {
+				t.Errorf("event %s has the type %s", ev.Name, got)
+			}
+			all = append(all, respWritten{string(ev.Name), o})
+		}
+	}
+	return stream, all, w.Losses()
+}
+
+// TestResponsesStreamIsWhole follows a written stream as an SDK does.
+func TestResponsesStreamIsWhole(t *testing.T) {
+	for name, events := range respForeign {
+		t.Run(name, func(t *testing.T) {
+			stream, written, losses := respWrite(t, nil, events)
+			if len(losses) > 0 {
+				t.Errorf("losses: %v", losses)
+			}
+			respFollow(t, written)
+			want, _ := Collect(respAll(events))
+			got, err := Collect(ResponsesCodec{}.Events(bytes.NewReader(stream)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(respPlain(want), respPlain(got)); diff != "" {
+				t.Errorf("the answer changed (-want +got): %s", diff)
+			}
+		})
+	}
+}
+
+func respAll(events []llm.Event) iter.Seq2[llm.Event, error] {
+	return func(yield func(llm.Event, error) bool) {
+		for _, ev := range events {
+			if !yield(ev, nil) {
+				return
+			}
+		}
+	}
+}
+
+// respPlain is what every dialect can tell of an answer, as text.
+func respPlain(r *llm.Reply) []string {
+	all := []string{r.Model, fmt.Sprint(r.Usage.Input, r.Usage.Output, r.Usage.Reasoning)}
+	for _, c := range r.Choices {
+		for _, p := range c.Parts {
+			s := fmt.Sprint(p.Kind, " ", p.Text)
+			if p.Tool != nil {
+				if p.Tool.Arguments == "" {
+					p.Tool.Arguments = "{}"
+				}
+				s += fmt.Sprint(*p.Tool)
+			}
+			all = append(all, s)
+		}
+		reason := c.Stop.Reason
+		if reason == llm.StopEnd {
+			reason = ""
+		}
+		for _, p := range c.Parts {
+			if p.Kind == llm.PartToolCall && reason == "" {
+				reason = llm.StopTool
+			}
+		}
+		if reason != "" {
+			all = append(all, string(reason))
+		}
+		for _, l := range c.Logprobs {
+			all = append(all, fmt.Sprint(l.Token, l.Logprob))
+		}
+	}
+	return all
+}
+
+// respFollow checks the order and the sums of a stream's events.
+func respFollow(t *testing.T, written []respWritten) {
+	t.Helper()
+	ids, added, done, pieces := map[string]string{}, []string{}, map[string][]byte{}, map[string]string{}
+	for i, ev := range written {
+		if got := ev.text("sequence_number"); got != strconv.Itoa(i) {
+			t.Errorf("event %d has the sequence_number %s", i, got)
+		}
+		index := ev.text("output_index")
+		key := index + " " + ev.text("content_index") + " " + ev.text("summary_index")
+		if id := ev.text("item_id"); id != "" && id != ids[index] {
+			t.Errorf("%s speaks of %s, but item %s is %s", ev.kind, id, index, ids[index])
+		}
+		if done[index] != nil && index != "" {
+			t.Errorf("%s behind the end of item %s", ev.kind, index)
+		}
+		switch {
+		case ev.kind == "response.output_item.added":
+			ids[index] = scalarText(respMember(ev.o.peek("item"), "id"))
+			if index != strconv.Itoa(len(added)) || ids[index] == "" {
+				t.Errorf("item %s (%s) is number %d", index, ids[index], len(added))
+			}
+			added = append(added, index)
+		case ev.kind == "response.output_item.done":
+			done[index] = ev.o.peek("item")
+			if got := scalarText(respMember(done[index], "id")); got != ids[index] {
+				t.Errorf("item %s ends as %s", ids[index], got)
+			}
+		case strings.HasSuffix(ev.kind, ".delta"):
+			pieces[key] += ev.text("delta")
+		case ev.kind == "response.output_text.done" || ev.kind == "response.reasoning_summary_text.done":
+			if ev.text("text") != pieces[key] {
+				t.Errorf("%s says %q, the deltas %q", ev.kind, ev.text("text"), pieces[key])
+			}
+		case ev.kind == "response.function_call_arguments.done":
+			if ev.text("arguments") != pieces[key] {
+				t.Errorf("%s says %q, the deltas %q", ev.kind, ev.text("arguments"), pieces[key])
+			}
+		}
+	}
+	if len(written) < 3 || written[0].kind != "response.created" || written[1].kind != "response.in_progress" {
+		t.Fatalf("the stream does not begin as it must: %v", written)
+	}
+	response := written[len(written)-1].o.peek("response")
+	var items [][]byte
+	for _, index := range added {
+		items = append(items, done[index])
+	}
+	if got := respMember(response, "output"); !bytes.Equal(got, arrayJSON(items)) {
+		t.Errorf("the finished answer has %s, the items were %s", got, arrayJSON(items))
+	}
+	for _, name := range respRequired {
+		if respMember(response, name) == nil {
+			t.Errorf("the finished answer has no %s", name)
+		}
+	}
+}
+
+func TestResponsesStreamEchoesTheRequest(t *testing.T) {
+	call := &llm.Call{
+		Model: "m", System: []llm.Part{{Kind: llm.PartText, Text: "be brief"}}, Sampling: llm.Sampling{Temperature: new(0.5), MaxTokens: 9},
+		Tools: []llm.Tool{{Name: "f", Schema: []byte(`{}`), Strict: new(true)}}, Choice: llm.ToolChoice{Mode: llm.ToolNone},
+		Metadata: map[string]string{"a": "b"}, Parallel: new(false), Reasoning: llm.Reasoning{Effort: "low"},
+	}
+	_, written, _ := respWrite(t, call, respForeign["nothing but an end"])
+	response := written[len(written)-1].o.peek("response")
+	want := map[string]string{
+		"instructions": `"be brief"`, "temperature": "0.5", "max_output_tokens": "9", "tool_choice": `"none"`,
+		"tools": `[{"type":"function","name":"f","parameters":{},"strict":true}]`, "metadata": `{"a":"b"}`,
+		"parallel_tool_calls": "false", "reasoning": `{"effort":"low"}`, "text": `{"format":{"type":"text"}}`, "usage": "null",
+	}
+	for name, value := range want {
+		if got := respMember(response, name); string(got) != value {
+			t.Errorf("%s is %s, want %s", name, got, value)
+		}
+	}
+}
+
+func TestResponsesStreamSurvivesReadingAndWriting(t *testing.T) {
+	events, err := respEvents(strings.NewReader(respStream))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, written, losses := respWrite(t, nil, events)
+	if len(losses) > 0 {
+		t.Errorf("losses: %v", losses)
+	}
+	want, err := Collect(respAll(events))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Collect(ResponsesCodec{}.Events(bytes.NewReader(stream)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the answer changed (-want +got): %s", diff)
+	}
+	for i, ev := range written {
+		if got := ev.text("sequence_number"); got != strconv.Itoa(i) {
+			t.Errorf("%s has the sequence_number %s, not %d", ev.kind, got, i)
+		}
+	}
+	texts := []string{"thinking\n\nmore", "", "Hello!", "no", "", ""}
+	for i, p := range got.Choices[0].Parts {
+		if p.Text != texts[i] {
+			t.Errorf("part %d is %q", i, p.Text)
+		}
+	}
+	if p := got.Choices[0].Parts; p[4].Tool.Arguments != "{}" || p[5].Tool.Arguments != `{"b":1}` || p[0].Signature != "sig" {
+		t.Errorf("parts: %+v", p)
+	}
+	if c := got.Choices[0]; c.Stop.Reason != llm.StopTool || len(c.Logprobs) != 1 {
+		t.Errorf("stop %v, logprobs %v", c.Stop, c.Logprobs)
+	}
+}
+
+func TestResponsesStreamFaultsAndEnds(t *testing.T) {
+	events, err := respEvents(strings.NewReader(respBroken))
+	if last := events[len(events)-1]; err != nil || len(events) != 2 || last.Kind != llm.EventFault ||
+		*last.Fault != (llm.ErrorBody{Type: "insufficient_quota", Code: "insufficient_quota", Message: "You are out of money."}) {
+		t.Errorf("the fault is read as %+v, %v", events, err)
+	}
+	failed := `data: {"type":"response.failed","response":{"error":{"code":"server_error","message":"sorry"},"usage":{"input_tokens":5}}}` + "\n\n"
+	events, err = respEvents(strings.NewReader(failed))
+	if n := len(events); err != nil || n != 3 || events[1].Usage.Input != 5 || events[2].Fault.Message != "sorry" {
+		t.Errorf("a failed answer is read as %+v, %v", events, err)
+	}
+	flat := `data: {"type":"error","code":"rate_limit_exceeded","message":"slow","param":null,"sequence_number":1}` + "\n\n"
+	events, _ = respEvents(strings.NewReader(flat))
+	if *events[0].Fault != (llm.ErrorBody{Code: "rate_limit_exceeded", Message: "slow"}) {
+		t.Errorf("a flat error is read as %+v", events[0].Fault)
+	}
+	cut := respStream[:strings.Index(respStream, `data: {"type":"response.completed"`)]
+	for _, end := range []string{"", "data: [DONE]\n\n"} {
+		if _, err := respEvents(strings.NewReader(cut + end)); err != io.ErrUnexpectedEOF {
+			t.Errorf("a cut stream ends with %v", err)
+		}
+	}
+	if _, err := respEvents(strings.NewReader("data: {\"type\":\n\n")); err == nil || !strings.HasPrefix(err.Error(), "event 1 of the stream: invalid JSON") {
+		t.Errorf("garbage gives %v", err)
+	}
+	if _, err := respEvents(iotest.ErrReader(io.ErrClosedPipe)); err != io.ErrClosedPipe {
+		t.Errorf("the reader's error becomes %v", err)
+	}
+}
+
+func TestResponsesStreamFails(t *testing.T) {
+	fault := &llm.Fault{Kind: llm.FaultIdle, Message: "it stood still", Err: io.ErrClosedPipe}
+	var out bytes.Buffer
+	w := ResponsesCodec{}.Writer(&out, nil)
+	for _, ev := range respForeign["chat with interleaved calls"][:7] {
+		if err := w.Write(ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Fail(fault, "req_1"); err != nil {
+		t.Fatal(err)
+	}
+	stream := out.String()
+	if strings.Contains(stream, "closed pipe") || strings.Contains(stream, "response.completed") {
+		t.Errorf("the stream says too much: %s", stream)
+	}
+	for _, want := range []string{
+		"event: error\ndata: {\"type\":\"error\",\"sequence_number\":",
+		`"code":"idle_timeout","message":"it stood still","param":null,"error":{"type":"server_error","code":"idle_timeout","message":"it stood still","param":null}}`,
+		"event: response.failed\n", `"status":"failed"`, `"error":{"code":"idle_timeout","message":"it stood still"}`,
+	} {
+		if !strings.Contains(stream, want) {
+			t.Errorf("%s is not in the stream", want)
+		}
+	}
+	if _, err := Collect(ResponsesCodec{}.Events(&out)); err == nil {
+		t.Error("a failed stream is read as a whole one")
+	}
+	if got := string(ResponsesCodec{}.AppendFault(nil, fault, "")); !strings.HasPrefix(got, "event: error\ndata: {") {
+		t.Errorf("AppendFault: %s", got)
+	}
+}
+
+func TestResponsesGlanceAndSplice(t *testing.T) {
+	c := ResponsesCodec{}
+	body := []byte(` {"input" : [ {"model":"x"} ], "stream": true, "model" : "a", "max_output_tokens": 50 } `)
+	var at At
+	g, err := c.Glance(body, &at)
+	if err != nil || g.Model != "a" || !g.Stream || g.MaxTokens != 50 || g.Bytes != len(body) || g.Op != llm.OpGenerate || g.Dialect != llm.Responses {
+		t.Errorf("glance %+v, %v", g, err)
+	}
+	want := strings.Replace(string(body), `"a"`, `"b\"c"`, 1)
+	if got := string(c.Splice([]byte("x"), body, &at, Rewrite{Model: `b"c`, Usage: true})); got != "x"+want {
+		t.Errorf("splice %s", got)
+	}
+	if got := string(c.Splice(nil, body, &at, Rewrite{Usage: true})); got != string(body) {
+		t.Errorf("a splice of nothing changes %s", got)
+	}
+	for _, bad := range []string{``, `[]`, `{}`, `{"model":7}`, `{"model":""}`, `{"model":"a","model":"b"}`, `{"model":"a","stream":1}`} {
+		if _, err := c.Glance([]byte(bad), &at); err == nil {
+			t.Errorf("%s passes", bad)
+		}
+	}
+	for _, odd := range []string{`null`, `0`, `-1`, `1e99`, `"x"`} {
+		if g, err := c.Glance([]byte(`{"model":"a","stream":null,"max_output_tokens":`+odd+`}`), &at); err != nil || g.MaxTokens != 0 {
+			t.Errorf("%s: %+v, %v", odd, g, err)
+		}
+	}
+}
+
+func TestResponsesTapSeesWhatDecodingSees(t *testing.T) {
+	for _, named := range []bool{true, false} {
+		var tap Tap
+		var er wire.EventReader
+		er.Reset(strings.NewReader(respStream), 0)
+		sights := map[Sight]int{}
+		for er.Fill() == nil {
+			for ev, ok := er.Next(); ok; ev, ok = er.Next() {
+				if named && ev.Data != nil {
+					ev.Name = []byte(scalarText(respMember(bytes.Clone(ev.Data), "type")))
+				}
+				sights[ResponsesCodec{}.TapEvent(&tap, ev)]++
+			}
+		}
+		reply, err := Collect(ResponsesCodec{}.Events(strings.NewReader(respStream)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tap.Usage != reply.Usage || !tap.HasUsage || tap.Model != "m" || tap.Tokens != 8 || sights[SightContent] != 8 || sights[SightEnd] != 1 {
+			t.Errorf("tap %+v, sights %v, usage %+v", tap, sights, reply.Usage)
+		}
+	}
+	var tap Tap
+	failed := wire.Event{Name: []byte("response.failed"), Data: []byte(`{"response":{"status":"failed","usage":{"input_tokens":5}}}`)}
+	if s := (ResponsesCodec{}).TapEvent(&tap, failed); s != SightFault || tap.Usage.Input != 5 || tap.Stop != llm.StopError {
+		t.Errorf("a failed answer: %v, %+v", s, tap)
+	}
+	if s := (ResponsesCodec{}).TapEvent(&tap, wire.Event{Data: []byte(`{"type":"error"}`)}); s != SightFault {
+		t.Errorf("an error is %v", s)
+	}
+}
+
+func TestResponsesTapAllocatesNothing(t *testing.T) {
+	events := []wire.Event{
+		{Name: []byte("response.output_text.delta"), Data: []byte(`{"type":"response.output_text.delta","delta":"x"}`)},
+		{Data: []byte(`{"delta":"x","type":"response.output_text.delta"}`)},
+		{Name: []byte("response.output_item.done"), Data: []byte(`{"type":"response.output_item.done"}`)},
+	}
+	var tap Tap
+	allocs := testing.AllocsPerRun(100, func() {
+		for _, ev := range events {
+			ResponsesCodec{}.TapEvent(&tap, ev)
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations for each event", allocs/float64(len(events)))
+	}
+}
+
+func BenchmarkResponsesTapDelta(b *testing.B) {
+	ev := wire.Event{
+		Name: []byte("response.output_text.delta"),
+		Data: []byte(`{"type":"response.output_text.delta","sequence_number":10,"item_id":"msg_1","output_index":1,"content_index":0,"delta":" are","logprobs":[],"obfuscation":"abcdef"}`),
+	}
+	var tap Tap
+	b.ReportAllocs()
+	for b.Loop() {
+		ResponsesCodec{}.TapEvent(&tap, ev)
+	}
+}
+
+func BenchmarkResponsesTapCompleted(b *testing.B) {
+	text := strings.Repeat("all work and no play ", 5000)
+	data := []byte(`{"type":"response.completed","response":{"id":"resp_1","output":[{"type":"message","content":[{"type":"output_text","text":"` + text +
+		`"}]}],"status":"completed","model":"m","usage":{"input_tokens":5,"output_tokens":7}}}`)
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		var tap Tap
+		ResponsesCodec{}.TapEvent(&tap, wire.Event{Name: []byte("response.completed"), Data: data})
+	}
 }

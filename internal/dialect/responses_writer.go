@@ -113,9 +113,7 @@ func (w *respWriter) event(ev *llm.Event) {
 		w.logprobs = append(w.logprobs, ev.Logprobs...)
 	case llm.EventStop:
 		w.stop, w.final = ev.Stop, ev.Extra
-		if ev.Stop.Sequence != "" {
-			w.enc.add("stop_sequence", respHasNoPlace)
-		}
+		w.enc.stop(ev.Stop)
 		w.settle()
 	case llm.EventUsage:
 		w.reply.Usage, w.reply.HasUsage, w.reply.UsageExtra = *ev.Usage, true, ev.Extra
@@ -444,17 +442,18 @@ func (w *respWriter) finishText(p *respPartOut) {
 	if own.Form&respEmptyItem != 0 {
 		return
 	}
-	if p.part.Kind == llm.PartText && p.part.Extra.Dialect != llm.Responses && len(w.logprobs) > 0 {
-		p.part = respWithLogprobs([]llm.Part{p.part}, w.logprobs)[0]
+	heard := w.logprobs
+	w.logprobs = nil
+	if p.part.Kind == llm.PartText && p.part.Extra.Dialect != llm.Responses && len(heard) > 0 {
+		p.part = respWithLogprobs([]llm.Part{p.part}, heard)[0]
 		own = p.part.Extra
 	}
-	w.logprobs = nil
 	if p.part.Kind == llm.PartRefusal {
 		w.aboutContent("response.refusal.done", p, func(o *objectWriter) { o.put("refusal", stringJSON(p.part.Text)) })
 	} else {
 		probs := respMember(own.Spelled, "logprobs")
-		if probs == nil {
-			probs = []byte("[]")
+		if probs == nil || saysNothing(probs) {
+			probs = respLogprobsJSON(heard, false)
 		}
 		w.aboutContent("response.output_text.done", p, func(o *objectWriter) {
 			o.put("text", stringJSON(p.part.Text))
