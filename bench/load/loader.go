@@ -11,6 +11,7 @@ import (
 
 	"tailplane/bench/internal/answer"
 	"tailplane/bench/internal/proc"
+	"tailplane/bench/internal/result"
 	"tailplane/bench/internal/sock"
 )
 
@@ -42,7 +43,7 @@ type loader struct {
 	toll    int
 	latency []int64
 	age     []int64
-	result  Result
+	result  result.Run
 }
 
 // conn is one connection and the request on it.

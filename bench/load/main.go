@@ -2,7 +2,7 @@
 
 // Command load is the generator of the benchmark. It owns one epoll loop on
 // one thread, sends prebuilt requests over keep-alive connections, checks every
-// answer (package answer), and prints one JSON Result. It reads the CPU time
+// answer (package answer), and prints one JSON result.Run. It reads the CPU time
 // and memory of the processes under test itself, at the edges of its window,
 // so that what it counts and what it charges are of the same moment. It talks
 // to loopback only. Start reading at loader.run.
