@@ -1,0 +1,103 @@
+// The bench on which the cells run: a replay provider, a Tailplane in front of
+// it with a target for every fault that must not touch its neighbours, and the
+// addresses of both. It starts processes and ends exactly those.
+
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+export const CLIENT_KEY = "sk-tp-conformance";
+
+/** The targets that a cell breaks; each has its own breaker, cool-down and retry budget. */
+const FAULTS = ["flaky", "down", "broken", "limited", "once"];
+
+function target(up, replay) {
+  if (up === "anthropic") return { kind: "anthropic", url: replay, key: "env:CONF_UPSTREAM_KEY" };
+  return { kind: "openai-compatible", url: `${replay}/v1`, dialects: [up], key: "env:CONF_UPSTREAM_KEY" };
+}
+
+export function config(cells, replay, ports, dir) {
+  const targets = {
+    sim: { kind: "sim" },
+    "up-chat": { ...target("chat", replay), dialects: ["chat", "completions", "embeddings"] },
+    "up-responses": target("responses", replay),
+    "up-anthropic": target("anthropic", replay),
+    "up-openai": { kind: "openai", url: `${replay}/v1`, key: "env:CONF_UPSTREAM_KEY" },
+  };
+  const models = {};
+  for (const cell of cells) {
+    for (const fault of FAULTS) targets[`${cell.id}-${fault}`] = target(cell.up, replay);
+    const other = cell.up === "anthropic" ? "up-chat" : "up-anthropic";
+    models[`fallback-${cell.id}`] = { route: [`${cell.id}-down/sc.down.w.fb${cell.id}`, `${other}/sc.plain.w.fb${cell.id}`] };
+  }
+  return {
+    version: 1,
+    listen: { data: { addr: `127.0.0.1:${ports.data}` }, admin: { addr: `127.0.0.1:${ports.admin}` }, max_body: 8 << 20 },
+    targets,
+    models,
+    keys: { static: [{ name: "conf", key: "env:CONF_CLIENT_KEY" }] },
+    ledger: { dir: join(dir, "ledger") },
+  };
+}
+
+export async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((done) => server.once("listening", done));
+  const { port } = server.address();
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+/** Starts both servers. env names the two programs and the corpus folder. */
+export async function open(cells, { replayBin, tailplaneBin, corpus }) {
+  const dir = mkdtempSync(join(tmpdir(), "tailplane-conformance-"));
+  const children = [];
+  const start = (bin, args) => {
+    const child = spawn(bin, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, CONF_UPSTREAM_KEY: "sk-upstream", CONF_CLIENT_KEY: CLIENT_KEY },
+    });
+    child.log = "";
+    for (const s of [child.stdout, child.stderr]) s.on("data", (d) => (child.log = (child.log + d).slice(-200_000)));
+    children.push(child);
+    return child;
+  };
+  const close = async () => {
+    for (const child of children) if (child.exitCode === null) child.kill("SIGTERM");
+    await sleep(300);
+    for (const child of children) if (child.exitCode === null) child.kill("SIGKILL");
+    rmSync(dir, { recursive: true, force: true });
+  };
+  try {
+    const replay = start(replayBin, corpus ? ["-corpus", corpus] : []);
+    const at = await wait(() => /listening (\S+)/.exec(replay.log)?.[1], replay, "the replay provider");
+    const env = { replay: `http://${at}`, clientKey: CLIENT_KEY, cancels: [], close };
+    const ports = { data: await freePort(), admin: await freePort() };
+    const file = join(dir, "tailplane.yaml");
+    writeFileSync(file, JSON.stringify(config(cells, env.replay, ports, dir), null, 1));
+    const tailplane = start(tailplaneBin, ["serve", "-c", file]);
+    env.port = ports.data;
+    env.tailplane = `http://127.0.0.1:${ports.data}`;
+    env.admin = `http://127.0.0.1:${ports.admin}`;
+    env.log = () => tailplane.log;
+    const ready = () => fetch(`${env.tailplane}/readyz`).then((r) => r.ok, () => false);
+    await wait(ready, tailplane, "tailplane");
+    return env;
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function wait(ready, child, what) {
+  for (let i = 0; i < 600; i++) {
+    const value = await ready();
+    if (value) return value;
+    if (child.exitCode !== null) break;
+    await sleep(50);
+  }
+  throw new Error(`${what} did not start:\n${child.log.slice(-3000)}`);
+}

@@ -1,0 +1,149 @@
+// Operations without a conversation, and the simulator, through both SDKs.
+
+import assert from "node:assert/strict";
+import { connect as connectOpenAI } from "./openai.mjs";
+import { connect as connectAnthropic } from "./anthropic.mjs";
+import { brief, SCHEMA } from "./suite.mjs";
+
+let nonces = 0;
+const fresh = (scenario) => `sc.${scenario}.w.x${++nonces}`;
+
+function cell(label, scenarios) {
+  const run = async (env) => {
+    const at = { base: env.tailplane, key: env.clientKey };
+    const sdk = { openai: connectOpenAI(at), anthropic: connectAnthropic(at) };
+    const direct = { openai: connectOpenAI({ base: env.replay, key: "direct" }), anthropic: connectAnthropic({ base: env.replay, key: "direct" }) };
+    const results = [];
+    for (const [name, scenario] of Object.entries(scenarios)) {
+      let error = "";
+      try {
+        await scenario(sdk, direct, env);
+      } catch (e) {
+        error = brief(e);
+      }
+      results.push({ name, error });
+    }
+    return results;
+  };
+  return [label, run];
+}
+
+const others = {
+  async embeddings({ openai }, direct) {
+    for (const input of ["one", ["one", "two"]]) {
+      const model = fresh("plain");
+      const got = await openai.embeddings.create({ model: `up-openai/${model}`, input });
+      assert.deepEqual(got, await direct.openai.embeddings.create({ model, input }));
+      assert.deepEqual(Array.from(got.data[0].embedding), [0.5, -0.25, 0]);
+    }
+    const floats = await openai.embeddings.create({ model: `up-openai/${fresh("plain")}`, input: "one", encoding_format: "float" });
+    assert.deepEqual(floats.data[0].embedding, [0.5, -0.25, 0]);
+  },
+  async models({ openai, anthropic }) {
+    const ids = [];
+    for await (const m of openai.models.list()) ids.push(m.id);
+    assert.ok(ids.includes("fallback-n1"), `fallback-n1 is not among ${ids.slice(0, 10)}`);
+    const one = await openai.models.retrieve("fallback-n1");
+    assert.equal(one.id, "fallback-n1");
+    const theirs = await anthropic.get("/anthropic/v1/models");
+    assert.ok(theirs.data.some((m) => m.id === "fallback-n1" && m.type === "model"), "Anthropic's form of the list");
+  },
+  async completions({ openai }, direct) {
+    const model = fresh("plain");
+    const got = await openai.completions.create({ model: `up-chat/${model}`, prompt: "Capital?" });
+    assert.equal(got.choices[0].text, "The capital of France is Paris.");
+    assert.equal(got.usage.completion_tokens, 7);
+    const join = async (sdk, name, options) => {
+      let text = "";
+      let usage;
+      for await (const chunk of await sdk.completions.create({ model: name, prompt: "Capital?", stream: true, ...options })) {
+        text += chunk.choices[0]?.text ?? "";
+        usage = chunk.usage ?? usage;
+      }
+      return { text, usage };
+    };
+    for (const options of [{}, { stream_options: { include_usage: true } }]) {
+      const name = fresh("plain");
+      assert.deepEqual(await join(openai, `up-chat/${name}`, options), await join(direct.openai, name, options));
+    }
+  },
+  async count_tokens({ anthropic }, direct) {
+    const ask = (model) => ({ model, messages: [{ role: "user", content: "How long is this?" }] });
+    const model = fresh("plain");
+    const got = await anthropic.messages.countTokens(ask(`up-anthropic/${model}`));
+    assert.deepEqual(got, await direct.anthropic.messages.countTokens(ask(model)));
+    const guess = await anthropic.messages.countTokens(ask(`up-chat/${model}`));
+    assert.ok(guess.input_tokens > 0, "no estimate for an upstream that cannot count");
+  },
+};
+
+const ask = [{ role: "user", content: "Say something about Paris" }];
+const weather = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+const asksWeather = [{ role: "user", content: "Please call get_weather for Paris" }];
+
+const simulatorOpenAI = {
+  async plain({ openai }) {
+    const got = await openai.chat.completions.create({ model: "sim/fast", messages: ask, max_tokens: 60 });
+    assert.match(got.choices[0].message.content, /simulated/);
+    assert.ok(got.usage.completion_tokens > 0);
+  },
+  async stream({ openai }) {
+    const stream = openai.chat.completions.stream({ model: "sim/fast", messages: ask, max_tokens: 60, stream_options: { include_usage: true } });
+    const got = await stream.finalChatCompletion();
+    assert.match(got.choices[0].message.content, /simulated/);
+    assert.ok(got.usage.completion_tokens > 0);
+  },
+  async tools({ openai }) {
+    const tools = [{ type: "function", function: { name: "get_weather", parameters: weather } }];
+    const got = await openai.chat.completions.create({ model: "sim/fast", messages: asksWeather, tools });
+    assert.equal(got.choices[0].finish_reason, "tool_calls");
+    assert.equal(JSON.parse(got.choices[0].message.tool_calls[0].function.arguments).city, "Paris");
+  },
+  async schema({ openai }) {
+    const format = { type: "json_schema", json_schema: { name: "person", strict: true, schema: SCHEMA } };
+    const got = await openai.chat.completions.create({ model: "sim/fast", messages: ask, response_format: format });
+    assert.deepEqual(Object.keys(JSON.parse(got.choices[0].message.content)).sort(), ["age", "name"]);
+  },
+  async embeddings({ openai }) {
+    const got = await openai.embeddings.create({ model: "sim/fast", input: ["one", "two"] });
+    assert.equal(got.data.length, 2);
+    assert.ok(got.data[0].embedding.length > 8);
+  },
+  async responses({ openai }) {
+    const got = await openai.responses.create({ model: "sim/fast", input: "Say something about Paris", max_output_tokens: 60 });
+    assert.match(got.output_text, /simulated/);
+    const final = await openai.responses.stream({ model: "sim/fast", input: "Say something", max_output_tokens: 60 }).finalResponse();
+    assert.match(final.output_text, /simulated/);
+  },
+};
+
+const simulatorAnthropic = {
+  async plain({ anthropic }) {
+    const got = await anthropic.messages.create({ model: "sim/fast", max_tokens: 60, messages: ask });
+    assert.match(got.content[0].text, /simulated/);
+    assert.ok(got.usage.output_tokens > 0);
+  },
+  async stream({ anthropic }) {
+    const got = await anthropic.messages.stream({ model: "sim/fast", max_tokens: 60, messages: ask }).finalMessage();
+    assert.match(got.content[0].text, /simulated/);
+    assert.ok(got.usage.output_tokens > 0);
+  },
+  async tools({ anthropic }) {
+    const tools = [{ name: "get_weather", input_schema: weather }];
+    const got = await anthropic.messages.stream({ model: "sim/fast", max_tokens: 200, messages: asksWeather, tools }).finalMessage();
+    assert.equal(got.stop_reason, "tool_use");
+    assert.equal(got.content.find((b) => b.type === "tool_use").input.city, "Paris");
+  },
+  async schema({ anthropic }) {
+    const got = await anthropic.messages.create({
+      model: "sim/fast", max_tokens: 200, messages: ask, output_config: { format: { type: "json_schema", schema: SCHEMA } },
+    });
+    assert.deepEqual(Object.keys(JSON.parse(got.content[0].text)).sort(), ["age", "name"]);
+  },
+};
+
+export const extraCells = [
+  cell("embeddings, models, completions, count_tokens (node)", others),
+  cell("openai-node -> simulator", simulatorOpenAI),
+  cell("anthropic-node -> simulator", simulatorAnthropic),
+];

@@ -1,0 +1,81 @@
+// Runs the conformance suite: node main.mjs REPLAY TAILPLANE PYTHON [FILTER].
+// One line per cell, the failing scenarios below it, the totals last; exit
+// status 1 when a scenario failed.
+
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { open } from "./bench.mjs";
+import { Cell, runCell } from "./suite.mjs";
+import * as openai from "./openai.mjs";
+import * as anthropic from "./anthropic.mjs";
+import { aiCells } from "./aisdk.mjs";
+import { extraCells } from "./extras.mjs";
+import { rawCell } from "./raw.mjs";
+import { recordingCells } from "./recordings.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const CLIENTS = { "openai-chat": openai.chat, "openai-responses": openai.responses, anthropic: anthropic.messages };
+
+const [replayBin, tailplaneBin, python, filter = ""] = process.argv.slice(2);
+const totals = { passed: 0, failed: 0, skipped: [] };
+
+function report(label, results, note = "") {
+  const failed = results.filter((r) => r.error);
+  totals.passed += results.length - failed.length;
+  totals.failed += failed.length;
+  console.log(`${label}: ${results.length - failed.length}/${results.length}${note && ` (${note})`}`);
+  for (const f of failed) console.log(`  FAIL ${f.name}: ${f.error}`);
+}
+
+function corpusDir() {
+  const dir = process.env.TAILPLANE_CORPUS ?? join(here, "..", "..", "..", "shared", "corpus");
+  return existsSync(dir) ? dir : "";
+}
+
+/** Python's cells come back as one JSON line each. */
+async function pythonCells(env, cells) {
+  const child = spawn(python, [join(here, "..", "python", "run.py")], { stdio: ["pipe", "pipe", "inherit"] });
+  child.stdin.end(JSON.stringify({ replay: env.replay, tailplane: env.tailplane, key: env.clientKey, cells }));
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { label, results, cancels = [], note } = JSON.parse(line);
+    env.cancels.push(...cancels);
+    report(label, results, note);
+  }
+}
+
+async function main() {
+  const cells = JSON.parse(readFileSync(join(here, "..", "cells.json"), "utf8"));
+  const wanted = (label) => label.includes(filter);
+  const corpus = corpusDir();
+  const env = await open(cells, { replayBin, tailplaneBin, corpus });
+  try {
+    for (const spec of cells.filter((c) => !c.runner && wanted(c.label))) {
+      report(spec.label, await runCell(new Cell(spec, env, CLIENTS[spec.client])));
+    }
+    for (const [label, run] of [...aiCells, ...extraCells, ["raw sockets", rawCell]]) {
+      if (wanted(label)) report(label, await run(env));
+    }
+    const theirs = cells.filter((c) => c.runner === "python" && wanted(c.label));
+    if (!python) totals.skipped.push(`${theirs.length} Python cells: no Python given`);
+    else if (theirs.length || wanted("python")) await pythonCells(env, theirs);
+    if (!corpus) totals.skipped.push("recorded traffic: no corpus; set TAILPLANE_CORPUS");
+    else if (wanted("recordings")) {
+      for await (const { label, results, note } of recordingCells(env)) report(label, results, note);
+    }
+    if (env.cancels.length) {
+      const worst = Math.max(...env.cancels);
+      console.log(`client aborts reached the provider after ${worst} ms at most (${env.cancels.length} measured)`);
+    }
+  } finally {
+    if (process.env.CONF_LOG) console.error(env.log());
+    await env.close();
+  }
+  const why = totals.skipped.length ? ` (${totals.skipped.join("; ")})` : "";
+  console.log(`conformance: ${totals.passed} passed, ${totals.failed} failed, ${totals.skipped.length} skipped${why}`);
+  process.exitCode = totals.failed ? 1 : 0;
+}
+
+await main();

@@ -1,0 +1,127 @@
+// Recorded traffic through the splice lane: what the SDK makes of an answer that
+// came through Tailplane is what it makes of the same answer from the provider,
+// errors included, and the request arrives there as it was sent.
+
+import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
+import { connect as connectOpenAI } from "./openai.mjs";
+import { connect as connectAnthropic } from "./anthropic.mjs";
+
+const DEFAULTS = {
+  chat: { messages: [{ role: "user", content: "?" }] },
+  responses: { input: "?" },
+  anthropic: { max_tokens: 1024, messages: [{ role: "user", content: "?" }] },
+};
+
+const calls = {
+  chat: {
+    whole: (sdk, body) => sdk.openai.chat.completions.create(body),
+    stream: (sdk, body) => sdk.openai.chat.completions.stream(body).finalChatCompletion(),
+  },
+  responses: {
+    whole: (sdk, body) => sdk.openai.responses.create(body),
+    stream: (sdk, body) => sdk.openai.responses.stream(body).finalResponse(),
+  },
+  anthropic: {
+    whole: (sdk, body) => sdk.anthropic.messages.create(body),
+    stream: (sdk, body) => sdk.anthropic.messages.stream(body).finalMessage(),
+  },
+};
+
+const PATHS = { chat: "/v1/chat/completions", responses: "/v1/responses", anthropic: "/v1/messages" };
+
+/** What an SDK makes of a call: its value, or that it raised and what. */
+async function outcome(call) {
+  try {
+    return { value: JSON.parse(JSON.stringify(await call())) };
+  } catch (error) {
+    return { raised: error.constructor.name, message: String(error.message).slice(0, 300) };
+  }
+}
+
+async function compare(env, sdk, rec, mode) {
+  const how = rec.streamed ? "stream" : "whole";
+  const { model: _, stream: __, ...rest } = rec.request ?? DEFAULTS[rec.dialect];
+  const name = (who) => `rec.${rec.number}.${mode}.${who}`;
+  const body = (model) => ({ model, ...rest, ...(rec.streamed && { stream: true }) });
+  const direct = await outcome(() => calls[rec.dialect][how](sdk.direct, body(name("d"))));
+  const through = await outcome(() => calls[rec.dialect][how](sdk.through, body(`up-${rec.dialect}/${name("t")}`)));
+  const arrived = async (who) => {
+    const seen = await (await fetch(`${env.replay}/stats?model=${name(who)}`)).json();
+    if (!seen.length) return undefined;
+    const { model, stream_options, ...others } = seen[seen.length - 1].body;
+    return JSON.stringify(others);
+  };
+  const [want, got] = [await arrived("d"), await arrived("t")];
+  if (want === undefined) return { skipped: `the SDK does not send it: ${direct.message}` };
+  if (got === undefined) return { error: `it did not reach the provider: ${through.raised}: ${through.message}` };
+  if (want !== got) return { error: "the request arrived changed" };
+  if ("value" in direct) {
+    if (!("value" in through)) return { error: `raised ${through.raised}: ${through.message}` };
+    if (!isDeepStrictEqual(direct.value, through.value)) return { error: difference(direct.value, through.value) };
+    return { equal: true };
+  }
+  if ("value" in through) return { error: `no error, but directly ${direct.raised}: ${direct.message}` };
+  return { bothRaised: true };
+}
+
+/** The path of the first member that differs. */
+function difference(want, got, path = "$") {
+  if (want === null || got === null || typeof want !== "object" || typeof got !== "object") {
+    return `${path}: ${JSON.stringify(got)?.slice(0, 120)} instead of ${JSON.stringify(want)?.slice(0, 120)}`;
+  }
+  for (const key of new Set([...Object.keys(want), ...Object.keys(got)])) {
+    if (!isDeepStrictEqual(want[key], got[key])) return difference(want[key], got[key], `${path}.${key}`);
+  }
+  return "equal";
+}
+
+/** The bytes of a stream, through fetch: with usage asked for, nothing may differ. */
+async function bytesEqual(env, rec) {
+  const { model: _, ...rest } = rec.request ?? DEFAULTS[rec.dialect];
+  const get = async (base, key, model) => {
+    const body = { model, ...rest, stream: true, ...(rec.dialect === "chat" && { stream_options: { include_usage: true } }) };
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json", "anthropic-version": "2023-06-01" };
+    const answer = await fetch(base + PATHS[rec.dialect], { method: "POST", headers, body: JSON.stringify(body) });
+    try {
+      return { status: answer.status, text: await answer.text() };
+    } catch (error) {
+      return { status: answer.status, text: `cut: ${error.message}` };
+    }
+  };
+  const want = await get(env.replay, "direct", `rec.${rec.number}.w.bd`);
+  const got = await get(env.tailplane, env.clientKey, `up-${rec.dialect}/rec.${rec.number}.w.bt`);
+  return want.text === got.text ? "" : `status ${got.status}, ${got.text.length} bytes instead of ${want.text.length}: ...${got.text.slice(-160)}`;
+}
+
+export async function* recordingCells(env) {
+  const list = await (await fetch(`${env.replay}/recordings`)).json();
+  const at = { base: env.tailplane, key: env.clientKey };
+  const direct = { base: env.replay, key: "direct" };
+  const sdk = {
+    through: { openai: connectOpenAI(at), anthropic: connectAnthropic(at) },
+    direct: { openai: connectOpenAI(direct), anthropic: connectAnthropic(direct) },
+  };
+  for (const dialect of ["chat", "responses", "anthropic"]) {
+    for (const streamed of [true, false]) {
+      const mine = list.filter((r) => r.dialect === dialect && r.streamed === streamed);
+      const results = [];
+      const count = { equal: 0, bothRaised: 0, skipped: 0 };
+      for (const rec of mine) {
+        for (const mode of streamed ? ["w", "b"] : ["w"]) {
+          const r = await compare(env, sdk, rec, mode);
+          if (r.skipped) count.skipped++;
+          else results.push({ name: `${rec.name} (${mode})`, error: r.error ?? "" });
+          if (r.equal) count.equal++;
+          if (r.bothRaised) count.bothRaised++;
+        }
+      }
+      const note = `${count.equal} aggregates equal, ${count.bothRaised} raise both ways, ${count.skipped} not sendable`;
+      yield { label: `recordings ${dialect}, ${streamed ? "streams, also byte by byte" : "whole answers"}`, results, note };
+      if (!streamed) continue;
+      const bytes = [];
+      for (const rec of mine) bytes.push({ name: rec.name, error: await bytesEqual(env, rec) });
+      yield { label: `recordings ${dialect}, streams as bytes`, results: bytes, note: "" };
+    }
+  }
+}
