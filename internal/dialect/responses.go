@@ -11,8 +11,9 @@ import (
 // Its files: responses_glance.go (what the splice lane needs),
 // responses_call.go and responses_encode.go (requests), responses_items.go and
 // responses_write.go (the items that requests and answers share),
-// responses_reply.go (answers), responses_events.go and responses_writer.go
-// (streams).
+// responses_reply.go (answers), responses_events.go and responses_live.go
+// (streams that are read), responses_writer.go and responses_finish.go (streams
+// that are written).
 type ResponsesCodec struct{}
 
 // Name is the dialect.

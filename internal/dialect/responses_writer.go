@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"io"
+	"strconv"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
@@ -33,7 +34,8 @@ type respWriter struct {
 	w        io.Writer
 	call     *llm.Call
 	enc      respEncoder
-	buf      []byte
+	buf      []byte // whole events, for one Write
+	data     []byte // one delta
 	sequence int
 	opened   bool
 	ended    bool
@@ -342,17 +344,13 @@ func (w *respWriter) delta(p *respPartOut, text string) {
 		return
 	}
 	p.text = append(p.text, text...)
-	piece := func(o *objectWriter) { o.put("delta", stringJSON(text)) }
 	switch p.part.Kind {
 	case llm.PartText:
-		w.aboutContent("response.output_text.delta", p, func(o *objectWriter) {
-			piece(o)
-			o.put("logprobs", []byte("[]"))
-		})
+		w.piece("response.output_text.delta", "content_index", p, text)
 	case llm.PartRefusal:
-		w.aboutContent("response.refusal.delta", p, piece)
+		w.piece("response.refusal.delta", "content_index", p, text)
 	case llm.PartToolCall:
-		w.about("response.function_call_arguments.delta", p.item, piece)
+		w.piece("response.function_call_arguments.delta", "", p, text)
 	case llm.PartThinking:
 		if !p.begun {
 			p.begun = true
@@ -360,152 +358,37 @@ func (w *respWriter) delta(p *respPartOut, text string) {
 				o.put("part", []byte(`{"type":"summary_text","text":""}`))
 			})
 		}
-		w.aboutSummary("response.reasoning_summary_text.delta", p, piece)
+		w.piece("response.reasoning_summary_text.delta", "summary_index", p, text)
 	}
 }
 
-// partEnd takes what became known at the end of a part, and ends it unless
-// more may come.
-func (w *respWriter) partEnd(p *respPartOut, end *llm.Part) {
-	if p == nil || p.ended {
-		return
+// piece writes a delta. There is one for each token, so it goes around emit
+// and allocates nothing; place is the member that says where in its item the
+// part stands, whose summary is always the first.
+func (w *respWriter) piece(kind, place string, p *respPartOut, text string) {
+	d := append(append(w.data[:0], `{"type":"`...), kind...)
+	d = strconv.AppendInt(append(d, `","sequence_number":`...), int64(w.sequence), 10)
+	d = wire.AppendString(append(d, `,"item_id":`...), p.item.id)
+	d = strconv.AppendInt(append(d, `,"output_index":`...), int64(p.item.index), 10)
+	if place != "" {
+		d = append(append(append(d, `,"`...), place...), `":`...)
+		d = strconv.AppendInt(d, int64(p.content), 10)
 	}
-	if end != nil {
-		respLearn(p, end)
+	d = wire.AppendString(append(d, `,"delta":`...), text)
+	if p.part.Kind == llm.PartText {
+		d = append(d, `,"logprobs":[]`...)
 	}
-	if p.part.Kind == llm.PartToolCall && w.reply.Extra.Dialect == llm.Chat {
-		p.wait = true
-		return
-	}
-	w.finish(p)
-}
-
-// respLearn adds what became known at the end.
-func respLearn(p *respPartOut, end *llm.Part) {
-	if end.Signature != "" {
-		p.part.Signature = end.Signature
-	}
-	if end.SignedBy != "" {
-		p.part.SignedBy = end.SignedBy
-	}
-	if end.Raw != nil {
-		p.part.Raw = end.Raw
-	}
-	if e := end.Extra; e.Dialect != "" && (e.Members != nil || e.Spelled != nil || e.Form != 0) {
-		p.part.Extra = e
-	}
-	p.part.Redacted = p.part.Redacted || end.Redacted
-	if end.Cache != nil {
-		p.part.Cache = end.Cache
-	}
-}
-
-// finish writes the done events of a part, and of its item when that is over.
-func (w *respWriter) finish(p *respPartOut) {
-	if p.ended {
-		return
-	}
-	switch p.part.Kind {
-	case llm.PartText, llm.PartRefusal:
-		w.finishText(p)
-	case llm.PartToolCall:
-		if len(p.text) == 0 && p.part.Extra.Dialect != llm.Responses {
-			w.delta(p, "{}")
-		}
-		p.part.Tool = &llm.ToolCall{ID: p.part.Tool.ID, Name: p.part.Tool.Name, Arguments: string(p.text)}
-		w.about("response.function_call_arguments.done", p.item, func(o *objectWriter) {
-			o.put("name", stringJSON(p.part.Tool.Name))
-			o.put("arguments", stringJSON(string(p.text)))
-		})
-	case llm.PartThinking:
-		p.part.Text = string(p.text)
-		if p.begun {
-			w.aboutSummary("response.reasoning_summary_text.done", p, func(o *objectWriter) {
-				o.put("text", stringJSON(p.part.Text))
-			})
-			part := respSummary(p.part.Text)
-			w.aboutSummary("response.reasoning_summary_part.done", p, func(o *objectWriter) {
-				o.put("part", part[1:len(part)-1])
-			})
-		}
-	}
-	p.ended = true
-	if p.part.Extra.In(llm.Responses).Form&respItemEnd != 0 {
-		p.item.last = true
-	}
-	w.itemDone(p.item)
-}
-
-func (w *respWriter) finishText(p *respPartOut) {
-	p.part.Text = string(p.text)
-	own := p.part.Extra.In(llm.Responses)
-	if own.Form&respEmptyItem != 0 {
-		return
-	}
-	heard := w.logprobs
-	w.logprobs = nil
-	if p.part.Kind == llm.PartText && p.part.Extra.Dialect != llm.Responses && len(heard) > 0 {
-		p.part = respWithLogprobs([]llm.Part{p.part}, heard)[0]
-		own = p.part.Extra
-	}
-	if p.part.Kind == llm.PartRefusal {
-		w.aboutContent("response.refusal.done", p, func(o *objectWriter) { o.put("refusal", stringJSON(p.part.Text)) })
-	} else {
-		probs := respMember(own.Spelled, "logprobs")
-		if probs == nil || saysNothing(probs) {
-			probs = respLogprobsJSON(heard, false)
-		}
-		w.aboutContent("response.output_text.done", p, func(o *objectWriter) {
-			o.put("text", stringJSON(p.part.Text))
-			o.put("logprobs", probs)
-		})
-	}
-	part := w.enc.part(&p.part, llm.RoleAssistant)
-	w.aboutContent("response.content_part.done", p, func(o *objectWriter) { o.put("part", part) })
-}
-
-// itemDone writes the done event of an item of which every part has ended.
-func (w *respWriter) itemDone(item *respItemOut) {
-	if item.raw != nil || item.kind == llm.PartText && !item.last {
-		return
-	}
-	parts := make([]llm.Part, 0, len(item.parts))
-	for _, p := range item.parts {
-		if !p.ended {
-			return
-		}
-		parts = append(parts, p.part)
-	}
-	if item.kind == llm.PartText {
-		item.raw = w.enc.message(parts, llm.RoleAssistant, item.id)
-	} else {
-		item.raw = w.itemJSON(item, &parts[0])
-	}
-	w.about("response.output_item.done", item, func(o *objectWriter) { o.put("item", item.raw) })
-}
-
-func (w *respWriter) itemJSON(item *respItemOut, p *llm.Part) []byte {
-	switch item.kind {
-	case llm.PartToolCall:
-		return w.enc.call(p, item.id, "completed")
-	case llm.PartThinking:
-		return w.enc.reasoning(p, item.id)
-	}
-	return p.Raw
-}
-
-// settle ends whatever is open.
-func (w *respWriter) settle() {
-	for _, item := range w.items {
-		item.last = true
-		for _, p := range item.parts {
-			w.finish(p)
-		}
-		w.itemDone(item)
-	}
+	w.data = append(d, '}')
+	w.sequence++
+	w.buf = wire.AppendEvent(w.buf, kind, w.data)
 }
 
 func (w *respWriter) other(ev *llm.Event) {
+	switch ev.Extra.Dialect {
+	case llm.Chat, llm.Completions: // the event is members that are new
+		w.enc.extra("", llm.Extra{Dialect: ev.Extra.Dialect, Members: ev.Raw}, llm.Responses)
+		return
+	}
 	var at [2]wire.Member
 	o, err := wire.Scan(ev.Raw, []string{"type", "sequence_number"}, at[:])
 	if ev.Extra.Dialect != llm.Responses || err != nil {
@@ -516,71 +399,4 @@ func (w *respWriter) other(ev *llm.Event) {
 	edit, _ := wire.SetMember(nil, o, at[1], "sequence_number", intJSON(int64(w.sequence)))
 	w.sequence++
 	w.buf = wire.AppendEvent(w.buf, kind, wire.Splice(nil, ev.Raw, edit))
-}
-
-// end writes the event that has the whole answer.
-func (w *respWriter) end() {
-	w.settle()
-	w.ended = true
-	response := w.response(nil)
-	status, _ := wire.String(respMember(response, "status"))
-	w.emit("response."+status, func(o *objectWriter) { o.put("response", response) })
-}
-
-func (w *respWriter) response(fault []byte) []byte {
-	env := respEnvelope{reply: &w.reply, stop: w.stop, echo: w.call, fault: fault}
-	for _, item := range w.items {
-		if item.raw != nil {
-			env.items = append(env.items, item.raw)
-		}
-	}
-	if w.final.Dialect == llm.Responses {
-		w.reply.Extra = w.final
-	}
-	return env.encode()
-}
-
-func (w *respWriter) fail(f *llm.Fault) {
-	w.ended = true
-	w.buf = appendRespError(w.buf, f, w.sequence)
-	w.sequence++
-	if !w.opened {
-		return
-	}
-	w.stop = llm.Stop{Reason: llm.StopError}
-	o := &objectWriter{}
-	o.put("code", stringJSON(respFaultCode(f)))
-	o.put("message", stringJSON(faultText(f)))
-	response := w.response(o.end())
-	w.emit("response.failed", func(o *objectWriter) { o.put("response", response) })
-}
-
-// respFaultCode is the provider's own code, or our stable word.
-func respFaultCode(f *llm.Fault) string {
-	if f.Code != "" {
-		return f.Code
-	}
-	return string(f.Kind)
-}
-
-// appendRespError appends the error event. Its members stand beside each
-// other, as the schema has it, and under error, as OpenAI sends it and as its
-// SDKs look for it.
-func appendRespError(dst []byte, f *llm.Fault, sequence int) []byte {
-	param := []byte("null")
-	if f.Param != "" {
-		param = stringJSON(f.Param)
-	}
-	in, o := &objectWriter{}, &objectWriter{}
-	in.put("type", stringJSON(openAIErrorType(f)))
-	in.put("code", stringJSON(respFaultCode(f)))
-	in.put("message", stringJSON(faultText(f)))
-	in.put("param", param)
-	o.put("type", []byte(`"error"`))
-	o.put("sequence_number", intJSON(int64(sequence)))
-	o.put("code", stringJSON(respFaultCode(f)))
-	o.put("message", stringJSON(faultText(f)))
-	o.put("param", param)
-	o.put("error", in.end())
-	return wire.AppendEvent(dst, "error", o.end())
 }

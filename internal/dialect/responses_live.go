@@ -1,0 +1,167 @@
+package dialect
+
+import (
+	"tailplane/internal/llm"
+)
+
+// The items of a stream that is being read, from their announcement to their
+// end.
+
+// item returns the open item at index; kind is what it becomes when there is
+// none.
+func (s *respReader) item(index int, kind string) *respOpen {
+	item := s.items[index]
+	if item == nil {
+		item = &respOpen{kind: kind, parts: make(map[int]*respLive)}
+		s.items[index] = item
+	}
+	return item
+}
+
+// single is the part of an item that has only one.
+func (s *respReader) single(index int, kind string) *respLive {
+	item := s.items[index]
+	if item == nil || item.kind != kind || len(item.order) == 0 {
+		return nil
+	}
+	return item.order[0]
+}
+
+// textPart is the part of a message that an event speaks of, opened if it is
+// new.
+func (s *respReader) textPart(index int, e *respEvent, kind llm.PartKind) *respLive {
+	item := s.item(index, "message")
+	if item.kind != "message" {
+		return nil
+	}
+	key := e.index(respContentIndex)
+	if live := item.parts[key]; live != nil {
+		return live
+	}
+	if item.ended {
+		return nil
+	}
+	return s.openContent(item, key, llm.Part{Kind: kind, Extra: llm.Extra{Dialect: llm.Responses}})
+}
+
+// openContent opens a part of a message and ends the one before it.
+func (s *respReader) openContent(item *respOpen, key int, p llm.Part) *respLive {
+	if n := len(item.order); n > 0 {
+		s.end(item.order[n-1], item.order[n-1].final)
+	} else {
+		p.Extra.Form |= respItemOpen
+		p.Extra.Members = respWithItem(p.Extra.Members, item.added.Members)
+		p.Extra.Spelled = respWithItem(p.Extra.Spelled, item.added.Spelled)
+	}
+	return s.open(item, key, p)
+}
+
+func (s *respReader) partAdded(index int, e *respEvent) {
+	item := s.item(index, "message")
+	key := e.index(respContentIndex)
+	if item.kind != "message" || item.ended || item.parts[key] != nil {
+		return
+	}
+	p, err := respPart(e.raw(respPartMember), nil, llm.RoleAssistant)
+	if err != nil {
+		return // the first piece of its text opens it
+	}
+	s.openContent(item, key, p)
+}
+
+func (s *respReader) partDone(index int, e *respEvent) {
+	item := s.items[index]
+	if item == nil || item.kind != "message" {
+		return
+	}
+	live := item.parts[e.index(respContentIndex)]
+	p, err := respPart(e.raw(respPartMember), nil, llm.RoleAssistant)
+	if live == nil || live.ended || err != nil {
+		return
+	}
+	s.rest(live, 0, p.Text)
+	live.final = &p
+}
+
+func (s *respReader) itemAdded(index int, raw []byte) {
+	if old := s.items[index]; old != nil {
+		return
+	}
+	t, err := respItem(raw, nil)
+	if err != nil {
+		if len(raw) == 0 {
+			return
+		}
+		t = respOtherItem(raw, "")
+	}
+	switch {
+	case t.Extra.Form&respMessage != 0:
+		s.item(index, "message").added = t.Extra
+	default:
+		s.open(s.item(index, respKind(&t.Parts[0])), 0, t.Parts[0])
+	}
+}
+
+// respKind is the type of the item whose first part is p.
+func respKind(p *llm.Part) string {
+	switch {
+	case !respIsItem(p):
+		return "message"
+	case p.Kind == llm.PartToolCall:
+		return "function_call"
+	case p.Kind == llm.PartThinking:
+		return "reasoning"
+	}
+	return "other"
+}
+
+// itemDone reads a finished item.
+func (s *respReader) itemDone(index int, raw []byte) {
+	if len(raw) == 0 || raw[0] != '{' {
+		return
+	}
+	parts := respOutputItem(raw)
+	kind := respKind(&parts[0])
+	item := s.item(index, kind)
+	if item.ended {
+		return
+	}
+	item.ended = true
+	if item.kind != kind { // it is not what it was announced as
+		for _, live := range item.order {
+			s.end(live, live.final)
+		}
+		return
+	}
+	if len(item.order) > 0 && parts[0].Extra.Form&respEmptyItem != 0 {
+		parts[0].Extra.Form &^= respEmptyItem
+	}
+	for i := range parts { // by place: some count content_index from elsewhere
+		s.finishPart(item, i, &parts[i])
+	}
+	for _, live := range item.order {
+		s.end(live, live.final)
+	}
+}
+
+// finishPart ends part number i of a finished item.
+func (s *respReader) finishPart(item *respOpen, i int, p *llm.Part) {
+	if i == len(item.order) {
+		if i > 0 {
+			s.end(item.order[i-1], item.order[i-1].final)
+		}
+		s.open(item, -1-i, *p)
+	}
+	live := item.order[i]
+	text := p.Text
+	if p.Tool != nil {
+		text = p.Tool.Arguments
+	}
+	s.rest(live, 0, text)
+	if p.Kind == llm.PartText {
+		s.logprobs(live, respMember(p.Extra.Spelled, "logprobs"), true)
+	}
+	final := *p
+	final.Text = ""
+	s.end(live, &final)
+}
