@@ -205,36 +205,70 @@ func validateRetry(path string, r Retry, report func(path, wrong, right string))
 // validateCycles finds models that lead back to themselves, and routes that
 // are longer than any request should travel.
 func (c Config) validateCycles(targets []string, report func(path, wrong, right string)) {
+	loops := c.loops()
 	for _, name := range slices.Sorted(keysOf(c.Models)) {
-		if loop := c.cycle(name, nil); loop != nil {
+		if loop := loops[name]; loop != nil {
 			report("models."+name, "the model leads back to itself: "+strings.Join(loop, " -> "), "remove one of these references")
 			continue
 		}
-		if n := len(c.flatten(name, targets, 0, nil)); n > maxCandidates {
-			report("models."+name, fmt.Sprintf("the model has %d candidates with its fallbacks", n), fmt.Sprintf("keep at most %d", maxCandidates))
+		w := walk{config: c, targets: targets, left: mostSteps}
+		if n := len(w.flatten(name, 0)); n > maxCandidates || w.left < 0 {
+			report("models."+name, fmt.Sprintf("the model has more than %d candidates with its fallbacks", maxCandidates), "name fewer")
 		}
 	}
 }
 
-// cycle returns the way from name back to name, or nil.
-func (c Config) cycle(name string, way []string) []string {
-	if i := slices.Index(way, name); i >= 0 {
-		if i == 0 {
-			return append(way, name)
+// loops finds the ways on which models lead back to themselves. It visits every
+// reference once (depth first; a reference to a model whose own are still being
+// followed closes a loop), and returns for each model on a loop so found the way
+// from it back to itself. Every loop holds at least one such reference, so
+// none is left when all that are returned are gone.
+func (c Config) loops() map[string][]string {
+	out := map[string][]string{}
+	depth := map[string]int{} // in way, from 1; -1 when all is followed
+	var way []string
+	var follow func(name string)
+	follow = func(name string) {
+		way = append(way, name)
+		depth[name] = len(way)
+		for _, next := range c.Models[name].references() {
+			switch _, ok := c.Models[next]; {
+			case !ok || depth[next] < 0:
+			case depth[next] == 0:
+				follow(next)
+			default:
+				tell(out, way[depth[next]-1:])
+			}
 		}
-		return nil // a loop further on is reported at its own members
+		way = way[:len(way)-1]
+		depth[name] = -1
 	}
-	m, ok := c.Models[name]
-	if !ok {
-		return nil
-	}
-	way = append(slices.Clone(way), name)
-	for _, next := range m.references() {
-		if loop := c.cycle(next, way); loop != nil {
-			return loop
+	for _, name := range slices.Sorted(keysOf(c.Models)) {
+		if depth[name] == 0 {
+			follow(name)
 		}
 	}
-	return nil
+	return out
+}
+
+// longestLoop bounds how much of a loop is told.
+const longestLoop = 8
+
+// tell notes a loop for those of its members that have none yet.
+func tell(out map[string][]string, loop []string) {
+	for i, name := range loop {
+		if out[name] != nil {
+			continue
+		}
+		var told []string
+		for k := range min(len(loop), longestLoop) {
+			told = append(told, loop[(i+k)%len(loop)])
+		}
+		if len(loop) > longestLoop {
+			told = append(told, "...")
+		}
+		out[name] = append(told, name)
+	}
 }
 
 func (m Model) references() []string {

@@ -74,7 +74,7 @@ func New(c Config, targets []Target) *Catalog {
 		cat.plans[name] = &Plan{
 			Name:       name,
 			Why:        "model of the config",
-			Candidates: c.flatten(name, cat.names, 0, nil),
+			Candidates: (&walk{config: c, targets: cat.names, left: mostSteps}).flatten(name, 0),
 			Timeouts:   m.Timeouts.Or(c.Timeouts),
 			Retry:      m.Retry.Or(c.Retry),
 		}
@@ -82,15 +82,29 @@ func New(c Config, targets []Target) *Catalog {
 	return cat
 }
 
+// walk follows references from a model to its candidates.
+type walk struct {
+	config  Config
+	targets []string
+	way     []string // the models that are being followed
+	left    int      // steps; negative when they did not suffice
+}
+
+// mostSteps bounds a walk, because a few models that each name all others twice
+// have more ways through them than there is time. A valid config stays far below
+// it: it has at most maxCandidates.
+const mostSteps = 1024
+
 // flatten lists the candidates of a model with those of its fallbacks. group
-// is the first group's number; seen guards against cycles in configs that were
-// not validated.
-func (c Config) flatten(name string, targets []string, group int, seen []string) []Candidate {
-	if slices.Contains(seen, name) {
+// is the first group's number. Loops, and what lies beyond mostSteps, are left
+// out: a valid config has neither.
+func (w *walk) flatten(name string, group int) []Candidate {
+	if slices.Contains(w.way, name) {
 		return nil
 	}
-	seen = append(slices.Clone(seen), name)
-	m := c.Models[name]
+	w.way = append(w.way, name)
+	defer func() { w.way = w.way[:len(w.way)-1] }()
+	m := w.config.Models[name]
 	var out []Candidate
 	next := func() int {
 		if len(out) == 0 {
@@ -112,11 +126,11 @@ func (c Config) flatten(name string, targets []string, group int, seen []string)
 		default:
 			at = shared
 		}
-		out = append(out, c.step(s, targets, at, seen)...)
+		out = append(out, w.step(s, at)...)
 	}
 	slices.SortStableFunc(out, func(a, b Candidate) int { return a.Group - b.Group })
 	for _, f := range m.Fallback {
-		out = append(out, c.step(Step{To: f}, targets, next(), seen)...)
+		out = append(out, w.step(Step{To: f}, next())...)
 	}
 	return out
 }
@@ -124,15 +138,18 @@ func (c Config) flatten(name string, targets []string, group int, seen []string)
 // step lists the candidates of one step: a target's model, or those of the
 // model that it names. A weight goes to the first group of that model, so that
 // a split between two models splits their traffic.
-func (c Config) step(s Step, targets []string, group int, seen []string) []Candidate {
-	if _, ok := c.Models[s.To]; !ok {
-		target, model, ok := splitTarget(s.To, targets)
+func (w *walk) step(s Step, group int) []Candidate {
+	if w.left--; w.left < 0 {
+		return nil
+	}
+	if _, ok := w.config.Models[s.To]; !ok {
+		target, model, ok := splitTarget(s.To, w.targets)
 		if !ok {
 			return nil
 		}
 		return []Candidate{{Target: target, Model: model, Weight: s.Weight, Group: group}}
 	}
-	out := c.flatten(s.To, targets, group, seen)
+	out := w.flatten(s.To, group)
 	for i := range out {
 		if s.Weight > 0 && out[i].Group == group {
 			out[i].Weight = s.Weight * max(1, out[i].Weight)

@@ -136,6 +136,75 @@ func TestValidateReportsEveryProblemAtItsPlace(t *testing.T) {
 	}
 }
 
+// TestDenseReferencesAreBounded: thirty models that each name all others have
+// more ways through them than there are atoms; those that only look ahead have
+// no loop and still 2^29 candidates.
+func TestDenseReferencesAreBounded(t *testing.T) {
+	name := func(i int) string { return fmt.Sprintf("m%02d", i) }
+	const n = 30
+	for _, loops := range []bool{true, false} {
+		c := Config{Models: map[string]Model{}}
+		for i := range n {
+			m := Model{}
+			if i == n-1 {
+				m.Route = []Step{{To: "openai/x"}}
+			}
+			for k := range n {
+				if loops || k > i {
+					m.Fallback = append(m.Fallback, name(k), name(k))
+				}
+			}
+			c.Models[name(i)] = m
+		}
+		told := map[string]string{}
+		c.Validate([]string{"openai"}, func(path, wrong, _ string) { told[path] += wrong })
+		want := "more than 16 candidates"
+		if loops {
+			want = "leads back to itself"
+		}
+		if !strings.Contains(told["models.m00"], want) {
+			t.Errorf("loops %v: %q", loops, told["models.m00"])
+		}
+		if len(told["models.m00"]) > 400 {
+			t.Errorf("loops %v: a problem of %d bytes", loops, len(told["models.m00"]))
+		}
+		if p, err := New(c, targets).Resolve("m00"); err != nil || len(p.Candidates) > mostSteps {
+			t.Errorf("loops %v: %d candidates, %v", loops, len(p.Candidates), err)
+		}
+	}
+}
+
+// TestEveryLoopIsTold: a model that reaches itself has a loop told at one of
+// the models on the way, and one that does not is never called a loop.
+func TestEveryLoopIsTold(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		names := []string{"a", "b", "c", "d", "e"}
+		c := Config{Models: map[string]Model{}}
+		for _, name := range names {
+			c.Models[name] = Model{Fallback: rapid.SliceOfN(rapid.SampledFrom(names), 0, 3).Draw(t, name)}
+		}
+		loops := c.loops()
+		for name, loop := range loops {
+			for i, at := range loop[:len(loop)-1] {
+				if !slices.Contains(c.Models[at].Fallback, loop[i+1]) {
+					t.Fatalf("%s: no reference from %s to %s in %v", name, at, loop[i+1], loop)
+				}
+			}
+			if loop[0] != name || loop[len(loop)-1] != name {
+				t.Fatalf("%s: %v does not lead back to it", name, loop)
+			}
+		}
+		for name := range loops {
+			m := c.Models[name]
+			m.Fallback = nil // mend what was told
+			c.Models[name] = m
+		}
+		if left := c.loops(); len(left) > 0 {
+			t.Fatalf("not told before: %v", left)
+		}
+	})
+}
+
 // TestResolveTerminatesAndOrdersGroups: whatever references whatever, resolving
 // ends and groups never go backwards.
 func TestResolveTerminatesAndOrdersGroups(t *testing.T) {
