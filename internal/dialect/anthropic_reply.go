@@ -206,8 +206,8 @@ func (AnthropicCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) 
 		l.add("logprobs", antNoEquivalent)
 	}
 	parts := make([]llm.Part, 0, len(choice.Parts))
-	for _, p := range choice.Parts {
-		if q, ok := antShapeReply(p, choice.Stop.Reason, l); ok {
+	for i, p := range choice.Parts {
+		if q, ok := antShapeReply(withCallID(p, reply.ID, i), choice.Stop.Reason, l); ok {
 			parts = append(parts, q)
 		}
 	}

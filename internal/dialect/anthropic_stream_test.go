@@ -300,6 +300,42 @@ func TestAnthropicWriterTellsForeignThinkingWrapped(t *testing.T) {
 	}
 }
 
+// What recorded streams of other dialects taught: a chunk's own members are
+// named, an annotation that comes with the end is declared, the last signature
+// counts, and a tool call without an id gets one.
+func TestAnthropicWriterTakesWhatOtherDialectsTellLate(t *testing.T) {
+	got, losses := antScript(
+		t,
+		llm.Event{Kind: llm.EventStart, Start: &llm.Reply{ID: "c1", Model: "m"}},
+		llm.Event{Kind: llm.EventOther, Raw: []byte(`{"system_fingerprint":"f","p":"","service_tier":null}`), Extra: llm.Extra{Dialect: llm.Chat}},
+		llm.Event{Kind: llm.EventOther, Raw: []byte(`{"native_finish_reason":"stop"}`), Extra: llm.Extra{Dialect: llm.Chat, Form: otherChoice}},
+		antOpen(0, llm.Part{Kind: llm.PartThinking, Signature: "early", SignedBy: llm.Responses}),
+		llm.Event{Kind: llm.EventPartEnd, New: &llm.Part{Signature: "final", SignedBy: llm.Responses}},
+		antOpen(1, antText("")), antMore(1, "hi"),
+		llm.Event{Kind: llm.EventPartEnd, Part: 1, New: &llm.Part{
+			Extra: llm.Extra{Dialect: llm.Responses, Members: []byte(`{"annotations":[{"url":"u"}]}`)},
+		}},
+		antOpen(2, llm.Part{Kind: llm.PartToolCall, Tool: &llm.ToolCall{Name: "f"}}), antShut(2),
+		llm.Event{Kind: llm.EventEnd},
+	)
+	text := strings.Join(got, "\n")
+	for _, want := range []string{wrapSignature(llm.Responses, "final"), `"id":"call_c1_2"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is missing in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, wrapSignature(llm.Responses, "early")) {
+		t.Errorf("the first signature was told:\n%s", text)
+	}
+	var names []string
+	for _, l := range losses {
+		names = append(names, l.Feature)
+	}
+	if want := []string{"system_fingerprint", "choices.native_finish_reason", "content.annotations"}; !slices.Equal(names, want) {
+		t.Errorf("losses %q, want %q", names, want)
+	}
+}
+
 func TestAnthropicWriterFails(t *testing.T) {
 	var out bytes.Buffer
 	w := AnthropicCodec{}.Writer(&out, nil)

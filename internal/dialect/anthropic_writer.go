@@ -29,6 +29,7 @@ func (AnthropicCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
 type antWriter struct {
 	w      io.Writer
 	model  string
+	id     string // of the answer
 	losses antLosses
 	out    []byte // whole events, not yet written
 	err    error
@@ -139,6 +140,7 @@ func (a *antWriter) start(r *llm.Reply) {
 	a.started, a.native = true, r.Extra.Dialect == llm.Anthropic
 	a.losses.extra("", r.Extra)
 	head := *r
+	a.id = r.ID
 	if head.Model == "" && !a.native {
 		head.Model = a.model
 	}
@@ -161,7 +163,7 @@ func (a *antWriter) part(ev llm.Event) {
 	if ev.New == nil {
 		return
 	}
-	p := &antPart{block: *ev.New}
+	p := &antPart{block: withCallID(*ev.New, a.id, ev.Part)}
 	a.parts[ev.Part] = p
 	p.skip = !a.sayable(&p.block)
 	if p.block.Tool != nil {
@@ -217,6 +219,9 @@ func (a *antWriter) end(ev llm.Event) {
 		return
 	}
 	p.ended, p.end = true, ev.New
+	if ev.New != nil {
+		a.losses.extra("content.", ev.New.Extra)
+	}
 	late := len(p.signature) > 0 || ev.New != nil && ev.New.Signature != ""
 	if late && !slices.Contains(a.queue, p) {
 		a.losses.add("content.thinking.signature", "it came after another block had begun")
@@ -385,11 +390,12 @@ func (a *antWriter) endBlock(p *antPart) {
 }
 
 // sign writes the signature of a thinking block in one piece, which is how
-// clients expect it; that of another dialect is wrapped.
+// clients expect it; that of another dialect is wrapped. The one that the end
+// of the part tells is the final one.
 func (a *antWriter) sign(p *antPart) {
 	s := llm.Part{Signature: string(p.signature), SignedBy: p.block.SignedBy, Extra: p.block.Extra}
 	if p.end != nil {
-		if s.Signature == "" {
+		if p.end.Signature != "" {
 			s.Signature = p.end.Signature
 		}
 		if s.SignedBy == "" {
@@ -404,7 +410,16 @@ func (a *antWriter) sign(p *antPart) {
 
 // other passes on an event of this dialect.
 func (a *antWriter) other(ev llm.Event) {
-	if ev.Extra.Dialect != llm.Anthropic {
+	switch ev.Extra.Dialect {
+	case llm.Anthropic:
+	case llm.Chat, llm.Completions: // the members that a chunk has beyond the canonical form
+		prefix := ""
+		if ev.Extra.Form == otherChoice {
+			prefix = "choices."
+		}
+		a.losses.extra(prefix, llm.Extra{Dialect: ev.Extra.Dialect, Members: ev.Raw})
+		return
+	default:
 		a.losses.add("events", "an event that only "+string(ev.Extra.Dialect)+" knows was left out")
 		return
 	}
