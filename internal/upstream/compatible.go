@@ -25,7 +25,7 @@ var (
 	groq = Kind{
 		Name: "groq", Title: "Groq", URL: "https://api.groq.com/openai/v1", KeyEnv: []string{"GROQ_API_KEY"}, Dialects: chatOnly,
 		Rules: []Rule{
-			{Status: 400, Match: "tool_use_failed", Kind: llm.FaultServer, Retry: llm.RetrySame, Scope: llm.ScopeRequest},
+			{Match: "tool_use_failed", Kind: llm.FaultServer, Retry: llm.RetrySame, Scope: llm.ScopeRequest},
 			{Status: 498, Kind: llm.FaultOverloaded, Retry: llm.RetrySame, Scope: llm.ScopeModel},
 		},
 	}

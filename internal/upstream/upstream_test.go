@@ -55,6 +55,7 @@ func TestClassify(t *testing.T) {
 		{"perplexity", 400, body{Type: "too_many_prompt_tokens"}, "context_too_long elsewhere request"},
 		{"deepseek", 402, body{Message: "Insufficient Balance"}, "quota_exhausted elsewhere key"},
 		{"groq", 400, body{Code: "tool_use_failed"}, "upstream_error same request"},
+		{"groq", 0, body{Type: "invalid_request_error", Code: "tool_use_failed"}, "upstream_error same request"},
 		{"tgi", 429, body{Type: "overloaded"}, "overloaded same target"},
 		{"llamacpp", 503, body{Message: "Loading model"}, "overloaded same target"},
 		{"vllm", 400, body{Message: "This model's maximum context length is 4096 tokens. However, you requested 9000"}, "context_too_long elsewhere request"},
