@@ -112,6 +112,7 @@ type respLive struct {
 	summary  int // index of the current summary
 	source   int // of thinking: respSummaryIndex or respContentIndex
 	logprobs bool
+	sign     string // with which it was announced
 	ended    bool
 	final    *llm.Part // what its done event said
 }
@@ -337,12 +338,12 @@ func (s *respReader) thinking(index int, e *respEvent, source int) {
 
 // open announces a part.
 func (s *respReader) open(item *respOpen, key int, p llm.Part) *respLive {
-	live := &respLive{part: s.parts}
+	live := &respLive{part: s.parts, sign: p.Signature}
 	s.parts++
 	item.parts[key] = live
 	item.order = append(item.order, live)
 	text := p.Text
-	p.Text = ""
+	p.Text, p.Signature = "", ""
 	if p.Tool != nil {
 		s.called = true
 		text = p.Tool.Arguments
@@ -353,11 +354,25 @@ func (s *respReader) open(item *respOpen, key int, p llm.Part) *respLive {
 	return live
 }
 
+// end ends a part once. A signature is told as late as this, because an item
+// is announced with another one than it is finished with.
 func (s *respReader) end(live *respLive, final *llm.Part) {
 	if live == nil || live.ended {
 		return
 	}
 	live.ended = true
+	sign := live.sign
+	if final != nil && final.Signature != "" {
+		sign = final.Signature
+	}
+	if final != nil {
+		last := *final
+		last.Text, last.Signature = "", ""
+		final = &last
+	}
+	if sign != "" && !s.gone {
+		s.yield(llm.Event{Kind: llm.EventSign, Part: live.part, Text: sign})
+	}
 	if !s.gone {
 		s.yield(llm.Event{Kind: llm.EventPartEnd, Part: live.part, New: final})
 	}

@@ -171,47 +171,51 @@ func (w *respWriter) response(fault []byte) []byte {
 	return env.encode()
 }
 
-func (w *respWriter) fail(f *llm.Fault) {
+func (w *respWriter) fail(body llm.ErrorBody) {
 	w.ended = true
-	w.buf = appendRespError(w.buf, f, w.sequence)
+	w.buf = appendRespError(w.buf, body, w.sequence)
 	w.sequence++
 	if !w.opened {
 		return
 	}
 	w.stop = llm.Stop{Reason: llm.StopError}
 	o := &objectWriter{}
-	o.put("code", stringJSON(respFaultCode(f)))
-	o.put("message", stringJSON(faultText(f)))
+	o.put("code", respOrNull(body.Code))
+	o.put("message", stringJSON(body.Message))
 	response := w.response(o.end())
 	w.emit("response.failed", func(o *objectWriter) { o.put("response", response) })
 }
 
-// respFaultCode is the provider's own code, or our stable word.
-func respFaultCode(f *llm.Fault) string {
-	if f.Code != "" {
-		return f.Code
+// respFault is a fault of ours in OpenAI's words.
+func respFault(f *llm.Fault) llm.ErrorBody {
+	body := llm.ErrorBody{Type: openAIErrorType(f), Code: f.Code, Param: f.Param, Message: faultText(f)}
+	if body.Code == "" {
+		body.Code = string(f.Kind)
 	}
-	return string(f.Kind)
+	return body
+}
+
+func respOrNull(s string) []byte {
+	if s == "" {
+		return []byte("null")
+	}
+	return stringJSON(s)
 }
 
 // appendRespError appends the error event. Its members stand beside each
 // other, as the schema has it, and under error, as OpenAI sends it and as its
 // SDKs look for it.
-func appendRespError(dst []byte, f *llm.Fault, sequence int) []byte {
-	param := []byte("null")
-	if f.Param != "" {
-		param = stringJSON(f.Param)
-	}
+func appendRespError(dst []byte, body llm.ErrorBody, sequence int) []byte {
 	in, o := &objectWriter{}, &objectWriter{}
-	in.put("type", stringJSON(openAIErrorType(f)))
-	in.put("code", stringJSON(respFaultCode(f)))
-	in.put("message", stringJSON(faultText(f)))
-	in.put("param", param)
+	in.put("type", respOrNull(body.Type))
+	in.put("code", respOrNull(body.Code))
+	in.put("message", stringJSON(body.Message))
+	in.put("param", respOrNull(body.Param))
 	o.put("type", []byte(`"error"`))
 	o.put("sequence_number", intJSON(int64(sequence)))
-	o.put("code", stringJSON(respFaultCode(f)))
-	o.put("message", stringJSON(faultText(f)))
-	o.put("param", param)
+	o.put("code", respOrNull(body.Code))
+	o.put("message", stringJSON(body.Message))
+	o.put("param", respOrNull(body.Param))
 	o.put("error", in.end())
 	return wire.AppendEvent(dst, "error", o.end())
 }

@@ -107,8 +107,9 @@ func TestResponsesDeclaresWhatItCannotSay(t *testing.T) {
 		"sampling": {&llm.Call{Sampling: llm.Sampling{
 			TopK: new(1), FrequencyPenalty: new(1.0), PresencePenalty: new(1.0), Seed: new(int64(1)), Stop: []string{"x"}, N: 2,
 		}}, "top_k frequency_penalty presence_penalty seed stop n"},
-		"one choice": {&llm.Call{Sampling: llm.Sampling{N: 1}}, ""},
-		"members":    {&llm.Call{Extra: respChatExtra(`{"logit_bias":{},"prediction":1}`)}, "logit_bias prediction"},
+		"a call without an id": {&llm.Call{Turns: []llm.Turn{{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartToolCall, Tool: &llm.ToolCall{}}}}}}, ""},
+		"one choice":           {&llm.Call{Sampling: llm.Sampling{N: 1}}, ""},
+		"members":              {&llm.Call{Extra: respChatExtra(`{"logit_bias":{},"prediction":1}`)}, "logit_bias prediction"},
 		"members of nodes": {&llm.Call{
 			Turns:  []llm.Turn{{Role: llm.RoleUser, Extra: respChatExtra(`{"a":1}`), Parts: []llm.Part{{Kind: llm.PartText, Extra: respChatExtra(`{"b":1}`)}}}},
 			Tools:  []llm.Tool{{Name: "f", Cache: &llm.CacheMark{}, Extra: respChatExtra(`{"c":1}`)}, {Raw: []byte("{}"), Extra: llm.Extra{Dialect: llm.Anthropic}}},
@@ -256,5 +257,26 @@ func TestResponsesStopsMapBothWays(t *testing.T) {
 	}
 	if got := respStopOf("completed", "", true); got.Reason != llm.StopTool {
 		t.Errorf("an answer with a tool call stops for %s", got.Reason)
+	}
+}
+
+func TestResponsesGivesCallsWithoutAnIDOne(t *testing.T) {
+	tool := llm.Part{Kind: llm.PartToolCall, Tool: &llm.ToolCall{Name: "f"}}
+	result := llm.Part{Kind: llm.PartToolResult, Result: &llm.ToolResult{}}
+	call := &llm.Call{Model: "m", Turns: []llm.Turn{
+		{Role: llm.RoleAssistant, Parts: []llm.Part{tool, tool}}, {Role: llm.RoleTool, Parts: []llm.Part{result, result}},
+	}}
+	body, _, err := ResponsesCodec{}.EncodeCall(call)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"call_1", "call_2"} {
+		if strings.Count(string(body), `"call_id":"`+want+`"`) != 2 {
+			t.Errorf("%s is not said twice: %s", want, body)
+		}
+	}
+	answer, _, err := ResponsesCodec{}.EncodeReply(&llm.Reply{ID: "x", Choices: []llm.Choice{{Parts: []llm.Part{tool, tool}}}})
+	if err != nil || !strings.Contains(string(answer), `"call_id":"call_x_0"`) || !strings.Contains(string(answer), `"call_id":"call_x_1"`) {
+		t.Errorf("answer %s, %v", answer, err)
 	}
 }

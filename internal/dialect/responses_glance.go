@@ -146,5 +146,5 @@ func (ResponsesCodec) TapReply(t *Tap, body []byte) {
 // known here; it says 0. There is no response.failed, because the Response
 // object that it must hold is not known either: SDKs raise the error event.
 func (ResponsesCodec) AppendFault(dst []byte, f *llm.Fault, _ string) []byte {
-	return appendRespError(dst, f, 0)
+	return appendRespError(dst, respFault(f), 0)
 }

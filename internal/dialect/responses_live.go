@@ -161,7 +161,5 @@ func (s *respReader) finishPart(item *respOpen, i int, p *llm.Part) {
 	if p.Kind == llm.PartText {
 		s.logprobs(live, respMember(p.Extra.Spelled, "logprobs"), true)
 	}
-	final := *p
-	final.Text = ""
-	s.end(live, &final)
+	s.end(live, p)
 }

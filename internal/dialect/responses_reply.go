@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -105,87 +106,11 @@ func respOutputItem(raw []byte) []llm.Part {
 	return t.Parts
 }
 
-// respItemLogprobs returns the log probabilities that a message item reports.
-func respItemLogprobs(raw []byte) []llm.TokenLogprob {
-	o, err := openObject(raw, nil)
-	if err != nil || !wire.StringEquals(o.peek("type"), "message") {
-		return nil
-	}
-	list := o.peek("content")
-	if len(list) == 0 || list[0] != '[' {
-		return nil
-	}
-	var all []llm.TokenLogprob
-	for _, el := range elements(list) {
-		if part, err := openObject(el, nil); err == nil {
-			all = append(all, respTokens(part.peek("logprobs"))...)
-		}
-	}
-	return all
-}
-
-// respTokens reads a list of log probabilities and skips what is none.
-func respTokens(raw []byte) []llm.TokenLogprob {
-	if len(raw) == 0 || raw[0] != '[' {
-		return nil
-	}
-	var all []llm.TokenLogprob
-	for _, el := range elements(raw) {
-		o, err := openObject(el, nil)
-		if err != nil {
-			continue
-		}
-		token, isText := wire.String(o.peek("token"))
-		value, isNumber := number(o.peek("logprob"))
-		if !isText || !isNumber {
-			continue
-		}
-		t := llm.TokenLogprob{Token: token, Logprob: value}
-		if b := o.peek("bytes"); len(b) > 0 && b[0] == '[' {
-			for _, n := range elements(b) {
-				if n, ok := wire.Int(n); ok && n >= 0 && n < 256 {
-					t.Bytes = append(t.Bytes, int(n))
-				}
-			}
-		}
-		for _, alt := range respTokens(o.peek("top_logprobs")) {
-			alt.Top = nil
-			t.Top = append(t.Top, alt)
-		}
-		all = append(all, t)
-	}
-	return all
-}
-
-// respLogprobsJSON is the list that respTokens reads.
-func respLogprobsJSON(tokens []llm.TokenLogprob, nested bool) []byte {
-	list := make([][]byte, 0, len(tokens))
-	for _, t := range tokens {
-		w := &objectWriter{}
-		w.put("token", stringJSON(t.Token))
-		w.put("logprob", floatJSON(t.Logprob))
-		numbers := make([][]byte, 0, len(t.Bytes))
-		for _, b := range t.Bytes {
-			numbers = append(numbers, intJSON(int64(b)))
-		}
-		w.put("bytes", arrayJSON(numbers))
-		if !nested {
-			w.put("top_logprobs", respLogprobsJSON(t.Top, true))
-		}
-		list = append(list, w.end())
-	}
-	return arrayJSON(list)
-}
-
 // respStop reads why the answer ended. The words themselves are kept.
 func respStop(o *object, parts []llm.Part) llm.Stop {
 	o.keep("status")
 	o.keep("incomplete_details")
-	called := false
-	for i := range parts {
-		called = called || parts[i].Kind == llm.PartToolCall
-	}
-	return respStopWords(o, called)
+	return respStopWords(o, respAsks(parts))
 }
 
 // respStopWords reads the stop of an answer; called says that the model asked
@@ -243,14 +168,36 @@ func respStatus(stop llm.Stop) (status, reason string) {
 	return "completed", ""
 }
 
-// stop declares what the dialect's words leave out of a stop.
-func (e *respEncoder) stop(stop llm.Stop) {
+// stop declares what the dialect's words leave out of a stop; called says
+// that the answer asks for a function.
+func (e *respEncoder) stop(stop llm.Stop, called bool) {
 	if stop.Sequence != "" {
 		e.add("stop_sequence", respHasNoPlace)
 	}
-	if stop.Reason == llm.StopPause || stop.Reason == llm.StopOther && stop.By != llm.Responses {
-		e.add("stop_reason", "said as completed")
+	native := stop.By == llm.Responses
+	switch stop.Reason {
+	case llm.StopPause, llm.StopOther:
+		if !native {
+			e.add("stop_reason", "said as completed")
+		}
+	case llm.StopEnd, llm.StopTool:
+		if called != (stop.Reason == llm.StopTool) {
+			e.add("stop_reason", "responses says completed; whether a tool is asked for is seen in the output")
+		}
 	}
+}
+
+// usage declares what the dialect's usage has no place for.
+func (e *respEncoder) usage(u llm.Usage, extra llm.Extra) {
+	e.extra("usage", extra, llm.Responses)
+	if u.CacheWrite1h > 0 && extra.Dialect != llm.Responses {
+		e.add("usage.cache_creation", "responses does not tell cache writes apart")
+	}
+}
+
+// respAsks reports whether parts ask for a function.
+func respAsks(parts []llm.Part) bool {
+	return slices.ContainsFunc(parts, func(p llm.Part) bool { return p.Kind == llm.PartToolCall })
 }
 
 // respEchoes takes the members that repeat the request or keep the books.
@@ -287,12 +234,15 @@ func respUsage(raw []byte) (u llm.Usage, ok bool) {
 	return u, true
 }
 
-// respUsageJSON is the usage object, with every member that the dialect demands.
+// respUsageJSON is the usage object, with every member that the dialect
+// demands; those of sound stand only where there was any.
 func respUsageJSON(u llm.Usage) []byte {
 	in, out, w := &objectWriter{}, &objectWriter{}, &objectWriter{}
 	in.put("cached_tokens", intJSON(u.CacheRead))
 	in.put("cache_write_tokens", intJSON(u.CacheWrite))
 	out.put("reasoning_tokens", intJSON(u.Reasoning))
+	in.count("audio_tokens", int(u.InputAudio))
+	out.count("audio_tokens", int(u.OutputAudio))
 	w.put("input_tokens", intJSON(u.Input))
 	w.put("input_tokens_details", in.end())
 	w.put("output_tokens", intJSON(u.Output))
@@ -318,26 +268,10 @@ func (ResponsesCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) 
 		parts = respWithLogprobs(parts, choice.Logprobs)
 	}
 	items := e.items(parts, llm.RoleAssistant)
-	e.stop(choice.Stop)
+	e.stop(choice.Stop, respAsks(choice.Parts))
+	e.usage(reply.Usage, reply.UsageExtra)
 	env := respEnvelope{reply: reply, items: items, stop: choice.Stop, echo: &llm.Call{}}
 	return env.encode(), e.all, nil
-}
-
-// respWithLogprobs gives the log probabilities of a foreign answer to its
-// first text. A native one has them in its parts already.
-func respWithLogprobs(parts []llm.Part, tokens []llm.TokenLogprob) []llm.Part {
-	for i := range parts {
-		p := &parts[i]
-		if p.Kind != llm.PartText || p.Extra.Dialect == llm.Responses {
-			continue
-		}
-		out := bytes.Clone([]byte(`{"logprobs":`))
-		out = append(append(out, respLogprobsJSON(tokens, false)...), `,"annotations":[]}`...)
-		parts = append([]llm.Part(nil), parts...)
-		parts[i].Extra = llm.Extra{Dialect: llm.Responses, Spelled: out}
-		return parts
-	}
-	return parts
 }
 
 // respBase is what the ids of a foreign answer are made from: its own id

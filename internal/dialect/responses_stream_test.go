@@ -161,7 +161,7 @@ var respForeign = map[string][]llm.Event{
 		{Kind: llm.EventStart, Start: &llm.Reply{ID: "x"}},
 		respBegin(0, llm.Part{Kind: llm.PartText}), respPiece(0, "a"),
 		respBegin(1, llm.Part{Kind: llm.PartRefusal}), respPiece(1, "no"), respBegin(2, respCall("c", "f")),
-	}, respStopEvents(llm.StopEnd)...),
+	}, respStopEvents(llm.StopTool)...),
 	"nothing but an end": {{Kind: llm.EventEnd}},
 }
 

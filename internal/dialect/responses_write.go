@@ -16,8 +16,10 @@ import (
 // item needs an id, which is made from base and the item's place.
 type respEncoder struct {
 	lossList
-	client bool
-	base   string
+	client  bool
+	base    string
+	calls   int // foreign tool calls without an id
+	results int // the same of results, which belong to them in order
 }
 
 const respHasNoPlace = "responses has no place for it"
@@ -296,12 +298,21 @@ func respPutFile(w *objectWriter, p *llm.Part) {
 }
 
 // call writes a function_call item; one that is still in_progress may have no
-// arguments yet.
+// arguments yet. A foreign call without an id gets one, because the dialect
+// pairs calls and results by it.
 func (e *respEncoder) call(p *llm.Part, id, status string) []byte {
 	e.foreign(p)
 	w := newObject(p.Extra.In(llm.Responses))
 	native := p.Extra.Dialect == llm.Responses
-	arguments := p.Tool.Arguments
+	arguments, callID := p.Tool.Arguments, p.Tool.ID
+	switch {
+	case native || callID != "":
+	case e.client:
+		callID = "call_" + strings.TrimPrefix(id, "fc_")
+	default:
+		e.calls++
+		callID = "call_" + strconv.Itoa(e.calls)
+	}
 	if !native && arguments == "" && status == "completed" {
 		arguments = "{}"
 	}
@@ -310,7 +321,7 @@ func (e *respEncoder) call(p *llm.Part, id, status string) []byte {
 		w.put("status", stringJSON(status))
 	}
 	w.put("type", []byte(`"function_call"`))
-	w.put("call_id", stringJSON(p.Tool.ID))
+	w.put("call_id", stringJSON(callID))
 	w.put("name", stringJSON(p.Tool.Name))
 	w.put("arguments", stringJSON(arguments))
 	return w.end()
@@ -325,7 +336,12 @@ func (e *respEncoder) result(p *llm.Part) []byte {
 	extra := p.Extra.In(llm.Responses)
 	w := newObject(extra)
 	w.put("type", []byte(`"function_call_output"`))
-	w.put("call_id", stringJSON(p.Result.CallID))
+	callID := p.Result.CallID
+	if p.Extra.Dialect != llm.Responses && callID == "" {
+		e.results++
+		callID = "call_" + strconv.Itoa(e.results)
+	}
+	w.put("call_id", stringJSON(callID))
 	parts := p.Result.Parts
 	if p.Extra.Dialect != llm.Responses {
 		parts = e.sayable(parts, llm.RoleTool)

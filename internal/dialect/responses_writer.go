@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"io"
+	"slices"
 	"strconv"
 
 	"tailplane/internal/llm"
@@ -74,7 +75,7 @@ func (w *respWriter) Losses() []llm.Loss { return w.enc.all }
 // Fail implements [EventWriter].
 func (w *respWriter) Fail(f *llm.Fault, _ string) error {
 	w.buf = w.buf[:0]
-	w.fail(f)
+	w.fail(respFault(f))
 	_, err := w.w.Write(w.buf)
 	return err
 }
@@ -114,16 +115,15 @@ func (w *respWriter) event(ev *llm.Event) {
 	case llm.EventLogprobs:
 		w.logprobs = append(w.logprobs, ev.Logprobs...)
 	case llm.EventStop:
-		w.stop, w.final = ev.Stop, ev.Extra
-		w.enc.stop(ev.Stop)
+		w.stop, w.final = ev.Stop, ev.Extra.In(llm.Responses)
 		w.settle()
+		w.enc.extra("", ev.Extra, llm.Responses)
+		w.enc.stop(ev.Stop, w.asks())
 	case llm.EventUsage:
+		w.enc.usage(*ev.Usage, ev.Extra)
 		w.reply.Usage, w.reply.HasUsage, w.reply.UsageExtra = *ev.Usage, true, ev.Extra
 	case llm.EventFault:
-		w.fail(&llm.Fault{
-			Kind: llm.FaultServer, Type: ev.Fault.Type, Code: ev.Fault.Code,
-			Param: ev.Fault.Param, Message: ev.Fault.Message,
-		})
+		w.fail(*ev.Fault)
 	case llm.EventPing:
 		w.buf = append(w.buf, ": ping\n\n"...)
 	case llm.EventOther:
@@ -132,6 +132,11 @@ func (w *respWriter) event(ev *llm.Event) {
 		w.open(&llm.Reply{})
 		w.end()
 	}
+}
+
+// asks reports whether the answer asks for a function.
+func (w *respWriter) asks() bool {
+	return slices.ContainsFunc(w.items, func(i *respItemOut) bool { return i.kind == llm.PartToolCall })
 }
 
 // emit writes one event; o holds its members but type and sequence_number.
