@@ -9,6 +9,8 @@ import { generateText, Output, stepCountIs, streamText, tool } from "ai";
 import { z } from "zod";
 import { brief, PIXEL } from "./suite.mjs";
 
+globalThis.AI_SDK_LOG_WARNINGS = false;
+
 const TEXT = "The capital of France is Paris.";
 
 const makers = {

@@ -5,7 +5,7 @@ import { TOOLS } from "./suite.mjs";
 import { abortAfter } from "./openai.mjs";
 
 export function connect({ base, key }) {
-  return new Anthropic({ apiKey: key, baseURL: base, maxRetries: 0, timeout: 20_000 });
+  return new Anthropic({ apiKey: key, baseURL: base, maxRetries: 0, timeout: 20_000, logLevel: "off" });
 }
 
 const STOPS = { end_turn: "stop", tool_use: "tools", max_tokens: "length" };

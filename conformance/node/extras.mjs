@@ -77,6 +77,47 @@ const others = {
   },
 };
 
+const headers = {
+  async "request id"({ openai, anthropic }) {
+    const chat = await openai.chat.completions.create({ model: `up-chat/${fresh("plain")}`, messages: ask });
+    assert.match(chat._request_id ?? "", /^req_/, "openai's _request_id");
+    const message = await anthropic.messages.create({ model: `up-chat/${fresh("plain")}`, max_tokens: 9, messages: ask });
+    assert.match(message._request_id ?? "", /^req_/, "anthropic's _request_id");
+  },
+  async "target and model"({ openai }) {
+    const model = fresh("plain");
+    const { response } = await openai.chat.completions.create({ model: `up-anthropic/${model}`, messages: ask }).withResponse();
+    assert.equal(response.headers.get("x-tailplane-target"), "up-anthropic");
+    assert.equal(response.headers.get("x-tailplane-model"), model);
+    const { response: fell } = await openai.chat.completions.create({ model: "fallback-n1", messages: ask }).withResponse();
+    assert.equal(fell.headers.get("x-tailplane-target"), "up-anthropic", "the fallback's name");
+  },
+  async "losses are declared"({ anthropic }) {
+    const body = { max_tokens: 9, messages: ask, top_k: 7, system: [{ type: "text", text: "be brief", cache_control: { type: "ephemeral" } }] };
+    const { response } = await anthropic.messages.create({ model: `up-chat/${fresh("plain")}`, ...body }).withResponse();
+    const lost = response.headers.get("x-tailplane-loss") ?? "";
+    for (const feature of [/top.?k/, /cache/]) assert.match(lost, feature);
+    const { response: kept } = await anthropic.messages.create({ model: `up-anthropic/${fresh("plain")}`, ...body }).withResponse();
+    assert.equal(kept.headers.get("x-tailplane-loss"), null, "a loss on a pass-through");
+  },
+  async "losses can be refused"({ anthropic }) {
+    const model = fresh("plain");
+    const call = anthropic.messages.create({ model: `up-chat/${model}`, max_tokens: 9, messages: ask, top_k: 7 }, { headers: { "x-tailplane-lossless": "1" } });
+    await assert.rejects(call, (e) => e.status === 400 && /top.?k/.test(e.message));
+  },
+  async "the upstream's key is not the client's"({ openai }, direct, env) {
+    const model = fresh("plain");
+    await openai.chat.completions.create({ model: `up-openai/${model}`, messages: ask });
+    const [seen] = await (await fetch(`${env.replay}/stats?model=${model}`)).json();
+    assert.equal(seen.key, "sk-upstream");
+  },
+  async "rate-limit headers in the client's words"({ openai }) {
+    const model = fresh("plain");
+    const { response } = await openai.chat.completions.create({ model: `up-anthropic/${model}`, messages: ask }).withResponse();
+    assert.equal(response.headers.get("x-ratelimit-limit-requests"), "50");
+  },
+};
+
 const ask = [{ role: "user", content: "Say something about Paris" }];
 const weather = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
 const asksWeather = [{ role: "user", content: "Please call get_weather for Paris" }];
@@ -144,6 +185,7 @@ const simulatorAnthropic = {
 
 export const extraCells = [
   cell("embeddings, models, completions, count_tokens (node)", others),
+  cell("headers and losses (node)", headers),
   cell("openai-node -> simulator", simulatorOpenAI),
   cell("anthropic-node -> simulator", simulatorAnthropic),
 ];

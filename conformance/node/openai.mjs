@@ -4,7 +4,7 @@ import OpenAI from "openai";
 import { TOOLS } from "./suite.mjs";
 
 export function connect({ base, key }) {
-  return new OpenAI({ apiKey: key, baseURL: `${base}/v1`, maxRetries: 0, timeout: 20_000 });
+  return new OpenAI({ apiKey: key, baseURL: `${base}/v1`, maxRetries: 0, timeout: 20_000, logLevel: "off" });
 }
 
 const STOPS = { stop: "stop", tool_calls: "tools", length: "length" };

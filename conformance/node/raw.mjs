@@ -55,6 +55,8 @@ function errorOf(got, path) {
 const PATHS = ["/v1/chat/completions", "/v1/responses", "/v1/messages"];
 const good = (model = "up-chat/sc.plain.w.raw") => JSON.stringify({ model, max_tokens: 10, messages: [{ role: "user", content: "?" }] });
 
+const named = (model) => JSON.stringify({ model, max_tokens: 9, input: "x", messages: [{ role: "user", content: "x" }] });
+
 async function refused(env, bodyOf, status, words) {
   for (const path of PATHS) {
     const got = await post(env, path, bodyOf(path));
@@ -70,7 +72,7 @@ const scenarios = {
   "empty body": (env) => refused(env, () => ``, 400, /./),
   "no model": (env) => refused(env, () => `{"messages":[],"input":"x"}`, 400, /model/),
   "duplicate members": (env) =>
-    refused(env, () => `{"model":"sim/fast","model":"sim/slow","messages":[{"role":"user","content":"x"}],"input":"x","max_tokens":9}`, 400, /twice|duplicate|more than once/i),
+    refused(env, () => `{"model":"sim/fast","model":"sim/slow","messages":[{"role":"user","content":"x"}],"input":"x","max_tokens":9}`, 400, /again|twice|duplicate/i),
   "invalid UTF-8": async (env) => {
     const body = Buffer.concat([Buffer.from(`{"model":"sim/fast","max_tokens":9,"input":"a`), Buffer.from([0xff, 0xfe]), Buffer.from(`","messages":[{"role":"user","content":"a`), Buffer.from([0xff]), Buffer.from(`"}]}`)]);
     for (const path of PATHS) {
@@ -83,8 +85,9 @@ const scenarios = {
     const deep = "[".repeat(200_000) + "]".repeat(200_000);
     return refused(env, () => `{"model":"sim/fast","max_tokens":9,"x":${deep},"input":"x","messages":[]}`, 400, /deep|nest/i);
   },
-  "unknown model": (env) => refused(env, () => JSON.stringify({ model: "sim/fats", max_tokens: 9, input: "x", messages: [{ role: "user", content: "x" }] }), 404, /sim\/fast/),
-  "unknown target": (env) => refused(env, () => JSON.stringify({ model: "up-chta/x", max_tokens: 9, input: "x", messages: [{ role: "user", content: "x" }] }), 404, /up-chat/),
+  "unknown model": (env) => refused(env, () => named("fallbak-n1"), 404, /fallback-n1/),
+  "unknown model of a target": (env) => refused(env, () => named("sim/fats"), 404, /fats/),
+  "unknown target": (env) => refused(env, () => named("up-chta/x"), 404, /up-chta.*(up-chat|GET \/v1\/models)/),
   "wrong method": async (env) => {
     for (const path of PATHS) {
       const got = await talk(env, [`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${env.clientKey}\r\nConnection: close\r\n\r\n`]);
@@ -150,7 +153,7 @@ const scenarios = {
   "half-close within the body": async (env) => {
     const body = good();
     const got = await talk(env, [head(env, "/v1/chat/completions", body.length), body.slice(0, 20)], { half: true });
-    assert.ok(got.text === "" || got.status === 400, got.text.slice(0, 300));
+    assert.ok(got.text === "" || got.status >= 400, `a truncated request was answered with ${got.text.slice(0, 60)}`);
   },
   "100-continue": async (env) => {
     const body = good();

@@ -8,7 +8,7 @@ import { connect as connectOpenAI } from "./openai.mjs";
 import { connect as connectAnthropic } from "./anthropic.mjs";
 
 const DEFAULTS = {
-  chat: { messages: [{ role: "user", content: "?" }] },
+  chat: { messages: [{ role: "user", content: "?" }], stream_options: { include_usage: true } },
   responses: { input: "?" },
   anthropic: { max_tokens: 1024, messages: [{ role: "user", content: "?" }] },
 };
@@ -42,6 +42,7 @@ async function outcome(call) {
 async function compare(env, sdk, rec, mode) {
   const how = rec.streamed ? "stream" : "whole";
   const { model: _, stream: __, ...rest } = rec.request ?? DEFAULTS[rec.dialect];
+  if (!rec.streamed) delete rest.stream_options;
   const name = (who) => `rec.${rec.number}.${mode}.${who}`;
   const body = (model) => ({ model, ...rest, ...(rec.streamed && { stream: true }) });
   const direct = await outcome(() => calls[rec.dialect][how](sdk.direct, body(name("d"))));
@@ -57,6 +58,7 @@ async function compare(env, sdk, rec, mode) {
   if (got === undefined) return { error: `it did not reach the provider: ${through.raised}: ${through.message}` };
   if (want !== got) return { error: "the request arrived changed" };
   if ("value" in direct) {
+    if (!("value" in through) && direct.value.error && !direct.value.choices) return { refused: true };
     if (!("value" in through)) return { error: `raised ${through.raised}: ${through.message}` };
     if (!isDeepStrictEqual(direct.value, through.value)) return { error: difference(direct.value, through.value) };
     return { equal: true };
@@ -76,6 +78,9 @@ function difference(want, got, path = "$") {
   return "equal";
 }
 
+/** An error inside a stream. */
+const ERROR_EVENT = /(event: (error|response\.failed)\r?\n)?data: ?\{("type":"(error|response\.failed)"|"id":[^}]*?"error"|"error")/;
+
 /** The bytes of a stream, through fetch: with usage asked for, nothing may differ. */
 async function bytesEqual(env, rec) {
   const { model: _, ...rest } = rec.request ?? DEFAULTS[rec.dialect];
@@ -91,7 +96,12 @@ async function bytesEqual(env, rec) {
   };
   const want = await get(env.replay, "direct", `rec.${rec.number}.w.bd`);
   const got = await get(env.tailplane, env.clientKey, `up-${rec.dialect}/rec.${rec.number}.w.bt`);
-  return want.text === got.text ? "" : `status ${got.status}, ${got.text.length} bytes instead of ${want.text.length}: ...${got.text.slice(-160)}`;
+  if (want.text === got.text) return "equal";
+  if (got.status >= 400 && JSON.parse(got.text).error && ERROR_EVENT.test(want.text)) return "refused";
+  // An error event of the provider is said anew; everything before it is its own.
+  const at = want.text.search(ERROR_EVENT);
+  if (at >= 0 && got.text.startsWith(want.text.slice(0, at)) && ERROR_EVENT.test(got.text.slice(at))) return "reworded";
+  return `status ${got.status}, ${got.text.length} bytes instead of ${want.text.length}: ...${got.text.slice(-160)}`;
 }
 
 export async function* recordingCells(env) {
@@ -106,7 +116,7 @@ export async function* recordingCells(env) {
     for (const streamed of [true, false]) {
       const mine = list.filter((r) => r.dialect === dialect && r.streamed === streamed);
       const results = [];
-      const count = { equal: 0, bothRaised: 0, skipped: 0 };
+      const count = { equal: 0, bothRaised: 0, refused: 0, skipped: 0 };
       for (const rec of mine) {
         for (const mode of streamed ? ["w", "b"] : ["w"]) {
           const r = await compare(env, sdk, rec, mode);
@@ -114,14 +124,21 @@ export async function* recordingCells(env) {
           else results.push({ name: `${rec.name} (${mode})`, error: r.error ?? "" });
           if (r.equal) count.equal++;
           if (r.bothRaised) count.bothRaised++;
+          if (r.refused) count.refused++;
         }
       }
-      const note = `${count.equal} aggregates equal, ${count.bothRaised} raise both ways, ${count.skipped} not sendable`;
+      const note = `${count.equal} aggregates equal, ${count.bothRaised} raise both ways, ${count.refused} are errors under status 200, ${count.skipped} not sendable`;
       yield { label: `recordings ${dialect}, ${streamed ? "streams, also byte by byte" : "whole answers"}`, results, note };
       if (!streamed) continue;
       const bytes = [];
-      for (const rec of mine) bytes.push({ name: rec.name, error: await bytesEqual(env, rec) });
-      yield { label: `recordings ${dialect}, streams as bytes`, results: bytes, note: "" };
+      const fates = { equal: 0, reworded: 0, refused: 0 };
+      for (const rec of mine) {
+        const fate = await bytesEqual(env, rec);
+        if (fate in fates) fates[fate]++;
+        bytes.push({ name: rec.name, error: fate in fates ? "" : fate });
+      }
+      const told = `${fates.equal} identical, ${fates.reworded} but for their error event, ${fates.refused} refused before the first token`;
+      yield { label: `recordings ${dialect}, streams as bytes`, results: bytes, note: told };
     }
   }
 }

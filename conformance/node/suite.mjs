@@ -179,7 +179,6 @@ export const SCENARIOS = {
       const ask = { prompt: "What is 6 x 7?", think: true };
       const got = await c.ask("think", ask, { stream });
       check(got, { text: "It is 42.", think: THOUGHT, stop: "stop" });
-      if (c.keepsReasoning === false || (c.keepsReasoning === "whole" && stream)) continue;
       const next = await c.ask("plain", { ...ask, history: got.turn, follow: "Sure?" });
       check(next, PLAIN);
       const sent = JSON.stringify(next.sent);

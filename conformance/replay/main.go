@@ -15,6 +15,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -56,7 +57,7 @@ type server struct {
 type arrival struct {
 	Path      string          `json:"path"`
 	Body      json.RawMessage `json:"body"`
-	Beta      string          `json:"beta,omitempty"`
+	Key       string          `json:"key,omitempty"`       // as either provider's SDK sends it
 	At        int64           `json:"at"`                  // Unix milliseconds
 	Cancelled int64           `json:"cancelled,omitempty"` // when the caller left, Unix milliseconds
 }
@@ -98,7 +99,8 @@ func (s *server) read(w http.ResponseWriter, r *http.Request) (q request, a *arr
 		answer(w, http.StatusBadRequest, obj{"error": obj{"message": "replay: " + err.Error(), "type": "invalid_request_error"}})
 		return q, nil, 0, false
 	}
-	a = &arrival{Path: r.URL.Path, Body: body, Beta: r.Header.Get("Anthropic-Beta"), At: time.Now().UnixMilli()}
+	key := cmp.Or(r.Header.Get("X-Api-Key"), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+	a = &arrival{Path: r.URL.Path, Body: body, Key: key, At: time.Now().UnixMilli()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen[q.Model] = append(s.seen[q.Model], a)

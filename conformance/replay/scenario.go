@@ -124,6 +124,9 @@ func (p *player) limited(seconds string) {
 }
 
 func (p *player) say(r reply) {
+	for name, value := range p.voice.limits() {
+		p.w.Header().Set(name, value)
+	}
 	if p.q.Stream {
 		p.stream(p.voice.events(p.q, r), 0)
 		return

@@ -1,0 +1,275 @@
+"""Runs the Python cells of the conformance suite.
+
+Reads {"replay", "tailplane", "key", "cells"} from standard input and writes one
+JSON line per cell: {"label", "results": [{"name", "error"}], "cancels": [ms]}.
+The scenarios are those of node/suite.mjs; what each expects stands there too.
+"""
+
+import itertools
+import json
+import sys
+import time
+import urllib.parse
+import urllib.request
+
+from clients import PIXEL, SCHEMA, Chat, Messages, Responses
+
+CLIENTS = {"openai-chat": Chat, "openai-responses": Responses, "anthropic": Messages}
+PATHS = {"chat": "/v1/chat/completions", "responses": "/v1/responses", "anthropic": "/v1/messages"}
+PLAIN = {"text": "The capital of France is Paris.", "calls": [], "stop": "stop", "usage": {"in": 12, "out": 7, "cached": 0}}
+TWO_CALLS = [
+    {"id": "call_1", "name": "get_weather", "args": {"city": "Paris", "days": 2}},
+    {"id": "call_2", "name": "get_time", "args": {"zone": "Europe/Paris"}},
+]
+SIGNATURE = "c2lnbmVkLWJ5LXJlcGxheQ=="
+THOUGHT = "Six times seven."
+LONG = "A long text that is worth keeping. " * 40
+
+nonces = itertools.count(1)
+
+
+def same(got, want, what):
+    if got != want:
+        raise AssertionError(f"{what}: got {json.dumps(got)[:300]}, want {json.dumps(want)[:300]}")
+
+
+def check(got, want):
+    for key, value in want.items():
+        same(got[key], value, key)
+
+
+def expect(ok, why):
+    if not ok:
+        raise AssertionError(why)
+
+
+class Cell:
+    """A client, through Tailplane, to an upstream; on a pass cell also the
+    provider itself, whose answer must be the same."""
+
+    def __init__(self, spec, env):
+        self.id, self.up = spec["id"], spec["up"]
+        self.is_pass = spec.get("pass", False)
+        self.env, self.cancels = env, []
+        client = CLIENTS[spec["client"]]
+        self.through = client(env["tailplane"], env["key"])
+        self.oracle = client(env["replay"], "direct")
+
+    def fresh(self, scenario, mode="w"):
+        return f"sc.{scenario}.{mode}.{self.id}{next(nonces)}"
+
+    def arrivals(self, model):
+        address = f"{self.env['replay']}/stats?model={urllib.parse.quote(model)}"
+        with urllib.request.urlopen(address) as answer:
+            return json.load(answer)
+
+    def target(self, fault=None):
+        return f"{self.id}-{fault}" if fault else f"up-{self.up}"
+
+    def ask(self, scenario, ask, stream=False, mode="w"):
+        model, how = self.fresh(scenario, mode), "stream" if stream else "whole"
+        got = getattr(self.through, how)(f"{self.target()}/{model}", ask)
+        seen = self.arrivals(model)
+        same(len(seen), 1, "requests at the provider")
+        same(seen[0]["path"], PATHS[self.up], "the upstream dialect")
+        if self.is_pass:
+            own = self.fresh(scenario, mode)
+            want = getattr(self.oracle, how)(own, ask)
+            strip = lambda raw, name: json.loads(json.dumps(raw).replace(name, "MODEL"))
+            same(strip(got["raw"], model), strip(want["raw"], own), "the SDK's aggregate, against the direct one")
+        return got | {"sent": seen[0]["body"]}
+
+
+def plain(c):
+    check(c.ask("plain", {"prompt": "Capital of France?"}), PLAIN)
+    check(c.ask("length", {"prompt": "Tell a story"}), {"text": "Once upon a", "stop": "length"})
+
+
+def stream(c):
+    for mode in "wb":
+        got = c.ask("plain", {"prompt": "Capital of France?"}, stream=True, mode=mode)
+        check(got, {"text": PLAIN["text"], "stop": "stop"})
+        expect(got["deltas"] >= 2, "the text came in one piece")
+        same(got.get("unasked", 0), 0, "usage that was not asked for")
+
+
+def stream_usage(c):
+    check(c.ask("plain", {"prompt": "Capital of France?", "usage": True}, stream=True), PLAIN)
+
+
+def tools(c):
+    for streamed in (False, True):
+        ask = {"prompt": "Weather and time in Paris?", "tools": True}
+        got = c.ask("tools", ask, stream=streamed, mode="b" if streamed else "w")
+        check(got, {"text": "Let me look.", "calls": TWO_CALLS, "stop": "tools"})
+        results = [("call_1", "sunny, 21 degrees"), ("call_2", "12:05")]
+        after = c.ask("plain", ask | {"history": got["turn"], "results": results})
+        check(after, PLAIN)
+        sent = json.dumps(after["sent"])
+        for part in ("call_1", "call_2", "sunny, 21 degrees", "12:05", "Let me look."):
+            expect(part in sent, f"{part} did not reach the provider in the second turn")
+
+
+def no_arguments(c):
+    for streamed in (False, True):
+        ask = {"prompt": "List files", "tools": True}
+        got = c.ask("noargs", ask, stream=streamed)
+        check(got, {"text": "", "calls": [{"id": "call_1", "name": "list_files", "args": {}}], "stop": "tools"})
+        check(c.ask("plain", ask | {"history": got["turn"], "results": [("call_1", "a.txt")]}), PLAIN)
+
+
+def schema(c):
+    for streamed in (False, True):
+        got = c.ask("schema", {"prompt": "Who?", "schema": SCHEMA}, stream=streamed)
+        same(json.loads(got["text"]), {"name": "Ada", "age": 36}, "the object")
+        sent = got["sent"]
+        at = {
+            "chat": lambda: sent["response_format"]["json_schema"]["schema"],
+            "responses": lambda: sent["text"]["format"]["schema"],
+            "anthropic": lambda: (sent.get("output_config") or {}).get("format", {}).get("schema") or sent["output_format"]["schema"],
+        }[c.up]()
+        same(at["properties"], SCHEMA["properties"], "the schema as the provider got it")
+
+
+def image(c):
+    got = c.ask("image", {"prompt": "What is this?", "image": PIXEL})
+    check(got, {"text": "A red square.", "stop": "stop"})
+    expect(PIXEL in json.dumps(got["sent"]), "the image did not reach the provider")
+
+
+def reasoning(c):
+    for streamed in (False, True):
+        ask = {"prompt": "What is 6 x 7?", "think": True}
+        got = c.ask("think", ask, stream=streamed)
+        check(got, {"text": "It is 42.", "think": THOUGHT, "stop": "stop"})
+        after = c.ask("plain", ask | {"history": got["turn"], "follow": "Sure?"})
+        check(after, PLAIN)
+        sent = json.dumps(after["sent"])
+        if c.up != "chat":
+            expect(SIGNATURE in sent, "the signature did not come back to the provider intact")
+            expect(THOUGHT in sent, "the thought did not come back to the provider")
+        expect("tp1." not in sent, "a wrapped signature reached the provider")
+
+
+def cache(c):
+    for streamed in (False, True):
+        got = c.ask("cache", {"prompt": "Go on", "cache": LONG, "usage": True}, stream=streamed)
+        check(got, {"text": "Cached.", "usage": {"in": 120, "out": 2, "cached": 100}})
+        expect(LONG in json.dumps(got["sent"]), "the text to cache did not arrive")
+
+
+def abort(c):
+    model = c.fresh("slow")
+    at = c.through.abort(f"{c.target()}/{model}", {"prompt": "Go on and on"})
+    seen = {}
+    for _ in range(60):
+        time.sleep(0.02)
+        seen = c.arrivals(model)[0]
+        if seen.get("cancelled"):
+            break
+    expect(seen.get("cancelled"), "the provider never saw the cancel")
+    took = seen["cancelled"] - at
+    expect(took <= 100, f"the provider saw the cancel after {took:.0f} ms")
+    c.cancels.append(max(0, round(took)))
+
+
+def raised(f):
+    try:
+        value = f()
+    except AssertionError:
+        raise
+    except Exception as error:
+        return error
+    raise AssertionError(f"no error was raised; the answer was {json.dumps(value.get('text'))}")
+
+
+def errors(c):
+    flaky = c.fresh("flaky")
+    check(c.through.whole(f"{c.target('flaky')}/{flaky}", {"prompt": "?"}), PLAIN)
+    same(len(c.arrivals(flaky)), 2, "requests at the provider: one that failed and its retry")
+    for how in ("whole", "stream"):
+        got = getattr(c.through, how)(f"fallback-{c.id}", {"prompt": "?"})
+        check(got, {"text": PLAIN["text"], "stop": "stop"})
+    down = raised(lambda: c.through.whole(f"{c.target('down')}/{c.fresh('down')}", {"prompt": "?"}))
+    expect(down.status_code >= 500, f"an outage came as {down}")
+    bad = raised(lambda: c.through.whole(f"{c.target()}/{c.fresh('bad')}", {"prompt": "?"}))
+    same(bad.status_code, 400, "the status of a refusal")
+    expect("scripted refusal" in str(bad), f"the provider's words: {bad}")
+    for scenario in ("cut", "event"):
+        pieces = []
+        ask = {"prompt": "?", "on_text": pieces.append}
+        broke = raised(lambda: c.through.stream(f"{c.target('broken')}/{c.fresh(scenario)}", ask))
+        expect(pieces, f"{scenario}: no text came before the break ({broke})")
+        expect("incomplete chunked read" not in str(broke), f"{scenario}: the connection was cut instead of an error event")
+
+
+def rate_limit(c):
+    limited = raised(lambda: c.through.whole(f"{c.target('limited')}/{c.fresh('limited')}", {"prompt": "?"}))
+    same(type(limited).__name__, "RateLimitError", f"the error's type ({limited})")
+    after = int(limited.response.headers["retry-after"])
+    expect(30 <= after <= 37, f"retry-after is {after}, the provider said 37")
+    once = c.fresh("once")
+    check(c.through.whole(f"{c.target('once')}/{once}", {"prompt": "?"}), PLAIN)
+    seen = c.arrivals(once)
+    same(len(seen), 2, "requests at the provider")
+    waited = seen[1]["at"] - seen[0]["at"]
+    expect(waited >= 990, f"asked again after {waited} ms, the provider demanded 1 s")
+
+
+SCENARIOS = {
+    "plain": plain,
+    "stream": stream,
+    "stream with usage": stream_usage,
+    "parallel tool calls": tools,
+    "tool call without arguments": no_arguments,
+    "JSON-schema output": schema,
+    "image input": image,
+    "reasoning round trip": reasoning,
+    "prompt-cache fields": cache,
+    "client abort": abort,
+    "upstream errors": errors,
+    "rate limit": rate_limit,
+}
+
+
+def outcome(run):
+    try:
+        run()
+        return ""
+    except Exception as error:
+        text = str(error).split("\n")[0]
+        return text if isinstance(error, AssertionError) else f"{type(error).__name__}: {text}"
+
+
+def simulator(env):
+    """The simulator through both SDKs."""
+    chat, messages = Chat(env["tailplane"], env["key"]), Messages(env["tailplane"], env["key"])
+    results = []
+    for name, client in (("openai", chat), ("anthropic", messages)):
+        for how in ("whole", "stream"):
+
+            def run():
+                got = getattr(client, how)("sim/fast", {"prompt": "Say something about Paris", "usage": True})
+                expect("simulated" in got["text"], f"the text is {got['text'][:80]}")
+                expect(got["usage"]["out"] > 0, "no usage")
+
+            results.append({"name": f"{name} {how}", "error": outcome(run)})
+
+    def embed():
+        got = chat.sdk.embeddings.create(model="sim/fast", input=["one", "two"])
+        same(len(got.data), 2, "vectors")
+
+    results.append({"name": "openai embeddings", "error": outcome(embed)})
+    return {"label": "openai-python, anthropic-python -> simulator", "results": results}
+
+
+def main():
+    env = json.load(sys.stdin)
+    for spec in env["cells"]:
+        cell = Cell(spec, env)
+        results = [{"name": name, "error": outcome(lambda: run(cell))} for name, run in SCENARIOS.items()]
+        print(json.dumps({"label": spec["label"], "results": results, "cancels": cell.cancels}), flush=True)
+    print(json.dumps(simulator(env)), flush=True)
+
+
+main()
