@@ -16,7 +16,7 @@ import (
 )
 
 // head sets the headers that every answer has. resp is the upstream's, nil for
-// an answer of our own. All values share one slice, so that a head costs one
+// an answer of our own, which tells the limits of an upstream that refused. All values share one slice, so that a head costs one
 // allocation however many headers it has.
 func (c *call) head(contentType string, resp *h1.Response, target *candidate) {
 	h := c.w.Header()
@@ -34,11 +34,12 @@ func (c *call) head(contentType string, resp *h1.Response, target *candidate) {
 	if len(c.ex.Losses) > 0 {
 		set("X-Tailplane-Loss", lossHeader(c.ex.Losses))
 	}
-	if resp == nil {
-		return
+	from := &c.refusal
+	if resp != nil {
+		from = &resp.Header
 	}
 	d := c.surface.dialect.Name()
-	for name, value := range resp.Header.All() {
+	for name, value := range from.All() {
 		if n, v, ok := upstream.RateHeader(name, value, d, c.ex.Start); ok {
 			set(http.CanonicalHeaderKey(n), v)
 		}
@@ -81,6 +82,7 @@ func (c *call) end(f *llm.Fault) {
 		c.ex.Outcome = ledger.OutcomeOK
 		return
 	}
+	f = c.told(f)
 	c.ex.Fault, c.ex.Message = f.Kind, cut(f.Message, 500)
 	switch {
 	case f.Kind == llm.FaultClientGone:
@@ -96,6 +98,19 @@ func (c *call) end(f *llm.Fault) {
 		c.ex.Outcome = ledger.OutcomeFailed
 	}
 	c.refuse(f)
+}
+
+// told is what the client hears of a fault. That a provider refused our
+// credential is none of its business beyond whose fault it is: the provider's
+// own words, which may quote the key, stay in the record of the attempt.
+func (c *call) told(f *llm.Fault) *llm.Fault {
+	if f.Kind != llm.FaultCredential || len(c.ex.Attempts) == 0 {
+		return f
+	}
+	out := *f
+	out.Type, out.Code, out.Param = "", "", ""
+	out.Message = fmt.Sprintf("target %s refused the gateway's credential; its operator has to mend that", c.ex.Attempts[len(c.ex.Attempts)-1].Target)
+	return &out
 }
 
 // refuse answers with an error in the client's dialect.
@@ -159,13 +174,22 @@ func (c *call) bug(cause any) *llm.Fault {
 }
 
 // writeWhole answers with a complete body.
-func (c *call) writeWhole(body []byte) {
+func (c *call) writeWhole(body []byte) *llm.Fault {
 	c.ex.Status = http.StatusOK
 	c.w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
 	c.committed = true
 	if c.ex.FirstToken == 0 {
 		c.ex.FirstToken = time.Since(c.ex.Start)
 	}
-	n, _ := c.w.Write(body)
+	n, err := c.w.Write(body)
 	c.ex.SentBytes += int64(n)
+	if err != nil {
+		return clientGone(err)
+	}
+	return nil
+}
+
+// clientGone is the fault of a caller that cannot be written to.
+func clientGone(err error) *llm.Fault {
+	return &llm.Fault{Kind: llm.FaultClientGone, Retry: llm.RetryNever, Scope: llm.ScopeRequest, Phase: llm.PhaseStream, Message: "the caller left", Err: err}
 }

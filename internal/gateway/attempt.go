@@ -27,13 +27,16 @@ const mostAttempts = 32
 // can help any more, or the answer has begun. It returns the fault to tell.
 func (c *call) attempts() *llm.Fault {
 	why, tries, at := whyFirst, 0, 0
-	waited := time.Duration(0)
+	waited, f := c.waitForFirst()
+	if f != nil {
+		return f
+	}
 	for {
 		target := &c.dest.candidates[c.order[at]]
-		tries++
-		if f := c.waitFor(target, c.views[c.order[at]], &waited); f != nil {
-			return f
+		if c.countHere(target) {
+			return nil
 		}
+		tries++
 		f := c.ask(target, why, waited)
 		if f == nil || c.committed || f.Kind == llm.FaultClientGone {
 			return f
@@ -46,38 +49,56 @@ func (c *call) attempts() *llm.Fault {
 		case route.GiveUp:
 			return f
 		case route.Again:
-			why, waited = whyRetry, verdict.Wait
-			if gone := c.sleep(verdict.Wait); gone != nil {
-				return gone
-			}
+			why = whyRetry
 		case route.Next:
-			at, tries, waited = at+1, 0, 0
+			at, tries = at+1, 0
 			why = whyFallback
 			target.Metrics.Fallback(c.dest.candidates[c.order[at]].Name, string(f.Kind))
+		}
+		waited = verdict.Wait
+		if gone := c.sleep(waited); gone != nil {
+			return gone
 		}
 	}
 }
 
-// waitFor holds the first attempt back while its target demands it: when every
-// candidate is cooling down, a short wait is better than an error.
-func (c *call) waitFor(target *candidate, view route.View, waited *time.Duration) *llm.Fault {
-	if view.Wait <= 0 || len(c.ex.Attempts) > 0 {
-		return nil
-	}
-	if view.Wait > c.dest.retry.MaxWait || view.Wait >= time.Until(c.deadline) {
-		return &llm.Fault{
-			Kind: llm.FaultRateLimit, Retry: llm.RetrySame, Scope: llm.ScopeModel, Phase: llm.PhaseAdmit, After: view.Wait,
-			Message: fmt.Sprintf("every target of model %q has asked not to be called for now; the soonest in %v", c.dest.name, view.Wait.Round(time.Millisecond)),
+// waitForFirst holds the first attempt back while its target demands it: when
+// every candidate is cooling down, a short wait is better than an error.
+func (c *call) waitForFirst() (time.Duration, *llm.Fault) {
+	wait := c.views[c.order[0]].Wait
+	if wait > c.dest.retry.MaxWait || wait > 0 && wait >= time.Until(c.deadline) {
+		return 0, &llm.Fault{
+			Kind: llm.FaultRateLimit, Retry: llm.RetrySame, Scope: llm.ScopeModel, Phase: llm.PhaseAdmit, After: wait,
+			Message: fmt.Sprintf("every target of model %q has asked not to be called for now; the soonest in %v", c.dest.name, wait.Round(time.Millisecond)),
 		}
 	}
-	*waited = view.Wait
-	return c.sleep(view.Wait)
+	return wait, c.sleep(wait)
+}
+
+// bringNext puts the candidate that can be asked soonest behind the one at
+// place at, and returns its demand to wait; false when none is left. What a
+// candidate demands may have changed since the order was made.
+func (c *call) bringNext(at int) (time.Duration, bool) {
+	soonest, wait, found := 0, time.Duration(0), false
+	for i := at + 1; i < len(c.order); i++ {
+		next := &c.dest.candidates[c.order[i]]
+		if w := next.State.View(now(), next.model).Wait; !found || w < wait {
+			soonest, wait, found = i, w, true
+		}
+	}
+	if found {
+		chosen := c.order[soonest]
+		copy(c.order[at+2:soonest+1], c.order[at+1:soonest])
+		c.order[at+1] = chosen
+	}
+	return wait, found
 }
 
 // verdict says what follows a fault; the retry budget has the last word.
 func (c *call) verdict(f *llm.Fault, target *candidate, tries, at int) route.Verdict {
+	wait, more := c.bringNext(at)
 	s := route.Situation{
-		Rules: c.dest.retry, Tries: tries, More: at+1 < len(c.order),
+		Rules: c.dest.retry, Tries: tries, More: more, NextWait: wait,
 		TimeLeft: time.Until(c.deadline), Roll: rand.Float64(),
 	}
 	v := route.After(f, s)
@@ -116,7 +137,7 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 	}
 	target.State.Begin(begin)
 	target.Metrics.InFlight.Inc()
-	f := c.exchange(target, a, begin)
+	f := c.exchangeOnce(target, a, begin)
 	target.Metrics.InFlight.Dec()
 	target.State.End()
 	if f != nil && c.ctx.Err() != nil && f.Kind != llm.FaultClientGone {
@@ -125,6 +146,17 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 	target.State.Report(now(), target.model, f)
 	c.note(target, a, f)
 	return f
+}
+
+// exchangeOnce is exchange with a bug in it confined to the attempt, so that
+// whatever is counted around it stays right.
+func (c *call) exchangeOnce(target *candidate, a *ledger.Attempt, begin time.Time) (f *llm.Fault) {
+	defer func() {
+		if bug := recover(); bug != nil {
+			f = c.bug(bug)
+		}
+	}()
+	return c.exchange(target, a, begin)
 }
 
 // note completes the record of an attempt.
@@ -146,7 +178,7 @@ func (c *call) note(target *candidate, a *ledger.Attempt, f *llm.Fault) {
 
 // exchange sends one attempt and relays its answer.
 func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *llm.Fault {
-	c.tap = dialect.Tap{}
+	c.tap, c.refusal = dialect.Tap{}, h1.Header{}
 	codec, f := c.prepare(target, a)
 	if f != nil {
 		return f
@@ -175,9 +207,10 @@ func (c *call) refused(target *candidate, resp *h1.Response, spoken dialect.Surf
 	if err := c.readWhole(resp, maxErrorBody, now().Add(errorBodyTime)); err != nil && len(c.reply) == 0 {
 		c.reply = c.reply[:0] // the status alone says enough
 	}
-	return target.Kind.Classify(upstream.Answer{
+	c.refusal = resp.Header
+	return target.Classify(upstream.Answer{
 		Status: resp.Status, Body: spoken.DecodeError(c.reply), After: upstream.RetryAfter(resp.Header.Get, now()),
-	})
+	}, now())
 }
 
 // An error answer is read no further and no longer than this.

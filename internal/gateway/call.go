@@ -52,7 +52,8 @@ type call struct {
 	events  wire.EventReader
 	tap     dialect.Tap
 	stream  stream
-	reply   []byte // a whole answer
+	reply   []byte    // a whole answer
+	refusal h1.Header // of the last attempt, when its upstream refused it
 
 	admitted  bool // the journal has an open record
 	chosen    bool // it is counted as in flight
@@ -67,7 +68,7 @@ func newCall(g *Gateway) *call {
 }
 
 // kept is the largest buffer that a pooled call holds on to.
-const kept = 64 << 10
+const kept = 256 << 10
 
 // open begins a call.
 func (c *call) open(p *Plane, s surface, w http.ResponseWriter, r *http.Request) {
@@ -77,16 +78,21 @@ func (c *call) open(p *Plane, s surface, w http.ResponseWriter, r *http.Request)
 		TraceID: cut(r.Header.Get("X-Request-Id"), 128), Client: cut(r.UserAgent(), 64),
 	}
 	c.ex.Attempts = c.attempt[:0]
-	c.lossless = r.Header.Get("X-Tailplane-Lossless") != ""
+	lossless := r.Header.Get("X-Tailplane-Lossless")
+	c.lossless = lossless != "" && lossless != "false" && lossless != "0"
+}
+
+// survive ends a call on whose way a panic happened.
+func (c *call) survive() {
+	if bug := recover(); bug != nil {
+		c.end(c.bug(bug))
+	}
 }
 
 // close settles the call, whatever happened on its way, and gives its memory
 // back. An answer that could be taken for complete though it is not ends with
 // the connection.
 func (c *call) close() {
-	if bug := recover(); bug != nil {
-		c.end(c.bug(bug))
-	}
 	c.settle()
 	g, abort := c.gateway, c.abort
 	*c = call{
@@ -172,10 +178,15 @@ func (c *call) accept() *llm.Fault {
 	case c.r.Method != c.surface.method:
 		c.w.Header().Set("Allow", c.surface.method)
 		return &llm.Fault{Kind: llm.FaultMethod, Message: fmt.Sprintf("%s takes %s, not %s", c.r.URL.Path, c.surface.method, cut(c.r.Method, 20))}
-	case c.r.Header.Get("Content-Encoding") != "":
+	case c.compressed():
 		return &llm.Fault{Kind: llm.FaultBadRequest, Message: "the body is compressed; send it without Content-Encoding"}
 	}
 	return nil
+}
+
+func (c *call) compressed() bool {
+	encoding := c.r.Header.Get("Content-Encoding")
+	return encoding != "" && !strings.EqualFold(encoding, "identity")
 }
 
 // bodyTimeout is how long a client may take to send its body; slower is an

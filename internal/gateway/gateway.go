@@ -61,6 +61,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := g.calls.Get().(*call)
 	c.open(p, s, w, r)
 	defer c.close()
+	defer c.survive()
 	c.end(g.serve(c, found))
 }
 
@@ -91,9 +92,6 @@ func (g *Gateway) serve(c *call, found bool) *llm.Fault {
 	c.admit()
 	if f := c.choose(); f != nil {
 		return f
-	}
-	if c.countHere() {
-		return nil
 	}
 	return c.attempts()
 }

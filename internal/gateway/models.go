@@ -79,17 +79,16 @@ func (c *call) writeJSON(v any) *llm.Fault {
 		return &llm.Fault{Kind: llm.FaultInternal, Message: "the answer could not be written", Err: err}
 	}
 	c.head("application/json", nil, nil)
-	c.writeWhole(body)
-	return nil
+	return c.writeWhole(body)
 }
 
 // countHere answers a question for the number of tokens from an estimate, when
-// the target that would be asked has no way to count.
-func (c *call) countHere() bool {
-	if c.seen.Op != llm.OpCount || c.dest.candidates[c.order[0]].Speaks(llm.Anthropic) {
+// the target that is to be asked has no way to count.
+func (c *call) countHere(target *candidate) bool {
+	if c.seen.Op != llm.OpCount || target.Speaks(llm.Anthropic) {
 		return false
 	}
 	c.head("application/json", nil, nil)
-	c.writeWhole(dialect.AnthropicCodec{}.EncodeCountReply(meter.EstimateTokens(len(c.body)), true))
+	_ = c.writeWhole(dialect.AnthropicCodec{}.EncodeCountReply(meter.EstimateTokens(len(c.body)), true)) // a count costs nobody anything
 	return true
 }

@@ -59,7 +59,7 @@ func (c *call) notAStream(target *candidate, resp *h1.Response, spoken dialect.S
 		return upstream.Broken(err, llm.FaultFirstToken)
 	}
 	if body, is := errorObject(c.reply, spoken); is {
-		return target.Kind.Classify(upstream.Answer{Body: body})
+		return target.Classify(upstream.Answer{Body: body}, now())
 	}
 	return garbage(fmt.Sprintf("target %s answered a streamed request with %s and no stream", target.Name, contentType(resp)), nil)
 }
@@ -112,7 +112,7 @@ func (c *call) relayWhole(target *candidate, a *ledger.Attempt, resp *h1.Respons
 		return garbage(fmt.Sprintf("target %s answered with %s that is not a JSON object", target.Name, contentType(resp)), err)
 	}
 	if body, is := errorObject(c.reply, spoken); is {
-		return target.Kind.Classify(upstream.Answer{Body: body})
+		return target.Classify(upstream.Answer{Body: body}, now())
 	}
 	spoken.TapReply(&c.tap, c.reply)
 	body := c.reply
@@ -122,8 +122,7 @@ func (c *call) relayWhole(target *candidate, a *ledger.Attempt, resp *h1.Respons
 		}
 	}
 	c.head("application/json", resp, target)
-	c.writeWhole(body)
-	return nil
+	return c.writeWhole(body)
 }
 
 // translateWhole says a whole answer in the client's dialect.
@@ -141,9 +140,7 @@ var errTooLong = errors.New("the answer is too long")
 
 // readWhole reads a body to its end, at most limit bytes of it.
 func (c *call) readWhole(resp *h1.Response, limit int64, deadline time.Time) error {
-	if err := resp.SetReadDeadline(deadline); err != nil {
-		return err
-	}
+	_ = resp.SetReadDeadline(deadline) // a connection that takes none has ended: the read will say so
 	c.reply = grow(c.reply, 4<<10)
 	for {
 		if len(c.reply) == cap(c.reply) {
@@ -171,6 +168,7 @@ type stream struct {
 	begin   time.Time
 	last    time.Time // of the last read that carried tokens
 	armed   time.Time // the deadline that is set on the connection
+	drained time.Time // until when the connection is read on behind the end
 	ended   bool      // the dialect's own end was seen
 	content bool      // translated: tokens were said since the last delivery
 }
@@ -185,12 +183,17 @@ const mostHeld = 64 << 10
 // arm sets the deadline of the next read. It moves the one that is set only
 // when that gains an eighth of the idle time: a deadline per event would cost
 // more than the event.
-func (s *stream) arm(at time.Time) error {
+//
+// A connection that takes no deadline any more has ended: the read will say so.
+func (s *stream) arm(at time.Time) {
 	c := s.call
 	want := c.firstDeadline(s.begin)
 	switch {
+	case s.ended && s.drained.IsZero():
+		s.drained = at.Add(drainTime)
+		want = s.drained
 	case s.ended:
-		want = at.Add(drainTime)
+		want = s.drained
 	case c.committed:
 		want = at.Add(c.to.Idle)
 		if want.After(c.deadline) {
@@ -198,10 +201,10 @@ func (s *stream) arm(at time.Time) error {
 		}
 	}
 	if gain := want.Sub(s.armed); gain >= 0 && gain <= c.to.Idle/8 && !s.armed.IsZero() {
-		return nil
+		return
 	}
 	s.armed = want
-	return s.resp.SetReadDeadline(want)
+	_ = s.resp.SetReadDeadline(want)
 }
 
 // ranOut says which timeout a passed deadline was.
@@ -222,9 +225,7 @@ func (s *stream) splice(own dialect.Surface, hide bool) *llm.Fault {
 	c.reply = c.reply[:0] // what is held back until the first token
 	c.events.Reset(s.resp, int(c.plane.Listen.MaxEvent))
 	for {
-		if err := s.arm(now()); err != nil {
-			return upstream.Broken(err, s.ranOut())
-		}
+		s.arm(now())
 		readErr := c.events.Fill()
 		if f := s.pass(own, hide); f != nil {
 			return f
@@ -246,7 +247,7 @@ func (s *stream) pass(own dialect.Surface, hide bool) *llm.Fault {
 			if f := s.send(c.events.Buffered()[run.Start:run.End], sights); f != nil {
 				return f
 			}
-			f := s.target.Kind.Classify(upstream.Answer{Body: own.DecodeError(ev.Data)})
+			f := s.target.Classify(upstream.Answer{Body: own.DecodeError(ev.Data)}, now())
 			f.Phase = s.phase()
 			return f
 		}
@@ -257,7 +258,7 @@ func (s *stream) pass(own dialect.Surface, hide bool) *llm.Fault {
 			if f := s.send(c.events.Buffered()[run.Start:run.End], sights); f != nil {
 				return f
 			}
-			run = wire.Span{Start: end, End: end}
+			run, sights = wire.Span{Start: end, End: end}, 0
 			continue
 		}
 		if run.End == run.Start {
@@ -331,7 +332,7 @@ func (s *stream) write(raw []byte) *llm.Fault {
 	n, err := c.w.Write(raw)
 	c.ex.SentBytes += int64(n)
 	if err != nil {
-		return &llm.Fault{Kind: llm.FaultClientGone, Retry: llm.RetryNever, Scope: llm.ScopeRequest, Phase: llm.PhaseStream, Message: "the caller left", Err: err}
+		return clientGone(err)
 	}
 	c.flush()
 	return nil

@@ -25,7 +25,7 @@ func (c *call) spend(target *candidate, a *ledger.Attempt, f *llm.Fault) {
 
 // used is the usage of an attempt.
 func (c *call) used(a *ledger.Attempt, f *llm.Fault) llm.Usage {
-	begun := a.Status/100 == 2 && (f == nil || a.FirstToken > 0 || c.tap.HasUsage || f.Kind == llm.FaultClientGone)
+	begun := a.Status/100 == 2 && (f == nil || c.tap.Tokens > 0 || c.tap.HasUsage || f.Kind == llm.FaultClientGone)
 	switch {
 	case !begun || c.seen.Op == llm.OpCount:
 		return llm.Usage{Source: llm.UsageNone}

@@ -34,7 +34,8 @@ func (s *stream) translate(spoken, own dialect.Codec) *llm.Fault {
 func (s *stream) drain() {
 	buf := s.call.body[:0] // the request's bytes are not needed any more
 	buf = grow(buf, 512)[:512]
-	for s.arm(now()) == nil {
+	for {
+		s.arm(now())
 		if _, err := s.resp.Read(buf); err != nil {
 			return
 		}
@@ -52,7 +53,7 @@ func (s *stream) events(spoken dialect.Codec, out dialect.EventWriter) *llm.Faul
 			return s.broken(err)
 		}
 		if ev.Kind == llm.EventFault {
-			f := s.target.Kind.Classify(upstream.Answer{Body: *ev.Fault})
+			f := s.target.Classify(upstream.Answer{Body: *ev.Fault}, now())
 			f.Phase = s.phase()
 			return f
 		}
@@ -139,8 +140,6 @@ func (p *paced) Read(b []byte) (int, error) {
 	if s.ended {
 		return 0, io.EOF
 	}
-	if err := s.arm(now()); err != nil {
-		return 0, err
-	}
+	s.arm(now())
 	return s.resp.Read(b)
 }

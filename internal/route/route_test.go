@@ -124,6 +124,10 @@ func TestAfter(t *testing.T) {
 		{"time had its chance", llm.Fault{Retry: llm.RetrySame}, Situation{Rules: rules, Tries: 2, More: true, TimeLeft: long}, Verdict{Do: Next}},
 		{"Retry-After is a floor", llm.Fault{Retry: llm.RetrySame, After: 3 * time.Second}, Situation{Rules: rules, Tries: 1, TimeLeft: long, Roll: 0.5}, Verdict{Do: Again, Wait: 3 * time.Second}},
 		{"no wait while another is at hand", llm.Fault{Retry: llm.RetrySame, After: time.Second}, Situation{Rules: rules, Tries: 1, More: true, TimeLeft: long}, Verdict{Do: Next}},
+		{"the other one demands a wait, too", llm.Fault{Retry: llm.RetrySame, After: 3 * time.Second}, Situation{Rules: rules, Tries: 1, More: true, NextWait: time.Second, TimeLeft: long}, Verdict{Do: Next, Wait: time.Second}},
+		{"and a longer one", llm.Fault{Retry: llm.RetrySame, After: 3 * time.Second}, Situation{Rules: rules, Tries: 1, More: true, NextWait: 4 * time.Second, TimeLeft: long}, Verdict{Do: Again, Wait: 3 * time.Second}},
+		{"the only other one demands too much", llm.Fault{Retry: llm.RetryElsewhere}, Situation{Rules: rules, Tries: 1, More: true, NextWait: time.Minute, TimeLeft: long}, Verdict{Do: GiveUp}},
+		{"the time is over", llm.Fault{Retry: llm.RetryElsewhere}, Situation{Rules: rules, Tries: 1, More: true}, Verdict{Do: GiveUp}},
 		{"too long a wait", llm.Fault{Retry: llm.RetrySame, After: time.Minute}, Situation{Rules: rules, Tries: 1, TimeLeft: long}, Verdict{Do: GiveUp}},
 		{"no time left", llm.Fault{Retry: llm.RetrySame, After: 3 * time.Second}, Situation{Rules: rules, Tries: 1, TimeLeft: time.Second}, Verdict{Do: GiveUp}},
 	}

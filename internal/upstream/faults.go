@@ -62,8 +62,10 @@ type Answer struct {
 	After  time.Duration
 }
 
-// Classify says what an answer means for the next step. It never returns nil.
+// Classify says what an answer means for the next step, without whatever looks
+// like a credential in its words. It never returns nil.
 func (k *Kind) Classify(a Answer) *llm.Fault {
+	a.Body = masked(a.Body, nil)
 	f := &llm.Fault{
 		Status: a.Status, After: a.After, Phase: llm.PhaseHead,
 		Type: a.Body.Type, Code: a.Body.Code, Param: a.Body.Param, Message: a.Body.Message,
@@ -107,6 +109,7 @@ func Broken(err error, timeout llm.FaultKind) *llm.Fault {
 		f.Kind, f.Message = llm.FaultConnectTime, "no connection to the target in time"
 	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
 		f.Kind, f.Message = timeout, timeoutText[timeout]
+		f.Retry = timeoutRetry[timeout]
 	case isH1 && (he.Phase == h1.PhaseDial || he.Phase == h1.PhaseTLS):
 		f.Kind, f.Message = llm.FaultConnect, "the target cannot be reached"
 	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || isH1:
@@ -121,6 +124,14 @@ var timeoutText = map[llm.FaultKind]string{
 	llm.FaultFirstToken: "the target gave no first token in time",
 	llm.FaultIdle:       "the target's stream stood still for too long",
 	llm.FaultTotal:      "the answer took longer than the total timeout",
+}
+
+// timeoutRetry says what may follow: a target that was silent for so long is not
+// given the same time again, and a request whose time is over has none left.
+var timeoutRetry = map[llm.FaultKind]llm.Retry{
+	llm.FaultFirstToken: llm.RetryElsewhere,
+	llm.FaultIdle:       llm.RetryElsewhere,
+	llm.FaultTotal:      llm.RetryNever,
 }
 
 func phaseOf(p h1.Phase) llm.Phase {

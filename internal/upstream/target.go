@@ -34,6 +34,7 @@ type Target struct {
 	host    string
 	prefix  string
 	fixed   []h1.Field
+	hidden  []string // values of fixed headers that came from a reference
 	key     *secret.Source
 	auth    atomic.Pointer[credential]
 }
@@ -105,6 +106,7 @@ func (t *Target) headers(c Config, now time.Time) error {
 				return fmt.Errorf("header %s: %w", name, err)
 			}
 			value = v.Reveal()
+			t.hidden = append(t.hidden, value)
 		}
 		t.fixed = slices.DeleteFunc(t.fixed, func(f h1.Field) bool { return strings.EqualFold(f.Name, name) })
 		t.fixed = append(t.fixed, h1.Field{Name: name, Value: value})
@@ -193,6 +195,17 @@ func (t *Target) authorization(now time.Time) *h1.Field {
 	}
 	t.auth.Store(made)
 	return &made.field
+}
+
+// Classify says what an answer of this target means. Some servers quote the
+// credential that they were sent: it is cut out of their words.
+func (t *Target) Classify(a Answer, now time.Time) *llm.Fault {
+	hidden := t.hidden
+	if t.key != nil {
+		hidden = append(slices.Clip(hidden), t.key.Value(now).Reveal())
+	}
+	a.Body = masked(a.Body, hidden)
+	return t.Kind.Classify(a)
 }
 
 // path is the request target of an operation. The strings are made once per

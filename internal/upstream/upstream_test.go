@@ -87,7 +87,7 @@ func TestBrokenConnectionsAreClassifiedByPhaseAndDeadline(t *testing.T) {
 		{&h1.Error{Phase: h1.PhaseDial, Err: syscall.ECONNREFUSED}, "connect_failed same target connect"},
 		{&h1.Error{Phase: h1.PhaseDial, Err: os.ErrDeadlineExceeded}, "connect_timeout same target connect"},
 		{&h1.Error{Phase: h1.PhaseTLS, Err: errors.New("x509: unknown authority")}, "connect_failed same target connect"},
-		{&h1.Error{Phase: h1.PhaseHead, Err: os.ErrDeadlineExceeded}, "first_token_timeout same target head"},
+		{&h1.Error{Phase: h1.PhaseHead, Err: os.ErrDeadlineExceeded}, "first_token_timeout elsewhere target head"},
 		{&h1.Error{Phase: h1.PhaseHead, Err: io.ErrUnexpectedEOF}, "stream_cut same target head"},
 		{&h1.Error{Phase: h1.PhaseBody, Err: io.ErrUnexpectedEOF}, "stream_cut same target stream"},
 		{&h1.Error{Phase: h1.PhaseBody, Err: context.Canceled}, "client_gone never request stream"},

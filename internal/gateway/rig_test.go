@@ -1,0 +1,215 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tailplane/internal/config"
+	"tailplane/internal/fleet"
+	"tailplane/internal/gateway"
+	"tailplane/internal/h1"
+	"tailplane/internal/ledger"
+	"tailplane/internal/llmtest"
+	"tailplane/internal/meter"
+	"tailplane/internal/policy"
+	"tailplane/internal/telemetry"
+	"tailplane/internal/upstream"
+)
+
+// The secrets of every test: none may ever be seen outside of the wire to an
+// upstream.
+const (
+	clientKey   = "sk-tp-canary-00000000000000000000000000000000000000000001h3nYg"
+	providerKey = "sk-canary-provider-9f8e7d6c5b4a"
+)
+
+// setSecrets puts them where configs refer to.
+func setSecrets(t testing.TB) {
+	t.Setenv("CLIENT_KEY", clientKey)
+	t.Setenv("PROVIDER_KEY", providerKey)
+}
+
+// prices is the price book, read once for all tests.
+var prices = sync.OnceValues(meter.Load)
+
+// rig is a gateway with everything that it works with, in memory.
+type rig struct {
+	t       testing.TB
+	net     *llmtest.Network
+	client  *h1.Client
+	journal *ledger.Journal
+	store   *ledger.Memory
+	metrics *telemetry.Metrics
+	fleet   *fleet.Fleet
+	keys    *policy.Store
+	log     *bytes.Buffer
+	lines   *telemetry.LogWriter
+	gateway *gateway.Gateway
+	server  *http.Server
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+// newRig builds a gateway from the text of a config. dial reaches upstreams;
+// nil is the rig's own network.
+func newRig(t testing.TB, text string, dial upstream.Dialer) *rig {
+	t.Helper()
+	r := &rig{t: t, net: &llmtest.Network{}, store: ledger.NewMemory(0), metrics: telemetry.New("test"), fleet: &fleet.Fleet{}, log: &bytes.Buffer{}}
+	if dial == nil {
+		dial = r.net.Dial
+	}
+	r.client = h1.New(h1.Options{Dial: dial})
+	var err error
+	if r.journal, err = ledger.OpenJournal(ledger.JournalOptions{Store: r.store}); err != nil {
+		t.Fatal(err)
+	}
+	if r.keys, err = policy.OpenStore(""); err != nil {
+		t.Fatal(err)
+	}
+	r.lines = telemetry.NewLogWriter(r.log, r.metrics.LogDropped.Inc)
+	log := slog.New(slog.NewJSONHandler(r.lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r.gateway = gateway.New(r.plane(text), r.journal, r.metrics, log)
+	var ctx context.Context
+	ctx, r.cancel = context.WithCancel(context.Background())
+	r.running.Go(func() { _ = r.journal.Run(ctx) })
+	r.running.Go(func() { r.lines.Run(ctx) })
+	return r
+}
+
+// plane builds what a config says.
+func (r *rig) plane(text string) *gateway.Plane {
+	r.t.Helper()
+	file, problems := config.Parse("test.yaml", []byte(text))
+	for _, p := range problems {
+		r.t.Fatal(p)
+	}
+	book, err := prices()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	keys, err := policy.NewKeys(file.Keys, r.keys)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	parts := gateway.Parts{
+		Hash: file.Hash, Listen: file.Listen, Models: file.ModelConfig(), Keys: keys, Fleet: r.fleet, Book: book, Metrics: r.metrics,
+	}
+	for _, name := range slices.Sorted(maps.Keys(file.Targets)) {
+		target, err := upstream.New(name, file.Targets[name], r.client, time.Now())
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		parts.Targets = append(parts.Targets, target)
+	}
+	return gateway.NewPlane(parts)
+}
+
+// serve puts the gateway behind the server of package net/http on l.
+func (r *rig) serve(l net.Listener) {
+	r.server = &http.Server{Handler: r.gateway, ErrorLog: slog.NewLogLogger(slog.NewJSONHandler(r.lines, nil), slog.LevelWarn)}
+	r.running.Go(func() { _ = r.server.Serve(l) })
+}
+
+// stop ends everything and checks that nothing is left open.
+func (r *rig) stop() {
+	r.t.Helper()
+	if r.server != nil {
+		if err := r.server.Shutdown(context.Background()); err != nil {
+			r.t.Error(err)
+		}
+	}
+	r.client.CloseIdle()
+	r.cancel()
+	r.running.Wait()
+	if n := r.journal.Stats(); n.Open != 0 || n.Lost != 0 || n.Lag != 0 || n.Admitted != n.Settled {
+		r.t.Errorf("the ledger is not closed: %+v", n)
+	}
+	for name, n := range r.gauges() {
+		if n != 0 {
+			r.t.Errorf("%s is %v when nothing is in flight", name, n)
+		}
+	}
+	if err := r.journal.Close(); err != nil {
+		r.t.Error(err)
+	}
+}
+
+// gauges reads every in-flight figure there is.
+func (r *rig) gauges() map[string]float64 {
+	out := map[string]float64{}
+	for name, value := range scrape(r.metrics) {
+		if strings.Contains(name, "inflight") {
+			out[name] = value
+		}
+	}
+	for _, t := range r.gateway.Plane().Targets {
+		out["fleet "+t.Name] = float64(t.State.View(time.Now(), "").InFlight)
+	}
+	return out
+}
+
+// scrape reads every sample of the metrics by name and labels.
+func scrape(m *telemetry.Metrics) map[string]float64 {
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	out := map[string]float64{}
+	for line := range strings.Lines(w.Body.String()) {
+		cut := strings.LastIndexByte(strings.TrimSpace(line), ' ')
+		if line[0] == '#' || cut < 0 {
+			continue
+		}
+		if v, err := strconv.ParseFloat(strings.TrimSpace(line[cut:]), 64); err == nil {
+			out[line[:cut]] = v
+		}
+	}
+	return out
+}
+
+// records are the exchanges so far, oldest first.
+func (r *rig) records() []*ledger.Exchange {
+	r.t.Helper()
+	if err := r.journal.Flush(context.Background()); err != nil {
+		r.t.Fatal(err)
+	}
+	return r.recordsAfterStop()
+}
+
+// recordsAfterStop are the same once the journal is closed.
+func (r *rig) recordsAfterStop() []*ledger.Exchange {
+	r.t.Helper()
+	list, err := r.store.Recent(context.Background(), 10_000, ledger.Filter{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// asJSON is a record as the ledger shows it.
+func asJSON(t testing.TB, v any) []byte {
+	t.Helper()
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// chatConfig is one target without a key, called by nobody in particular.
+const chatConfig = `
+targets:
+  a: {kind: vllm, url: "http://a", models: [m]}
+keys: {required: false}
+`
