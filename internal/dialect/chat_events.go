@@ -180,7 +180,7 @@ func (c *chatReader) chunk(data []byte, emit emitter) error {
 	}
 	if rawUsage != nil {
 		if u, ok := openAIUsage(rawUsage); ok {
-			emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: llm.Extra{Dialect: llm.Chat, Spelled: rawUsage}})
+			emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: usageExtra(rawUsage, llm.Chat)})
 		}
 	}
 	return nil

@@ -151,7 +151,7 @@ func openAIUsageOf(reply *llm.Reply, o *object, d llm.Dialect) error {
 		return o.under("usage").wrong("must be an object of token counts")
 	}
 	reply.Usage, reply.HasUsage = u, true
-	reply.UsageExtra = llm.Extra{Dialect: d, Spelled: raw}
+	reply.UsageExtra = usageExtra(raw, d)
 	return nil
 }
 
@@ -170,7 +170,10 @@ func chatChoice(raw []byte, i int, up *object) (llm.Choice, error) {
 		return choice, err
 	}
 	if m == nil {
-		return choice, o.under("message").wrong("is missing")
+		if word, ok := wire.String(o.peek("finish_reason")); !ok || word == "" {
+			return choice, o.under("message").wrong("is missing")
+		}
+		m = &object{at: o.under("message")} // Azure: a filter left nothing of the answer
 	}
 	if !m.constant("role", stringJSON("assistant")) {
 		form |= choiceNoRole
@@ -331,8 +334,12 @@ func (e *chatEncoder) usage(reply *llm.Reply) []byte {
 	own := reply.UsageExtra.In(llm.Chat)
 	if reply.UsageExtra.Dialect == llm.Completions { // the same object
 		own = reply.UsageExtra
+	} else {
+		e.losses.extra("usage", reply.UsageExtra, llm.Chat)
 	}
-	e.losses.extra("usage", reply.UsageExtra, llm.Chat)
+	if reply.Usage.CacheWrite1h != 0 {
+		e.losses.add("usage.cache_creation", "chat does not tell for how long the cache was written")
+	}
 	if own.Spelled != nil {
 		if u, ok := openAIUsage(own.Spelled); ok && u == reply.Usage {
 			return own.Spelled

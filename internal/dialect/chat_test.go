@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -183,6 +184,8 @@ func chatReplyCases() []string {
 		`{"id":"1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"x","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"queue_time":0.10},"system_fingerprint":null,"service_tier":"default"}`,
 		`{"id":"1","choices":[{"message":{"content":null,"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"function_call"},{"index":7,"message":{"role":"assistant","content":[{"type":"thinking","thinking":[{"type":"text","text":"t"}]},{"type":"text","text":"x"}]},"finish_reason":"weird","logprobs":{"content":[{"token":"a","logprob":-0.10,"bytes":[97],"top_logprobs":[{"token":"b","logprob":-1e-7,"bytes":null}]}],"refusal":null}}]}`,
 		`{"choices":[],"usage":null,"created":0,"object":"x","model":""}`,
+		`{"choices":[{"index":0,"finish_reason":"content_filter","content_filter_results":{"hate":{"filtered":true}}}]}`,
+		`{"choices":[{"index":0,"message":null,"finish_reason":"content_filter"}],"usage":{"prompt_tokens":1,"completion_tokens":0,"total_tokens":1,"cost":0.50,"cost_details":null}}`,
 		`{"choices":[{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"stop","stop_reason":"END"},{"index":1,"message":{},"finish_reason":null,"stop_reason":null}],"prompt_logprobs":null,"created":1.5}`,
 	}
 }
@@ -480,4 +483,49 @@ func TestThinkingOfAChatTargetReturnsToItThroughAnotherDialect(t *testing.T) {
 		t.Fatal(losses, err)
 	}
 	sameJSON(t, []byte(`{"model":"m","messages":[{"role":"assistant","content":"x","reasoning_content":"t"}]}`), got)
+}
+
+// What recorded streams of other dialects taught: what comes with the end of a
+// part, with the stop or with the usage is declared like what came before.
+func TestChatWriterDeclaresWhatOtherDialectsTellLate(t *testing.T) {
+	extra := func(d llm.Dialect, members string) llm.Extra { return llm.Extra{Dialect: d, Members: []byte(members)} }
+	var out bytes.Buffer
+	w := ChatCodec{}.Writer(&out, nil)
+	for _, ev := range []llm.Event{
+		{Kind: llm.EventStart, Start: &llm.Reply{ID: "1", Model: "m"}},
+		{Kind: llm.EventPart, New: &llm.Part{Kind: llm.PartText, Text: "hi"}},
+		{Kind: llm.EventPartEnd, New: &llm.Part{Extra: extra(llm.Responses, `{"annotations":[{"url":"u"}]}`)}},
+		{Kind: llm.EventStop, Stop: llm.Stop{Reason: llm.StopEnd}, Extra: extra(llm.Anthropic, `{"container":{"id":"c"}}`)},
+		{Kind: llm.EventUsage, Usage: &llm.Usage{Input: 1, CacheWrite: 1, CacheWrite1h: 1}, Extra: extra(llm.Anthropic, `{"server_tool_use":{"n":1}}`)},
+		{Kind: llm.EventEnd},
+	} {
+		if err := w.Write(ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var names []string
+	for _, l := range w.Losses() {
+		names = append(names, l.Feature)
+	}
+	want := []string{"content.annotations", "choices.container", "usage.server_tool_use", "usage.cache_creation"}
+	if !slices.Equal(names, want) {
+		t.Errorf("losses %q, want %q", names, want)
+	}
+}
+
+func TestChatUsageBeyondTheFiguresIsNamed(t *testing.T) {
+	body := `{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5,"cost":0.25,"queue_time":0,"cached_tokens":1}}`
+	reply, err := ChatCodec{}.DecodeReply([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []Codec{AnthropicCodec{}, ResponsesCodec{}} {
+		_, losses, err := target.EncodeReply(reply)
+		if err != nil || !slices.ContainsFunc(losses, func(l llm.Loss) bool { return l.Feature == "usage.cost" }) {
+			t.Errorf("%s: %v, losses %v", target.Name(), err, losses)
+		}
+		if len(losses) != 1 {
+			t.Errorf("%s: losses %v", target.Name(), losses)
+		}
+	}
 }

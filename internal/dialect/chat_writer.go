@@ -83,6 +83,7 @@ func (w *chatWriter) Write(ev llm.Event) error {
 		probs := append(append([]byte(`{"content":`), tokensJSON(ev.Logprobs, true)...), '}')
 		w.choice(ev.Choice, nil, probs, "")
 	case llm.EventStop:
+		w.losses.extra("choices", ev.Extra, llm.Chat)
 		w.choice(ev.Choice, nil, nil, chatStopWord(ev.Stop, &w.losses))
 	case llm.EventUsage:
 		w.last = &ev
@@ -259,6 +260,7 @@ func (w *chatWriter) partEnd(ev *llm.Event) {
 	}
 	delete(w.parts, key)
 	if n := ev.New; n != nil {
+		w.losses.extra("content", n.Extra, llm.Chat)
 		if n.Signature != "" {
 			p.sign = n.Signature
 		}
@@ -334,6 +336,7 @@ func (w *chatWriter) end() {
 	if w.usage && w.last != nil {
 		e := &chatEncoder{reply: true}
 		usage := e.usage(&llm.Reply{Usage: *w.last.Usage, HasUsage: true, UsageExtra: w.last.Extra})
+		w.losses.all = append(w.losses.all, e.losses.all...)
 		w.chunk([]byte("[]"), usage, nil)
 	}
 	w.buf = wire.AppendEvent(w.buf, "", []byte("[DONE]"))

@@ -37,8 +37,7 @@ func (c *completionsReader) chunk(data []byte, emit emitter) error {
 	}
 	if rawUsage != nil {
 		if u, ok := openAIUsage(rawUsage); ok {
-			extra := llm.Extra{Dialect: llm.Completions, Spelled: rawUsage}
-			emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: extra})
+			emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: usageExtra(rawUsage, llm.Completions)})
 		}
 	}
 	return nil

@@ -1,6 +1,8 @@
 package dialect
 
 import (
+	"slices"
+
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
@@ -23,12 +25,7 @@ import (
 // written to it, so the reads bound the writes. It allocates nothing. ok is false when raw is no
 // object or names a figure twice.
 func openAIUsage(raw []byte) (u llm.Usage, ok bool) {
-	names := [...]string{
-		"prompt_tokens", "completion_tokens", "total_tokens",
-		"prompt_tokens_details", "completion_tokens_details", "prompt_token_details",
-		"prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens",
-		"cache_creation_input_tokens", "reasoning_tokens",
-	}
+	names := usageNames
 	var at [len(names)]wire.Member
 	if _, err := wire.Scan(raw, names[:], at[:]); err != nil {
 		return u, false
@@ -56,6 +53,32 @@ func openAIUsage(raw []byte) (u llm.Usage, ok bool) {
 		u.Output += u.Reasoning
 	}
 	return u, true
+}
+
+// usageNames are the figures of a usage object that llm.Usage has a place for,
+// or that follow from others.
+var usageNames = [...]string{
+	"prompt_tokens", "completion_tokens", "total_tokens",
+	"prompt_tokens_details", "completion_tokens_details", "prompt_token_details",
+	"prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens",
+	"cache_creation_input_tokens", "reasoning_tokens",
+}
+
+// usageExtra keeps a usage object as it came and names what else it says (the
+// cost, the time in a queue), so that its loss can be declared. What is zero
+// says nothing.
+func usageExtra(raw []byte, d llm.Dialect) llm.Extra {
+	extra := llm.Extra{Dialect: d, Spelled: raw}
+	o, err := openObject(raw, nil)
+	if err != nil {
+		return extra
+	}
+	for i := range o.members {
+		m := &o.members[i]
+		m.taken = slices.Contains(usageNames[:], m.name) || m.name == "prompt_cache_miss_tokens" || antAllZero(m.value)
+	}
+	extra.Members = o.extra(d, 0).Members
+	return extra
 }
 
 func promptDetails(u *llm.Usage, raw []byte, m wire.Member) {
