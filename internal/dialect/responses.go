@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"tailplane/internal/llm"
+	"tailplane/internal/wire"
 )
 
 // ResponsesCodec speaks OpenAI's responses.
@@ -19,8 +20,16 @@ type ResponsesCodec struct{}
 // Name is the dialect.
 func (ResponsesCodec) Name() llm.Dialect { return llm.Responses }
 
-// DecodeError implements [Surface].
-func (ResponsesCodec) DecodeError(body []byte) llm.ErrorBody { return openAIError(bytes.Clone(body)) }
+// DecodeError implements [Surface]. The event response.failed holds its error
+// inside of the response.
+func (ResponsesCodec) DecodeError(body []byte) llm.ErrorBody {
+	var outer, inner [1]wire.Member
+	if _, err := wire.Scan(body, []string{"response"}, outer[:]); err == nil &&
+		nested(body, outer[0], []string{"error"}, inner[:]) && !inner[0].IsZero() {
+		body = inner[0].Value.Of(body)
+	}
+	return openAIError(bytes.Clone(body))
+}
 
 // EncodeError implements [Surface].
 func (ResponsesCodec) EncodeError(f *llm.Fault, _ string) []byte { return openAIErrorBody(f) }

@@ -154,8 +154,12 @@ func (w *respWriter) end() {
 	w.settle()
 	w.ended = true
 	response := w.response(nil)
-	status, _ := wire.String(respMember(response, "status"))
-	w.emit("response."+status, func(o *objectWriter) { o.put("response", response) })
+	kind := "response.completed"
+	switch status, _ := wire.String(respMember(response, "status")); status {
+	case "incomplete", "failed", "cancelled":
+		kind = "response." + status
+	}
+	w.emit(kind, func(o *objectWriter) { o.put("response", response) })
 }
 
 func (w *respWriter) response(fault []byte) []byte {

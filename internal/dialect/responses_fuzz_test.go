@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"testing/iotest"
 	"unicode/utf8"
@@ -61,7 +62,11 @@ func FuzzResponsesReply(f *testing.F) {
 
 func FuzzResponsesEvents(f *testing.F) {
 	f.Add([]byte(respStream), uint8(7))
+	for event := range strings.SplitSeq(respStream, "\n\n") {
+		f.Add([]byte(event+"\n\n"), uint8(3))
+	}
 	f.Add([]byte(respBroken), uint8(1))
+	f.Add([]byte(`data:{"type":"response.completed","response":{"status":"0"}}`+"\n\n"), uint8(2)) // a word that names no event
 	f.Fuzz(func(t *testing.T, stream []byte, cut uint8) {
 		whole, err := respEvents(bytes.NewReader(stream))
 		half, halfErr := respEvents(iotest.HalfReader(bytes.NewReader(stream)))
