@@ -155,8 +155,8 @@ func (l *loader) turn(wait time.Duration) error {
 		return err
 	}
 	for _, e := range l.ready {
-		if c := l.conns[e.FD]; c != nil {
-			l.handle(c, e.Bits)
+		if e.FD < len(l.conns) && l.conns[e.FD] != nil {
+			l.handle(l.conns[e.FD], e.Bits)
 		}
 	}
 	return nil

@@ -12,7 +12,6 @@ type request struct {
 	method, path []byte
 	body         []byte
 	close        bool
-	badFraming   bool
 }
 
 const maxBody = 16 << 20
@@ -66,15 +65,14 @@ func framing(fields []byte, r *request) (length int, chunked, ok bool) {
 		} else {
 			fields = nil
 		}
-		colon := bytes.IndexByte(line, ':')
-		if colon < 0 {
+		name, text, found := bytes.Cut(line, []byte(":"))
+		if !found {
 			return 0, false, false
 		}
-		name := line[:colon]
 		switch len(name) {
 		case len("Content-Length"):
 			if bytes.EqualFold(name, []byte("Content-Length")) {
-				n, err := strconv.Atoi(string(bytes.TrimSpace(line[colon+1:])))
+				n, err := strconv.Atoi(string(bytes.TrimSpace(text)))
 				if err != nil || n < 0 {
 					return 0, false, false
 				}
@@ -84,7 +82,7 @@ func framing(fields []byte, r *request) (length int, chunked, ok bool) {
 			chunked = chunked || bytes.EqualFold(name, []byte("Transfer-Encoding"))
 		case len("Connection"):
 			if bytes.EqualFold(name, []byte("Connection")) {
-				r.close = r.close || bytes.EqualFold(bytes.TrimSpace(line[colon+1:]), []byte("close"))
+				r.close = r.close || bytes.EqualFold(bytes.TrimSpace(text), []byte("close"))
 			}
 		}
 	}

@@ -6,15 +6,16 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"tailplane/bench/internal/stats"
 )
 
 // settleLedger compares what the mock told Tailplane in usage with what
-// Tailplane's ledger holds. Both count only whole answers: a broken stream
-// carries no usage. Where the ledger cannot be read the check is skipped with
-// a note.
+// Tailplane's ledger holds. It runs before the broken streams: until then every
+// answer was whole, later each side may have seen another part. Where the
+// ledger cannot be read the check is skipped with a note.
 func (b *bench) settleLedger(ctx context.Context, targets fleet) {
 	t := targets.find(ours)
 	if t == nil {
@@ -53,8 +54,8 @@ type tokens struct{ input, output int64 }
 
 // ledgerTotals asks the binary itself.
 func (b *bench) ledgerTotals(ctx context.Context, t *target) (tokens, error) {
-	argv := []string{b.opt.tailplane, "usage", "--config", t.config, "-o", "json"}
-	env := []string{"BENCH_KEY=mock-key", "BENCH_CLIENT_KEY=" + clientKey, "HOME=" + t.dir, "XDG_STATE_HOME=" + t.dir}
+	argv := []string{b.opt.tailplane, "usage", "--state", filepath.Join(t.dir, "ledger"), "-o", "json"}
+	env := []string{"HOME=" + t.dir}
 	raw, err := b.spawn.output(ctx, spec{name: "usage", argv: argv, env: env, core: b.opt.coreLoad}, 20*time.Second)
 	if err != nil {
 		return tokens{}, err

@@ -18,6 +18,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -100,20 +101,43 @@ func benchmark(ctx context.Context, o options, progress io.Writer) (*report, err
 	}
 	b.spawn = newSpawner(ctx, dir)
 	defer b.spawn.stopAll()
+	if err := b.programs(ctx); err != nil {
+		return nil, err
+	}
 	if err := b.prepare(); err != nil {
 		return nil, err
 	}
 	return &b.report, b.run(ctx)
 }
 
+// programs finds the benchmark's other programs beside the runner, or builds
+// them, as after `go run`; then the working directory is inside the module.
+func (b *bench) programs(ctx context.Context) error {
+	var build []string
+	for _, name := range []string{"mock", "load", "spin", "refproxy"} {
+		if _, err := os.Stat(filepath.Join(b.bin, name)); err != nil {
+			build = append(build, "tailplane/bench/"+name)
+		}
+	}
+	if len(build) == 0 {
+		return nil
+	}
+	b.bin = filepath.Join(b.dir, "bin")
+	if err := os.Mkdir(b.bin, 0o755); err != nil {
+		return fmt.Errorf("build the benchmark's programs: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	args := append([]string{"build", "-o", b.bin + "/"}, build...)
+	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("build the benchmark's programs: %w: %s", err, out)
+	}
+	return nil
+}
+
 // prepare checks the surroundings and says in the report what is not as it
 // should be.
 func (b *bench) prepare() error {
-	for _, name := range []string{"mock", "load", "spin", "refproxy"} {
-		if _, err := os.Stat(filepath.Join(b.bin, name)); err != nil {
-			return fmt.Errorf("find %s beside the runner: %w; build all of ./bench/... into one directory", name, err)
-		}
-	}
 	cores := runtime.NumCPU()
 	if b.opt.coreSUT >= cores || b.opt.coreLoad >= cores || b.opt.coreSUT == b.opt.coreLoad {
 		b.report.note("only %d cores for core %d and core %d: generator and target share one, figures are rough", cores, b.opt.coreSUT, b.opt.coreLoad)
@@ -128,6 +152,9 @@ func (b *bench) prepare() error {
 	if b.report.seed == 0 {
 		b.report.seed = uint64(time.Now().UnixNano())
 	}
+	if b.opt.fallback {
+		b.nginx = ""
+	}
 	b.random = rand.New(rand.NewPCG(b.report.seed, 0))
 	b.report.random = rand.New(rand.NewPCG(b.report.seed, 1))
 	b.report.scale = 1
@@ -141,7 +168,7 @@ func (b *bench) prepare() error {
 	if path, err := filepath.Abs(b.opt.tailplane); err == nil && find(path) != "" {
 		b.opt.tailplane = path
 	} else {
-		b.report.note("no tailplane at %s: only the references are measured, the known cost is put on the reference", b.opt.tailplane)
+		b.report.note("no tailplane at %s: only the references are measured", b.opt.tailplane)
 		b.opt.tailplane = ""
 	}
 	return nil
@@ -174,12 +201,12 @@ func (b *bench) run(ctx context.Context) error {
 		}
 		b.report.addLatency(m)
 	}
+	b.settleLedger(ctx, targets)
 	if b.opt.wants("k") {
 		if err := b.faults(ctx, targets); err != nil {
 			return err
 		}
 	}
-	b.settleLedger(ctx, targets)
 	targets.stop(b)
 	if b.opt.wants("d") {
 		if err := b.memory(ctx); err != nil {
@@ -210,12 +237,7 @@ func (b *bench) startAll(ctx context.Context) (fleet, error) {
 		}
 		f = append(f, t)
 	}
-	base := f.find(ours)
-	if base == nil {
-		base = f.find(reference)
-	}
-	b.report.costOn = base.name
-	with, err := b.withCost(base)
+	with, err := b.withCost(f.find(reference))
 	if err != nil {
 		return nil, err
 	}
@@ -253,7 +275,7 @@ func (f fleet) find(name string) *target {
 func (f fleet) of(s scenario) []*target {
 	var out []*target
 	for _, t := range f {
-		if t.name != control || s.cost {
+		if t.name != control || s.cost > 0 {
 			out = append(out, t)
 		}
 	}

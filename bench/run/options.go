@@ -24,6 +24,7 @@ type options struct {
 	rate                       float64
 	fault                      int
 	usage, gate, keep, quick   bool
+	fallback                   bool
 }
 
 func parseOptions(args []string) (options, error) {
@@ -46,6 +47,7 @@ func parseOptions(args []string) (options, error) {
 	f.BoolVar(&o.usage, "usage", true, "streams ask for their usage; without it Tailplane asks and withholds the answer")
 	f.BoolVar(&o.gate, "gate", true, "exit 1 when a bar is missed and 3 when one is undecided")
 	f.BoolVar(&o.keep, "keep", false, "keep the directory with configs and logs")
+	f.BoolVar(&o.fallback, "fallback", false, "measure as on a machine without nginx")
 	f.BoolVar(&o.quick, "quick", false, "3 short rounds and small counts: shows that it works, decides nothing")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -109,11 +111,11 @@ func (o options) cpuScenarios() []scenario {
 	window := []string{"-duration", o.slice.String()}
 	closed := func(id, title, model, conns, size string, bar float64) scenario {
 		args := append([]string{"-mode", "closed", "-model", model, "-conns", conns, "-size", size}, window...)
-		return scenario{id: id, title: title, unit: "request", args: args, limit: o.slice + 20*time.Second, bar: bar, cost: true}
+		return scenario{id: id, title: title, unit: "request", args: args, limit: o.slice + 20*time.Second, bar: bar, cost: knownCost(size)}
 	}
 	life := time.Duration(o.sseEvents) * o.ssePace
 	sse := scenario{
-		id: "c", unit: "event", bar: 1.7, limit: life + 30*time.Second, cost: true,
+		id: "c", unit: "event", bar: 1.7, limit: life + 30*time.Second, cost: smallCost,
 		title: fmt.Sprintf("SSE, %d streams x %d events x %v", o.sseStreams, o.sseEvents, o.ssePace),
 		args: []string{
 			"-mode", "sse", "-model", o.denseSSE(), "-conns", strconv.Itoa(o.sseStreams), "-events", strconv.Itoa(o.sseEvents),
@@ -135,6 +137,20 @@ func (o options) cpuScenarios() []scenario {
 		}
 	}
 	return out
+}
+
+// The known cost, in microseconds a unit: about 0.4 NE of a small request, and
+// as much of a large one, so that it can be seen in either.
+const (
+	smallCost = 20
+	largeCost = 50
+)
+
+func knownCost(size string) int {
+	if len(size) > 4 {
+		return largeCost
+	}
+	return smallCost
 }
 
 // latencyScenarios compare the time of an answer.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,7 +23,7 @@ type scenario struct {
 	limit     time.Duration
 	bar       float64
 	needs     string // "" or ours: only when Tailplane is there
-	cost      bool   // whether the known cost takes part
+	cost      int    // the known cost, in microseconds a unit; 0: takes no part
 }
 
 // measured is a scenario's runs, by target and round; a run that failed is
@@ -52,7 +53,7 @@ func (b *bench) measure(ctx context.Context, s scenario, targets []*target) (*me
 			if failures[t.name] >= maxFailures {
 				continue
 			}
-			run, err := b.load(ctx, t, s.args, s.limit)
+			run, err := b.loadWith(ctx, t, s)
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
@@ -74,12 +75,35 @@ func (m *measured) note(text string) {
 	}
 }
 
+// loadWith runs the generator once for a scenario, with its known cost where
+// the target carries one.
+func (b *bench) loadWith(ctx context.Context, t *target, s scenario) (*result.Run, error) {
+	if t.pipe == "" {
+		return b.load(ctx, t, s.args, s.limit)
+	}
+	batch := int(costPaid.Microseconds()) / s.cost
+	return b.load(ctx, t, slices.Concat(s.args, []string{"-control", t.pipe, "-batch", strconv.Itoa(batch)}), s.limit)
+}
+
+// body is the hash of a target's small answers, "mixed" when they differ and
+// "" when there were none.
+func (m *measured) body(name string) string {
+	hash := ""
+	for _, r := range m.runs[name] {
+		switch {
+		case r == nil || r.BodyHash == "":
+		case hash == "" || hash == r.BodyHash:
+			hash = r.BodyHash
+		default:
+			return "mixed"
+		}
+	}
+	return hash
+}
+
 // load runs the generator once against a target.
 func (b *bench) load(ctx context.Context, t *target, args []string, limit time.Duration) (*result.Run, error) {
 	argv := append([]string{filepath.Join(b.bin, "load"), "-addr", t.addr, "-pids", t.pids(), "-limit", limit.String()}, args...)
-	if t.pipe != "" {
-		argv = append(argv, "-control", t.pipe, "-batch", strconv.Itoa(costBatch))
-	}
 	raw, err := b.spawn.output(ctx, spec{name: "load", argv: argv, env: []string{"BENCH_CLIENT_KEY=" + clientKey}, core: b.opt.coreLoad}, limit+10*time.Second)
 	if err != nil {
 		return nil, err

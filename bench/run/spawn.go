@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -184,8 +185,10 @@ func (s *spawner) forget(p *process) {
 // lastWords is the end of a program's error output, as an error.
 func (s *spawner) lastWords(name string) error {
 	raw, _ := os.ReadFile(filepath.Join(s.dir, name+".log"))
-	if len(raw) > 600 {
-		raw = raw[len(raw)-600:]
+	lines := strings.Split(strings.TrimSpace(string(raw)), "\n")
+	text := strings.Join(lines[max(0, len(lines)-2):], "; ")
+	if text == "" {
+		text = "it wrote nothing"
 	}
-	return errors.New(string(raw))
+	return errors.New(text[:min(len(text), 400)])
 }

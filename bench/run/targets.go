@@ -27,7 +27,7 @@ const (
 	haproxy   = "haproxy"
 	stdlib    = "reverseproxy"
 	ours      = "tailplane"
-	control   = "control +20us"
+	control   = "reference + known cost"
 )
 
 // clientKey is sent to every target. It opens nothing but the benchmark's own
@@ -176,9 +176,10 @@ func (t *target) stop(b *bench) {
 	}
 }
 
-// withCost is base with the known cost beside it: a companion on the same
-// core burns 20 us of CPU for each unit, told by the generator over a pipe in
-// batches, and counts as part of the target.
+// withCost is base with the known cost beside it: a companion on the same core
+// burns a known CPU time for each unit, told by the generator over a pipe in
+// batches, and counts as part of the target. On the reference, which costs
+// little itself, it shows what the instruments can tell apart.
 func (b *bench) withCost(base *target) (*target, error) {
 	pipe := filepath.Join(b.dir, "cost.pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
@@ -189,19 +190,15 @@ func (b *bench) withCost(base *target) (*target, error) {
 		return nil, fmt.Errorf("open the known cost's pipe: %w", err)
 	}
 	defer func() { _ = in.Close() }()
-	burn := time.Duration(knownCost*costBatch) * time.Microsecond
-	p, err := b.spawn.start(spec{name: "spin", argv: []string{filepath.Join(b.bin, "spin"), "-burn", burn.String()}, core: b.opt.coreSUT, stdin: in}, nil)
+	p, err := b.spawn.start(spec{name: "spin", argv: []string{filepath.Join(b.bin, "spin"), "-burn", costPaid.String()}, core: b.opt.coreSUT, stdin: in}, nil)
 	if err != nil {
 		return nil, err
 	}
 	return &target{name: control, addr: base.addr, pipe: pipe, procs: append([]*process{p}, base.procs...)}, nil
 }
 
-// knownCost is in microseconds a unit; costBatch units are paid at once.
-const (
-	knownCost = 20
-	costBatch = 25
-)
+// costPaid is burnt at once for a batch of units: 25 units at 20 us each.
+const costPaid = 500 * time.Microsecond
 
 // startMock starts the upstream beside the generator and learns its port.
 func (b *bench) startMock(ctx context.Context) error {

@@ -27,7 +27,7 @@ func Tree(roots []int) []int {
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", all[i]))
 		for _, t := range tasks {
 			raw, _ := os.ReadFile(t)
-			for _, f := range strings.Fields(string(raw)) {
+			for f := range strings.FieldsSeq(string(raw)) {
 				if pid, err := strconv.Atoi(f); err == nil && !slices.Contains(all, pid) {
 					all = append(all, pid)
 				}

@@ -128,6 +128,24 @@ func Dial(addr netip.AddrPort) (int, error) {
 	return fd, nil
 }
 
+// Alarm is a timer descriptor that becomes ready at a time of Now, to the
+// nanosecond, where Wait's own limit counts in milliseconds.
+func Alarm() (int, error) {
+	fd, _, errno := syscall.RawSyscall(syscall.SYS_TIMERFD_CREATE, 1, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	if errno != 0 {
+		return -1, fmt.Errorf("open a timer: %w", errno)
+	}
+	return int(fd), nil
+}
+
+// SetAlarm makes an alarm ready at a time of Now, and unready until then.
+func SetAlarm(fd int, at int64) {
+	spec := [2]syscall.Timespec{1: syscall.NsecToTimespec(max(1, at))}
+	const absolute = 1
+	_, _, _ = syscall.RawSyscall6(syscall.SYS_TIMERFD_SETTIME, uintptr(fd), absolute, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
+	runtime.KeepAlive(&spec)
+}
+
 // Read fills b with what has arrived. again says that nothing has; n = 0
 // without again is the end of the connection, clean or not.
 func Read(fd int, b []byte) (n int, again bool) {

@@ -115,16 +115,19 @@ type Trust struct {
 	// AA is the median ratio of the reference against itself.
 	AA float64
 	// Control is the difference that the known cost made, in microseconds;
-	// nil when the run had no control.
+	// nil when the run had no control. Cost is what it should be.
 	Control *Summary
+	Cost    float64
 }
 
-// Good reports whether figures may be judged, and why not.
+// Good reports whether figures may be judged, and why not. The known cost is
+// seen when the interval of the difference is above 0 and its median within
+// half of the cost.
 func (t Trust) Good() (bool, string) {
 	if !(t.AA >= 0.9 && t.AA <= 1.1) {
 		return false, "A/A outside 0.9-1.1"
 	}
-	if c := t.Control; c != nil && !(c.Lo > 0 && c.Med >= 10 && c.Med <= 30) {
+	if c := t.Control; c != nil && !(c.Lo > 0 && c.Med >= t.Cost/2 && c.Med <= t.Cost*3/2) {
 		return false, "the known cost was not seen"
 	}
 	return true, ""

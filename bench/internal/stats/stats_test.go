@@ -72,9 +72,9 @@ func TestJudge(t *testing.T) {
 		{"few rounds", Summary{N: 11, Med: 1, Lo: 1}, good, Inconclusive},
 		{"A/A low", Summary{N: 12, Med: 1, Lo: 1}, Trust{AA: 0.89}, Inconclusive},
 		{"A/A missing", Summary{N: 12, Med: 1, Lo: 1}, Trust{AA: math.NaN()}, Inconclusive},
-		{"control seen", Summary{N: 12, Med: 1, Lo: 1}, Trust{AA: 1, Control: seen}, Pass},
-		{"control unseen", Summary{N: 12, Med: 3, Lo: 3}, Trust{AA: 1, Control: unseen}, Inconclusive},
-		{"control too large", Summary{N: 12, Med: 1, Lo: 1}, Trust{AA: 1, Control: &Summary{Med: 31, Lo: 20}}, Inconclusive},
+		{"control seen", Summary{N: 12, Med: 1, Lo: 1}, Trust{AA: 1, Control: seen, Cost: 20}, Pass},
+		{"control unseen", Summary{N: 12, Med: 3, Lo: 3}, Trust{AA: 1, Control: unseen, Cost: 20}, Inconclusive},
+		{"control too large", Summary{N: 12, Med: 1, Lo: 1}, Trust{AA: 1, Control: &Summary{Med: 31, Lo: 20}, Cost: 20}, Inconclusive},
 	} {
 		if got, why := Judge(c.s, 2, c.t); got != c.want {
 			t.Errorf("%s: %s (%s), want %s", c.name, got, why, c.want)
