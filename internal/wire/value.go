@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -151,6 +152,7 @@ func IsNull(raw []byte) bool { return string(raw) == "null" }
 // JSON demands, so '<', '>' and '&' stay as they are. Each invalid byte of UTF-8 becomes U+FFFD.
 func AppendString(dst []byte, s string) []byte {
 	const digits = "0123456789abcdef"
+	dst = slices.Grow(dst, len(s)+len(s)/32+2) // once, for a text with few escapes
 	dst = append(dst, '"')
 	from := 0
 	for i := 0; i < len(s); {
