@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -100,26 +101,24 @@ func TestStreamsAreCountedByHowTheyEnd(t *testing.T) {
 }
 
 func TestOnlyGoodAnswersCount(t *testing.T) {
-	calls := 0
+	var calls atomic.Int64
 	l := generateAt(t, func(w http.ResponseWriter, _ *http.Request) {
-		calls++
-		if calls%2 == 0 {
+		if calls.Add(1)%2 == 0 {
 			http.Error(w, "broken", http.StatusBadGateway)
 			return
 		}
 		_, _ = io.WriteString(w, "{}")
 	}, options{mode: "closed", conns: 1, rate: 1})
 	r := l.result
-	if r.Answers == 0 || r.Errors["status 502"] == 0 || r.Answers+r.Errors["status 502"] != int64(calls) {
-		t.Errorf("%d answers, errors %v, %d calls", r.Answers, r.Errors, calls)
+	if r.Answers == 0 || r.Errors["status 502"] == 0 || r.Answers+r.Errors["status 502"] != calls.Load() {
+		t.Errorf("%d answers, errors %v, %d calls", r.Answers, r.Errors, calls.Load())
 	}
 }
 
 func TestAnOpenLoopChargesAStallToAllWhoWereDue(t *testing.T) {
-	first := true
+	var calls atomic.Int64
 	l := generateAt(t, func(w http.ResponseWriter, _ *http.Request) {
-		if first {
-			first = false
+		if calls.Add(1) == 1 {
 			<-time.After(25 * time.Millisecond)
 		}
 		_, _ = io.WriteString(w, strings.Repeat("x", 10))

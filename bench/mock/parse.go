@@ -45,7 +45,7 @@ func parse(b []byte) (r request, n int, ok bool) {
 		if used == 0 {
 			return r, 0, good
 		}
-		return r, end + 4 + used, good
+		return r, end + 4 + used, true
 	}
 	if len(rest) < length {
 		return r, 0, true
@@ -107,7 +107,10 @@ func dechunk(b []byte) (body []byte, used int, ok bool) {
 			if len(rest) < 2 {
 				return nil, 0, true
 			}
-			return body, len(b) - len(rest) + 2, rest[0] == '\r' && rest[1] == '\n'
+			if rest[0] != '\r' || rest[1] != '\n' {
+				return nil, 0, false
+			}
+			return body, len(b) - len(rest) + 2, true
 		}
 		if len(rest) < int(n)+2 {
 			return nil, 0, true
