@@ -33,6 +33,9 @@ func (ResponsesCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !o.has("output") { // an error envelope, or another dialect's answer
+		return nil, o.under("output").wrong("is missing")
+	}
 	return respReply(o), nil
 }
 

@@ -92,7 +92,7 @@ var respReplies = map[string]string{
 	"failed":           `{"id":"resp_1","status":"failed","error":{"code":"server_error","message":"x"},"output":[],"model":"m"}`,
 	"odd members":      `{"id":7,"model":null,"created_at":1.5,"status":3,"output":{"a":1},"usage":[],"incomplete_details":"x","error":"y"}`,
 	"odd items":        `{"output":[1,"x",null,{"type":"message"},{"type":"message","role":"user","content":[]},{"role":"assistant","content":[]},{"type":"message","role":"assistant","content":"bare"},{"type":"function_call"},{"type":"reasoning","summary":7},{"type":"message","role":"assistant","content":[{"type":"output_text","text":"x","item":1}]},{"type":"message","role":"assistant","content":[{"type":"odd"},{"type":"output_text","text":"x"}]}]}`,
-	"nothing":          `{}`,
+	"nothing":          `{"output":null}`,
 	"created as float": `{"created_at":1741476542.0,"output":[],"usage":{"input_tokens":null}}`,
 }
 
@@ -159,6 +159,15 @@ func TestResponsesReplySurvivesTheRoundTrip(t *testing.T) {
 			}
 			respSame(t, out, []byte(body))
 		})
+	}
+}
+
+// A provider's error under a status of success must not become an empty answer.
+func TestResponsesReplyIsNotAnErrorEnvelope(t *testing.T) {
+	for _, body := range []string{`{}`, `{"error":{"message":"m","type":"invalid_request_error"}}`, `{"choices":[]}`} {
+		if reply, err := (ResponsesCodec{}).DecodeReply([]byte(body)); err == nil {
+			t.Errorf("%s is read as %+v", body, reply)
+		}
 	}
 }
 
