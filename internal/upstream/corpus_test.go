@@ -1,6 +1,7 @@
 package upstream_test
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,31 +33,58 @@ func TestCorpusErrorsAreClassified(t *testing.T) {
 	ran, skipped := 0, map[string]int{}
 	for i := range recordings {
 		r := &recordings[i]
-		if r.Status < 400 {
+		bodies := errorsIn(r)
+		if len(bodies) == 0 {
 			continue
 		}
-		kind, surface, why := speaker(r)
+		kind, why := speaker(r)
 		if why != "" {
 			skipped[why]++
 			continue
 		}
 		ran++
-		body := surface.DecodeError(r.Body)
-		fault := kind.Classify(upstream.Answer{Status: r.Status, Body: body})
-		if want := expected(r, body); !slices.Contains(want, fault.Kind) {
-			t.Errorf("%s: %s %d %+v is %s, want one of %v", r.Name(), kind.Name, r.Status, body, fault.Kind, want)
-		}
-		if fault.Message == "" || fault.Retry == "" || fault.Scope == "" {
-			t.Errorf("%s: an incomplete fault: %+v", r.Name(), fault)
+		for _, answer := range bodies {
+			fault := kind.Classify(answer)
+			if want := expected(r, answer); !slices.Contains(want, fault.Kind) {
+				t.Errorf("%s: %s %d %+v is %s, want one of %v", r.Name(), kind.Name, answer.Status, answer.Body, fault.Kind, want)
+			}
+			if fault.Message == "" || fault.Retry == "" || fault.Scope == "" {
+				t.Errorf("%s: an incomplete fault: %+v", r.Name(), fault)
+			}
 		}
 	}
 	fmt.Printf("corpus: %d recordings ran, %d skipped (%s)\n", ran, total(skipped), reasons(skipped))
 }
 
-// speaker finds who answered, and in which dialect.
-func speaker(r *corpus.Recording) (*upstream.Kind, dialect.Surface, string) {
+// errorsIn is what the provider refused with: the answer itself, or an error
+// inside its stream (then the status is 0).
+func errorsIn(r *corpus.Recording) []upstream.Answer {
 	if r.Surface == "" {
-		return nil, nil, "error of another API: " + r.Other
+		if r.Status >= 400 {
+			return []upstream.Answer{{Status: r.Status}}
+		}
+		return nil
+	}
+	if r.Status >= 400 {
+		return []upstream.Answer{{Status: r.Status, Body: dialect.For(r.Surface).DecodeError(r.Body)}}
+	}
+	codec := dialect.CodecFor(r.Surface)
+	if codec == nil || !r.Streamed {
+		return nil
+	}
+	var out []upstream.Answer
+	for ev := range codec.Events(bytes.NewReader(r.Body)) {
+		if ev.Kind == llm.EventFault {
+			out = append(out, upstream.Answer{Body: *ev.Fault})
+		}
+	}
+	return out
+}
+
+// speaker finds who answered.
+func speaker(r *corpus.Recording) (*upstream.Kind, string) {
+	if r.Surface == "" {
+		return nil, "error of another API: " + r.Other
 	}
 	name := r.Provider
 	if name == "azure" { // speaks OpenAI's dialect with codes of its own
@@ -64,9 +92,9 @@ func speaker(r *corpus.Recording) (*upstream.Kind, dialect.Surface, string) {
 	}
 	kind, ok := upstream.Find(name)
 	if !ok {
-		return nil, nil, "no kind for " + r.Provider
+		return nil, "no kind for " + r.Provider
 	}
-	return kind, dialect.For(r.Surface), ""
+	return kind, ""
 }
 
 // scenarios are words in the name of a file or in an error, and what the error
@@ -98,7 +126,7 @@ var codes = map[string]llm.FaultKind{
 	"content_filter":          llm.FaultContentFilter,
 }
 
-func expected(r *corpus.Recording, body llm.ErrorBody) []llm.FaultKind {
+func expected(r *corpus.Recording, answer upstream.Answer) []llm.FaultKind {
 	for _, s := range scenarios {
 		if !strings.Contains(r.File, s.word) {
 			continue
@@ -108,7 +136,7 @@ func expected(r *corpus.Recording, body llm.ErrorBody) []llm.FaultKind {
 		}
 		return s.want
 	}
-	for _, word := range []string{body.Code, body.Type} {
+	for _, word := range []string{answer.Body.Code, answer.Body.Type} {
 		if kind, ok := codes[word]; ok {
 			return []llm.FaultKind{kind}
 		}
@@ -122,7 +150,7 @@ func expected(r *corpus.Recording, body llm.ErrorBody) []llm.FaultKind {
 		return []llm.FaultKind{llm.FaultRateLimit, llm.FaultQuota, llm.FaultOverloaded, llm.FaultTooLong}
 	case r.Status == 503 || r.Status == 529:
 		return []llm.FaultKind{llm.FaultOverloaded}
-	case r.Status >= 500:
+	case r.Status >= 500 || answer.Status == 0:
 		return []llm.FaultKind{llm.FaultServer}
 	}
 	return []llm.FaultKind{
