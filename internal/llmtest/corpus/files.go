@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // httprrMagic opens a trace of HTTP request and response pairs.
@@ -174,6 +175,8 @@ func decompress(body []byte, encoding string) ([]byte, error) {
 			return nil, err
 		}
 		return io.ReadAll(zr)
+	case (strings.EqualFold(encoding, "br") || strings.EqualFold(encoding, "zstd")) && !utf8.Valid(body):
+		return nil, fmt.Errorf("%s: %w", encoding, errEncoding)
 	}
 	return body, nil
 }
