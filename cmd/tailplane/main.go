@@ -19,26 +19,55 @@ import (
 // version is set by the release build.
 var version = "0.1.0-dev"
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run is the program up to its exit code. Ctrl-C is told apart from an orderly
+// stop (SIGTERM): a script must see that it was interrupted.
+func run(args []string) int {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-ctx.Done()
-		stop() // a second signal ends the program at once
+		cause := errStopped
+		if <-signals == os.Interrupt {
+			cause = errInterrupted
+		}
+		signal.Stop(signals) // a second signal ends the program at once
+		cancel(cause)
 	}()
 	root := cli.NewRoot(cli.Deps{
 		Version: version, Serve: serve, FindConfig: app.FindConfig, Detected: app.Detected, Running: running,
 	})
-	os.Exit(cli.Report(os.Stderr, root.ExecuteContext(ctx)))
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil && context.Cause(ctx) == errInterrupted {
+		return cli.ExitInterrupted
+	}
+	return cli.Report(os.Stderr, err)
 }
+
+// The two ways of being told to stop.
+var (
+	errInterrupted = errors.New("interrupted")
+	errStopped     = errors.New("told to stop")
+)
 
 // serve runs the gateway. A config with problems is an outcome of its own for
 // the exit code.
 func serve(ctx context.Context, o cli.ServeOptions, out, errs io.Writer) error {
 	debug.SetMemoryLimit(app.MemoryLimit())
+	signal.Ignore(syscall.SIGPIPE) // a reader of our output that went away is no reason to stop serving
 	err := app.Serve(ctx, app.Options{
 		Version: version, Config: o.Config, Data: o.Data, Admin: o.Admin, State: o.State,
 		NoDetect: o.NoDetect, Ephemeral: o.Ephemeral, NoWatch: o.NoWatch, LogFormat: o.LogFormat, Out: out, Err: errs,
 	}, nil)
+	if errors.Is(err, app.ErrNoConfig) {
+		return &cli.Error{Code: cli.ExitNotFound, What: err.Error(), Hint: "`tailplane config init > tailplane.yaml` makes one to begin with"}
+	}
+	if used, ok := errors.AsType[*app.InUseError](err); ok {
+		return &cli.Error{Code: cli.ExitConflict, What: used.Error(), Hint: "stop that one, or give this one a directory of its own with --state"}
+	}
 	if problems, ok := errors.AsType[*app.ProblemsError](err); ok {
 		return &cli.Error{Code: cli.ExitProblem, What: "the config is refused\n" + problems.Error(), Hint: "mend it; `tailplane check` tells the same without starting"}
 	}

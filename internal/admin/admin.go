@@ -61,10 +61,31 @@ type Status struct {
 	Data    string        `json:"data"`
 	Admin   string        `json:"admin"`
 	Prices  string        `json:"prices"` // version of the price book
-	Ledger  ledger.Stats  `json:"ledger"`
+	Ledger  Ledger        `json:"ledger"`
 	Uptime  time.Duration `json:"uptime_ns"`
 	// Refused is why the last changed config was not taken; empty when it was.
 	Refused string `json:"config_refused,omitempty"`
+}
+
+// Ledger is what the ledger did since the start.
+type Ledger struct {
+	Admitted uint64 `json:"admitted"`
+	Settled  uint64 `json:"settled"`         // those recovered from a killed run included
+	Unknown  int    `json:"unknown"`         // requests of a killed run, whose end nobody knows
+	Lost     uint64 `json:"lost"`            // records that could not be written
+	Lag      uint64 `json:"lag"`             // settled, and not in the store yet
+	Bytes    int64  `json:"bytes"`           // of the journal
+	Error    string `json:"error,omitempty"` // of the last write; empty when it went well
+}
+
+// LedgerOf reads the state of a journal.
+func LedgerOf(j *ledger.Journal) Ledger {
+	s := j.Stats()
+	l := Ledger{Admitted: s.Admitted, Settled: s.Settled, Unknown: len(j.Recovered().Unknown), Lost: s.Lost, Lag: s.Lag, Bytes: s.Bytes}
+	if s.Err != nil {
+		l.Error = s.Err.Error()
+	}
+	return l
 }
 
 // Why returns the record of a request, by its id or a unique beginning of it.

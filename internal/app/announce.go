@@ -48,14 +48,10 @@ const (
 // adminToken is the secret of the admin API: made once, readable only by the
 // user who runs the program.
 func adminToken(dir string) (secret.Value, error) {
-	path := filepath.Join(dir, tokenFile)
 	if dir != "" {
-		raw, err := os.ReadFile(path)
-		if err == nil && len(strings.TrimSpace(string(raw))) >= 32 {
-			return secret.Plain(strings.TrimSpace(string(raw))), nil
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return secret.Value{}, fmt.Errorf("read the admin token: %w", err)
+		token, err := readToken(dir)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return token, err
 		}
 	}
 	var random [24]byte
@@ -66,8 +62,22 @@ func adminToken(dir string) (secret.Value, error) {
 	if dir == "" {
 		return secret.Plain(token), nil
 	}
-	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, tokenFile), []byte(token+"\n"), 0o600); err != nil {
 		return secret.Value{}, fmt.Errorf("keep the admin token: %w", err)
+	}
+	return secret.Plain(token), nil
+}
+
+// readToken reads the token of a state directory.
+func readToken(dir string) (secret.Value, error) {
+	path := filepath.Join(dir, tokenFile)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return secret.Value{}, fmt.Errorf("read the admin token: %w", err)
+	}
+	token := strings.TrimSpace(string(raw))
+	if len(token) < 32 {
+		return secret.Value{}, fmt.Errorf("the admin token in %s is damaged; remove the file, the next start makes another", path)
 	}
 	return secret.Plain(token), nil
 }
@@ -89,9 +99,9 @@ func FindRunning(dir string) (Running, secret.Value, error) {
 		return r, secret.Value{}, err
 	}
 	if err := json.Unmarshal(raw, &r); err != nil {
-		return r, secret.Value{}, err
+		return r, secret.Value{}, fmt.Errorf("%s is damaged: %w; start tailplane again", filepath.Join(dir, runFile), err)
 	}
-	token, err := adminToken(dir)
+	token, err := readToken(dir)
 	return r, token, err
 }
 
@@ -161,12 +171,28 @@ func (s *Server) banner(key secret.Value) {
 		state = "in memory, gone at the end (--ephemeral)"
 	}
 	fmt.Fprintf(&b, "  State    %s\n\n", state)
-	fmt.Fprintf(&b, "  try      tailplane try \"hello\"\n  SDKs     eval \"$(tailplane env)\"\n")
-	if n := len(s.journal.Recovered().Unknown); n > 0 {
-		fmt.Fprintf(&b, "\n  note     %s from a run that was killed, now marked unknown in the ledger\n", count(n, "request"))
-	}
+	fmt.Fprintf(&b, "  try      tailplane try \"hello\"\n  SDKs     eval \"$(tailplane env)\"")
+	s.sayNotes(&b)
 	fmt.Fprintf(&b, "ready in %d ms\n", time.Since(s.started).Milliseconds())
 	_, _ = fmt.Fprint(s.opt.Out, b.String()) // a closed terminal is no reason to stop
+}
+
+// sayNotes tells what is not as usual.
+func (s *Server) sayNotes(b *strings.Builder) {
+	for _, l := range []struct{ usual, got string }{
+		{s.file.Listen.Data.Addr, s.data.Addr().String()}, {s.file.Listen.Admin.Addr, s.admin.Addr().String()},
+	} {
+		if s.zero() && s.opt.Data == "" && s.opt.Admin == "" && l.usual != l.got {
+			fmt.Fprintf(b, "\n  note     %s is taken by another program; this one listens on %s", l.usual, l.got)
+		}
+	}
+	if n := len(s.journal.Recovered().Unknown); n > 0 {
+		fmt.Fprintf(b, "\n  note     %s from a run that was killed, now marked unknown in the ledger", count(n, "request"))
+	}
+	if n := len(s.journal.Recovered().Breaks); n > 0 {
+		fmt.Fprintf(b, "\n  note     the ledger's journal is damaged in %s; its files are in %s", count(n, "place"), s.opt.State)
+	}
+	b.WriteString("\n")
 }
 
 func (s *Server) sayFound(b *strings.Builder) {

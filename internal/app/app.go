@@ -7,6 +7,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,9 +16,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"tailplane/internal/admin"
@@ -30,6 +33,7 @@ import (
 	"tailplane/internal/policy"
 	"tailplane/internal/secret"
 	"tailplane/internal/telemetry"
+	"tailplane/internal/upstream"
 )
 
 // Options are what the command line says about a run.
@@ -45,6 +49,14 @@ type Options struct {
 	LogFormat string // text or json
 	Out       io.Writer
 	Err       io.Writer
+	// Ports of this machine are where engines are looked for; nil means the
+	// usual ones.
+	Ports []int
+	// Dial opens connections to targets; nil means the network.
+	Dial upstream.Dialer
+	// Drain is how long running requests may go on after the order to stop;
+	// zero means half a minute.
+	Drain time.Duration
 }
 
 // Server is a running program.
@@ -62,6 +74,7 @@ type Server struct {
 	client  *h1.Client // to the network
 	inside  *h1.Client // to the simulator
 	gateway *gateway.Gateway
+	busy    sync.WaitGroup // requests to the data listener
 	started time.Time
 	token   secret.Value
 	data    net.Listener
@@ -106,7 +119,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	if s.sim, err = newSimulator(s.log); err != nil {
 		return nil, err
 	}
-	s.client, s.inside = h1.New(h1.Options{}), h1.New(h1.Options{Dial: s.sim.pipes.dial})
+	s.client, s.inside = h1.New(h1.Options{Dial: s.opt.Dial}), h1.New(h1.Options{Dial: s.sim.pipes.dial})
 	if err := s.openState(ctx); err != nil {
 		return nil, err
 	}
@@ -168,6 +181,9 @@ func (s *Server) openState(ctx context.Context) error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("make the state directory: %w; name another one with --state, or use --ephemeral", err)
 		}
+		if err := writable(dir); err != nil {
+			return fmt.Errorf("the state directory cannot be written: %w; make it writable, name another one with --state, or use --ephemeral", err)
+		}
 	}
 	s.opt.State = dir
 	if s.store, err = policy.OpenStore(dir); err != nil {
@@ -178,13 +194,20 @@ func (s *Server) openState(ctx context.Context) error {
 		cfg.Dir, s.records = "", ledger.NewMemory(0)
 	} else {
 		cfg.Dir = filepath.Join(dir, "journal")
-		sqlite, err := ledger.OpenSQLite(ctx, filepath.Join(dir, "ledger.db"))
+		path := filepath.Join(dir, "ledger.db")
+		if err := private(path); err != nil {
+			return err
+		}
+		sqlite, err := ledger.OpenSQLite(ctx, path)
 		if err != nil {
 			return err
 		}
 		s.records = sqlite
 	}
 	if s.journal, err = ledger.OpenJournal(cfg.Options(s.records)); err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = &InUseError{Dir: dir}
+		}
 		return errors.Join(err, s.records.Close())
 	}
 	if s.token, err = adminToken(dir); err != nil {
@@ -192,6 +215,37 @@ func (s *Server) openState(ctx context.Context) error {
 	}
 	s.metrics.Gauge("ledger_lag_records", "Settled records that the store does not have yet.", func() float64 { return float64(s.journal.Stats().Lag) })
 	return nil
+}
+
+// writable tries to make a file, so that a directory that cannot be used is told
+// at once and not by whichever file comes first.
+func writable(dir string) error {
+	f, err := os.CreateTemp(dir, "probe-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// private makes a file that only its owner reads, if it is not there: the
+// database would make it for everybody.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("make the ledger database: %w", err)
+	}
+	return f.Close()
+}
+
+// InUseError says that another program runs with the state directory.
+type InUseError struct{ Dir string }
+
+func (e *InUseError) Error() string {
+	text := fmt.Sprintf("another tailplane runs with the state directory %s", e.Dir)
+	if r, _, err := FindRunning(e.Dir); err == nil {
+		text += fmt.Sprintf(" (process %d, API at http://%s/v1)", r.PID, r.Data)
+	}
+	return text
 }
 
 func (s *Server) closeState() {
@@ -209,17 +263,17 @@ func (s *Server) listen() error {
 		return file
 	}
 	var err error
-	if s.data, err = listenOn(addr(s.opt.Data, s.file.Listen.Data.Addr), s.zero()); err != nil {
-		return fmt.Errorf("listen for the API: %w", err)
+	if s.data, err = listenOn(addr(s.opt.Data, s.file.Listen.Data.Addr), s.zero() && s.opt.Data == ""); err != nil {
+		return fmt.Errorf("listen for the API: %w; name a free address with --data or listen.data.addr", err)
 	}
-	if s.admin, err = listenOn(addr(s.opt.Admin, s.file.Listen.Admin.Addr), s.zero()); err != nil {
-		return errors.Join(fmt.Errorf("listen for admin: %w", err), s.data.Close())
+	if s.admin, err = listenOn(addr(s.opt.Admin, s.file.Listen.Admin.Addr), s.zero() && s.opt.Admin == ""); err != nil {
+		return errors.Join(fmt.Errorf("listen for admin: %w; name a free address with --admin or listen.admin.addr", err), s.data.Close())
 	}
 	return nil
 }
 
 // zero reports whether the program runs without a config.
-func (s *Server) zero() bool { return s.file.Name == "zero-config" }
+func (s *Server) zero() bool { return s.opt.Config == "" }
 
 // run serves until ctx ends.
 func (s *Server) run(ctx context.Context, ready func(*Server)) error {
@@ -238,7 +292,10 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	task("simulator", s.sim.run)
 	task("ledger", s.journal.Run)
 	if !s.zero() {
-		task("config", s.watch)
+		hangup := make(chan os.Signal, 1)
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
+		task("config", func(ctx context.Context) error { return s.watch(ctx, hangup) })
 	}
 	data, adm := s.servers()
 	serve := func(srv *http.Server, ln net.Listener) {
@@ -270,17 +327,37 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 // drainTime is how long running requests may go on after the order to stop.
 const drainTime = 30 * time.Second
 
-// drain stops taking requests and waits for those that run.
+// cutTime is how long a request that was cut off has to be settled.
+const cutTime = 5 * time.Second
+
+// drain stops taking requests and waits for those that run. What does not end
+// in time is cut off; it is settled like every other request that breaks.
 func (s *Server) drain(data, adm *http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	patience := cmp.Or(s.opt.Drain, drainTime)
+	s.log.Info("stopping: running requests may finish; another signal ends them", "within", patience.String())
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := data.Shutdown(ctx); err != nil {
-		s.log.Warn("requests were cut off because they did not end in time", "after", drainTime.String())
+		s.log.Warn("requests are cut off because they did not end in time", "after", patience.String())
 		_ = data.Close()
+	}
+	settled := make(chan struct{})
+	go func() { s.busy.Wait(); close(settled) }()
+	select {
+	case <-settled:
+	case <-time.After(cutTime):
+		s.log.Warn("requests did not end even when cut off; the next start marks them unknown")
 	}
 	_ = adm.Close()
 	s.client.CloseIdle()
 	s.inside.CloseIdle()
+}
+
+// serveData is the gateway, counted so that a stop can wait for it.
+func (s *Server) serveData(w http.ResponseWriter, r *http.Request) {
+	s.busy.Add(1)
+	defer s.busy.Done()
+	s.gateway.ServeHTTP(w, r)
 }
 
 // servers are the two HTTP servers. The data listener speaks HTTP/1.1 and
@@ -291,7 +368,7 @@ func (s *Server) servers() (data, adm *http.Server) {
 	protocols.SetUnencryptedHTTP2(true)
 	errorLog := slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
 	data = &http.Server{
-		Handler: s.gateway, Protocols: &protocols, ErrorLog: errorLog,
+		Handler: http.HandlerFunc(s.serveData), Protocols: &protocols, ErrorLog: errorLog,
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 	}
 	service := &admin.Service{

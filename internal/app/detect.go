@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"tailplane/internal/config"
 	"tailplane/internal/engine"
@@ -38,10 +39,10 @@ type foundKey struct {
 	hint string
 }
 
-// detect looks for keys in the environment and for engines on the known ports
-// of the loopback address. It sends GET requests to this machine and nothing
-// anywhere else.
-func detect(ctx context.Context, ownPorts []int) detection {
+// detect looks for keys in the environment and for engines on some ports of the
+// loopback address. It sends GET requests to this machine and nothing anywhere
+// else.
+func detect(ctx context.Context, ports []int) detection {
 	var d detection
 	for _, k := range upstream.Kinds() {
 		for _, env := range k.KeyEnv {
@@ -53,10 +54,7 @@ func detect(ctx context.Context, ownPorts []int) detection {
 	}
 	found := make(chan engine.Found)
 	var wg sync.WaitGroup
-	for _, port := range engine.Ports() {
-		if slices.Contains(ownPorts, port) {
-			continue
-		}
+	for _, port := range ports {
 		wg.Go(func() {
 			if f, ok := probe(ctx, port); ok {
 				found <- f
@@ -108,12 +106,8 @@ func zeroConfig(d detection) *config.File {
 	f := config.Default()
 	f.Name, f.Hash = "zero-config", "zero-config"
 	f.Targets = map[string]upstream.Config{simTarget: {Kind: "sim", Models: []string{"fast", "slow"}}}
-	for _, e := range d.engines {
-		name := e.Kind
-		if _, taken := f.Targets[name]; taken {
-			name += "-" + strconv.Itoa(e.Port)
-		}
-		f.Targets[name] = upstream.Config{Kind: e.Kind, URL: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(e.Port)), Models: e.Models}
+	for i, e := range d.engines {
+		f.Targets[d.name(i)] = upstream.Config{Kind: e.Kind, URL: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(e.Port)), Models: e.Models}
 	}
 	for _, k := range d.keys {
 		f.Targets[k.kind.Name] = upstream.Config{Kind: k.kind.Name, Key: secret.Env(k.env)}
@@ -121,26 +115,49 @@ func zeroConfig(d detection) *config.File {
 	return f
 }
 
+// name is what the target of an engine is called: its kind, and its port where
+// another one of that kind comes before it.
+func (d *detection) name(i int) string {
+	e := d.engines[i]
+	if slices.ContainsFunc(d.engines[:i], func(other engine.Found) bool { return other.Kind == e.Kind }) {
+		return e.Kind + "-" + strconv.Itoa(e.Port)
+	}
+	return e.Kind
+}
+
 // Detected renders what was found on this machine as a config file: the bridge
 // from a first try to production.
 func Detected(ctx context.Context) string {
-	d := detect(ctx, nil)
+	d := detect(ctx, engine.Ports())
+	return d.yaml()
+}
+
+func (d *detection) yaml() string {
 	var b strings.Builder
 	b.WriteString("# What `tailplane serve` finds on this machine without a config, written down.\nversion: 1\n\n")
 	b.WriteString("listen:\n  data:  {addr: 127.0.0.1:4600}\n  admin: {addr: 127.0.0.1:4601}\n\ntargets:\n")
 	b.WriteString("  sim: {kind: sim, models: [fast, slow]} # the simulator: no GPU, no key, no cost\n")
-	for _, e := range d.engines {
-		fmt.Fprintf(&b, "  %s: {kind: %s, url: \"http://127.0.0.1:%d\"} # %s\n", e.Kind, e.Kind, e.Port, brief(e.Models))
+	route := "sim/fast"
+	for i, e := range d.engines {
+		fmt.Fprintf(&b, "  %s: {kind: %s, url: \"http://127.0.0.1:%d\"} # %s\n", d.name(i), e.Kind, e.Port, oneLine(brief(e.Models)))
+		if len(e.Models) > 0 && route == "sim/fast" {
+			route = d.name(i) + "/" + e.Models[0]
+		}
 	}
 	for _, k := range d.keys {
 		fmt.Fprintf(&b, "  %s: {kind: %s, key: env:%s}\n", k.kind.Name, k.kind.Name, k.env)
 	}
-	b.WriteString("\nmodels:\n  # The names that your code calls. Candidates are asked in order.\n  chat:\n    route: [sim/fast")
-	for _, e := range d.engines {
-		if len(e.Models) > 0 {
-			fmt.Fprintf(&b, ", \"%s/%s\"", e.Kind, e.Models[0])
-		}
-	}
-	b.WriteString("]\n\nkeys:\n  required: true\n")
+	b.WriteString("\nmodels:\n  # The names that your code calls. Candidates are asked in order.\n  chat:\n")
+	fmt.Fprintf(&b, "    route: [%q]\n\nkeys:\n  required: true\n", route)
 	return b.String()
+}
+
+// oneLine makes a text fit for a comment, whatever an engine calls its models.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text)
 }

@@ -109,7 +109,7 @@ func (s *Server) status() admin.Status {
 	st := admin.Status{
 		Version: s.opt.Version, Started: s.started.UTC(), Config: file.Name, Hash: file.Hash,
 		Data: s.data.Addr().String(), Admin: s.admin.Addr().String(), Prices: s.book.Version(),
-		Ledger: s.journal.Stats(), Uptime: time.Since(s.started),
+		Ledger: admin.LedgerOf(s.journal), Uptime: time.Since(s.started),
 	}
 	if why := s.refused.Load(); why != nil {
 		st.Refused = *why

@@ -1,38 +1,38 @@
 package app
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"tailplane/internal/config"
+	"tailplane/internal/engine"
 )
 
-// searched are the places where a config is looked for when none is named.
-func searched() []string {
-	return []string{"tailplane.yaml", os.Getenv("TAILPLANE_CONFIG"), "/etc/tailplane/tailplane.yaml"}
-}
-
 // FindConfig is the config file that a run without --config uses; empty when
-// there is none.
+// there is none. One that the environment names is taken whether it is there or
+// not: going without it in silence would be worse than an error.
 func FindConfig() string {
-	for _, path := range searched() {
-		if path == "" {
-			continue
-		}
-		if _, err := os.Stat(path); err == nil {
-			return path
-		}
+	const here, system = "tailplane.yaml", "/etc/tailplane/tailplane.yaml"
+	named := os.Getenv("TAILPLANE_CONFIG")
+	switch {
+	case exists(here):
+		return here
+	case named != "":
+		return named
+	case exists(system):
+		return system
 	}
 	return ""
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // firstFile is the file that the program starts with, or the one that was
@@ -45,10 +45,17 @@ func (s *Server) firstFile(ctx context.Context) (*config.File, error) {
 		return readFile(s.opt.Config)
 	}
 	if !s.opt.NoDetect {
-		s.found = detect(ctx, nil)
+		ports := s.opt.Ports
+		if ports == nil {
+			ports = engine.Ports()
+		}
+		s.found = detect(ctx, ports)
 	}
 	return zeroConfig(s.found), nil
 }
+
+// ErrNoConfig says that a named config is not there.
+var ErrNoConfig = errors.New("there is no config file")
 
 // ProblemsError is a config that was refused.
 type ProblemsError struct{ Problems []config.Problem }
@@ -65,6 +72,9 @@ func (e *ProblemsError) Error() string {
 // included.
 func readFile(path string) (*config.File, error) {
 	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w at %s", ErrNoConfig, path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the config: %w", err)
 	}
@@ -119,49 +129,46 @@ func (s *Server) reload() error {
 }
 
 // watchEvery is how often the config file is looked at.
-const watchEvery = time.Second
+const watchEvery = 500 * time.Millisecond
 
-// watch reloads the config on SIGHUP, and when its content changes unless that
-// is switched off. Content and not time is compared: editors and config maps
-// replace files in many ways.
-func (s *Server) watch(ctx context.Context) error {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+// watch reloads the config when hangup says so, and when its content changes
+// unless that is switched off. Content and not time is compared: editors and
+// config maps replace files in many ways. A change counts once two looks have
+// seen it: a file that is being written is not read half.
+func (s *Server) watch(ctx context.Context, hangup <-chan os.Signal) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	if s.opt.NoWatch {
 		tick.Stop()
 	}
-	last := contentOf(s.opt.Config)
+	loaded, before := s.file.Hash, s.file.Hash
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-hangup:
-			last = contentOf(s.opt.Config)
+			loaded = hashOf(s.opt.Config)
 			_ = s.Reload() // it has logged what is wrong
 			continue
 		case <-tick.C:
 		}
-		now := contentOf(s.opt.Config)
-		if now == nil || bytes.Equal(now, last) {
-			continue // unchanged, or away for the moment
+		now := hashOf(s.opt.Config)
+		if now == "" {
+			continue // away for the moment
 		}
-		last = now
-		_ = s.Reload() // it has logged what is wrong
+		if now != loaded && now == before {
+			loaded = now
+			_ = s.Reload() // it has logged what is wrong
+		}
+		before = now
 	}
 }
 
-// contentOf is a digest of a file; nil when it cannot be read.
-func contentOf(path string) []byte {
+// hashOf is the hash of a file's content; empty when it cannot be read.
+func hashOf(path string) string {
 	text, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
-		return nil
+		return ""
 	}
-	sum := sha256.Sum256(text)
-	return sum[:]
+	return config.Hash(text)
 }

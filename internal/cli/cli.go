@@ -21,7 +21,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"tailplane/internal/secret"
-	"tailplane/internal/suggest"
 )
 
 // Exit codes. 7 is success that found a problem, so that CI can branch on it.
@@ -67,7 +66,7 @@ type Deps struct {
 
 // NewRoot builds the command tree.
 func NewRoot(d Deps) *cobra.Command {
-	root := &cobra.Command{
+	root := parent(&cobra.Command{
 		Use:   "tailplane",
 		Short: "The gateway between an AI product and every model it uses",
 		Long: "Tailplane sits between an AI product and every model it uses: managed APIs, engines in a cluster,\n" +
@@ -75,62 +74,27 @@ func NewRoot(d Deps) *cobra.Command {
 		Example:       "  tailplane serve                  # no config needed\n  tailplane try \"hello\"            # in a second terminal",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknown(cmd, args[0])
-			}
-			return cmd.Help()
-		},
-		Args: cobra.ArbitraryArgs,
-	}
-	root.PersistentFlags().String("state", "", "state directory of the running program (default: $TAILPLANE_STATE, or ~/.local/state/tailplane)")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &Error{ExitUsage, err.Error(), "see `" + cmd.CommandPath() + " --help`"}
 	})
+	root.PersistentFlags().String("state", "", "state directory of the running program (default: $TAILPLANE_STATE, or ~/.local/state/tailplane)")
+	root.SetFlagErrorFunc(flagError)
 	root.SetHelpTemplate(helpTemplate)
+	root.SetUsageTemplate(usageTemplate)
+	root.CompletionOptions.DisableDefaultCmd = true
 	cobra.EnableCommandSorting = false
 	root.AddGroup(
 		&cobra.Group{ID: "run", Title: "Run:"},
 		&cobra.Group{ID: "config", Title: "Configuration:"},
 		&cobra.Group{ID: "look", Title: "Look:"},
+		&cobra.Group{ID: "about", Title: "About:"},
 	)
 	root.AddCommand(
 		serveCommand(d), tryCommand(d), envCommand(d),
 		configCommand(d), checkCommand(d),
 		whyCommand(d), usageCommand(d), modelsCommand(d), statusCommand(d),
-		versionCommand(d),
+		versionCommand(d), completionCommand(),
 	)
+	root.SetHelpCommand(helpCommand())
 	return root
-}
-
-// helpTemplate puts the example first: it is what most readers want.
-const helpTemplate = `{{if .Example}}{{.Example}}
-
-{{end}}{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
-
-{{end}}{{if or .Runnable .HasSubCommands}}{{.UsageString}}{{end}}`
-
-// unknown is the error for a command that is not there.
-func unknown(cmd *cobra.Command, name string) error {
-	var names []string
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			names = append(names, c.Name())
-		}
-	}
-	return &Error{ExitUsage, fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+name) + suggest.Phrase(suggest.Nearest(name, names)),
-		"see `" + cmd.CommandPath() + " --help`"}
-}
-
-// args wraps a check of the arguments, so that a wrong number of them is an
-// error of usage.
-func args(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return &Error{ExitUsage, err.Error(), "see `" + cmd.CommandPath() + " --help`"}
-		}
-		return nil
-	}
 }
 
 // Report prints an error and returns the exit code for it.
@@ -156,7 +120,7 @@ func Report(w io.Writer, err error) int {
 
 func versionCommand(d Deps) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Example: "  tailplane version", Args: args(cobra.NoArgs),
+		Use: "version", Short: "Print the version", GroupID: "about", Example: "  tailplane version", Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "tailplane "+d.Version)
 			return err

@@ -11,26 +11,24 @@ import (
 )
 
 func envCommand(d Deps) *cobra.Command {
-	var shell, sdk string
+	var shell *choice
+	var sdk string
 	cmd := &cobra.Command{
 		Use: "env", Short: "Print the settings that point every SDK here", GroupID: "run", Args: args(cobra.NoArgs),
 		Example: "  eval \"$(tailplane env)\"\n  tailplane env --shell fish | source",
 		Long: "Print, for a shell to evaluate, the settings that point the OpenAI and Anthropic SDKs at the running\n" +
 			"tailplane, with a key made for the purpose. The key expires after 30 days.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := connect(cmd, d)
-			if err != nil {
-				return err
-			}
-			format, ok := map[string]string{"sh": "export %s=%q\n", "fish": "set -gx %s %q\n", "pwsh": "$env:%s=%q\n"}[shell]
-			if !ok {
-				return &Error{ExitUsage, fmt.Sprintf("--shell %q is not known", shell), "use sh, fish or pwsh"}
-			}
+			format := map[string]string{"sh": "export %s=%q\n", "fish": "set -gx %s %q\n", "pwsh": "$env:%s=%q\n"}[shell.value]
 			wanted := strings.Split(sdk, ",")
 			for _, w := range wanted {
 				if w != "openai" && w != "anthropic" {
 					return &Error{ExitUsage, fmt.Sprintf("--sdk %q is not known", w), "use openai, anthropic or both"}
 				}
+			}
+			c, err := connect(cmd, d)
+			if err != nil {
+				return err
 			}
 			key, err := c.key(cmd.Context(), admin.NewKey{Name: "env", Label: "env", Lifetime: 30 * 24 * 3600})
 			if err != nil {
@@ -48,7 +46,7 @@ func envCommand(d Deps) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&shell, "shell", "sh", "sh, fish or pwsh")
+	shell = choiceFlag(cmd, "shell", "", "whose syntax", "sh", "fish", "pwsh")
 	cmd.Flags().StringVar(&sdk, "sdk", "openai,anthropic", "for which SDKs")
 	return cmd
 }

@@ -35,7 +35,7 @@ func usageCommand(d Deps) *cobra.Command {
 		if err := c.get(cmd.Context(), "/usage", q, &rows); err != nil {
 			return err
 		}
-		return emit(cmd, *format, rows, func(w io.Writer) error { return usageTable(w, strings.Split(by, ","), rows) })
+		return emit(cmd, format, rows, func(w io.Writer) error { return usageTable(w, strings.Split(by, ","), rows) })
 	}
 	return cmd
 }
@@ -80,7 +80,7 @@ func modelsCommand(d Deps) *cobra.Command {
 		if err := c.get(cmd.Context(), "/models", nil, &list); err != nil {
 			return err
 		}
-		return emit(cmd, *format, list, func(w io.Writer) error { return modelTable(w, list) })
+		return emit(cmd, format, list, func(w io.Writer) error { return modelTable(w, list) })
 	}
 	return cmd
 }
@@ -117,20 +117,37 @@ func statusCommand(d Deps) *cobra.Command {
 		if err := c.get(cmd.Context(), "/status", nil, &s); err != nil {
 			return err
 		}
-		err = emit(cmd, *format, s, func(w io.Writer) error {
+		err = emit(cmd, format, s, func(w io.Writer) error {
 			p := &printer{w: w}
 			p.line("tailplane %s  up %s", s.Version, s.Uptime.Round(time.Second))
 			p.line("  config  %s (%s)", s.Config, s.Hash)
 			p.line("  API     http://%s/v1", s.Data)
 			p.line("  admin   http://%s", s.Admin)
 			p.line("  prices  %s", s.Prices)
-			p.line("  ledger  %d admitted, %d settled, %d waiting for the store, %d lost", s.Ledger.Admitted, s.Ledger.Settled, s.Ledger.Lag, s.Ledger.Lost)
+			l := s.Ledger
+			p.line("  ledger  %d admitted, %d settled, %d waiting for the store, %d lost", l.Admitted, l.Settled, l.Lag, l.Lost)
+			if l.Unknown > 0 {
+				p.line("  unknown %d requests of a run that was killed; `tailplane usage --by outcome` counts them", l.Unknown)
+			}
 			return p.err
 		})
-		if err == nil && s.Refused != "" {
-			return &Error{ExitProblem, "the changed config is refused; the old one keeps serving:\n" + s.Refused, "mend the file; it is looked at again when it changes"}
+		if err != nil {
+			return err
 		}
-		return err
+		return verdict(&s)
 	}
 	return cmd
+}
+
+// verdict is the problem that a status shows, if any.
+func verdict(s *admin.Status) error {
+	switch {
+	case s.Refused != "":
+		return &Error{ExitProblem, "the changed config is refused; the old one keeps serving:\n" + s.Refused, "mend the file; it is looked at again when it changes"}
+	case s.Ledger.Error != "":
+		return &Error{ExitProblem, "the ledger cannot keep its records: " + s.Ledger.Error, "make room in the state directory; what is not kept is in the log"}
+	case s.Ledger.Lost > 0:
+		return &Error{ExitProblem, fmt.Sprintf("%d records could not be kept since the start", s.Ledger.Lost), "they are in the log, as \"the ledger did not take a record\""}
+	}
+	return nil
 }

@@ -12,22 +12,19 @@ import (
 )
 
 // outputFlag adds -o to a command whose result is data.
-func outputFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().StringP("output", "o", "table", "table or json")
+func outputFlag(cmd *cobra.Command) *choice {
+	return choiceFlag(cmd, "output", "o", "form of the output", "table", "json")
 }
 
 // emit prints a value as JSON, or calls table.
-func emit(cmd *cobra.Command, format string, v any, table func(io.Writer) error) error {
+func emit(cmd *cobra.Command, format *choice, v any, table func(io.Writer) error) error {
 	out := cmd.OutOrStdout()
-	switch format {
-	case "json":
+	if format.value == "json" {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
 		return enc.Encode(v)
-	case "table":
-		return table(out)
 	}
-	return &Error{ExitUsage, fmt.Sprintf("-o %q is no format", format), "use table or json"}
+	return table(out)
 }
 
 // columns prints rows as an aligned table.

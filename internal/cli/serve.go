@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -29,13 +31,10 @@ func serveCommand(d Deps) *cobra.Command {
 	f.BoolVar(&opt.NoDetect, "no-detect", false, "do not look for keys and engines")
 	f.BoolVar(&opt.Ephemeral, "ephemeral", false, "keep all state in memory")
 	f.BoolVar(&opt.NoWatch, "no-watch", false, "reload on SIGHUP only, not when the file changes")
-	f.StringVar(&opt.LogFormat, "log", "text", "format of the log on stderr: text or json")
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+	log := choiceFlag(cmd, "log", "", "form of the log on stderr", "text", "json")
+	cmd.PreRun = func(cmd *cobra.Command, _ []string) {
 		opt.State, _ = cmd.Flags().GetString("state") // declared on the root
-		if opt.LogFormat != "text" && opt.LogFormat != "json" {
-			return &Error{ExitUsage, fmt.Sprintf("--log %q is no format", opt.LogFormat), "use text or json"}
-		}
-		return nil
+		opt.LogFormat = log.value
 	}
 	return cmd
 }
@@ -70,7 +69,11 @@ func checkCommand(d Deps) *cobra.Command {
 func check(cmd *cobra.Command, path string, secrets bool) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return &Error{ExitNotFound, fmt.Sprintf("the config cannot be read: %v", err), ""}
+		code := ExitFailed
+		if errors.Is(err, fs.ErrNotExist) {
+			code = ExitNotFound
+		}
+		return &Error{code, fmt.Sprintf("the config cannot be read: %v", err), "name another one: tailplane check -c FILE"}
 	}
 	f, problems := config.Parse(path, text)
 	if len(problems) == 0 && secrets {
@@ -91,16 +94,9 @@ func check(cmd *cobra.Command, path string, secrets bool) error {
 }
 
 func configCommand(d Deps) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := parent(&cobra.Command{
 		Use: "config", Short: "Make a config", GroupID: "config", Example: "  tailplane config init > tailplane.yaml",
-		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknown(cmd, args[0])
-			}
-			return &Error{ExitUsage, "config needs a command", "see `tailplane config --help`"}
-		},
-	}
+	})
 	cmd.AddCommand(&cobra.Command{
 		Use: "init", Short: "Print what was found on this machine as a config", Args: args(cobra.NoArgs),
 		Example: "  tailplane config init > tailplane.yaml",

@@ -82,10 +82,10 @@ func (c *client) converse(cmd *cobra.Command, key, model, prompt string) (string
 	if resp.StatusCode != http.StatusOK {
 		raw, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // the status stands in for what is missing
 		failure := refused(raw, resp.StatusCode).(*Error)
-		if resp.StatusCode == http.StatusNotFound {
-			failure.Code = ExitNotFound
-		}
 		failure.Hint = "tailplane why " + id
+		if resp.StatusCode == http.StatusNotFound {
+			failure.Code, failure.Hint = ExitNotFound, "`tailplane models` lists them; name one: tailplane try MODEL PROMPT"
+		}
 		return id, failure
 	}
 	return id, printStream(cmd.OutOrStdout(), resp.Body, id)
@@ -101,6 +101,9 @@ func printStream(out io.Writer, body io.Reader, id string) error {
 			continue
 		}
 		if data == "[DONE]" {
+			// The response ends once the request is settled; before that the
+			// ledger does not know it.
+			_, _ = io.Copy(io.Discard, body) // the answer is complete already
 			_, err := fmt.Fprintln(out)
 			return err
 		}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -34,9 +35,12 @@ func whyCommand(d Deps) *cobra.Command {
 			}
 			ex = list[0]
 		} else if err := c.get(cmd.Context(), "/exchanges/"+url.PathEscape(args[0]), nil, ex); err != nil {
+			if e, ok := errors.AsType[*Error](err); ok && e.Code == ExitNotFound {
+				e.What, e.Hint = fmt.Sprintf("no request has the id %q", args[0]), "the id stands in the answer's x-request-id; `tailplane why` alone tells of the last request"
+			}
 			return err
 		}
-		return emit(cmd, *format, ex, func(w io.Writer) error { return explain(w, ex) })
+		return emit(cmd, format, ex, func(w io.Writer) error { return explain(w, ex) })
 	}
 	return cmd
 }

@@ -11,10 +11,8 @@ package config
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"time"
 
@@ -22,6 +20,7 @@ import (
 	"tailplane/internal/ledger"
 	"tailplane/internal/models"
 	"tailplane/internal/policy"
+	"tailplane/internal/secret"
 	"tailplane/internal/upstream"
 )
 
@@ -72,28 +71,27 @@ func (p Problem) String() string {
 // line may hold a secret.
 func (p Problem) Excerpt() string { return p.excerpt }
 
-// Load reads and parses a file.
-func Load(path string) (*File, []Problem, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the config: %w", err)
-	}
-	f, problems := Parse(path, text)
-	return f, problems, nil
-}
-
 // Parse decodes and validates a file and reports every problem there is, in
 // the order of their places. The File is only to be used when there is none.
 func Parse(name string, text []byte) (*File, []Problem) {
 	f := Default()
 	d := newDecoder(name, text)
 	d.file(f)
-	sum := sha256.Sum256(text)
-	f.Name, f.Hash = name, hex.EncodeToString(sum[:6])
+	f.Name, f.Hash = name, Hash(text)
+	if d.root == nil && !d.broken {
+		d.add(Problem{File: name, Line: 1, Col: 1, Wrong: "the file is empty", Right: "write at least `targets:`; `tailplane config init` makes a file to begin with"})
+		return f, d.sorted()
+	}
 	if !d.broken {
 		f.validate(d.report)
 	}
 	return f, d.sorted()
+}
+
+// Hash identifies the content of a file.
+func Hash(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:6])
 }
 
 // validate asks every package about its part.
@@ -136,11 +134,19 @@ func (f *File) Secrets(text []byte) []Problem {
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
 		t := f.Targets[name]
-		if t.Key.IsZero() {
-			continue
+		if !t.Key.IsZero() {
+			if _, err := t.Key.Resolve(); err != nil {
+				unresolved("targets."+name+".key", err)
+			}
 		}
-		if _, err := t.Key.Resolve(); err != nil {
-			unresolved("targets."+name+".key", err)
+		for header, value := range t.Headers {
+			ref, err := secret.Parse(value)
+			if err != nil {
+				continue // a plain value
+			}
+			if _, err := ref.Resolve(); err != nil {
+				unresolved("targets."+name+".headers."+header, err)
+			}
 		}
 	}
 	for i, s := range f.Keys.Static {
@@ -150,9 +156,6 @@ func (f *File) Secrets(text []byte) []Problem {
 	}
 	return d.sorted()
 }
-
-// ErrProblems is returned by those who refuse a file because of its problems.
-var ErrProblems = errors.New("the config has problems")
 
 // Durations are written with a unit; days are allowed because retention is
 // thought of in days.

@@ -20,7 +20,7 @@ func (d *decoder) excerpt(line, col int) string {
 		return ""
 	}
 	text := strings.TrimRight(d.lines[line-1], " \r")
-	if len(text) > 200 || col-1 > len(text) || secretive.MatchString(reference.ReplaceAllString(text, "")) {
+	if strings.TrimSpace(text) == "" || len(text) > 200 || col-1 > len(text) || secretive.MatchString(reference.ReplaceAllString(text, "")) {
 		return ""
 	}
 	number := fmt.Sprintf("%5d | ", line)
