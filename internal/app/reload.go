@@ -133,35 +133,47 @@ const watchEvery = 500 * time.Millisecond
 
 // watch reloads the config when hangup says so, and when its content changes
 // unless that is switched off. Content and not time is compared: editors and
-// config maps replace files in many ways. A change counts once two looks have
-// seen it: a file that is being written is not read half.
+// config maps replace files in many ways.
 func (s *Server) watch(ctx context.Context, hangup <-chan os.Signal) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	if s.opt.NoWatch {
 		tick.Stop()
 	}
-	loaded, before := s.file.Hash, s.file.Hash
+	seen := sighting{s.file.Hash, s.file.Hash}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-hangup:
-			loaded = hashOf(s.opt.Config)
+			seen.loaded = hashOf(s.opt.Config)
 			_ = s.Reload() // it has logged what is wrong
 			continue
 		case <-tick.C:
 		}
-		now := hashOf(s.opt.Config)
-		if now == "" {
-			continue // away for the moment
-		}
-		if now != loaded && now == before {
-			loaded = now
+		if seen.changed(hashOf(s.opt.Config)) {
 			_ = s.Reload() // it has logged what is wrong
 		}
-		before = now
 	}
+}
+
+// sighting is what was seen of a file: the content that was loaded last, and the
+// one that the last look saw.
+type sighting struct{ loaded, before string }
+
+// changed takes another look, and reports whether there is a content to load: one
+// that two looks have seen, so that a file that is being written is not read
+// half. A file that is away for the moment is no change.
+func (s *sighting) changed(now string) bool {
+	if now == "" {
+		return false
+	}
+	change := now != s.loaded && now == s.before
+	if change {
+		s.loaded = now
+	}
+	s.before = now
+	return change
 }
 
 // hashOf is the hash of a file's content; empty when it cannot be read.

@@ -1,0 +1,191 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"tailplane/internal/config"
+	"tailplane/internal/policy"
+	"tailplane/internal/upstream"
+)
+
+// listening starts a server on a free loopback port.
+func listening(t *testing.T, answer http.HandlerFunc) int {
+	t.Helper()
+	srv := httptest.NewServer(answer)
+	t.Cleanup(srv.Close)
+	_, text, _ := net.SplitHostPort(srv.Listener.Addr().String())
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+func answers(header, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || r.URL.Path != "/v1/models" || r.Header.Get("Authorization") != "" {
+			http.Error(w, "only a look at the models is allowed", http.StatusTeapot)
+			return
+		}
+		if header != "" {
+			w.Header().Set("Server", header)
+		}
+		_, _ = w.Write([]byte(body))
+	}
+}
+
+// noKeys empties the environment of every key that is looked for.
+func noKeys(t *testing.T) {
+	t.Helper()
+	for _, k := range upstream.Kinds() {
+		for _, env := range k.KeyEnv {
+			t.Setenv(env, "")
+		}
+	}
+}
+
+func TestEnginesAreFoundByWhatTheyAnswer(t *testing.T) {
+	noKeys(t)
+	elsewhere := atomic.Int64{}
+	other := listening(t, func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) })
+	ports := []int{
+		listening(t, answers("", `{"object":"list","data":[{"id":"meta/llama","owned_by":"vllm"}]}`)),
+		listening(t, answers("", `{"object":"list","data":[{"id":"qwen","owned_by":"sglang"}]}`)),
+		listening(t, answers("", `{"object":"list","data":[{"id":"b","owned_by":"vllm"}]}`)),
+		listening(t, answers("llama.cpp", `{"object":"list","data":[{"id":"gemma"}]}`)),
+		listening(t, answers("nginx", `<html>It works!</html>`)),
+		listening(t, answers("", `{"object":"list","data":[{"id":"sim/fast","owned_by":"tailplane"}]}`)),
+		listening(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, fmt.Sprintf("http://127.0.0.1:%d/v1/models", other), http.StatusFound)
+		}),
+		listening(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), // never answers
+		closedPort(t),
+	}
+	d := detect(t.Context(), ports)
+	var got []string
+	for _, e := range d.engines {
+		got = append(got, fmt.Sprint(e.Kind, e.Models))
+	}
+	slices.Sort(got)
+	want := []string{"llamacpp[gemma]", "sglang[qwen]", "vllm[b]", "vllm[meta/llama]"}
+	if !slices.Equal(got, want) {
+		t.Errorf("found %q, want %q", got, want)
+	}
+	if n := elsewhere.Load(); n != 0 {
+		t.Errorf("a redirect was followed to a port that nobody named, %d times", n)
+	}
+	zero := zeroConfig(d)
+	if len(zero.Targets) != 5 { // two of them vLLM, and the simulator
+		t.Errorf("targets %v", zero.Targets)
+	}
+	written := d.yaml()
+	f, problems := config.Parse("init.yaml", []byte(written))
+	if len(problems) > 0 {
+		t.Fatalf("what `config init` writes is refused: %v\n%s", problems, written)
+	}
+	for name, c := range zero.Targets {
+		if f.Targets[name].Kind != c.Kind {
+			t.Errorf("target %s is %q in the file, %q in zero-config", name, f.Targets[name].Kind, c.Kind)
+		}
+	}
+}
+
+// closedPort is a port on which nobody listens.
+func closedPort(t *testing.T) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+// TestModelNamesCannotBreakTheConfigThatInitWrites: an engine may call its
+// models what it likes.
+func TestModelNamesCannotBreakTheConfigThatInitWrites(t *testing.T) {
+	noKeys(t)
+	for _, name := range []string{"a\nb", `a"b`, "a: {b}", "\u2028x", "[x]", "#"} {
+		body := fmt.Sprintf(`{"object":"list","data":[{"id":%q,"owned_by":"vllm"}]}`, name)
+		d := detect(t.Context(), []int{listening(t, answers("", body))})
+		if _, problems := config.Parse("init.yaml", []byte(d.yaml())); len(problems) > 0 {
+			t.Errorf("%q: %v\n%s", name, problems, d.yaml())
+		}
+	}
+}
+
+func TestKeysOfTheEnvironmentAreFoundButNotOurOwn(t *testing.T) {
+	noKeys(t)
+	own, _, err := must(policy.OpenStore("")).Create(policy.Key{Name: "x"}, "env", 0, started, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("OPENAI_API_KEY", own.Reveal()) // as after eval "$(tailplane env)"
+	t.Setenv("ANTHROPIC_API_KEY", "sk-ant-0123456789abcdefWXYZ")
+	t.Setenv("GROQ_API_KEY", "two\nlines")
+	d := detect(t.Context(), nil)
+	if len(d.keys) != 1 || d.keys[0].env != "ANTHROPIC_API_KEY" || d.keys[0].hint != "...WXYZ" {
+		t.Errorf("keys %+v", d.keys)
+	}
+	if text := d.yaml(); strings.Contains(text, "0123456789") || !strings.Contains(text, "key: env:ANTHROPIC_API_KEY") {
+		t.Errorf("the config holds the key, or no reference to it:\n%s", text)
+	}
+}
+
+// TestAProviderIsNotCalledUntilItsModelIsNamed: zero-config with a paid key
+// opens no connection, and the one that a request names is the only one.
+func TestAProviderIsNotCalledUntilItsModelIsNamed(t *testing.T) {
+	noKeys(t)
+	t.Setenv("OPENAI_API_KEY", "sk-0123456789abcdef")
+	dialed := make(chan string, 16)
+	r := serving(t, Options{Ports: []int{}, Dial: func(_ context.Context, _, address string) (net.Conn, error) {
+		dialed <- address
+		return nil, errors.New("there is no network in this test")
+	}})
+	for _, model := range []string{"sim/fast", "sim/slow", "nosuch", "fast"} {
+		r.ask(t, model)
+	}
+	r.get(t, "/v1/models")
+	if n := len(dialed); n > 0 {
+		t.Fatalf("%d connections before a provider was named, the first to %s", n, <-dialed)
+	}
+	if status, _ := r.ask(t, "gpt-5-mini"); status/100 != 5 {
+		t.Errorf("status %d for a provider that cannot be reached", status)
+	}
+	for range len(dialed) {
+		if address := <-dialed; address != "api.openai.com:443" {
+			t.Errorf("connection to %s", address)
+		}
+	}
+	r.stop(t)
+}
+
+func TestATakenPortIsLeftToItsHolder(t *testing.T) {
+	held, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	port := held.Addr().(*net.TCPAddr).Port
+	ln, err := listenOn(held.Addr().String(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if got := ln.Addr().(*net.TCPAddr).Port; got <= port || got > port+40 || (got-port)%2 != 0 {
+		t.Errorf("port %d after %d", got, port)
+	}
+	if _, err := listenOn(held.Addr().String(), false); err == nil {
+		t.Error("another port was taken though this one was asked for")
+	}
+}
