@@ -174,7 +174,7 @@ func antTapMessage(t *Tap, body []byte, at wire.Span) {
 	}
 	antTapUsage(t, body, found[0])
 	if t.Model == "" {
-		t.Model, _ = wire.String(found[1].Value.Of(body))
+		t.name(found[1].Value.Of(body))
 	}
 	antTapStop(t, found[2].Value.Of(body))
 }

@@ -34,7 +34,7 @@ func (ChatCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 func openAIGlance(body []byte, at *At, d llm.Dialect) (llm.Glance, error) {
 	g := llm.Glance{Op: llm.OpGenerate, Dialect: d, Bytes: len(body)}
 	names := [...]string{"model", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
-	*at = At{}
+	at.reset()
 	var err error
 	if at.Object, err = wire.Scan(body, names[:], at.Members[:]); err != nil {
 		return g, err
@@ -103,11 +103,13 @@ func (ChatCodec) Splice(dst, body []byte, at *At, r Rewrite) []byte {
 }
 
 func openAISplice(dst, body []byte, at *At, r Rewrite) []byte {
-	var rewrite wire.Rewrite
+	rewrite := &at.edits
+	rewrite.Reset()
 	var changes [2]wire.Change
 	n := 0
 	if r.Model != "" {
-		changes[n] = wire.Change{Name: "model", Member: at.Members[atModel], Value: stringJSON(r.Model)}
+		at.text = wire.AppendString(at.text[:0], r.Model)
+		changes[n] = wire.Change{Name: "model", Member: at.Members[atModel], Value: at.text}
 		n++
 	}
 	streams := !at.Members[atStream].IsZero() && string(at.Members[atStream].Value.Of(body)) == "true"

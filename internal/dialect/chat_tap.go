@@ -207,7 +207,7 @@ func tapScan(t *Tap, data []byte) Sight {
 		return SightFault
 	}
 	if m := c.value(data, inModel); t.Model == "" && len(m) > 2 {
-		t.Model, _ = wire.String(m)
+		t.name(m)
 	}
 	raw := c.usage(data)
 	if raw == nil {
@@ -231,7 +231,7 @@ func tapOpenAIReply(t *Tap, body []byte) {
 		return
 	}
 	if m := c.value(body, inModel); t.Model == "" {
-		t.Model, _ = wire.String(m)
+		t.name(m)
 	}
 	if raw := c.value(body, inUsage); len(raw) > 0 {
 		if u, ok := openAIUsage(raw); ok {

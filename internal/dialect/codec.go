@@ -97,6 +97,15 @@ type At struct {
 	Members [8]wire.Member // in the order of the dialect's own list of names
 	Options wire.Object    // chat: the stream_options object, when present
 	Nested  [2]wire.Member // chat: the members of stream_options
+
+	edits wire.Rewrite // the memory of Splice, used again
+	text  []byte
+}
+
+// reset forgets a request, but keeps the memory.
+func (at *At) reset() {
+	at.edits.Reset()
+	*at = At{edits: at.edits, text: at.text[:0]}
 }
 
 // Rewrite says what the splice lane changes in a request.
@@ -116,6 +125,26 @@ type Tap struct {
 	Model    string // as the upstream names it; filled once
 	Tokens   int    // content events seen, the fallback for an unreported output
 	Ended    bool   // the dialect's own end passed (anthropic); what comes behind it is no part of the answer
+
+	last string // the model of the answer before
+}
+
+// Reset makes the tap ready for another answer. It remembers the model's name,
+// which costs nothing when the next answer has the same.
+func (t *Tap) Reset() {
+	if t.Model != "" {
+		t.last = t.Model
+	}
+	*t = Tap{last: t.last}
+}
+
+// name notes the model that an answer names as a JSON string.
+func (t *Tap) name(raw []byte) {
+	if t.last != "" && wire.StringEquals(raw, t.last) {
+		t.Model = t.last
+		return
+	}
+	t.Model, _ = wire.String(raw)
 }
 
 // Sight says what a tap saw in one event, as a set.

@@ -18,7 +18,7 @@ func (EmbeddingsSurface) Name() llm.Dialect { return llm.Embeddings }
 func (EmbeddingsSurface) Glance(body []byte, at *At) (llm.Glance, error) {
 	g := llm.Glance{Op: llm.OpEmbed, Dialect: llm.Embeddings, Bytes: len(body)}
 	names := [...]string{"model"}
-	*at = At{}
+	at.reset()
 	var err error
 	if at.Object, err = wire.Scan(body, names[:], at.Members[:]); err != nil {
 		return g, err

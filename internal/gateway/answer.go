@@ -19,20 +19,15 @@ import (
 // an answer of our own, which tells the limits of an upstream that refused. All values share one slice, so that a head costs one
 // allocation however many headers it has.
 func (c *call) head(contentType string, resp *h1.Response, target *candidate) {
-	h := c.w.Header()
-	values := make([]string, 0, 16)
-	set := func(name, value string) {
-		values = append(values, value)
-		h[name] = values[len(values)-1 : len(values) : len(values)]
-	}
-	set("Content-Type", contentType)
-	set(c.idHeader(), c.ex.ID)
+	c.values = make([]string, 0, 16) // not pooled: the server may look at it when the call is closed
+	c.set("Content-Type", contentType)
+	c.set(c.idHeader(), c.ex.ID)
 	if target != nil {
-		set("X-Tailplane-Target", target.Name)
-		set("X-Tailplane-Model", target.model)
+		c.set("X-Tailplane-Target", target.Name)
+		c.set("X-Tailplane-Model", target.model)
 	}
 	if len(c.ex.Losses) > 0 {
-		set("X-Tailplane-Loss", lossHeader(c.ex.Losses))
+		c.set("X-Tailplane-Loss", lossHeader(c.ex.Losses))
 	}
 	from := &c.refusal
 	if resp != nil {
@@ -41,9 +36,36 @@ func (c *call) head(contentType string, resp *h1.Response, target *candidate) {
 	d := c.surface.dialect.Name()
 	for name, value := range from.All() {
 		if n, v, ok := upstream.RateHeader(name, value, d, c.ex.Start); ok {
-			set(http.CanonicalHeaderKey(n), v)
+			c.set(canonical(n), v)
 		}
 	}
+}
+
+// set sets a header of the answer.
+func (c *call) set(name, value string) {
+	c.values = append(c.values, value)
+	c.w.Header()[name] = c.values[len(c.values)-1 : len(c.values) : len(c.values)]
+}
+
+// rateNames are the spellings in which providers send their limits, by which
+// those need no new string.
+var rateNames = func() map[string]string {
+	m := map[string]string{}
+	for _, unit := range [...]string{"requests", "tokens", "input-tokens", "output-tokens"} {
+		for _, measure := range [...]string{"limit", "remaining", "reset"} {
+			for _, name := range [...]string{"x-ratelimit-" + measure + "-" + unit, "anthropic-ratelimit-" + unit + "-" + measure} {
+				m[name] = http.CanonicalHeaderKey(name)
+			}
+		}
+	}
+	return m
+}()
+
+func canonical(name string) string {
+	if known, ok := rateNames[name]; ok {
+		return known
+	}
+	return http.CanonicalHeaderKey(name)
 }
 
 // idHeader is where the client's SDK looks for the id of its request.
@@ -176,7 +198,7 @@ func (c *call) bug(cause any) *llm.Fault {
 // writeWhole answers with a complete body.
 func (c *call) writeWhole(body []byte) *llm.Fault {
 	c.ex.Status = http.StatusOK
-	c.w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
+	c.set("Content-Length", strconv.Itoa(len(body)))
 	c.committed = true
 	if c.ex.FirstToken == 0 {
 		c.ex.FirstToken = time.Since(c.ex.Start)

@@ -178,7 +178,8 @@ func (c *call) note(target *candidate, a *ledger.Attempt, f *llm.Fault) {
 
 // exchange sends one attempt and relays its answer.
 func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *llm.Fault {
-	c.tap, c.refusal = dialect.Tap{}, h1.Header{}
+	c.tap.Reset()
+	c.refusal = h1.Header{}
 	codec, f := c.prepare(target, a)
 	if f != nil {
 		return f

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -52,8 +53,10 @@ type call struct {
 	events  wire.EventReader
 	tap     dialect.Tap
 	stream  stream
-	reply   []byte    // a whole answer
-	refusal h1.Header // of the last attempt, when its upstream refused it
+	reply   []byte        // a whole answer
+	values  []string      // of the answer's headers
+	line    [17]slog.Attr // of the access log
+	refusal h1.Header     // of the last attempt, when its upstream refused it
 
 	admitted  bool // the journal has an open record
 	chosen    bool // it is counted as in flight
@@ -97,7 +100,7 @@ func (c *call) close() {
 	g, abort := c.gateway, c.abort
 	*c = call{
 		gateway: g, body: keep(c.body), out: keep(c.out), reply: keep(c.reply), events: c.events,
-		views: c.views[:0], order: c.order[:0], forward: c.forward[:0], req: h1.Request{Header: c.req.Header[:0]},
+		at: c.at, tap: c.tap, views: c.views[:0], order: c.order[:0], forward: c.forward[:0], req: h1.Request{Header: c.req.Header[:0]},
 	}
 	c.events.Release()
 	g.calls.Put(c)

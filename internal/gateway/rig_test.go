@@ -44,9 +44,18 @@ func setSecrets(t testing.TB) {
 // prices is the price book, read once for all tests.
 var prices = sync.OnceValues(meter.Load)
 
+// tester is what testing.T and rapid.T have in common, as far as it is used.
+type tester interface {
+	Helper()
+	Error(args ...any)
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // rig is a gateway with everything that it works with, in memory.
 type rig struct {
-	t       testing.TB
+	t       tester
 	net     *llmtest.Network
 	client  *h1.Client
 	journal *ledger.Journal
@@ -64,7 +73,11 @@ type rig struct {
 
 // newRig builds a gateway from the text of a config. dial reaches upstreams;
 // nil is the rig's own network.
-func newRig(t testing.TB, text string, dial upstream.Dialer) *rig {
+func newRig(t tester, text string, dial upstream.Dialer) *rig {
+	return newRigWith(t, text, dial, ledger.JournalOptions{})
+}
+
+func newRigWith(t tester, text string, dial upstream.Dialer, o ledger.JournalOptions) *rig {
 	t.Helper()
 	r := &rig{t: t, net: &llmtest.Network{}, store: ledger.NewMemory(0), metrics: telemetry.New("test"), fleet: &fleet.Fleet{}, log: &bytes.Buffer{}}
 	if dial == nil {
@@ -72,7 +85,8 @@ func newRig(t testing.TB, text string, dial upstream.Dialer) *rig {
 	}
 	r.client = h1.New(h1.Options{Dial: dial})
 	var err error
-	if r.journal, err = ledger.OpenJournal(ledger.JournalOptions{Store: r.store}); err != nil {
+	o.Store = r.store
+	if r.journal, err = ledger.OpenJournal(o); err != nil {
 		t.Fatal(err)
 	}
 	if r.keys, err = policy.OpenStore(""); err != nil {
@@ -198,7 +212,7 @@ func (r *rig) recordsAfterStop() []*ledger.Exchange {
 }
 
 // asJSON is a record as the ledger shows it.
-func asJSON(t testing.TB, v any) []byte {
+func asJSON(t tester, v any) []byte {
 	t.Helper()
 	raw, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {

@@ -129,13 +129,17 @@ func (c *call) logLine() {
 	if n := len(c.ex.Attempts); n > 0 {
 		target = c.ex.Attempts[n-1].Target
 	}
-	log.LogAttrs(context.Background(), level, "request",
+	c.line = [...]slog.Attr{
 		slog.String("request", c.ex.ID), slog.String("key", c.ex.Name), slog.String("dialect", string(c.ex.Dialect)),
 		slog.String("model", c.ex.Model), slog.String("target", target), slog.Int("attempts", len(c.ex.Attempts)),
 		slog.String("outcome", string(c.ex.Outcome)), slog.Int("status", c.ex.Status), slog.String("fault", string(c.ex.Fault)),
 		slog.Bool("stream", c.ex.Stream), slog.Duration("ttft", c.ex.FirstToken), slog.Duration("took", c.ex.Total),
 		slog.Int64("input", c.ex.Usage.Input), slog.Int64("output", c.ex.Usage.Output),
-		slog.Int64("cost_nano", c.ex.Cost), slog.String("pricing", string(c.ex.PriceStatus)), slog.String("config", c.ex.Config))
+		slog.Int64("cost_nano", c.ex.Cost), slog.String("pricing", string(c.ex.PriceStatus)), slog.String("config", c.ex.Config),
+	}
+	// As one group without a name, which is written like its members, they need
+	// no memory of the logger's.
+	log.LogAttrs(context.Background(), level, "request", slog.Attr{Value: slog.GroupValue(c.line[:]...)})
 }
 
 // ledgerFailed reports a record that the journal did not take. The request goes

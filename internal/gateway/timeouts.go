@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,25 +14,29 @@ import (
 // of its model. Values are Go durations ("90s") or seconds. The LiteLLM
 // spellings are understood because SDK users have them in their code.
 func requestTimeouts(h http.Header, t models.Timeouts, stream bool) (models.Timeouts, error) {
-	for _, f := range [...]struct {
-		header string
-		into   *time.Duration
-		apply  bool
-	}{
-		{"X-Litellm-Timeout", &t.Total, true},
-		{"X-Litellm-Stream-Timeout", &t.FirstToken, stream},
-		{"X-Tailplane-Timeout-Connect", &t.Connect, true},
-		{"X-Tailplane-Timeout-First-Token", &t.FirstToken, true},
-		{"X-Tailplane-Timeout-Idle", &t.Idle, true},
-		{"X-Tailplane-Timeout-Total", &t.Total, true},
-	} {
-		values := h[f.header]
+	if !slices.ContainsFunc(timeoutHeaders[:], func(name string) bool { return len(h[name]) > 0 }) {
+		return t, nil
+	}
+	return readTimeouts(h, t, stream)
+}
+
+var timeoutHeaders = [...]string{
+	"X-Litellm-Timeout", "X-Litellm-Stream-Timeout",
+	"X-Tailplane-Timeout-Connect", "X-Tailplane-Timeout-First-Token", "X-Tailplane-Timeout-Idle", "X-Tailplane-Timeout-Total",
+}
+
+func readTimeouts(h http.Header, t models.Timeouts, stream bool) (models.Timeouts, error) {
+	for i, f := range [...]struct {
+		into  *time.Duration
+		apply bool
+	}{{&t.Total, true}, {&t.FirstToken, stream}, {&t.Connect, true}, {&t.FirstToken, true}, {&t.Idle, true}, {&t.Total, true}} {
+		values := h[timeoutHeaders[i]]
 		if len(values) == 0 || !f.apply {
 			continue
 		}
 		d, err := parseTimeout(values[0])
 		if err != nil {
-			return t, fmt.Errorf("%s: %w", f.header, err)
+			return t, fmt.Errorf("%s: %w", timeoutHeaders[i], err)
 		}
 		*f.into = d
 	}

@@ -21,19 +21,27 @@ const (
 
 // RateHeader says under which name and value a rate-limit header of an
 // upstream is told to a client of dialect d; ok is false for every header that
-// is none or that the client's family has no word for.
+// is none or that the client's family has no word for. One of the client's own
+// family passes as it is.
 func RateHeader(name, value string, d llm.Dialect, now time.Time) (outName, outValue string, ok bool) {
-	name = strings.ToLower(name)
-	if d == llm.Anthropic {
-		return toAnthropic(name, value, now)
+	ofOpenAI, ofAnthropic := hasPrefix(name, openAIRate), hasPrefix(name, anthropicRate)
+	switch {
+	case !ofOpenAI && !ofAnthropic:
+		return "", "", false
+	case ofAnthropic == (d == llm.Anthropic):
+		return name, value, true
+	case ofOpenAI:
+		return toAnthropic(strings.ToLower(name), value, now)
 	}
-	return toOpenAI(name, value, now)
+	return toOpenAI(strings.ToLower(name), value, now)
+}
+
+// hasPrefix ignores case and allocates nothing.
+func hasPrefix(name, prefix string) bool {
+	return len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
 }
 
 func toAnthropic(name, value string, now time.Time) (string, string, bool) {
-	if strings.HasPrefix(name, anthropicRate) {
-		return name, value, true
-	}
 	rest, ok := strings.CutPrefix(name, openAIRate)
 	measure, unit, cut := strings.Cut(rest, "-")
 	if !ok || !cut || (unit != "requests" && unit != "tokens") {
@@ -51,9 +59,6 @@ func toAnthropic(name, value string, now time.Time) (string, string, bool) {
 }
 
 func toOpenAI(name, value string, now time.Time) (string, string, bool) {
-	if strings.HasPrefix(name, openAIRate) {
-		return name, value, true
-	}
 	rest, ok := strings.CutPrefix(name, anthropicRate)
 	unit, measure, cut := strings.Cut(rest, "-")
 	if !ok || !cut || (unit != "requests" && unit != "tokens") {

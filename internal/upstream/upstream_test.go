@@ -132,7 +132,7 @@ func TestRetryAfterObeysTheLargerDemand(t *testing.T) {
 
 func TestRateHeadersSurviveInTheClientsDialect(t *testing.T) {
 	cases := []struct{ name, value, dialect, want string }{
-		{"X-RateLimit-Remaining-Tokens", "99", "chat", "x-ratelimit-remaining-tokens: 99"},
+		{"X-RateLimit-Remaining-Tokens", "99", "chat", "X-RateLimit-Remaining-Tokens: 99"},
 		{"x-ratelimit-remaining-tokens", "99", "anthropic", "anthropic-ratelimit-tokens-remaining: 99"},
 		{"x-ratelimit-reset-requests", "1m30s", "anthropic", "anthropic-ratelimit-requests-reset: 2026-11-24T12:01:30Z"},
 		{"x-ratelimit-reset-requests", "500", "anthropic", ""}, // no agreed unit
