@@ -406,8 +406,9 @@ func (inv *inventory) sampling(call *llm.Call) {
 	same("temperature", a.Temperature != nil, func(v llm.Sampling) any { return v.Temperature })
 	same("top_p", a.TopP != nil, func(v llm.Sampling) any { return v.TopP })
 	same("top_k", a.TopK != nil, func(v llm.Sampling) any { return v.TopK })
-	same("frequency_penalty", a.FrequencyPenalty != nil, func(v llm.Sampling) any { return v.FrequencyPenalty })
-	same("presence_penalty", a.PresencePenalty != nil, func(v llm.Sampling) any { return v.PresencePenalty })
+	// A penalty of zero is none.
+	same("frequency_penalty", a.FrequencyPenalty != nil && *a.FrequencyPenalty != 0, func(v llm.Sampling) any { return v.FrequencyPenalty })
+	same("presence_penalty", a.PresencePenalty != nil && *a.PresencePenalty != 0, func(v llm.Sampling) any { return v.PresencePenalty })
 	same("seed", a.Seed != nil, func(v llm.Sampling) any { return v.Seed })
 	same("stop", len(a.Stop) > 0, func(v llm.Sampling) any { return v.Stop })
 	same("n", a.N > 1, func(v llm.Sampling) any { return v.N })

@@ -1,0 +1,163 @@
+package dialect_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"tailplane/internal/dialect"
+	"tailplane/internal/llm"
+)
+
+// TestCorpusLawsHoldForMembersThatNobodyRecorded holds laws 1 and 3 over small
+// written requests, one for each member that the recordings lack or have in
+// few forms. It needs no recordings.
+func TestCorpusLawsHoldForMembersThatNobodyRecorded(t *testing.T) {
+	for _, c := range memberCases() {
+		codec := dialect.CodecFor(c.dialect)
+		for _, overlay := range c.members {
+			body := merge(t, c.base, overlay)
+			t.Run(fmt.Sprintf("%s %.60s", c.dialect, overlay), func(t *testing.T) {
+				for _, d := range lawsOfRequest(codec, body) {
+					t.Error(d)
+				}
+			})
+		}
+	}
+}
+
+// lawsOfRequest says how a request breaks laws 1 and 3.
+func lawsOfRequest(codec dialect.Codec, body []byte) []string {
+	call, err := codec.DecodeCall(body)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	again, losses, err := codec.EncodeCall(call)
+	if err != nil || len(losses) > 0 {
+		return []string{fmt.Sprintf("encode: %v, losses %v", err, losses)}
+	}
+	if d := differ(body, again); d != "" {
+		return []string{d}
+	}
+	var out []string
+	for _, target := range conversations() {
+		if target.Name() == codec.Name() {
+			continue
+		}
+		want := callInventory(call, target.Name())
+		said, losses, err := target.EncodeCall(call)
+		if err != nil {
+			out = append(out, fmt.Sprintf("to %s: %v", target.Name(), err))
+			continue
+		}
+		got, err := target.DecodeCall(said)
+		if err != nil {
+			out = append(out, fmt.Sprintf("to %s: its own reader refuses it: %v\n%s", target.Name(), err, said))
+			continue
+		}
+		for _, missing := range want.missing(callSaid(got, said), losses) {
+			out = append(out, fmt.Sprintf("to %s: silently lost: %s (losses: %s)\n%s", target.Name(), missing, lossText(losses), said))
+		}
+	}
+	return out
+}
+
+// merge puts the members of overlay into base.
+func merge(t *testing.T, base, overlay string) []byte {
+	t.Helper()
+	all := map[string]json.RawMessage{}
+	for _, text := range []string{base, overlay} {
+		if err := json.Unmarshal([]byte(text), &all); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+	}
+	out, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+type memberCase struct {
+	dialect llm.Dialect
+	base    string
+	members []string
+}
+
+func memberCases() []memberCase {
+	return []memberCase{
+		{llm.Chat, `{"model":"claude-sonnet-4-5","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{}}}}]}`, []string{
+			`{"frequency_penalty":0,"presence_penalty":0.0}`, `{"frequency_penalty":0.5}`, `{"presence_penalty":-1}`, `{"seed":7}`, `{"stop":"x"}`,
+			`{"stop":["a","b"]}`, `{"stop":[]}`, `{"n":2}`, `{"n":1}`, `{"logprobs":true,"top_logprobs":2}`, `{"logprobs":false}`, `{"logit_bias":{"5":1}}`,
+			`{"user":"u"}`, `{"metadata":{"a":"b"}}`, `{"service_tier":"flex"}`, `{"store":true}`, `{"top_k":4}`, `{"min_p":0.1}`, `{"temperature":1.7}`,
+			`{"top_p":0.5,"temperature":0.2}`, `{"max_tokens":9}`, `{"max_completion_tokens":9}`, `{"stream":true,"stream_options":{"include_usage":true}}`,
+			`{"reasoning_effort":"none"}`, `{"reasoning_effort":"low"}`, `{"reasoning_effort":"minimal"}`, `{"reasoning_effort":"xhigh"}`, `{"reasoning":{"max_tokens":2000}}`,
+			`{"verbosity":"low"}`, `{"parallel_tool_calls":false}`, `{"parallel_tool_calls":true}`, `{"tool_choice":"required"}`, `{"tool_choice":"none"}`,
+			`{"tool_choice":{"type":"function","function":{"name":"f"}}}`, `{"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[]}}}`,
+			`{"response_format":{"type":"json_object"}}`, `{"response_format":{"type":"text"}}`,
+			`{"response_format":{"type":"json_schema","json_schema":{"name":"n","description":"d","strict":true,"schema":{"type":"object"}}}}`,
+			`{"modalities":["text","audio"],"audio":{"voice":"v","format":"wav"}}`, `{"prediction":{"type":"content","content":"x"}}`,
+			`{"functions":[{"name":"g","parameters":{}}],"function_call":"auto"}`, `{"web_search_options":{}}`, `{"web_search_options":{"search_context_size":"low"}}`,
+			`{"prompt_cache_key":"k","safety_identifier":"s"}`, `{"extra_body":{"a":[1,2]}}`, `{"chat_template_kwargs":{"enable_thinking":false}}`,
+			`{"messages":[{"role":"system","content":"be"},{"role":"user","name":"ann","content":"hi"}]}`,
+			`{"messages":[{"role":"user","content":"a"},{"role":"developer","content":"b"},{"role":"user","content":"c"}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"https://x/y.png","detail":"low"}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,aGk="}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"aGk=","format":"wav"}},{"type":"text","text":"a"}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,aGk="}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}},{"type":"text","text":"a"}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"video_url","video_url":{"url":"https://x/y.mp4"}},{"type":"text","text":"a"}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral","ttl":"1h"}}]}]}`,
+			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":null,"refusal":"no"},{"role":"user","content":"b"}]}`,
+			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","audio":{"id":"x"}},{"role":"user","content":"b"}]}`,
+			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","reasoning_content":"hm","content":"b"},{"role":"user","content":"b"}]}`,
+			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"x","tool_calls":[{"id":"c|1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}},{"id":"c 1","type":"function","function":{"name":"f","arguments":""}}]},{"role":"tool","tool_call_id":"c 1","content":"two"},{"role":"tool","tool_call_id":"c|1","content":[{"type":"text","text":"one"}]}]}`,
+			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"not json"}}]},{"role":"tool","tool_call_id":"c","content":"x"}]}`,
+			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","function_call":{"name":"f","arguments":"{}"}},{"role":"function","name":"f","content":"x"}]}`,
+			`{"tools":[{"type":"custom","custom":{"name":"c"}},{"type":"function","function":{"name":"f","strict":true,"description":"d","parameters":{"type":"object"}}}]}`,
+		}},
+		{llm.Anthropic, `{"model":"gpt-5","max_tokens":50,"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}`, []string{
+			`{"stop_sequences":["a"]}`, `{"stop_sequences":[]}`, `{"top_k":5}`, `{"top_p":0.5}`, `{"temperature":0.5}`, `{"stream":true}`,
+			`{"thinking":{"type":"enabled","budget_tokens":1024}}`, `{"thinking":{"type":"disabled"}}`, `{"thinking":{"type":"adaptive"}}`,
+			`{"thinking":{"type":"adaptive","display":"summarized"},"output_config":{"effort":"max"}}`, `{"output_config":{"effort":"low"}}`,
+			`{"output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}}}`, `{"output_format":{"type":"json_schema","schema":{"type":"object"}}}`,
+			`{"metadata":{"user_id":"u"}}`, `{"metadata":{"user_id":"u","x":1}}`, `{"service_tier":"auto"}`, `{"container":"c"}`, `{"mcp_servers":[{"type":"url","url":"u","name":"n"}]}`,
+			`{"context_management":{"edits":[{"type":"clear_tool_uses_20250919"}]}}`, `{"cache_control":{"type":"ephemeral"}}`, `{"inference_geo":"us"}`,
+			`{"system":"be"}`, `{"system":[{"type":"text","text":"be","cache_control":{"type":"ephemeral","ttl":"5m"}}]}`, `{"speed":"fast"}`,
+			`{"tool_choice":{"type":"any"}}`, `{"tool_choice":{"type":"auto","disable_parallel_tool_use":true}}`, `{"tool_choice":{"type":"tool","name":"f"}}`, `{"tool_choice":{"type":"none"}}`,
+			`{"tools":[{"name":"f","description":"d","strict":true,"input_schema":{"type":"object"},"cache_control":{"type":"ephemeral"},"defer_loading":true,"input_examples":[{"a":1}]}]}`,
+			`{"tools":[{"type":"web_search_20250305","name":"web_search","max_uses":2},{"type":"bash_20250124","name":"bash"}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aGk="}},{"type":"image","source":{"type":"url","url":"https://x/y.png"}},{"type":"image","source":{"type":"file","file_id":"file_1"}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"aGk="},"title":"t","context":"c","citations":{"enabled":true}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"document","source":{"type":"text","media_type":"text/plain","data":"words"},"title":"t"}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"document","source":{"type":"url","url":"https://x/y.pdf"}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"document","source":{"type":"content","content":[{"type":"text","text":"x"}]}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"search_result","source":"s","title":"t","content":[{"type":"text","text":"x"}]}]}]}`,
+			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"sig"},{"type":"redacted_thinking","data":"red"},{"type":"text","text":"x"}]},{"role":"user","content":"b"}]}`,
+			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"text","text":"x","citations":[{"type":"char_location","cited_text":"y"}]}]},{"role":"user","content":"b"}]}`,
+			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"f","input":{"a":1}},{"type":"tool_use","id":"t2","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"t2","is_error":true,"content":"bad"},{"type":"tool_result","tool_use_id":"t1","content":[{"type":"text","text":"ok"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aGk="}}]},{"type":"text","text":"and"}]}]}`,
+			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"t1"}]}]}`,
+			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"server_tool_use","id":"s","name":"web_search","input":{"q":"x"}},{"type":"web_search_tool_result","tool_use_id":"s","content":[]},{"type":"text","text":"y"}]},{"role":"user","content":"b"}]}`,
+			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"prefill"}]}`,
+		}},
+		{llm.Responses, `{"model":"m","input":"hi","tools":[{"type":"function","name":"f","parameters":{"type":"object"}}]}`, []string{
+			`{"instructions":"be"}`, `{"previous_response_id":"r"}`, `{"include":["reasoning.encrypted_content"]}`, `{"store":false}`, `{"truncation":"auto"}`,
+			`{"reasoning":{"effort":"low","summary":"detailed"}}`, `{"reasoning":{"summary":"auto"}}`, `{"reasoning":{"effort":"none"}}`, `{"reasoning":{"generate_summary":"auto"}}`,
+			`{"text":{"verbosity":"low"}}`, `{"text":{"format":{"type":"json_object"}}}`, `{"text":{"format":{"type":"text"}}}`,
+			`{"text":{"format":{"type":"json_schema","name":"n","description":"d","strict":true,"schema":{"type":"object"}}}}`,
+			`{"max_output_tokens":5}`, `{"max_tool_calls":2}`, `{"parallel_tool_calls":false}`, `{"temperature":1.5,"top_p":0.1}`, `{"top_logprobs":3}`, `{"metadata":{"a":"b"}}`, `{"user":"u"}`,
+			`{"service_tier":"flex"}`, `{"prompt_cache_key":"k"}`, `{"prompt":{"id":"p"}}`, `{"background":true}`, `{"conversation":"c"}`, `{"safety_identifier":"s"}`, `{"stream":true,"stream_options":{"include_obfuscation":false}}`,
+			`{"tool_choice":"required"}`, `{"tool_choice":"none"}`, `{"tool_choice":{"type":"function","name":"f"}}`, `{"tool_choice":{"type":"web_search_preview"}}`, `{"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[]}}`,
+			`{"tools":[{"type":"function","name":"f","description":"d","strict":true,"parameters":{"type":"object"}},{"type":"web_search"},{"type":"custom","name":"c"}]}`,
+			`{"input":[{"role":"user","content":[{"type":"input_text","text":"a"},{"type":"input_image","image_url":"https://x/y.png","detail":"high"},{"type":"input_image","file_id":"f1","detail":"auto"}]}]}`,
+			`{"input":[{"role":"user","content":[{"type":"input_file","filename":"a.pdf","file_data":"data:application/pdf;base64,aGk="},{"type":"input_file","file_id":"f"},{"type":"input_file","file_url":"https://x/y.pdf"}]}]}`,
+			`{"input":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"aGk=","format":"wav"}},{"type":"input_text","text":"a"}]}]}`,
+			`{"input":[{"role":"system","content":"s"},{"role":"user","content":"a"},{"role":"developer","content":"d"},{"role":"user","content":"b"}]}`,
+			`{"input":[{"role":"user","content":"a"},{"type":"reasoning","id":"rs","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"enc"},{"type":"message","role":"assistant","id":"m","status":"completed","content":[{"type":"output_text","text":"x","annotations":[{"type":"url_citation","url":"u"}]}]},{"role":"user","content":"b"}]}`,
+			`{"input":[{"role":"user","content":"a"},{"type":"message","role":"assistant","content":[{"type":"refusal","refusal":"no"}]},{"role":"user","content":"b"}]}`,
+			`{"input":[{"role":"user","content":"a"},{"type":"function_call","call_id":"c1","name":"f","arguments":"{}"},{"type":"function_call","call_id":"c2","name":"f","arguments":"{\"a\":1}"},{"type":"function_call_output","call_id":"c2","output":"two"},{"type":"function_call_output","call_id":"c1","output":[{"type":"input_text","text":"one"},{"type":"input_image","image_url":"data:image/png;base64,aGk="}]}]}`,
+			`{"input":[{"role":"user","content":"a"},{"type":"item_reference","id":"x"}]}`, `{"input":[{"role":"user","content":"a"},{"type":"web_search_call","id":"w","status":"completed"},{"role":"user","content":"b"}]}`,
+			`{"input":[{"role":"user","content":"a"},{"type":"custom_tool_call","call_id":"c","name":"c","input":"x"},{"type":"custom_tool_call_output","call_id":"c","output":"y"}]}`,
+		}},
+	}
+}
