@@ -172,7 +172,7 @@ func TestNoOutputHoldsASecret(t *testing.T) {
 	if !strings.Contains(out["serve.err"], "msg=request") || !strings.Contains(out["/v1/chat/completionsok"+"false"], "hello") {
 		t.Fatalf("the session did not take place:\n%s", out["serve.err"])
 	}
-	if !strings.Contains(strings.Join(slices.Collect(maps.Values(out)), "\n"), "wrong key: [key]") {
+	if !strings.Contains(strings.Join(slices.Collect(maps.Values(out)), "\n"), "wrong key: Bearer [key]") {
 		t.Error("the parrot's words are nowhere, so nothing could have been found in them")
 	}
 	token := strings.TrimSpace(read(t, filepath.Join(dir, "state", "admin.token")))
