@@ -2,11 +2,12 @@
 // it with a target for every fault that must not touch its neighbours, and the
 // addresses of both. It starts processes and ends exactly those.
 
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export const CLIENT_KEY = "sk-tp-conformance";
@@ -25,6 +26,7 @@ export function config(cells, replay, ports, dir) {
     "up-chat": { ...target("chat", replay), dialects: ["chat", "completions", "embeddings"] },
     "up-responses": target("responses", replay),
     "up-anthropic": target("anthropic", replay),
+    "up-down": target("chat", replay),
     "up-openai": { kind: "openai", url: `${replay}/v1`, key: "env:CONF_UPSTREAM_KEY" },
   };
   const models = {};
@@ -61,7 +63,12 @@ export async function open(cells, { replayBin, tailplaneBin, corpus }) {
       env: { ...process.env, CONF_UPSTREAM_KEY: "sk-upstream", CONF_CLIENT_KEY: CLIENT_KEY },
     });
     child.log = "";
-    for (const s of [child.stdout, child.stderr]) s.on("data", (d) => (child.log = (child.log + d).slice(-200_000)));
+    for (const s of [child.stdout, child.stderr]) {
+      s.on("data", (d) => {
+        child.log = (child.log + d).slice(-200_000);
+        child.bug ??= /.*(panic:|a bug:|DATA RACE|fatal error:)[^]{0,600}/.exec(child.log)?.[0];
+      });
+    }
     children.push(child);
     return child;
   };
@@ -83,12 +90,27 @@ export async function open(cells, { replayBin, tailplaneBin, corpus }) {
     env.tailplane = `http://127.0.0.1:${ports.data}`;
     env.admin = `http://127.0.0.1:${ports.admin}`;
     env.log = () => tailplane.log;
+    env.bug = () => tailplane.bug ?? (tailplane.exitCode === null ? "" : `it ended with ${tailplane.exitCode}`);
+    env.why = (id) => why(tailplaneBin, id, join(dir, "ledger"));
     const ready = () => fetch(`${env.tailplane}/readyz`).then((r) => r.ok, () => false);
     await wait(ready, tailplane, "tailplane");
     return env;
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** The ledger's record of a request, as the command tells it. */
+async function why(bin, id, state) {
+  for (let i = 0; ; i++) {
+    try {
+      const { stdout } = await promisify(execFile)(bin, ["why", id, "-o", "json", "--state", state]);
+      return JSON.parse(stdout);
+    } catch (error) {
+      if (i === 40) throw new Error(`no record of ${id}: ${error.message}`); // the journal drains in batches
+      await sleep(50);
+    }
   }
 }
 

@@ -111,10 +111,65 @@ const headers = {
     const [seen] = await (await fetch(`${env.replay}/stats?model=${model}`)).json();
     assert.equal(seen.key, "sk-upstream");
   },
+  async "retries of both sides do not multiply"(_, __, env) {
+    const model = fresh("down");
+    const sdk = connectOpenAI({ base: env.tailplane, key: env.clientKey }).withOptions({ maxRetries: 3 });
+    await assert.rejects(sdk.chat.completions.create({ model: `up-down/${model}`, messages: ask }), (e) => e.status >= 500);
+    const seen = await (await fetch(`${env.replay}/stats?model=${model}`)).json();
+    assert.equal(seen.length, 2, "requests at the provider: Tailplane's own two attempts");
+  },
   async "rate-limit headers in the client's words"({ openai }) {
     const model = fresh("plain");
     const { response } = await openai.chat.completions.create({ model: `up-anthropic/${model}`, messages: ask }).withResponse();
     assert.equal(response.headers.get("x-ratelimit-limit-requests"), "50");
+  },
+};
+
+const ledger = {
+  async "usage as the provider told it"({ openai, anthropic }, _, env) {
+    for (const up of ["chat", "anthropic", "responses"]) {
+      const stream = anthropic.messages.stream({ model: `up-${up}/${fresh("cache")}`, max_tokens: 9, messages: ask });
+      await stream.finalMessage();
+      const { usage, outcome } = await env.why(stream.response.headers.get("request-id"));
+      assert.equal(outcome, "ok");
+      assert.deepEqual([usage.input, usage.cache_read, usage.output, usage.source], [120, 100, 2, "reported"], `${up}: ${JSON.stringify(usage)}`);
+    }
+    const got = await openai.chat.completions.create({ model: `up-chat/${fresh("plain")}`, messages: ask, stream: true }).withResponse();
+    for await (const chunk of got.data) void chunk;
+    const { usage } = await env.why(got.response.headers.get("x-request-id"));
+    assert.deepEqual([usage.input, usage.output], [12, 7], "of a stream whose client asked for no usage");
+  },
+  async "a fallback with its reason"({ openai }, _, env) {
+    const { response } = await openai.chat.completions.create({ model: "fallback-n1", messages: ask }).withResponse();
+    const record = await env.why(response.headers.get("x-request-id"));
+    assert.equal(record.outcome, "ok");
+    assert.equal(record.attempts.at(-1).target, "up-anthropic");
+    assert.equal(record.attempts.at(-1).lane, "translate");
+  },
+  async "a caller that left"({ openai }, _, env) {
+    const control = new AbortController();
+    const { data, response } = await openai.chat.completions
+      .create({ model: `up-chat/${fresh("slow")}`, messages: ask, stream: true }, { signal: control.signal })
+      .withResponse();
+    const reading = (async () => {
+      let n = 0;
+      for await (const chunk of data) if (chunk.choices[0]?.delta?.content && ++n === 4) control.abort();
+    })();
+    await reading.catch(() => {});
+    const record = await env.why(response.headers.get("x-request-id"));
+    assert.equal(record.outcome, "gone");
+    assert.ok(record.usage.output >= 3 && record.usage.output <= 12, `an estimate of ${record.usage.output} tokens for 4 pieces`);
+  },
+  async "a stream that broke"({ openai }, _, env) {
+    const { data, response } = await openai.chat.completions
+      .create({ model: `up-chat/${fresh("cut")}`, messages: ask, stream: true })
+      .withResponse();
+    await assert.rejects(async () => {
+      for await (const chunk of data) void chunk;
+    });
+    const record = await env.why(response.headers.get("x-request-id"));
+    assert.equal(record.outcome, "broken");
+    assert.ok(record.usage.input > 0 && record.usage.output > 0, `usage ${JSON.stringify(record.usage)}`);
   },
 };
 
@@ -186,6 +241,7 @@ const simulatorAnthropic = {
 export const extraCells = [
   cell("embeddings, models, completions, count_tokens (node)", others),
   cell("headers and losses (node)", headers),
+  cell("ledger (node)", ledger),
   cell("openai-node -> simulator", simulatorOpenAI),
   cell("anthropic-node -> simulator", simulatorAnthropic),
 ];

@@ -36,9 +36,9 @@ function corpusDir() {
 }
 
 /** Python's cells come back as one JSON line each. */
-async function pythonCells(env, cells) {
-  const child = spawn(python, [join(here, "..", "python", "run.py")], { stdio: ["pipe", "pipe", "inherit"] });
-  child.stdin.end(JSON.stringify({ replay: env.replay, tailplane: env.tailplane, key: env.clientKey, cells }));
+async function pythonCells(env, cells, corpus) {
+  const child = spawn(python, ["-W", "ignore", join(here, "..", "python", "run.py")], { stdio: ["pipe", "pipe", "inherit"] });
+  child.stdin.end(JSON.stringify({ replay: env.replay, tailplane: env.tailplane, key: env.clientKey, corpus, cells }));
   for await (const line of createInterface({ input: child.stdout })) {
     const { label, results, cancels = [], note } = JSON.parse(line);
     env.cancels.push(...cancels);
@@ -60,11 +60,12 @@ async function main() {
     }
     const theirs = cells.filter((c) => c.runner === "python" && wanted(c.label));
     if (!python) totals.skipped.push(`${theirs.length} Python cells: no Python given`);
-    else if (theirs.length || wanted("python")) await pythonCells(env, theirs);
+    else if (theirs.length || wanted("python") || wanted("Python")) await pythonCells(env, theirs, corpus);
     if (!corpus) totals.skipped.push("recorded traffic: no corpus; set TAILPLANE_CORPUS");
     else if (wanted("recordings")) {
       for await (const { label, results, note } of recordingCells(env)) report(label, results, note);
     }
+    report("tailplane itself", [{ name: "no panic, no data race, still running", error: env.bug() }]);
     if (env.cancels.length) {
       const worst = Math.max(...env.cancels);
       console.log(`client aborts reached the provider after ${worst} ms at most (${env.cancels.length} measured)`);

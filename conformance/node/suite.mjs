@@ -111,6 +111,7 @@ export const SCENARIOS = {
       check(got, { text: PLAIN.text, stop: "stop" });
       assert.ok(got.deltas >= 2, `the text came in ${got.deltas} piece(s)`);
       assert.equal(got.unasked ?? 0, 0, "usage came though it was not asked for");
+      if (c.up === "chat") assert.equal(got.sent.stream_options?.include_usage, true, "the provider was not asked for usage");
     }
   },
 

@@ -1,6 +1,6 @@
 """Runs the Python cells of the conformance suite.
 
-Reads {"replay", "tailplane", "key", "cells"} from standard input and writes one
+Reads {"replay", "tailplane", "key", "corpus", "cells"} from standard input and writes one
 JSON line per cell: {"label", "results": [{"name", "error"}], "cancels": [ms]}.
 The scenarios are those of node/suite.mjs; what each expects stands there too.
 """
@@ -91,6 +91,8 @@ def stream(c):
         check(got, {"text": PLAIN["text"], "stop": "stop"})
         expect(got["deltas"] >= 2, "the text came in one piece")
         same(got.get("unasked", 0), 0, "usage that was not asked for")
+        if c.up == "chat":
+            same(got["sent"].get("stream_options"), {"include_usage": True}, "what the provider was asked for")
 
 
 def stream_usage(c):
@@ -263,6 +265,53 @@ def simulator(env):
     return {"label": "openai-python, anthropic-python -> simulator", "results": results}
 
 
+def recordings(env):
+    """Recorded streams: the SDK makes of each what it makes of it directly."""
+    with urllib.request.urlopen(env["replay"] + "/recordings") as answer:
+        tape = [r for r in json.load(answer) if r["streamed"]]
+    for dialect, client in (("chat", Chat), ("responses", Responses), ("anthropic", Messages)):
+        through, direct = client(env["tailplane"], env["key"]).sdk, client(env["replay"], "direct").sdk
+        results, equal = [], 0
+        for rec in (r for r in tape if r["dialect"] == dialect):
+            body = rec.get("request") or DEFAULTS[dialect]
+            want = aggregate(direct, dialect, body, f"rec.{rec['number']}.w.pd")
+            got = aggregate(through, dialect, body, f"up-{dialect}/rec.{rec['number']}.w.pt")
+            error = ""
+            if got[0] != want[0]:
+                error = f"{got[1][:200]} instead of {want[1][:200]}"
+            elif got[0] == "value" and got[1] != want[1]:
+                error = f"the aggregates differ: {got[1][:150]} instead of {want[1][:150]}"
+            equal += got == want and got[0] == "value"
+            results.append({"name": rec["name"], "error": error})
+        note = f"{equal} aggregates equal, {sum(not r['error'] for r in results) - equal} raise both ways"
+        yield {"label": f"recordings {dialect}, streams, Python", "results": results, "note": note}
+
+
+DEFAULTS = {
+    "chat": {"messages": [{"role": "user", "content": "?"}], "stream_options": {"include_usage": True}},
+    "responses": {"input": "?"},
+    "anthropic": {"max_tokens": 1024, "messages": [{"role": "user", "content": "?"}]},
+}
+
+
+def aggregate(sdk, dialect, body, model):
+    """("value", JSON) or ("raised", words) of a streamed call with a recorded body."""
+    mine = {"model": model, "stream": None}
+    rest = {k: v for k, v in body.items() if k not in mine}
+    try:
+        if dialect == "chat":
+            with sdk.chat.completions.stream(model=model, messages=rest.pop("messages"), extra_body=rest) as stream:
+                return "value", stream.get_final_completion().model_dump_json()
+        if dialect == "responses":
+            with sdk.responses.stream(model=model, input=rest.pop("input", "?"), extra_body=rest) as stream:
+                return "value", stream.get_final_response().model_dump_json()
+        need = {k: rest.pop(k) for k in ("messages", "max_tokens")}
+        with sdk.messages.stream(model=model, **need, extra_body=rest) as stream:
+            return "value", stream.get_final_message().model_dump_json()
+    except Exception as error:
+        return "raised", f"{type(error).__name__}: {error}"
+
+
 def main():
     env = json.load(sys.stdin)
     for spec in env["cells"]:
@@ -270,6 +319,8 @@ def main():
         results = [{"name": name, "error": outcome(lambda: run(cell))} for name, run in SCENARIOS.items()]
         print(json.dumps({"label": spec["label"], "results": results, "cancels": cell.cancels}), flush=True)
     print(json.dumps(simulator(env)), flush=True)
+    for cell in recordings(env) if env["corpus"] else ():
+        print(json.dumps(cell), flush=True)
 
 
 main()
