@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -53,17 +52,16 @@ type call struct {
 	events  wire.EventReader
 	tap     dialect.Tap
 	stream  stream
-	reply   []byte        // a whole answer
-	values  []string      // of the answer's headers
-	line    [17]slog.Attr // of the access log
-	refusal h1.Header     // of the last attempt, when its upstream refused it
+	reply   []byte    // a whole answer
+	values  []string  // of the answer's headers
+	refusal h1.Header // of the last attempt, when its upstream refused it
 
 	admitted  bool // the journal has an open record
 	chosen    bool // it is counted as in flight
 	committed bool // the answer's head is on its way to the client
 	abort     bool // the connection must not end as if the answer were complete
 	lossless  bool
-	attempt   [4]ledger.Attempt // backs ex.Attempts
+	attempt   [2]ledger.Attempt // backs ex.Attempts
 }
 
 func newCall(g *Gateway) *call {
@@ -97,16 +95,29 @@ func (c *call) survive() {
 // the connection.
 func (c *call) close() {
 	c.settle()
-	g, abort := c.gateway, c.abort
-	*c = call{
-		gateway: g, body: keep(c.body), out: keep(c.out), reply: keep(c.reply), events: c.events,
-		at: c.at, tap: c.tap, views: c.views[:0], order: c.order[:0], forward: c.forward[:0], req: h1.Request{Header: c.req.Header[:0]},
-	}
-	c.events.Release()
-	g.calls.Put(c)
+	abort := c.abort
+	c.reset()
+	c.gateway.calls.Put(c)
 	if abort {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// reset lets go of everything that belongs to one request and keeps the
+// memory. It works field by field: a call is too large to be made anew on the
+// stack of every request.
+func (c *call) reset() {
+	c.plane, c.surface, c.w, c.r, c.ctx, c.key = nil, surface{}, nil, nil, nil, nil
+	c.body, c.out, c.reply = keep(c.body), keep(c.out), keep(c.reply)
+	c.seen, c.decoded, c.dest = llm.Glance{}, nil, nil
+	c.views, c.order, c.forward = c.views[:0], c.order[:0], c.forward[:0]
+	clear(c.req.Header)
+	c.req.Header, c.req.Body = c.req.Header[:0], nil
+	c.values, c.refusal = nil, h1.Header{}
+	c.events.Release()
+	c.admitted, c.chosen, c.committed, c.abort, c.lossless = false, false, false, false, false
+	clear(c.ex.Attempts)
+	c.ex.Losses = nil
 }
 
 func keep(b []byte) []byte {
@@ -234,7 +245,7 @@ func grow(b []byte, n int) []byte {
 	if cap(b) >= n {
 		return b
 	}
-	return append(make([]byte, 0, max(n, 4<<10)), b...)
+	return append(make([]byte, 0, n), b...)
 }
 
 func tooLarge(limit int64) *llm.Fault {

@@ -32,12 +32,14 @@ type Gateway struct {
 	log     *slog.Logger
 	paths   map[string]surface
 	calls   sync.Pool
+	lines   sync.Pool // of *accessLine
 }
 
 // New makes a gateway that serves p.
 func New(p *Plane, journal *ledger.Journal, metrics *telemetry.Metrics, log *slog.Logger) *Gateway {
 	g := &Gateway{journal: journal, metrics: metrics, log: log, paths: surfaces()}
 	g.calls.New = func() any { return newCall(g) }
+	g.lines.New = func() any { return new(accessLine) }
 	g.plane.Store(p)
 	return g
 }

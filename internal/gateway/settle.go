@@ -121,15 +121,17 @@ func (c *call) logLine() {
 	if c.ex.Outcome != ledger.OutcomeOK && c.ex.Outcome != ledger.OutcomeGone {
 		level = slog.LevelWarn
 	}
-	log := c.gateway.log
-	if !log.Enabled(context.Background(), level) {
+	handler := c.gateway.log.Handler()
+	if !handler.Enabled(context.Background(), level) {
 		return
 	}
 	target := ""
 	if n := len(c.ex.Attempts); n > 0 {
 		target = c.ex.Attempts[n-1].Target
 	}
-	c.line = [...]slog.Attr{
+	line := c.gateway.lines.Get().(*accessLine)
+	defer c.gateway.lines.Put(line)
+	*line = accessLine{
 		slog.String("request", c.ex.ID), slog.String("key", c.ex.Name), slog.String("dialect", string(c.ex.Dialect)),
 		slog.String("model", c.ex.Model), slog.String("target", target), slog.Int("attempts", len(c.ex.Attempts)),
 		slog.String("outcome", string(c.ex.Outcome)), slog.Int("status", c.ex.Status), slog.String("fault", string(c.ex.Fault)),
@@ -137,10 +139,17 @@ func (c *call) logLine() {
 		slog.Int64("input", c.ex.Usage.Input), slog.Int64("output", c.ex.Usage.Output),
 		slog.Int64("cost_nano", c.ex.Cost), slog.String("pricing", string(c.ex.PriceStatus)), slog.String("config", c.ex.Config),
 	}
-	// As one group without a name, which is written like its members, they need
-	// no memory of the logger's.
-	log.LogAttrs(context.Background(), level, "request", slog.Attr{Value: slog.GroupValue(c.line[:]...)})
+	// The record is made by hand, without the caller's place in the code, which
+	// nobody wants to know here and which is dear to find. As one group without
+	// a name, which is written like its members, the attributes need no memory
+	// of the logger's.
+	record := slog.NewRecord(c.ex.Start.Add(c.ex.Total), level, "request", 0)
+	record.AddAttrs(slog.Attr{Value: slog.GroupValue(line[:]...)})
+	_ = handler.Handle(context.Background(), record) // the log's own writer never fails
 }
+
+// accessLine is the memory of one line of the access log.
+type accessLine [17]slog.Attr
 
 // ledgerFailed reports a record that the journal did not take. The request goes
 // on: an answer is worth more to its caller than its record is to us, and the
