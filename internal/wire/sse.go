@@ -24,7 +24,8 @@ import (
 //   - How the stream is cut into reads changes none of Name, Data and ID of any event.
 
 const (
-	initialBuffer = 4 << 10
+	initialBuffer = 2 << 10  // a live stream costs no more while its events come one by one
+	burstBuffer   = 16 << 10 // as far as the buffer grows because reads fill it
 	maxKept       = 64 << 10 // no larger buffer survives Release
 	minRead       = 512      // the buffer grows rather than offer less room to a Read
 	maxEmptyReads = 100
@@ -67,6 +68,7 @@ type EventReader struct {
 	line    int  // of the line being read
 	scanned int  // the line has no end before this offset
 	cr      bool // the byte before line is a CR: an LF there belongs to it
+	full    bool // the last read took all the room there was
 	first   bool // no block has been returned: a byte order mark may stand at start
 }
 
@@ -111,13 +113,14 @@ func (e *EventReader) Fill() error {
 	switch used, size := len(e.buf), cap(e.buf); {
 	case size == 0:
 		e.buf = make([]byte, 0, initialBuffer)
-	case size-used < minRead:
+	case size-used < minRead, e.full && size < burstBuffer:
 		e.buf = slices.Grow(e.buf, size) // doubles
 	}
 	for range maxEmptyReads {
 		used := len(e.buf)
 		n, err := e.src.Read(e.buf[used:cap(e.buf)])
 		e.buf = e.buf[:used+n]
+		e.full = len(e.buf) == cap(e.buf)
 		e.err = err
 		if n > 0 {
 			return nil
