@@ -99,7 +99,7 @@ var violations = []struct {
 	why   string
 }{
 	{
-		"responses/__fixtures__/parallel-tool-call-wrapper.1.chunks.txt", []kind{asStream},
+		"/parallel-tool-call-wrapper.1.chunks.txt", []kind{asStream},
 		"two of its events are no JSON: a closing brace is missing",
 	},
 }
@@ -110,7 +110,7 @@ var violations = []struct {
 var refused = []struct{ file, words string }{
 	{
 		// Two answers in one stream: no client could replay such a turn.
-		"anthropic/src/__fixtures__/spliced-message-start.chunks.txt", "a second message begins before the first has ended",
+		"/spliced-message-start.chunks.txt", "a second message begins before the first has ended",
 	},
 }
 

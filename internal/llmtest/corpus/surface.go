@@ -132,7 +132,7 @@ type answerHead struct {
 // surfaceOfAnswer guesses from an answer alone.
 func surfaceOfAnswer(r *Recording) llm.Dialect {
 	if r.Status >= 400 {
-		return surfaceOfFixture(r.File)
+		return surfaceOfError(r)
 	}
 	payload := r.Body
 	if r.Streamed {
@@ -171,17 +171,24 @@ func firstPayload(stream []byte) []byte {
 	return nil
 }
 
-// surfaceOfFixture guesses from the folders of a fixture.
-func surfaceOfFixture(file string) llm.Dialect {
-	switch {
-	case strings.Contains(file, "/anthropic/"):
+// surfaceOfError guesses from an error's shape, and from the folders of the
+// fixture, because OpenAI's envelope is everybody's.
+func surfaceOfError(r *Recording) llm.Dialect {
+	var head answerHead
+	if json.Unmarshal(r.Body, &head) == nil && head.Type == "error" {
 		return llm.Anthropic
-	case strings.Contains(file, "/responses/"):
-		return llm.Responses
-	case strings.Contains(file, "/chat/"):
-		return llm.Chat
 	}
-	return ""
+	switch {
+	case strings.Contains(r.File, "/anthropic/"):
+		return llm.Anthropic
+	case strings.Contains(r.File, "/responses/"):
+		return llm.Responses
+	case strings.Contains(r.File, "/image/") || strings.Contains(r.File, "/embedding/") || strings.Contains(r.File, "/transcription/"):
+		return ""
+	case r.Provider == "google" || r.Provider == "bedrock" || r.Provider == "cohere" || r.Provider == "":
+		return ""
+	}
+	return llm.Chat
 }
 
 // natives are parts of the addresses of other APIs, and what to call them.
