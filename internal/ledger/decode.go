@@ -9,17 +9,26 @@ import (
 // decodeExchange reads a payload of either kind. Members it does not know are
 // ignored, so that a newer program's journal can still be read.
 func decodeExchange(payload []byte) (*Exchange, error) {
-	ex, ok := parseExchange(payload)
-	if !ok {
-		ex = new(Exchange)
-		if err := json.Unmarshal(payload, ex); err != nil {
-			return nil, fmt.Errorf("decode exchange record: %w", err)
+	ex := new(Exchange)
+	if err := decodeInto(ex, string(payload)); err != nil {
+		return nil, err
+	}
+	return ex, nil
+}
+
+// decodeInto is decodeExchange into an exchange whose attempts it uses again.
+// The texts of the result are parts of payload.
+func decodeInto(ex *Exchange, payload string) error {
+	if !parseInto(ex, payload) {
+		*ex = Exchange{}
+		if err := json.Unmarshal([]byte(payload), ex); err != nil {
+			return fmt.Errorf("decode exchange record: %w", err)
 		}
 	}
 	if ex.ID == "" {
-		return nil, fmt.Errorf("decode exchange record: it has no id")
+		return fmt.Errorf("decode exchange record: it has no id")
 	}
-	return ex, nil
+	return nil
 }
 
 // payloadID returns the id of a payload without decoding the rest: the encoder

@@ -140,19 +140,7 @@ func (m *Memory) Usage(_ context.Context, q UsageQuery) ([]UsageRow, error) {
 			addUsage(groups, q, ex)
 		}
 	}
-	rows := make([]UsageRow, 0, len(groups))
-	for _, r := range groups {
-		rows = append(rows, *r)
-	}
-	slices.SortFunc(rows, func(a, b UsageRow) int {
-		for _, by := range q.By {
-			if c := cmp.Compare(*a.group(by), *b.group(by)); c != 0 {
-				return c
-			}
-		}
-		return 0
-	})
-	return rows, nil
+	return sortedRows(groups, q.By), nil
 }
 
 // addUsage adds an exchange, or its attempts where the query goes by target.

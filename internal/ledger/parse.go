@@ -9,16 +9,18 @@ import (
 	"tailplane/internal/llm"
 )
 
-// parseExchange reads a full record as the encoder writes it: the same members
-// in the same order, without space. It says false for anything else, however
+// parseInto reads a full record as the encoder writes it: the same members in
+// the same order, without space. It says false for anything else, however
 // valid; encoding/json then has the word. Draining reads every record, and this
-// way costs a tenth. Its lines mirror those of encode.go.
-func parseExchange(payload []byte) (*Exchange, bool) {
-	if !utf8.Valid(payload) {
-		return nil, false
+// way costs a tenth. Its lines mirror those of encode.go. It overwrites all of
+// ex and puts the attempts where the old ones were.
+func parseInto(ex *Exchange, record string) bool {
+	if !utf8.ValidString(record) {
+		return false
 	}
-	ex := new(Exchange)
-	p := parser{rest: string(payload), ok: true}
+	p := parser{rest: record, ok: true}
+	into := ex.Attempts
+	*ex = Exchange{}
 	p.str(`{"id":`, &ex.ID)
 	p.time(`,"start":`, &ex.Start)
 	p.optStr(`,"config":`, &ex.Config)
@@ -34,7 +36,7 @@ func parseExchange(payload []byte) (*Exchange, bool) {
 	ex.Bytes = int(p.int(`,"bytes":`))
 	ex.MaxTokens = int(p.optInt(`,"max_tokens":`))
 	p.optStr(`,"reason":`, &ex.Reason)
-	ex.Attempts = p.attempts()
+	ex.Attempts = p.attempts(into)
 	ex.Losses = p.losses()
 	p.str(`,"outcome":`, (*string)(&ex.Outcome))
 	ex.Status = int(p.int(`,"status":`))
@@ -51,20 +53,21 @@ func parseExchange(payload []byte) (*Exchange, bool) {
 	p.str(`,"pricing":`, (*string)(&ex.PriceStatus))
 	p.optStr(`,"price_version":`, &ex.PriceVersion)
 	p.expect("}")
-	return ex, p.ok && p.rest == ""
+	return p.ok && p.rest == ""
 }
 
-func (p *parser) attempts() []Attempt {
+func (p *parser) attempts(into []Attempt) []Attempt {
 	if p.has(`,"attempts":null`) {
 		return nil
 	}
 	p.expect(`,"attempts":[`)
-	out := []Attempt{}
+	out := into[:0]
+	if out == nil {
+		out = make([]Attempt, 0, strings.Count(p.rest, `{"target":`))
+	}
 	for p.ok && !p.has("]") {
 		if len(out) > 0 {
 			p.expect(",")
-		} else {
-			out = make([]Attempt, 0, 1+strings.Count(p.rest, `,{"target":`))
 		}
 		out = append(out, Attempt{})
 		p.attempt(&out[len(out)-1])

@@ -1,102 +1,323 @@
 package ledger
 
 import (
+	"cmp"
+	"context"
+	"database/sql"
 	"fmt"
+	"math"
 	"slices"
-	"strings"
 	"time"
 )
 
-// The SQL of the queries is put together from the constants below only; what a
-// caller gives travels as a parameter.
+// Queries of SQLite that go over many exchanges. Recent reads records from the
+// newest back. Usage adds up the rollup of whole hours and the records of the
+// two hours that From and To cut.
 
-// conditions is a WHERE clause under construction.
-type conditions struct {
-	where []string
-	args  []any
-}
+// recentScan is how many records Recent looks at; see Reader.
+const recentScan = 200_000
 
-func (c *conditions) add(sql string, args ...any) {
-	c.where = append(c.where, sql)
-	c.args = append(c.args, args...)
-}
+// period is [from, to) in Unix microseconds.
+type period struct{ from, to int64 }
 
-func (c *conditions) String() string {
-	if len(c.where) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(c.where, " AND ")
-}
-
-// filterConditions writes all of f but Target, which depends on the query.
-func filterConditions(f Filter) *conditions {
-	c := &conditions{}
+func (f Filter) period() period {
+	p := period{math.MinInt64, math.MaxInt64}
 	if !f.From.IsZero() {
-		c.add("e.start >= ?", micro(f.From))
+		p.from = micro(f.From)
 	}
 	if !f.To.IsZero() {
-		c.add("e.start < ?", micro(f.To))
+		p.to = micro(f.To)
 	}
-	if f.Model != "" {
-		c.add("e.model = ?", f.Model)
-	}
-	if f.Key != "" {
-		c.add("(e.key = ? OR e.name = ?)", f.Key, f.Key)
-	}
-	if f.Customer != "" {
-		c.add("e.customer = ?", f.Customer)
-	}
-	if f.Outcome != "" {
-		c.add("e.outcome = ?", string(f.Outcome))
-	}
-	if f.Fault != "" {
-		c.add("e.fault = ?", f.Fault)
-	}
-	return c
+	return p
 }
 
-func recentSQL(limit int, f Filter) (string, []any) {
-	c := filterConditions(f)
-	if f.Target != "" {
-		c.add("EXISTS (SELECT 1 FROM attempts a WHERE a.exchange = e.seq AND a.target = ?)", f.Target)
+// ids is the period as a range of ids, with room for their slack.
+func (p period) ids() (from, to string) {
+	from, to = idPrefix, idAfter
+	if p.from > math.MinInt64 {
+		from = idFrom(floorDiv(p.from, 1000) - idSlack)
 	}
-	return "SELECT e.record FROM exchanges e" + c.String() + " ORDER BY e.start DESC, e.id DESC LIMIT ?", append(c.args, limit)
+	if p.to < math.MaxInt64 {
+		to = idFrom(floorDiv(p.to, 1000) + idSlack + 1)
+	}
+	return from, to
 }
 
 const (
-	sumExchanges = `COUNT(*), COALESCE(SUM(e.outcome IN ('failed', 'broken', 'unknown')), 0), COALESCE(SUM(e.pricing = 'unpriced'), 0),
-COALESCE(SUM(e.input), 0), COALESCE(SUM(e.cache_read), 0), COALESCE(SUM(e.cache_write), 0), COALESCE(SUM(e.output), 0),
-COALESCE(SUM(e.reasoning), 0), COALESCE(SUM(e.cost), 0) FROM exchanges e`
-	sumAttempts = `COUNT(*), COALESCE(SUM(CASE WHEN a.exchange IS NULL THEN e.outcome IN ('failed', 'broken', 'unknown') ELSE a.failed END), 0),
-COALESCE(SUM(COALESCE(a.pricing, e.pricing) = 'unpriced'), 0),
-COALESCE(SUM(a.input), 0), COALESCE(SUM(a.cache_read), 0), COALESCE(SUM(a.cache_write), 0), COALESCE(SUM(a.output), 0),
-COALESCE(SUM(a.reasoning), 0), COALESCE(SUM(a.cost), 0) FROM exchanges e LEFT JOIN attempts a ON a.exchange = e.seq`
+	regularRecords = `SELECT record FROM exchanges WHERE id >= ? AND id < ? ORDER BY id DESC`
+	strayRecords   = `SELECT e.record FROM strays s JOIN exchanges e ON e.id = s.id WHERE s.start >= ? AND s.start < ? ORDER BY s.start DESC, s.id DESC`
 )
 
-// groupColumn is the SQL of a By constant; empty when there is no such column.
-func groupColumn(by string) string {
+// eachRegular calls each for the exchanges of a period that are no strays,
+// newest id first, until it says false. The exchange is valid during the call.
+func (s *SQLite) eachRegular(ctx context.Context, p period, each func(ex *Exchange, record []byte) bool) error {
+	from, to := p.ids()
+	return eachRecord(ctx, s.read, regularRecords, []any{from, to}, func(ex *Exchange, record []byte) bool {
+		at := micro(ex.Start)
+		return isStray(ex.ID, ex.Start) || at < p.from || at >= p.to || each(ex, record)
+	})
+}
+
+// eachStray is eachRegular for the strays, newest first.
+func (s *SQLite) eachStray(ctx context.Context, p period, each func(ex *Exchange, record []byte) bool) error {
+	return eachRecord(ctx, s.read, strayRecords, []any{p.from, p.to}, each)
+}
+
+func eachRecord(ctx context.Context, db querier, query string, args []any, each func(ex *Exchange, record []byte) bool) error {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var scratch Exchange
+	var record sql.RawBytes
+	for rows.Next() {
+		if err := rows.Scan(&record); err != nil {
+			return err
+		}
+		if err := decodeInto(&scratch, string(record)); err != nil {
+			return err
+		}
+		if !each(&scratch, record) {
+			return nil
+		}
+	}
+	return rows.Err()
+}
+
+// Recent implements Reader.
+func (s *SQLite) Recent(ctx context.Context, limit int, f Filter) ([]*Exchange, error) {
+	if limit <= 0 {
+		return []*Exchange{}, nil
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out, err := s.recent(ctx, limit, f)
+	if err != nil {
+		return nil, fmt.Errorf("ledger database: recent exchanges: %w", err)
+	}
+	return out, nil
+}
+
+func (s *SQLite) recent(ctx context.Context, limit int, f Filter) ([]*Exchange, error) {
+	// The newest of each kind, then the newest of both.
+	c := collector{limit: limit, filter: f, last: math.MaxInt64, out: []*Exchange{}}
+	if err := s.eachRegular(ctx, f.period(), c.take); err != nil {
+		return nil, err
+	}
+	strays := collector{limit: limit, filter: f, exact: true}
+	if err := s.eachStray(ctx, f.period(), strays.take); err != nil {
+		return nil, err
+	}
+	out := append(c.out, strays.out...)
+	slices.SortFunc(out, func(a, b *Exchange) int {
+		return cmp.Or(cmp.Compare(micro(b.Start), micro(a.Start)), cmp.Compare(b.ID, a.ID))
+	})
+	return out[:min(len(out), limit)], nil
+}
+
+// collector takes exchanges that come newest first.
+type collector struct {
+	limit  int
+	filter Filter
+	exact  bool // they come by Start; else by their ids, which have some slack
+	seen   int
+	last   int64 // the smallest Start of the first limit ones, in Unix milliseconds
+	out    []*Exchange
+}
+
+func (c *collector) take(ex *Exchange, _ []byte) bool {
+	c.seen++
+	at := ex.Start.UnixMilli()
+	if len(c.out) >= c.limit && (c.exact || at < c.last-2*idSlack) {
+		return false
+	}
+	if c.filter.passes(ex) {
+		if len(c.out) < c.limit {
+			c.last = min(c.last, at)
+		}
+		c.out = append(c.out, copyOf(ex))
+	}
+	return c.seen < recentScan
+}
+
+// Usage implements Reader.
+func (s *SQLite) Usage(ctx context.Context, q UsageQuery) ([]UsageRow, error) {
+	if err := checkBy(q.By); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	t := newTable(q)
+	if err := s.usage(ctx, q.Filter.period(), t); err != nil {
+		return nil, fmt.Errorf("ledger database: usage: %w", err)
+	}
+	return t.rows(), nil
+}
+
+func (s *SQLite) usage(ctx context.Context, p period, t *table) error {
+	var pruned int64
+	if err := s.read.QueryRowContext(ctx, `SELECT pruned FROM state`).Scan(&pruned); err != nil {
+		return err
+	}
+	from, to, cuts := p.hours(pruned)
+	if err := eachPart(ctx, s.read, from, to, t.add); err != nil {
+		return err
+	}
+	var r rollup
+	count := func(ex *Exchange, _ []byte) bool {
+		r.add(ex)
+		return true
+	}
+	for _, cut := range cuts {
+		if err := s.eachRegular(ctx, cut, count); err != nil {
+			return err
+		}
+		if err := s.eachStray(ctx, cut, count); err != nil {
+			return err
+		}
+	}
+	for i := range r.cells {
+		t.add(&r.cells[i], &r.sums[i])
+	}
+	return nil
+}
+
+// farHour is beyond the hours of any time; a part's number still holds it.
+const farHour = math.MaxInt64 / partsPerHour / 2
+
+// hours splits a period into the whole hours [from, to) and what is cut off
+// hours at either end. A cut hour before pruned, whose records are not there
+// any more, counts whole if it begins in the period.
+func (p period) hours(pruned int64) (from, to int64, cuts []period) {
+	from, to = -farHour, farHour
+	if p.from > math.MinInt64 {
+		from = -hourOf(-p.from) // rounded up
+	}
+	if p.to < math.MaxInt64 {
+		to = hourOf(p.to)
+	}
+	if p.from >= p.to {
+		return 0, 0, nil
+	}
+	if start := from * microsPerHour; p.from > math.MinInt64 && p.from < start && from > pruned {
+		cuts = append(cuts, period{p.from, min(start, p.to)})
+	}
+	switch start := to * microsPerHour; {
+	case p.to == math.MaxInt64 || p.to == start || to < from:
+	case to < pruned:
+		to++
+	default:
+		cuts = append(cuts, period{start, p.to})
+	}
+	return from, max(from, to), cuts
+}
+
+func floorDiv(a, b int64) int64 {
+	if a%b < 0 {
+		return a/b - 1
+	}
+	return a / b
+}
+
+// table builds the rows of a usage query from cells.
+type table struct {
+	query    UsageQuery
+	byTarget bool
+	groups   map[UsageRow]*UsageRow
+	hour     int64 // of day
+	day      string
+}
+
+func newTable(q UsageQuery) *table {
+	t := &table{query: q, byTarget: slices.Contains(q.By, ByTarget), groups: map[UsageRow]*UsageRow{}}
+	if len(q.By) == 0 {
+		t.groups[UsageRow{}] = &UsageRow{}
+	}
+	return t
+}
+
+func (t *table) add(c *cell, s *sums) {
+	f := &t.query.Filter
+	is := func(want, have string) bool { return want == "" || want == have }
+	if !is(f.Model, c.model) || !is(f.Target, c.target) || !is(f.Customer, c.customer) ||
+		!is(string(f.Outcome), c.outcome) || !is(f.Fault, c.fault) || f.Key != "" && f.Key != c.key && f.Key != c.name {
+		return
+	}
+	got := s.first
+	switch {
+	case t.byTarget:
+		got = s.tries
+	case f.Target != "":
+		got.add(&s.also)
+	}
+	if got.requests == 0 {
+		return
+	}
+	r := t.row(c)
+	r.Requests += got.requests
+	r.Failed += got.failed
+	r.Unpriced += got.unpriced
+	addTokens(r, got.input, got.cacheRead, got.cacheWrite, got.output, got.reasoning)
+	r.Cost += got.cost
+}
+
+func (t *table) row(c *cell) *UsageRow {
+	var k UsageRow
+	for _, by := range t.query.By {
+		*k.group(by) = t.value(by, c)
+	}
+	r := t.groups[k]
+	if r == nil {
+		r = new(k)
+		t.groups[k] = r
+	}
+	return r
+}
+
+func (t *table) value(by string, c *cell) string {
 	switch by {
 	case ByModel:
-		return "e.model"
+		return c.model
 	case ByTarget:
-		return "COALESCE(a.target, '')"
+		return c.target
 	case ByKey:
-		return "CASE WHEN e.name <> '' THEN e.name ELSE e.key END"
+		return cmp.Or(c.name, c.key)
 	case ByCustomer:
-		return "e.customer"
+		return c.customer
 	case ByDay:
-		// Floor division, so that a moment before 1970 falls on its own day.
-		return "date((e.start - ((e.start % 86400000000) + 86400000000) % 86400000000) / 1000000, 'unixepoch')"
-	case ByOutcome:
-		return "e.outcome"
+		if t.day == "" || t.hour != c.hour {
+			t.hour, t.day = c.hour, time.Unix(c.hour*3600, 0).UTC().Format(time.DateOnly)
+		}
+		return t.day
 	}
-	return ""
+	return c.outcome
+}
+
+func (t *table) rows() []UsageRow { return sortedRows(t.groups, t.query.By) }
+
+// sortedRows orders the rows of a usage query by their groups.
+func sortedRows(groups map[UsageRow]*UsageRow, by []string) []UsageRow {
+	rows := make([]UsageRow, 0, len(groups))
+	for _, r := range groups {
+		rows = append(rows, *r)
+	}
+	slices.SortFunc(rows, func(a, b UsageRow) int {
+		for _, by := range by {
+			if c := cmp.Compare(*a.group(by), *b.group(by)); c != 0 {
+				return c
+			}
+		}
+		return 0
+	})
+	return rows
 }
 
 // checkBy refuses unknown and repeated columns.
 func checkBy(by []string) error {
+	known := []string{ByModel, ByTarget, ByKey, ByCustomer, ByDay, ByOutcome}
 	for i, b := range by {
-		if groupColumn(b) == "" {
+		if !slices.Contains(known, b) {
 			return fmt.Errorf("usage by %q: there is no such column; use model, target, key, customer, day or outcome", b)
 		}
 		if slices.Contains(by[:i], b) {
@@ -104,32 +325,6 @@ func checkBy(by []string) error {
 		}
 	}
 	return nil
-}
-
-func usageSQL(q UsageQuery) (string, []any) {
-	c := filterConditions(q.Filter)
-	sums := sumExchanges
-	switch {
-	case slices.Contains(q.By, ByTarget):
-		sums = sumAttempts
-		if q.Filter.Target != "" {
-			c.add("a.target = ?", q.Filter.Target)
-		}
-	case q.Filter.Target != "":
-		c.add("EXISTS (SELECT 1 FROM attempts a WHERE a.exchange = e.seq AND a.target = ?)", q.Filter.Target)
-	}
-	var cols strings.Builder
-	var order []string
-	for i, b := range q.By {
-		cols.WriteString(groupColumn(b) + ", ")
-		order = append(order, fmt.Sprint(i+1))
-	}
-	sql := "SELECT " + cols.String() + sums + c.String()
-	if len(order) > 0 {
-		list := strings.Join(order, ", ")
-		sql += " GROUP BY " + list + " ORDER BY " + list
-	}
-	return sql, c.args
 }
 
 // group returns where a row keeps the value of a By column.
@@ -147,15 +342,6 @@ func (r *UsageRow) group(by string) *string {
 		return &r.Day
 	}
 	return (*string)(&r.Outcome)
-}
-
-// scanTargets are the places of a row in the order of usageSQL's columns.
-func (r *UsageRow) scanTargets(by []string) []any {
-	var out []any
-	for _, b := range by {
-		out = append(out, r.group(b))
-	}
-	return append(out, &r.Requests, &r.Failed, &r.Unpriced, &r.Input, &r.CacheRead, &r.CacheWrite, &r.Output, &r.Reasoning, &r.Cost)
 }
 
 // micro cuts a time to the precision of the store.

@@ -31,6 +31,7 @@ func OpenJournal(o JournalOptions) (*Journal, error) {
 		drain:   make(chan struct{}, 1),
 		wake:    make(chan struct{}, 1),
 		rotated: make(chan struct{}, 1),
+		full:    make(chan struct{}, 1),
 		create:  createSegmentFile,
 	}
 	j.bufs.New = func() any { return new(make([]byte, frameSize, 4<<10)) }

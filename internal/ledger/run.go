@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 )
 
 const (
-	drainBatch   = 500              // exchanges in one call of Store.Append
 	finalDrain   = 10 * time.Second // that Run gives the store at the end
 	longestPause = 30 * time.Second // between attempts when the store fails
 )
@@ -29,9 +26,17 @@ func (j *Journal) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), finalDrain)
 			defer cancel()
+			if err := j.Flush(last); err != nil {
+				return errors.Join(err, j.sync())
+			}
 			return j.pass(last)
 		case <-j.rotated:
 			j.prepare()
+		case <-j.full:
+			if pause == j.opt.Sync && j.drainPaced(ctx) != nil {
+				timer.Reset(0) // pass says what went wrong
+				armed = true
+			}
 		case <-j.wake:
 			if !armed {
 				timer.Reset(pause)
@@ -53,7 +58,7 @@ func (j *Journal) Run(ctx context.Context) error {
 // pass does what is due: sync, drain, prepare, clean up.
 func (j *Journal) pass(ctx context.Context) error {
 	j.dirty.Store(false)
-	err := errors.Join(j.sync(), j.Flush(ctx))
+	err := errors.Join(j.sync(), j.drainPaced(ctx))
 	j.prepare()
 	j.expire(time.Now())
 	j.mu.Lock()
@@ -61,141 +66,6 @@ func (j *Journal) pass(ctx context.Context) error {
 	err = errors.Join(err, j.broken)
 	j.stats.Err = err
 	return err
-}
-
-// Flush drains what is settled now into the store. A query after it sees
-// every exchange that was settled before it.
-func (j *Journal) Flush(ctx context.Context) error {
-	select {
-	case j.drain <- struct{}{}:
-		defer func() { <-j.drain }()
-	case <-ctx.Done():
-		return fmt.Errorf("flush journal: %w", ctx.Err())
-	}
-	j.mu.Lock()
-	if j.closed {
-		j.mu.Unlock()
-		return ErrClosed
-	}
-	end := Position{Segment: j.cur.seq, Offset: int64(j.cur.used)}
-	j.mu.Unlock()
-	for j.pos.Before(end) {
-		if err := j.drainSegment(ctx, end); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// drainSegment drains the rest of the segment at pos, or moves pos to the next.
-// The caller holds the token.
-func (j *Journal) drainSegment(ctx context.Context, end Position) error {
-	seg, ok := j.segmentAt(j.pos.Segment)
-	if !ok {
-		j.moveTo(Position{Segment: j.pos.Segment + 1, Offset: headerSize}, 0, 0)
-		return nil
-	}
-	data, err := j.load(seg)
-	if err != nil {
-		return err
-	}
-	if seg.seq == end.Segment {
-		data = data[:min(len(data), int(end.Offset))]
-	}
-	sc := scanner{data: data, off: int(max(j.pos.Offset, headerSize))}
-	for {
-		batch, unread, err := nextBatch(&sc)
-		if err != nil {
-			return fmt.Errorf("drain journal segment %d: %w", seg.seq, err)
-		}
-		pos := Position{Segment: seg.seq, Offset: int64(sc.off)}
-		if len(batch) > 0 {
-			if err := j.opt.Store.Append(ctx, pos, batch); err != nil {
-				return fmt.Errorf("drain journal into the store: %w", err)
-			}
-		}
-		j.moveTo(pos, len(batch), unread)
-		if len(batch) < drainBatch {
-			break
-		}
-	}
-	if seg.seq < end.Segment {
-		j.moveTo(Position{Segment: seg.seq + 1, Offset: headerSize}, 0, 0)
-		return j.retire(seg.seq)
-	}
-	return nil
-}
-
-// nextBatch decodes settled records up to the limit, and counts those whose
-// checksum holds and whose JSON does not decode: only a bug in the writer makes
-// such a record, and it must not hold up the rest.
-func nextBatch(sc *scanner) (batch []*Exchange, unread int, err error) {
-	for len(batch) < drainBatch {
-		rec, err := sc.next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-		if rec.kind != kindSettled {
-			continue
-		}
-		ex, err := decodeExchange(rec.payload)
-		if err != nil {
-			unread++
-			continue
-		}
-		batch = append(batch, ex)
-	}
-	return batch, unread, nil
-}
-
-// segmentAt returns a copy of a segment's state; its bytes up to used are fixed.
-func (j *Journal) segmentAt(seq uint64) (segment, bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	s := j.segment(seq)
-	if s == nil {
-		return segment{}, false
-	}
-	return *s, true
-}
-
-// load returns the bytes of a segment: those in memory, else the file's.
-func (j *Journal) load(s segment) ([]byte, error) {
-	if s.mem != nil {
-		return s.mem.data[:s.used], nil
-	}
-	data, err := os.ReadFile(s.path)
-	if err != nil {
-		return nil, fmt.Errorf("read journal segment: %w", err)
-	}
-	return data[:min(len(data), s.used)], nil
-}
-
-func (j *Journal) moveTo(pos Position, drained, unread int) {
-	j.pos = pos
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.drains = pos
-	j.stats.Drained += uint64(drained)
-	j.stats.Unread += uint64(unread)
-}
-
-// retire seals a drained segment and gives its memory back. The caller holds
-// the drain token, so nobody reads the memory.
-func (j *Journal) retire(seq uint64) error {
-	j.mu.Lock()
-	s := j.segment(seq)
-	if s == nil || s == j.cur || s.mem == nil {
-		j.mu.Unlock()
-		return nil
-	}
-	mem := s.mem
-	s.mem = nil
-	j.mu.Unlock()
-	return errors.Join(mem.seal(s.used), mem.release())
 }
 
 // sync makes the records durable. Segments that were left since the last time
@@ -233,6 +103,7 @@ func (j *Journal) sync() error {
 	if err := cur.sync(); err != nil {
 		return fmt.Errorf("sync journal: %w", err)
 	}
+	j.synced = time.Now()
 	return nil
 }
 

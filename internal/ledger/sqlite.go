@@ -6,20 +6,37 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
+	"sync"
 	"unicode/utf8"
 
 	_ "modernc.org/sqlite" // the driver "sqlite", in pure Go
 )
 
-// SQLite is the embedded Store and Reader: one database file, in WAL mode, with
-// one writer. Readers never wait for it. Safe for concurrent use.
+// SQLite is the embedded Store and Reader: one database file. Safe for
+// concurrent use. Appending waits for the queries that run, and they for it: a
+// batch takes some milliseconds. docs/adr/0005 says why it is built so.
 type SQLite struct {
-	write *sql.DB // one connection
+	mu    sync.RWMutex // held to write by who changes the database
+	write *sql.DB      // one connection
 	read  *sql.DB
-	add   *sql.Stmt
-	try   *sql.Stmt // for an attempt
-	buf   []byte    // guarded by the one write connection: Append holds it
+
+	move     *sql.Stmt // the position
+	many     *sql.Stmt // inserts manyRows exchanges
+	one      *sql.Stmt // inserts one
+	nextPart *sql.Stmt
+	addPart  *sql.Stmt
+
+	buf  []byte // guarded by mu, for writing; so is args
+	args []any
+
+	appending sync.Mutex
+	batch     recordBatch // of Append; guarded by appending
 }
+
+// manyRows is how many exchanges one statement inserts: enough that what a
+// statement costs by itself does not count.
+const manyRows = 32
 
 // OpenSQLite opens or creates the database at path and brings its schema up to
 // date. The directory must exist.
@@ -32,8 +49,11 @@ func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
 }
 
 func (s *SQLite) open(ctx context.Context, path string) error {
-	// FULL makes a batch durable before the journal may forget it.
-	base := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	// FULL makes a batch durable before the journal may forget it. With a
+	// rollback journal what is new in the file is written once; with a
+	// write-ahead log it would be written twice and read once.
+	base := "file:" + (&url.URL{Path: path}).EscapedPath() +
+		"?_pragma=busy_timeout(5000)&_pragma=page_size(16384)&_pragma=journal_mode(TRUNCATE)&_pragma=synchronous(FULL)"
 	var err error
 	if s.write, err = sql.Open("sqlite", base+"&_txlock=immediate"); err != nil {
 		return err
@@ -50,40 +70,97 @@ func (s *SQLite) open(ctx context.Context, path string) error {
 		return err
 	}
 	s.read.SetMaxOpenConns(4)
-	if s.add, err = s.write.PrepareContext(ctx, addExchange); err != nil {
-		return err
-	}
-	s.try, err = s.write.PrepareContext(ctx, addAttempt)
-	return err
+	return s.prepare(ctx)
 }
 
-const (
-	addExchange = `INSERT INTO exchanges (id, start, key, name, customer, model, outcome, fault, pricing,
-input, cache_read, cache_write, output, reasoning, cost, record)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
-	addAttempt = `INSERT INTO attempts (exchange, n, target, failed, pricing, input, cache_read, cache_write, output, reasoning, cost)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-)
+func (s *SQLite) prepare(ctx context.Context) error {
+	const row = "(?, ?)"
+	insert := func(n int) string {
+		return "INSERT INTO exchanges (id, record) VALUES " + strings.Repeat(row+", ", n-1) + row + " ON CONFLICT (id) DO NOTHING"
+	}
+	for _, st := range []struct {
+		into **sql.Stmt
+		text string
+	}{
+		{&s.move, `UPDATE state SET segment = ?1, offset = ?2 WHERE segment < ?1 OR segment = ?1 AND offset < ?2`},
+		{&s.many, insert(manyRows)},
+		{&s.one, insert(1)},
+		{&s.nextPart, `SELECT COALESCE(MAX(part) + 1, ?1) FROM rollup WHERE part >= ?1 AND part < ?2`},
+		{&s.addPart, `INSERT INTO rollup (part, sums) VALUES (?, ?)`},
+	} {
+		var err error
+		if *st.into, err = s.write.PrepareContext(ctx, st.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Append implements Store.
 func (s *SQLite) Append(ctx context.Context, pos Position, batch []*Exchange) error {
+	s.appending.Lock()
+	defer s.appending.Unlock()
+	s.batch.reset()
+	var buf []byte
+	for _, ex := range batch {
+		buf = appendExchange(buf[:0], ex)
+		s.batch.add(ex, string(buf))
+	}
+	return s.appendRecords(ctx, pos, &s.batch)
+}
+
+// errConflict says that an id of the batch is already stored.
+var errConflict = errors.New("an exchange with this id is stored")
+
+// appendRecords implements recordStore. A batch without a conflict of ids, that
+// is every batch of a gateway, goes in by many rows at a time; else it is taken
+// back and goes in row by row, so that the sums count what was inserted.
+func (s *SQLite) appendRecords(ctx context.Context, pos Position, b *recordBatch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.transact(ctx, pos, func(tx *sql.Tx) error {
+		if err := s.insert(ctx, tx, b.entries); err != nil {
+			return err
+		}
+		return s.addSums(ctx, tx, &b.sums)
+	})
+	if !errors.Is(err, errConflict) {
+		return err
+	}
+	return s.transact(ctx, pos, func(tx *sql.Tx) error {
+		var stored recordBatch
+		for i, e := range b.entries {
+			switch err := s.insert(ctx, tx, b.entries[i:i+1]); {
+			case errors.Is(err, errConflict):
+				continue
+			case err != nil:
+				return err
+			}
+			if err := stored.addRecord(e.record); err != nil {
+				return err
+			}
+		}
+		return s.addSums(ctx, tx, &stored.sums)
+	})
+}
+
+// transact moves the position and does what goes with it, both or neither, and
+// nothing when the position is already there.
+func (s *SQLite) transact(ctx context.Context, pos Position, do func(*sql.Tx) error) error {
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("ledger database: begin: %w", err)
 	}
 	defer tx.Rollback()
-	res, err := tx.ExecContext(ctx, `UPDATE position SET segment = ?1, offset = ?2 WHERE segment < ?1 OR segment = ?1 AND offset < ?2`, int64(pos.Segment), pos.Offset)
+	res, err := tx.StmtContext(ctx, s.move).ExecContext(ctx, int64(pos.Segment), pos.Offset)
 	if err != nil {
 		return fmt.Errorf("ledger database: move the position: %w", err)
 	}
 	if n, err := res.RowsAffected(); err != nil || n == 0 {
 		return err
 	}
-	add, try := tx.StmtContext(ctx, s.add), tx.StmtContext(ctx, s.try)
-	for _, ex := range batch {
-		if err := s.insert(ctx, add, try, ex); err != nil {
-			return fmt.Errorf("ledger database: store exchange %s: %w", ex.ID, err)
-		}
+	if err := do(tx); err != nil {
+		return err
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("ledger database: commit: %w", err)
@@ -91,37 +168,134 @@ func (s *SQLite) Append(ctx context.Context, pos Position, batch []*Exchange) er
 	return nil
 }
 
-func (s *SQLite) insert(ctx context.Context, add, try *sql.Stmt, ex *Exchange) error {
-	s.buf = appendExchange(s.buf[:0], ex)
-	u := &ex.Usage
-	res, err := add.ExecContext(ctx, ex.ID, micro(ex.Start), ex.Key, ex.Name, ex.Customer, ex.Model, string(ex.Outcome), string(ex.Fault),
-		string(ex.PriceStatus), u.Input, u.CacheRead, u.CacheWrite, u.Output, u.Reasoning, ex.Cost, string(s.buf))
-	if err != nil {
-		return err
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return err
-	}
-	seq, err := res.LastInsertId()
-	if err != nil {
-		return err
-	}
-	for i := range ex.Attempts {
-		a := &ex.Attempts[i]
-		u := &a.Usage
-		_, err := try.ExecContext(ctx, seq, i, a.Target, a.Fault != "", string(a.Priced),
-			u.Input, u.CacheRead, u.CacheWrite, u.Output, u.Reasoning, a.Cost)
+// insert stores the entries, or returns errConflict, after which some of them
+// are stored and the transaction is of no use unless there was one only.
+func (s *SQLite) insert(ctx context.Context, tx *sql.Tx, entries []entry) error {
+	one, many := tx.StmtContext(ctx, s.one), tx.StmtContext(ctx, s.many)
+	for len(entries) > 0 {
+		st, n := one, 1
+		if len(entries) >= manyRows {
+			st, n = many, manyRows
+		}
+		s.args = s.args[:0]
+		for i := range n {
+			s.args = append(s.args, entries[i].id, entries[i].record)
+		}
+		res, err := st.ExecContext(ctx, s.args...)
+		clear(s.args)
 		if err != nil {
-			return err
+			return fmt.Errorf("ledger database: store exchange %s and %d more: %w", entries[0].id, n-1, err)
+		}
+		if got, err := res.RowsAffected(); err != nil {
+			return fmt.Errorf("ledger database: store exchange %s and %d more: %w", entries[0].id, n-1, err)
+		} else if got != int64(n) {
+			return errConflict
+		}
+		for i := range n {
+			if err := noteStray(ctx, tx, &entries[i]); err != nil {
+				return err
+			}
+		}
+		entries = entries[n:]
+	}
+	return nil
+}
+
+func noteStray(ctx context.Context, tx *sql.Tx, e *entry) error {
+	if !e.stray {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO strays (start, id) VALUES (?, ?)`, e.start, e.id); err != nil {
+		return fmt.Errorf("ledger database: note when exchange %s began: %w", e.id, err)
+	}
+	return nil
+}
+
+// Each hour has partsPerHour numbers for parts; when mergeParts are in use they
+// become one, so that neither writing nor reading an hour costs much.
+const (
+	partsPerHour = 64
+	mergeParts   = 16
+)
+
+// addSums stores a rollup, as a part of each hour that it has.
+func (s *SQLite) addSums(ctx context.Context, tx *sql.Tx, r *rollup) error {
+	for _, hour := range r.hours() {
+		if err := s.addHour(ctx, tx, r, hour); err != nil {
+			return fmt.Errorf("ledger database: sum up: %w", err)
 		}
 	}
 	return nil
 }
 
+func (s *SQLite) addHour(ctx context.Context, tx *sql.Tx, r *rollup, hour int64) error {
+	from, to := hour*partsPerHour, (hour+1)*partsPerHour
+	next := from
+	err := tx.StmtContext(ctx, s.nextPart).QueryRowContext(ctx, from, to).Scan(&next)
+	if err != nil {
+		return err
+	}
+	if next-from >= mergeParts {
+		if r, err = mergedHour(ctx, tx, r, hour); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM rollup WHERE part >= ? AND part < ?`, from, to); err != nil {
+			return err
+		}
+		next = from
+	}
+	s.buf = r.encode(s.buf[:0], hour)
+	_, err = tx.StmtContext(ctx, s.addPart).ExecContext(ctx, next, s.buf)
+	return err
+}
+
+// mergedHour is the stored parts of an hour and the cells that r has of it.
+func mergedHour(ctx context.Context, tx *sql.Tx, r *rollup, hour int64) (*rollup, error) {
+	all := &rollup{}
+	if err := eachPart(ctx, tx, hour, hour+1, all.merge); err != nil {
+		return nil, err
+	}
+	for i := range r.cells {
+		if r.cells[i].hour == hour {
+			all.merge(&r.cells[i], &r.sums[i])
+		}
+	}
+	return all, nil
+}
+
+func (r *rollup) merge(c *cell, s *sums) { r.at(*c).add(s) }
+
+// querier is a database or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// eachPart calls each for every stored cell of the hours in [from, to).
+func eachPart(ctx context.Context, db querier, from, to int64, each func(*cell, *sums)) error {
+	rows, err := db.QueryContext(ctx, `SELECT part, sums FROM rollup WHERE part >= ? AND part < ? ORDER BY part`, from*partsPerHour, to*partsPerHour)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var part int64
+		var data sql.RawBytes
+		if err := rows.Scan(&part, &data); err != nil {
+			return err
+		}
+		if err := decodeRollup(data, floorDiv(part, partsPerHour), each); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // Position implements Store.
 func (s *SQLite) Position(ctx context.Context) (Position, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	var p Position
-	err := s.write.QueryRowContext(ctx, `SELECT segment, offset FROM position`).Scan(&p.Segment, &p.Offset)
+	err := s.read.QueryRowContext(ctx, `SELECT segment, offset FROM state`).Scan(&p.Segment, &p.Offset)
 	if err != nil {
 		return Position{}, fmt.Errorf("ledger database: read the position: %w", err)
 	}
@@ -130,8 +304,10 @@ func (s *SQLite) Position(ctx context.Context) (Position, error) {
 
 // Close implements Store.
 func (s *SQLite) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var errs []error
-	for _, st := range []*sql.Stmt{s.add, s.try} {
+	for _, st := range []*sql.Stmt{s.move, s.many, s.one, s.nextPart, s.addPart} {
 		if st != nil {
 			errs = append(errs, st.Close())
 		}
@@ -149,6 +325,8 @@ func (s *SQLite) Get(ctx context.Context, id string) (*Exchange, error) {
 	if id == "" || !utf8.ValidString(id) {
 		return nil, ErrNotFound
 	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	// The upper bound keeps the search inside the index; substr decides.
 	const q = `SELECT record, id = ?1 FROM exchanges WHERE id >= ?1 AND id <= ?1 || char(1114111) AND substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT 2`
 	rows, err := s.read.QueryContext(ctx, q, id)
@@ -178,49 +356,4 @@ func (s *SQLite) Get(ctx context.Context, id string) (*Exchange, error) {
 		return nil, ErrNotFound
 	}
 	return decodeExchange(found)
-}
-
-// Recent implements Reader.
-func (s *SQLite) Recent(ctx context.Context, limit int, f Filter) ([]*Exchange, error) {
-	q, args := recentSQL(max(limit, 0), f)
-	rows, err := s.read.QueryContext(ctx, q, args...)
-	if err != nil {
-		return nil, fmt.Errorf("ledger database: recent exchanges: %w", err)
-	}
-	defer rows.Close()
-	out := []*Exchange{}
-	for rows.Next() {
-		var rec sql.RawBytes
-		if err := rows.Scan(&rec); err != nil {
-			return nil, fmt.Errorf("ledger database: recent exchanges: %w", err)
-		}
-		ex, err := decodeExchange(rec)
-		if err != nil {
-			return nil, fmt.Errorf("ledger database: recent exchanges: %w", err)
-		}
-		out = append(out, ex)
-	}
-	return out, rows.Err()
-}
-
-// Usage implements Reader.
-func (s *SQLite) Usage(ctx context.Context, q UsageQuery) ([]UsageRow, error) {
-	if err := checkBy(q.By); err != nil {
-		return nil, err
-	}
-	text, args := usageSQL(q)
-	rows, err := s.read.QueryContext(ctx, text, args...)
-	if err != nil {
-		return nil, fmt.Errorf("ledger database: usage: %w", err)
-	}
-	defer rows.Close()
-	out := []UsageRow{}
-	for rows.Next() {
-		var r UsageRow
-		if err := rows.Scan(r.scanTargets(q.By)...); err != nil {
-			return nil, fmt.Errorf("ledger database: usage: %w", err)
-		}
-		out = append(out, r)
-	}
-	return out, rows.Err()
 }

@@ -1,8 +1,10 @@
 package ledger_test
 
 import (
+	"math/rand/v2"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -26,12 +28,49 @@ func TestMemoryConforms(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Store { return ledger.NewMemory(0) })
 }
 
+// mixed is exchanges as a gateway's ids and clocks make them, some with other
+// ids, some twice, in the order of their settlement.
+func mixed(n int) [][]*ledger.Exchange {
+	r := rand.New(rand.NewPCG(1, 2))
+	var all []*ledger.Exchange
+	for i := range n {
+		ex := storetest.Exchange(i)
+		made := ex.Start
+		if i%3 == 0 { // many in one millisecond, and around the hour
+			made = ex.Start.Truncate(time.Hour).Add(time.Duration(r.IntN(5)-2) * time.Millisecond)
+		}
+		ex.Start = made.Add(time.Duration(r.IntN(6000)) * time.Microsecond)
+		if i%7 != 0 {
+			ex.ID = storetest.GatewayID(made, i)
+		}
+		all = append(all, ex)
+		if i%10 == 0 {
+			all = append(all, ex)
+		}
+	}
+	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	var out [][]*ledger.Exchange
+	for len(all) > 0 {
+		k := min(len(all), 1+r.IntN(90))
+		out, all = append(out, all[:k]), all[k:]
+	}
+	return out
+}
+
 // The two stores give the same answer to any question.
 func TestStoresAgree(t *testing.T) {
 	lite, mem := openSQLite(t), ledger.NewMemory(0)
 	t.Cleanup(func() { _ = lite.Close() })
 	for _, s := range []ledger.Store{lite, mem} {
-		storetest.Fill(t, s, 100)
+		for i, batch := range mixed(400) {
+			if err := s.Append(t.Context(), ledger.Position{Segment: 1, Offset: int64(i + 1)}, batch); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	moment := func(r *rapid.T) time.Time {
+		return storetest.Exchange(rapid.IntRange(0, 399).Draw(r, "n")).Start.Add(time.Duration(rapid.IntRange(-3000, 3000).Draw(r, "us")) * time.Microsecond).
+			Truncate(rapid.SampledFrom([]time.Duration{1, time.Minute, time.Hour}).Draw(r, "to"))
 	}
 	columns := []string{ledger.ByModel, ledger.ByTarget, ledger.ByKey, ledger.ByCustomer, ledger.ByDay, ledger.ByOutcome}
 	rapid.Check(t, func(r *rapid.T) {
@@ -41,10 +80,10 @@ func TestStoresAgree(t *testing.T) {
 			Customer: pick("customer", "acme"), Outcome: ledger.Outcome(pick("outcome", "ok", "failed")), Fault: pick("fault", "rate_limit"),
 		}
 		if rapid.Bool().Draw(r, "from") {
-			f.From = storetest.Exchange(rapid.IntRange(0, 99).Draw(r, "n")).Start
+			f.From = moment(r)
 		}
 		if rapid.Bool().Draw(r, "to") {
-			f.To = storetest.Exchange(rapid.IntRange(0, 99).Draw(r, "m")).Start
+			f.To = moment(r)
 		}
 		q := ledger.UsageQuery{By: rapid.Permutation(columns).Draw(r, "order")[:rapid.IntRange(0, 6).Draw(r, "by")], Filter: f}
 		a, err1 := lite.Usage(t.Context(), q)
@@ -52,7 +91,7 @@ func TestStoresAgree(t *testing.T) {
 		if err1 != nil || err2 != nil || cmp.Diff(a, b) != "" {
 			r.Fatalf("usage %+v: %v %v\n%s", q, err1, err2, cmp.Diff(a, b))
 		}
-		limit := rapid.IntRange(0, 120).Draw(r, "limit")
+		limit := rapid.IntRange(0, 450).Draw(r, "limit")
 		x, err1 := lite.Recent(t.Context(), limit, f)
 		y, err2 := mem.Recent(t.Context(), limit, f)
 		if err1 != nil || err2 != nil || cmp.Diff(x, y) != "" {
@@ -95,35 +134,60 @@ func TestMemoryGivesUpTheOldestAndCounts(t *testing.T) {
 	}
 }
 
-func TestPruneRemovesTheOldAndNothingElse(t *testing.T) {
-	s, err := ledger.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
+func TestPruneRemovesOldRecordsAndKeepsTheSums(t *testing.T) {
+	for name, rename := range map[string]func(ex *ledger.Exchange, n int){
+		"ids of the gateway": func(ex *ledger.Exchange, n int) { ex.ID = storetest.GatewayID(ex.Start, n) },
+		"other ids":          func(*ledger.Exchange, int) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := ledger.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			var batch []*ledger.Exchange
+			for n := range 2300 {
+				ex := storetest.Exchange(n)
+				rename(ex, n)
+				batch = append(batch, ex)
+			}
+			if err := s.Append(t.Context(), ledger.Position{Segment: 7}, batch); err != nil {
+				t.Fatal(err)
+			}
+			before := storetest.Exchange(2250).Start.Add(5 * time.Minute)
+			for _, want := range []int64{2251, 0} { // more than two transactions, then none
+				if n, err := s.Prune(t.Context(), before); err != nil || n != want {
+					t.Errorf("pruned %d, %v; want %d", n, err, want)
+				}
+			}
+			if list, err := s.Recent(t.Context(), 5000, ledger.Filter{}); err != nil || len(list) != 49 || list[48].ID != batch[2251].ID {
+				t.Errorf("%d records are left, %v; want 49", len(list), err)
+			}
+			if pos, err := s.Position(t.Context()); err != nil || pos.Segment != 7 {
+				t.Errorf("the position moved: %v, %v", pos, err)
+			}
+			checkPrunedUsage(t, s, before)
+		})
 	}
-	defer s.Close()
-	storetest.Fill(t, s, 2300)
-	for _, want := range []int64{2250, 0} { // more than two transactions, then none
-		if n, err := s.Prune(t.Context(), storetest.Exchange(2250).Start); err != nil || n != want {
-			t.Errorf("pruned %d, %v; want %d", n, err, want)
+}
+
+// checkPrunedUsage expects all sums, and that ranges which meet at a moment
+// count everything once, whether its hour still has its records or not.
+func checkPrunedUsage(t *testing.T, s *ledger.SQLite, pruned time.Time) {
+	t.Helper()
+	sum := func(f ledger.Filter) int64 {
+		rows, err := s.Usage(t.Context(), ledger.UsageQuery{Filter: f})
+		if err != nil {
+			t.Fatal(err)
 		}
+		return rows[0].Requests
 	}
-	rows, err := s.Usage(t.Context(), ledger.UsageQuery{})
-	if err != nil || rows[0].Requests != 50 {
-		t.Errorf("%+v are left, %v", rows, err)
+	if n := sum(ledger.Filter{}); n != 2300 {
+		t.Errorf("usage counts %d, want 2300", n)
 	}
-	attempts := int64(0)
-	for n := 2250; n < 2300; n++ {
-		attempts += int64(max(1, len(storetest.Exchange(n).Attempts)))
-	}
-	rows, err = s.Usage(t.Context(), ledger.UsageQuery{By: []string{ledger.ByTarget}})
-	got := int64(0)
-	for _, r := range rows {
-		got += r.Requests
-	}
-	if err != nil || got != attempts {
-		t.Errorf("%d attempts are left, %v; want %d", got, err, attempts)
-	}
-	if pos, err := s.Position(t.Context()); err != nil || pos.Offset != 230 {
-		t.Errorf("the position moved: %v, %v", pos, err)
+	for _, at := range []time.Time{pruned, pruned.Add(-90 * time.Minute), pruned.Truncate(time.Hour), pruned.Add(2*time.Hour + time.Minute)} {
+		if a, b := sum(ledger.Filter{To: at}), sum(ledger.Filter{From: at}); a+b != 2300 {
+			t.Errorf("%d before %v and %d from then on, want 2300 together", a, at, b)
+		}
 	}
 }

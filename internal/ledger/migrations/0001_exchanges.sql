@@ -1,46 +1,31 @@
--- Where the journal has been taken up to; one row.
-CREATE TABLE position (
+-- Where the journal has been taken up to, and the hour (Unix hours) before
+-- which records have been pruned; one row.
+CREATE TABLE state (
 	one     INTEGER PRIMARY KEY CHECK (one = 1),
 	segment INTEGER NOT NULL,
-	offset  INTEGER NOT NULL
+	offset  INTEGER NOT NULL,
+	pruned  INTEGER NOT NULL
 );
-INSERT INTO position (one, segment, offset) VALUES (1, 0, 0);
+INSERT INTO state (one, segment, offset, pruned) VALUES (1, 0, 0, -9223372036854775808);
 
--- One row for each exchange: the record as JSON, and what queries look for.
--- Times are Unix microseconds, money nano-dollars.
+-- One row for each exchange: the record as JSON, as the journal has it. The
+-- gateway's ids sort by the time at which they were made.
 CREATE TABLE exchanges (
-	seq         INTEGER PRIMARY KEY,
-	id          TEXT    NOT NULL UNIQUE,
-	start       INTEGER NOT NULL,
-	key         TEXT    NOT NULL,
-	name        TEXT    NOT NULL,
-	customer    TEXT    NOT NULL,
-	model       TEXT    NOT NULL,
-	outcome     TEXT    NOT NULL,
-	fault       TEXT    NOT NULL,
-	pricing     TEXT    NOT NULL,
-	input       INTEGER NOT NULL,
-	cache_read  INTEGER NOT NULL,
-	cache_write INTEGER NOT NULL,
-	output      INTEGER NOT NULL,
-	reasoning   INTEGER NOT NULL,
-	cost        INTEGER NOT NULL,
-	record      TEXT    NOT NULL
+	id     TEXT PRIMARY KEY NOT NULL,
+	record TEXT NOT NULL
 );
-CREATE INDEX exchanges_start ON exchanges (start, id);
 
--- One row for each attempt of an exchange.
-CREATE TABLE attempts (
-	exchange    INTEGER NOT NULL REFERENCES exchanges (seq),
-	n           INTEGER NOT NULL,
-	target      TEXT    NOT NULL,
-	failed      INTEGER NOT NULL,
-	pricing     TEXT    NOT NULL,
-	input       INTEGER NOT NULL,
-	cache_read  INTEGER NOT NULL,
-	cache_write INTEGER NOT NULL,
-	output      INTEGER NOT NULL,
-	reasoning   INTEGER NOT NULL,
-	cost        INTEGER NOT NULL,
-	PRIMARY KEY (exchange, n)
+-- Exchanges whose id does not tell when they began. Unix microseconds.
+CREATE TABLE strays (
+	start INTEGER NOT NULL,
+	id    TEXT    NOT NULL,
+	PRIMARY KEY (start, id)
 ) WITHOUT ROWID;
+
+-- Sums over the exchanges that began in one hour. An hour has up to 16 parts,
+-- which add up: part = 64 times the Unix hour, plus a number. rollup.go says
+-- what the bytes mean.
+CREATE TABLE rollup (
+	part INTEGER PRIMARY KEY,
+	sums BLOB NOT NULL
+);

@@ -6,6 +6,8 @@ package storetest
 
 import (
 	"context"
+	"encoding/base32"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,6 +37,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"a batch and its position are stored together", testAppend},
 		{"a batch sent twice is stored once", testIdempotent},
 		{"an id is stored once", testDuplicateID},
+		{"an id that is stored again in a large batch counts once", testDuplicateInLargeBatch},
+		{"many small batches of an hour add up", testSmallBatches},
 		{"a batch may be empty", testEmptyBatch},
 		{"a cancelled append changes nothing", testCancelled},
 		{"an exchange is found by id and by prefix", testGet},
@@ -90,6 +94,15 @@ func Exchange(n int) *ledger.Exchange {
 		ex.Cost += a.Cost
 	}
 	return ex
+}
+
+// GatewayID is the n-th id of those that the gateway may make at a moment.
+func GatewayID(at time.Time, n int) string {
+	var raw [16]byte
+	binary.BigEndian.PutUint64(raw[:], uint64(at.UnixMilli())<<16)
+	binary.BigEndian.PutUint32(raw[6:], uint32(n)*2654435761) // in no order
+	text := base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+	return "req_" + text.EncodeToString(raw[:])
 }
 
 // Fill stores the first n exchanges of the series in batches of ten.
@@ -185,6 +198,51 @@ func testDuplicateID(t *testing.T, s Store) {
 		total += r.Cost
 	}
 	same(t, "cost", Exchange(1).Cost+Exchange(3).Cost, total)
+}
+
+func testDuplicateInLargeBatch(t *testing.T, s Store) {
+	var batch []*ledger.Exchange
+	cost := int64(0)
+	for n := range 100 {
+		ex := Exchange(n)
+		ex.ID = GatewayID(ex.Start, n)
+		batch = append(batch, ex)
+		cost += ex.Cost
+	}
+	again := *batch[3]
+	again.Cost, again.Attempts = 1_000_000, nil
+	must(t, s.Append(t.Context(), ledger.Position{Segment: 1, Offset: 1}, batch[:5]))
+	must(t, s.Append(t.Context(), ledger.Position{Segment: 1, Offset: 2}, slices.Concat(batch[5:50], []*ledger.Exchange{&again}, batch[50:])))
+	for _, by := range [][]string{nil, {ledger.ByTarget}} {
+		rows, err := s.Usage(t.Context(), ledger.UsageQuery{By: by})
+		must(t, err)
+		got := int64(0)
+		for _, r := range rows {
+			got += r.Cost
+		}
+		same(t, fmt.Sprintf("cost by %q", by), cost, got)
+	}
+	same(t, "number of records", 100, len(ids(t, s, 200, ledger.Filter{})))
+	same(t, "position", ledger.Position{Segment: 1, Offset: 2}, at(t, s))
+}
+
+func testSmallBatches(t *testing.T, s Store) {
+	begin := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+	want := map[string]int64{}
+	for n := range 120 {
+		ex := Exchange(n)
+		ex.Start = begin.Add(time.Duration(n) * 31 * time.Second) // a little over an hour
+		ex.ID = GatewayID(ex.Start, n)
+		want[ex.Model] += ex.Cost
+		must(t, s.Append(t.Context(), ledger.Position{Segment: 1, Offset: int64(n + 1)}, []*ledger.Exchange{ex}))
+	}
+	rows, err := s.Usage(t.Context(), ledger.UsageQuery{By: []string{ledger.ByModel}})
+	must(t, err)
+	got := map[string]int64{}
+	for _, r := range rows {
+		got[r.Model] = r.Cost
+	}
+	same(t, "cost by model", want, got)
 }
 
 func testEmptyBatch(t *testing.T, s Store) {

@@ -1,0 +1,242 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// drainBatch is how many exchanges one call of the store takes at most: many,
+// because a batch costs as much as a hundred exchanges by itself.
+const drainBatch = 1024
+
+// Flush drains what is settled now into the store. A query after it sees
+// every exchange that was settled before it.
+func (j *Journal) Flush(ctx context.Context) error {
+	select {
+	case j.drain <- struct{}{}:
+		defer func() { <-j.drain }()
+	case <-ctx.Done():
+		return fmt.Errorf("flush journal: %w", ctx.Err())
+	}
+	end, err := j.end()
+	for err == nil && j.pos.Before(end) {
+		err = j.drainSome(ctx, end)
+	}
+	return err
+}
+
+// drainPaced is Flush at a quarter of a processor at most, and in between others
+// may drain. It rests less when the journal fills up.
+func (j *Journal) drainPaced(ctx context.Context) error {
+	for {
+		begin := time.Now()
+		more, err := j.drainStep(ctx)
+		if err != nil || !more {
+			return err
+		}
+		if rest := 3 * time.Since(begin); !j.filling() {
+			j.rest(ctx, min(rest, longestRest))
+		}
+		if time.Since(j.synced) >= j.opt.Sync {
+			if err := j.sync(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// longestRest keeps a slow disk from stopping the drain.
+const longestRest = 100 * time.Millisecond
+
+// rest waits, and prepares segments while it does.
+func (j *Journal) rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case <-j.rotated:
+			j.prepare()
+		}
+	}
+}
+
+// filling says whether what the store has not taken is a quarter of MaxBytes.
+func (j *Journal) filling() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return int64(j.cur.seq-min(j.cur.seq, j.drains.Segment)) > j.opt.MaxBytes/4/j.opt.SegmentBytes
+}
+
+// drainStep drains a batch and says whether there is more.
+func (j *Journal) drainStep(ctx context.Context) (more bool, err error) {
+	select {
+	case j.drain <- struct{}{}:
+		defer func() { <-j.drain }()
+	case <-ctx.Done():
+		return false, fmt.Errorf("drain journal: %w", ctx.Err())
+	}
+	end, err := j.end()
+	if err != nil || !j.pos.Before(end) {
+		return false, err
+	}
+	err = j.drainSome(ctx, end)
+	return j.pos.Before(end), err
+}
+
+// end is where the journal ends now.
+func (j *Journal) end() (Position, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return Position{}, ErrClosed
+	}
+	return Position{Segment: j.cur.seq, Offset: int64(j.cur.used)}, nil
+}
+
+// drainSome drains a batch from the segment at pos, which it moves on, to the
+// next segment where the batch was the last. The caller holds the token.
+func (j *Journal) drainSome(ctx context.Context, end Position) error {
+	seg, ok := j.segmentAt(j.pos.Segment)
+	if !ok {
+		j.moveTo(Position{Segment: j.pos.Segment + 1, Offset: headerSize}, 0, 0)
+		return nil
+	}
+	data, err := j.load(seg)
+	if err != nil {
+		return err
+	}
+	if seg.seq == end.Segment {
+		data = data[:min(len(data), int(end.Offset))]
+	}
+	sc := scanner{data: data, off: int(max(j.pos.Offset, headerSize))}
+	b, err := j.nextBatch(&sc)
+	if err != nil {
+		return fmt.Errorf("drain journal segment %d: %w", seg.seq, err)
+	}
+	pos := Position{Segment: seg.seq, Offset: int64(sc.off)}
+	if b.size > 0 {
+		if err := b.store(ctx, pos); err != nil {
+			return fmt.Errorf("drain journal into the store: %w", err)
+		}
+	}
+	j.moveTo(pos, b.size, b.unread)
+	if b.size == drainBatch || seg.seq == end.Segment {
+		return nil
+	}
+	j.loaded = loaded{}
+	j.moveTo(Position{Segment: seg.seq + 1, Offset: headerSize}, 0, 0)
+	return j.retire(seg.seq)
+}
+
+// drained is a batch on its way: how many exchanges, how many records were
+// passed over, and what gives it to the store.
+type drained struct {
+	size, unread int
+	store        func(context.Context, Position) error
+}
+
+// nextBatch reads settled records up to the limit, and counts those whose
+// checksum holds and whose JSON does not decode: only a bug in the writer makes
+// such a record, and it must not hold up the rest.
+func (j *Journal) nextBatch(sc *scanner) (drained, error) {
+	var d drained
+	var take func(payload []byte) error
+	if st, ok := j.opt.Store.(recordStore); ok {
+		j.batch.reset()
+		take = func(payload []byte) error { return j.batch.addRecord(string(payload)) }
+		d.store = func(ctx context.Context, pos Position) error { return st.appendRecords(ctx, pos, &j.batch) }
+	} else {
+		var list []*Exchange
+		take = func(payload []byte) error {
+			ex, err := decodeExchange(payload)
+			if err == nil {
+				list = append(list, ex)
+			}
+			return err
+		}
+		d.store = func(ctx context.Context, pos Position) error { return j.opt.Store.Append(ctx, pos, list) }
+	}
+	for d.size < drainBatch {
+		rec, err := sc.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return d, err
+		}
+		if rec.kind != kindSettled {
+			continue
+		}
+		if take(rec.payload) == nil {
+			d.size++
+		} else {
+			d.unread++
+		}
+	}
+	return d, nil
+}
+
+// segmentAt returns a copy of a segment's state; its bytes up to used are fixed.
+func (j *Journal) segmentAt(seq uint64) (segment, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s := j.segment(seq)
+	if s == nil {
+		return segment{}, false
+	}
+	return *s, true
+}
+
+// loaded is the bytes of a segment that is not in memory.
+type loaded struct {
+	seq  uint64
+	data []byte
+}
+
+// load returns the bytes of a segment: those in memory, else the file's. The
+// caller holds the token.
+func (j *Journal) load(s segment) ([]byte, error) {
+	if s.mem != nil {
+		return s.mem.data[:s.used], nil
+	}
+	if j.loaded.seq != s.seq {
+		data, err := os.ReadFile(s.path)
+		if err != nil {
+			return nil, fmt.Errorf("read journal segment: %w", err)
+		}
+		j.loaded = loaded{s.seq, data[:min(len(data), s.used)]}
+	}
+	return j.loaded.data, nil
+}
+
+func (j *Journal) moveTo(pos Position, drained, unread int) {
+	j.pos = pos
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.drains = pos
+	j.stats.Drained += uint64(drained)
+	j.stats.Unread += uint64(unread)
+}
+
+// retire seals a drained segment and gives its memory back. The caller holds
+// the drain token, so nobody reads the memory.
+func (j *Journal) retire(seq uint64) error {
+	j.mu.Lock()
+	s := j.segment(seq)
+	if s == nil || s == j.cur || s.mem == nil {
+		j.mu.Unlock()
+		return nil
+	}
+	mem := s.mem
+	s.mem = nil
+	j.mu.Unlock()
+	return errors.Join(mem.seal(s.used), mem.release())
+}

@@ -1,0 +1,292 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"time"
+)
+
+// A rollup holds sums over exchanges by everything that a query can filter or
+// group by, in hours of Start. It has one cell for each hour, target and
+// combination of the other members; an exchange without attempts is in the
+// cell of the empty target.
+//
+// As bytes a rollup of one hour is, all numbers as in encoding/binary:
+//
+//	1                                   version
+//	uvarint n, n times (uvarint, text)  the strings
+//	until the end, for each cell:
+//	  7 times uvarint                   number of a string, in the order of cell
+//	  uvarint                           bit i: value i is not zero
+//	  varint for each such bit          value i; see sums.values
+
+// cell is the key of one sum.
+type cell struct {
+	hour     int64 // of Start, in hours since 1970
+	model    string
+	target   string
+	key      string
+	name     string
+	customer string
+	outcome  string
+	fault    string
+}
+
+func (c *cell) texts() [7]*string {
+	return [7]*string{&c.model, &c.target, &c.key, &c.name, &c.customer, &c.outcome, &c.fault}
+}
+
+// tally is the counters of a UsageRow.
+type tally struct {
+	requests, failed, unpriced                            int64
+	input, cacheRead, cacheWrite, output, reasoning, cost int64
+}
+
+func (t *tally) values() [9]*int64 {
+	return [9]*int64{&t.requests, &t.failed, &t.unpriced, &t.input, &t.cacheRead, &t.cacheWrite, &t.output, &t.reasoning, &t.cost}
+}
+
+func (t *tally) add(o *tally) {
+	t.requests += o.requests
+	t.failed += o.failed
+	t.unpriced += o.unpriced
+	t.input += o.input
+	t.cacheRead += o.cacheRead
+	t.cacheWrite += o.cacheWrite
+	t.output += o.output
+	t.reasoning += o.reasoning
+	t.cost += o.cost
+}
+
+// sums is what a cell holds. Over all targets, first counts each exchange
+// once; first and also together count it once at each of its targets.
+type sums struct {
+	first tally // exchanges whose first attempt went to the target
+	also  tally // exchanges of which a later attempt went there, and not the first
+	tries tally // attempts at the target; exchanges without any, under the empty one
+}
+
+func (s *sums) values() (out [27]*int64) {
+	for i, t := range []*tally{&s.first, &s.also, &s.tries} {
+		v := t.values()
+		copy(out[9*i:], v[:])
+	}
+	return out
+}
+
+func (s *sums) add(o *sums) {
+	s.first.add(&o.first)
+	s.also.add(&o.also)
+	s.tries.add(&o.tries)
+}
+
+// rollup is a set of cells, in the order in which they first came. The zero
+// rollup is empty.
+type rollup struct {
+	index map[cell]int
+	cells []cell
+	sums  []sums
+}
+
+func (r *rollup) reset() {
+	clear(r.index)
+	clear(r.cells)
+	r.cells, r.sums = r.cells[:0], r.sums[:0]
+}
+
+// at returns the sums of a cell, until the next call of at.
+func (r *rollup) at(c cell) *sums {
+	i, ok := r.index[c]
+	if !ok {
+		if r.index == nil {
+			r.index = map[cell]int{}
+		}
+		i = len(r.cells)
+		r.index[c] = i
+		r.cells, r.sums = append(r.cells, c), append(r.sums, sums{})
+	}
+	return &r.sums[i]
+}
+
+// hourOf is the hour of a time in Unix microseconds.
+func hourOf(micros int64) int64 { return floorDiv(micros, microsPerHour) }
+
+const microsPerHour = int64(time.Hour / time.Microsecond)
+
+// add counts an exchange.
+func (r *rollup) add(ex *Exchange) {
+	u := &ex.Usage
+	whole := tally{
+		requests: 1, failed: count(failed(ex.Outcome)), unpriced: count(ex.PriceStatus == Unpriced),
+		input: u.Input, cacheRead: u.CacheRead, cacheWrite: u.CacheWrite, output: u.Output, reasoning: u.Reasoning, cost: ex.Cost,
+	}
+	c := cell{
+		hour: hourOf(micro(ex.Start)), model: ex.Model, key: ex.Key, name: ex.Name, customer: ex.Customer,
+		outcome: string(ex.Outcome), fault: string(ex.Fault),
+	}
+	if len(ex.Attempts) == 0 {
+		s := r.at(c)
+		s.first.add(&whole)
+		s.tries.add(&tally{requests: 1, failed: whole.failed, unpriced: whole.unpriced})
+		return
+	}
+	for i := range ex.Attempts {
+		a := &ex.Attempts[i]
+		c.target = a.Target
+		s := r.at(c)
+		switch {
+		case i == 0:
+			s.first.add(&whole)
+		case !slices.ContainsFunc(ex.Attempts[:i], func(b Attempt) bool { return b.Target == a.Target }):
+			s.also.add(&whole)
+		}
+		u := &a.Usage
+		s.tries.add(&tally{
+			requests: 1, failed: count(a.Fault != ""), unpriced: count(a.Priced == Unpriced),
+			input: u.Input, cacheRead: u.CacheRead, cacheWrite: u.CacheWrite, output: u.Output, reasoning: u.Reasoning, cost: a.Cost,
+		})
+	}
+}
+
+// hours lists the hours that have cells, in order.
+func (r *rollup) hours() []int64 {
+	var out []int64
+	for i := range r.cells {
+		if h := r.cells[i].hour; len(out) == 0 || h != out[len(out)-1] {
+			out = append(out, h)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+const rollupVersion = 1
+
+// encode appends the cells of an hour.
+func (r *rollup) encode(b []byte, hour int64) []byte {
+	numbers := map[string]uint64{}
+	var texts []string
+	var body []byte
+	for i := range r.cells {
+		if r.cells[i].hour != hour {
+			continue
+		}
+		for _, s := range r.cells[i].texts() {
+			n, ok := numbers[*s]
+			if !ok {
+				n = uint64(len(texts))
+				numbers[*s] = n
+				texts = append(texts, *s)
+			}
+			body = binary.AppendUvarint(body, n)
+		}
+		body = appendSums(body, &r.sums[i])
+	}
+	b = append(b, rollupVersion)
+	b = binary.AppendUvarint(b, uint64(len(texts)))
+	for _, s := range texts {
+		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+	}
+	return append(b, body...)
+}
+
+func appendSums(b []byte, s *sums) []byte {
+	values := s.values()
+	mask := uint64(0)
+	for i, v := range values {
+		if *v != 0 {
+			mask |= 1 << i
+		}
+	}
+	b = binary.AppendUvarint(b, mask)
+	for _, v := range values {
+		if *v != 0 {
+			b = binary.AppendVarint(b, *v)
+		}
+	}
+	return b
+}
+
+var errRollup = errors.New("a rollup is damaged")
+
+// decodeRollup calls each for every cell of an hour's bytes. Those before the
+// damage have been given out when it returns an error.
+func decodeRollup(data []byte, hour int64, each func(*cell, *sums)) error {
+	if len(data) == 0 || data[0] != rollupVersion {
+		return errRollup
+	}
+	d := decoder{data: data[1:]}
+	texts := d.texts()
+	for !d.bad && len(d.data) > 0 {
+		c, s := cell{hour: hour}, sums{}
+		for _, to := range c.texts() {
+			n := d.uvarint()
+			if n >= uint64(len(texts)) {
+				return errRollup
+			}
+			*to = texts[n]
+		}
+		mask := d.uvarint()
+		if mask >= 1<<27 {
+			return errRollup
+		}
+		for i, v := range s.values() {
+			if mask&(1<<i) != 0 {
+				*v = d.varint()
+			}
+		}
+		if !d.bad {
+			each(&c, &s)
+		}
+	}
+	if d.bad {
+		return errRollup
+	}
+	return nil
+}
+
+// decoder is what is left of a rollup's bytes; bad is sticky.
+type decoder struct {
+	data []byte
+	bad  bool
+}
+
+func (d *decoder) take(n int) {
+	if n <= 0 {
+		d.bad, d.data = true, nil
+		return
+	}
+	d.data = d.data[n:]
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.data)
+	d.take(n)
+	return v
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.data)
+	d.take(n)
+	return v
+}
+
+func (d *decoder) texts() []string {
+	n := d.uvarint()
+	if n > uint64(len(d.data)) {
+		d.bad = true
+		return nil
+	}
+	out := make([]string, 0, n)
+	for range n {
+		size := d.uvarint()
+		if size > uint64(len(d.data)) {
+			d.bad = true
+			return nil
+		}
+		out = append(out, string(d.data[:size]))
+		d.data = d.data[size:]
+	}
+	return out
+}
