@@ -280,7 +280,7 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	defer s.closeState()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
-	failed := make(chan error, 4)
+	failed := make(chan error, 8) // one for each that may fail: nobody waits to tell
 	task := func(name string, f func(context.Context) error) {
 		wg.Go(func() {
 			if err := f(background); err != nil {
@@ -321,6 +321,10 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	stop()
 	wg.Wait()
 	s.withdraw()
+	for range len(failed) {
+		s.log.Error("not everything ended well; the next start goes on from the journal", "error", <-failed)
+	}
+	s.logs.Flush()
 	return err
 }
 

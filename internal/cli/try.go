@@ -88,7 +88,11 @@ func (c *client) converse(cmd *cobra.Command, key, model, prompt string) (string
 		}
 		return id, failure
 	}
-	return id, printStream(cmd.OutOrStdout(), resp.Body, id)
+	err = printStream(cmd.OutOrStdout(), resp.Body, id)
+	if cmd.Context().Err() != nil {
+		err = cmd.Context().Err() // not the stream's fault
+	}
+	return id, err
 }
 
 // printStream prints the text of a chat stream as it comes.

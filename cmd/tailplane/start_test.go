@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAStartIsQuick prints how long it takes from the start of the process to
+// its first answer with a state directory that is there already. The aim is 100 ms on an
+// idle machine; what fails the test is far beyond what a busy one explains.
+func TestAStartIsQuick(t *testing.T) {
+	const starts, limit = 5, 500 * time.Millisecond
+	dir, best := t.TempDir(), time.Hour
+	key := ""
+	for range starts + 1 {
+		begin := time.Now()
+		p := launch(t, "tailplane", dir, nil, "--no-detect")
+		if key == "" { // the first start makes the state directory
+			_, after, _ := strings.Cut(read(t, filepath.Join(dir, "serve.out")), "sk-tp-")
+			key = "sk-tp-" + strings.Fields(after)[0]
+			p.end(t)
+			continue
+		}
+		req, err := http.NewRequest(http.MethodGet, p.data+"/v1/models", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+key)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("the first request: %v, %v", resp, err)
+		}
+		took := time.Since(begin)
+		_ = resp.Body.Close()
+		best = min(best, took)
+		t.Logf("start to first answer: %.1f ms", took.Seconds()*1000)
+		p.end(t)
+	}
+	if best > limit {
+		t.Errorf("the best of %d starts took %v, more than %v", starts, best, limit)
+	}
+}
+
+// TestAnInterruptEndsACommandAsOne: Ctrl-C in the middle of an answer is told by
+// its exit code, and the request is settled as one whose caller left.
+func TestAnInterruptEndsACommandAsOne(t *testing.T) {
+	p := launch(t, "tailplane", t.TempDir(), nil, "--no-detect")
+	cmd := exec.Command("tailplane", "try", "sim/slow", "tell me a long story")
+	cmd.Env = p.env
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	in := bufio.NewReader(out)
+	if _, err := in.ReadByte(); err != nil {
+		t.Fatalf("no answer: %v\n%s", err, errs.String())
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, in)
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 || errs.Len() > 0 {
+		t.Errorf("exit %d, said %q", code, errs.String())
+	}
+	if err := p.logs.await("outcome=gone"); err != nil {
+		t.Error(err)
+	}
+	p.end(t)
+	if code := p.cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("serve exits with %d after an interrupt", code)
+	}
+}
