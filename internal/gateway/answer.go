@@ -109,6 +109,7 @@ func (c *call) end(f *llm.Fault) {
 	switch {
 	case f.Kind == llm.FaultClientGone:
 		c.ex.Outcome, c.ex.Status = ledger.OutcomeGone, f.ClientStatus()
+		c.abort = true // whoever still listens must not take what was sent for an answer
 		return
 	case c.committed:
 		c.ex.Outcome = ledger.OutcomeBroken

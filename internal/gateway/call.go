@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ type call struct {
 }
 
 func newCall(g *Gateway) *call {
-	return &call{gateway: g, views: make([]route.View, 0, 16), order: make([]int, 0, 16)}
+	return &call{gateway: g, views: make([]route.View, 0, 4), order: make([]int, 0, 4)}
 }
 
 // kept is the largest buffer that a pooled call holds on to.
@@ -252,8 +253,10 @@ func tooLarge(limit int64) *llm.Fault {
 	return &llm.Fault{Kind: llm.FaultTooLarge, Message: fmt.Sprintf("the body is larger than %d bytes; listen.max_body sets the limit", limit)}
 }
 
+// unread says why a body could not be read. The server ends the context of a
+// request for a timeout, too.
 func (c *call) unread(err error) *llm.Fault {
-	if c.ctx.Err() != nil {
+	if c.ctx.Err() != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return &llm.Fault{Kind: llm.FaultClientGone, Message: "the caller left", Err: err}
 	}
 	return &llm.Fault{Kind: llm.FaultBadRequest, Message: fmt.Sprintf("the body did not arrive whole within %v", bodyTimeout), Err: err}

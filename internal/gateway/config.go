@@ -18,10 +18,9 @@ type Listen struct {
 	// web page can reach it by DNS rebinding; elsewhere an empty list allows
 	// all.
 	Hosts []string `yaml:"hosts"`
-	// MaxBody is the largest request body in bytes.
+	// MaxBody is the largest body in bytes, of a request and of a whole answer.
 	MaxBody int64 `yaml:"max_body"`
-	// MaxEvent is the largest single event of a stream, and the largest whole
-	// answer that is kept in memory, in bytes.
+	// MaxEvent is the largest single event of a stream in bytes.
 	MaxEvent int64 `yaml:"max_event"`
 }
 

@@ -63,7 +63,7 @@ func runCase(t *testing.T, c *llmtest.Case) {
 	}
 	hosts := map[string]*llmtest.Upstream{}
 	for name, replies := range scripts {
-		hosts[name] = r.net.Serve(name, replies...)
+		hosts[name] = r.host(name, replies...)
 	}
 	r.serve(r.net.Listen("gateway"))
 	var shown bytes.Buffer // everything that the client saw
@@ -76,6 +76,9 @@ func runCase(t *testing.T, c *llmtest.Case) {
 		r.converse(c, n, raw, &shown)
 	}
 	r.stop()
+	for name := range scrape(r.metrics) {
+		fmt.Fprintln(&shown, name)
+	}
 	for name, u := range hosts {
 		checkHost(t, c, name, u)
 	}
@@ -149,7 +152,6 @@ func anyID(b []byte) string { return requestID.ReplaceAllString(string(b), "{{id
 
 // checkHost compares what a host was sent.
 func checkHost(t *testing.T, c *llmtest.Case, name string, u *llmtest.Upstream) {
-	u.Close()
 	heard := u.Heard()
 	for i, h := range heard {
 		section := llmtest.Nth("upstream."+name+".request", i+1)

@@ -30,7 +30,7 @@ func TestLawEveryAdmittedExchangeIsSettledOnce(t *testing.T) {
 			r := newRig(t, lawConfig, nil)
 			var hosts []*llmtest.Upstream
 			for _, host := range []string{"a", "b", "c"} {
-				hosts = append(hosts, r.net.Serve(host, drawReplies(t, host)...))
+				hosts = append(hosts, r.host(host, drawReplies(t, host)...))
 			}
 			r.serve(r.net.Listen("gateway"))
 			clients := rapid.SliceOfN(rapid.Custom(drawClient), 1, 5).Draw(t, "clients")
@@ -42,7 +42,6 @@ func TestLawEveryAdmittedExchangeIsSettledOnce(t *testing.T) {
 			all.Wait()
 			r.stop()
 			for i, u := range hosts {
-				u.Close()
 				if n := u.Open(); n != 0 {
 					t.Errorf("upstream %d has %d connections left", i, n)
 				}

@@ -67,6 +67,7 @@ type rig struct {
 	lines   *telemetry.LogWriter
 	gateway *gateway.Gateway
 	server  *http.Server
+	hosts   []*llmtest.Upstream
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
@@ -136,6 +137,13 @@ func (r *rig) serve(l net.Listener) {
 	r.running.Go(func() { _ = r.server.Serve(l) })
 }
 
+// host starts an upstream, which stop ends.
+func (r *rig) host(name string, replies ...*llmtest.Reply) *llmtest.Upstream {
+	u := r.net.Serve(name, replies...)
+	r.hosts = append(r.hosts, u)
+	return u
+}
+
 // stop ends everything and checks that nothing is left open.
 func (r *rig) stop() {
 	r.t.Helper()
@@ -145,6 +153,9 @@ func (r *rig) stop() {
 		}
 	}
 	r.client.CloseIdle()
+	for _, u := range r.hosts {
+		u.Close()
+	}
 	r.cancel()
 	r.running.Wait()
 	if n := r.journal.Stats(); n.Open != 0 || n.Lost != 0 || n.Lag != 0 || n.Admitted != n.Settled {
