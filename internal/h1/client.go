@@ -164,7 +164,17 @@ func (c *Client) Do(ctx context.Context, req *Request) (*Response, error) {
 // doFresh is Do on a new connection.
 func (c *Client) doFresh(ctx context.Context, h *host, req *Request) (*Response, error) {
 	start := time.Now()
-	cn, timing, cerr := h.connect(ctx, req, start)
+	var (
+		cn     *conn
+		timing Timing
+		cerr   error
+		dialer sync.WaitGroup
+	)
+	// Resolving, dialing and the handshake need a deep stack. On a goroutine of
+	// their own, which is joined here, they do not leave the caller with one for
+	// as long as its stream lives.
+	dialer.Go(func() { cn, timing, cerr = h.connect(ctx, req, start) })
+	dialer.Wait()
 	if cerr != nil {
 		return nil, cerr
 	}
