@@ -15,9 +15,12 @@ type order struct {
 	stream, usage   bool
 }
 
-// text is a paragraph with what real prompts have: escaped quotes, line ends,
-// a backslash and characters beyond ASCII.
-const text = `She said \"keep it level\", and wrote:\n\tlift = weight; drag = thrust\\n -- caf\u00e9, 東京, na\u00efve.\n`
+// text is a paragraph with what real prompts have: about one escape in sixty
+// bytes (quotes, line ends, a code point) and a few characters beyond ASCII.
+const text = `The tailplane keeps an aircraft level: it pushes the tail down so that the nose stays up. ` +
+	`An engineer once called it \"the quiet half of flying\", and wrote in the margin of the manual that nobody ` +
+	`thanks it.\n\nShe was right: a pilot feels it only when it is gone. In a caf\u00e9 near the field, ` +
+	`over a naïve drawing on a napkin, they set down what lift, weight, drag and thrust demand of it.\n`
 
 // prebuilt is the request's bytes, with the headers that OpenAI's Python SDK
 // sends and the model last, where that SDK puts it.
