@@ -220,19 +220,22 @@ func floorDiv(a, b int64) int64 {
 	return a / b
 }
 
+// groupKey is the values of a query's columns, in their order.
+type groupKey [6]string
+
 // table builds the rows of a usage query from cells.
 type table struct {
 	query    UsageQuery
 	byTarget bool
-	groups   map[UsageRow]*UsageRow
+	groups   map[groupKey]*UsageRow
 	hour     int64 // of day
 	day      string
 }
 
 func newTable(q UsageQuery) *table {
-	t := &table{query: q, byTarget: slices.Contains(q.By, ByTarget), groups: map[UsageRow]*UsageRow{}}
+	t := &table{query: q, byTarget: slices.Contains(q.By, ByTarget), groups: map[groupKey]*UsageRow{}}
 	if len(q.By) == 0 {
-		t.groups[UsageRow{}] = &UsageRow{}
+		t.groups[groupKey{}] = &UsageRow{}
 	}
 	return t
 }
@@ -263,13 +266,16 @@ func (t *table) add(c *cell, s *sums) {
 }
 
 func (t *table) row(c *cell) *UsageRow {
-	var k UsageRow
-	for _, by := range t.query.By {
-		*k.group(by) = t.value(by, c)
+	var k groupKey
+	for i, by := range t.query.By {
+		k[i] = t.value(by, c)
 	}
 	r := t.groups[k]
 	if r == nil {
-		r = new(k)
+		r = new(UsageRow)
+		for i, by := range t.query.By {
+			*r.group(by) = k[i]
+		}
 		t.groups[k] = r
 	}
 	return r
@@ -297,7 +303,7 @@ func (t *table) value(by string, c *cell) string {
 func (t *table) rows() []UsageRow { return sortedRows(t.groups, t.query.By) }
 
 // sortedRows orders the rows of a usage query by their groups.
-func sortedRows(groups map[UsageRow]*UsageRow, by []string) []UsageRow {
+func sortedRows[K comparable](groups map[K]*UsageRow, by []string) []UsageRow {
 	rows := make([]UsageRow, 0, len(groups))
 	for _, r := range groups {
 		rows = append(rows, *r)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/binary"
 	"errors"
+	"math/bits"
 	"slices"
 	"time"
 )
@@ -210,17 +211,21 @@ func appendSums(b []byte, s *sums) []byte {
 
 var errRollup = errors.New("a rollup is damaged")
 
-// decodeRollup calls each for every cell of an hour's bytes. Those before the
-// damage have been given out when it returns an error.
+// decodeRollup calls each for every cell of an hour's bytes; the cell and its
+// sums are valid during the call. Those before the damage have been given out
+// when it returns an error.
 func decodeRollup(data []byte, hour int64, each func(*cell, *sums)) error {
 	if len(data) == 0 || data[0] != rollupVersion {
 		return errRollup
 	}
 	d := decoder{data: data[1:]}
 	texts := d.texts()
+	var c cell
+	var s sums
+	names, values := c.texts(), s.values()
 	for !d.bad && len(d.data) > 0 {
-		c, s := cell{hour: hour}, sums{}
-		for _, to := range c.texts() {
+		c.hour, s = hour, sums{}
+		for _, to := range names {
 			n := d.uvarint()
 			if n >= uint64(len(texts)) {
 				return errRollup
@@ -231,10 +236,8 @@ func decodeRollup(data []byte, hour int64, each func(*cell, *sums)) error {
 		if mask >= 1<<27 {
 			return errRollup
 		}
-		for i, v := range s.values() {
-			if mask&(1<<i) != 0 {
-				*v = d.varint()
-			}
+		for ; mask != 0; mask &= mask - 1 {
+			*values[bits.TrailingZeros64(mask)] = d.varint()
 		}
 		if !d.bad {
 			each(&c, &s)
@@ -261,6 +264,11 @@ func (d *decoder) take(n int) {
 }
 
 func (d *decoder) uvarint() uint64 {
+	if len(d.data) > 0 && d.data[0] < 0x80 { // most are small
+		v := d.data[0]
+		d.data = d.data[1:]
+		return uint64(v)
+	}
 	v, n := binary.Uvarint(d.data)
 	d.take(n)
 	return v
