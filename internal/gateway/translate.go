@@ -72,7 +72,12 @@ func (s *stream) see(ev llm.Event) {
 	switch ev.Kind {
 	case llm.EventStart:
 		tap.Model = ev.Start.Model
-	case llm.EventDelta, llm.EventPart:
+	case llm.EventPart:
+		if !says(ev.New) {
+			return
+		}
+		fallthrough
+	case llm.EventDelta:
 		tap.Tokens++
 		s.content = true
 	case llm.EventStop:
@@ -83,6 +88,16 @@ func (s *stream) see(ev llm.Event) {
 	case llm.EventEnd:
 		s.ended = true
 	}
+}
+
+// says reports whether a part that opens is more than an empty frame: a frame is
+// no token, and an error behind it can still be mended elsewhere.
+func says(p *llm.Part) bool {
+	switch p.Kind {
+	case llm.PartText, llm.PartThinking, llm.PartRefusal:
+		return p.Text != "" || p.Redacted
+	}
+	return true
 }
 
 // broken classifies the error with which a translated stream ended.
