@@ -152,11 +152,41 @@ func TestAliasesThatMultiplyAreRefused(t *testing.T) {
 	}
 }
 
+// TestFilesThatAreMadeToHurtAreRefusedQuickly: a mapping that merges itself,
+// nesting without end, and thousands of problems.
+func TestFilesThatAreMadeToHurtAreRefusedQuickly(t *testing.T) {
+	var many strings.Builder
+	many.WriteString("targets: {x: {kind: sim}}\nmodels:\n")
+	for i := range 500 {
+		fmt.Fprintf(&many, "  model-%d: {route: [mode-%d/z]}\n", i, i)
+	}
+	cases := []struct{ name, text, want string }{
+		{"merges itself", "targets: &a {<<: *a}\n", "f:1:10: the mapping merges itself in; name the anchor of another one"},
+		{"merges itself further down", "targets: &a {x: &b {<<: *a, kind: sim}, <<: *b}\n", "merges itself in"},
+		{"merges a list", "targets: {x: &a {<<: [*a]}}", "only a mapping can be merged in"},
+		{"deep lists", strings.Repeat("[", 100_000), "this is not YAML"},
+		{"deep mappings", strings.Repeat("a: {", 100_000), "this is not YAML"},
+		{"many problems", many.String(), "is neither a model nor TARGET/MODEL"},
+	}
+	for _, c := range cases {
+		begin := time.Now()
+		_, problems := Parse("f", []byte(c.text))
+		if took := time.Since(begin); took > 5*time.Second {
+			t.Errorf("%s: it took %v", c.name, took)
+		}
+		if got := fmt.Sprint(problems); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %.300s", c.name, got)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(small))
 	f.Add([]byte("a: &a [*a]"))
 	f.Add([]byte("? [x]\n: y"))
 	f.Add([]byte("<<: 3"))
+	f.Add([]byte("targets: &a {<<: *a}"))
+	f.Add([]byte("targets: &a {x: &b {<<: *a, kind: sim}, <<: *b}"))
 	f.Add([]byte("models: {a: {route: [{to: b, weight: -1}]}}"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		_, problems := Parse("f.yaml", text)

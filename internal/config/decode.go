@@ -28,6 +28,7 @@ type decoder struct {
 	problems []Problem
 	broken   bool // the file could not be decoded far enough to be validated
 	visits   int
+	merging  []*yaml.Node // mappings that are being merged in
 }
 
 // mostVisits bounds the nodes that are looked at, so that a file whose aliases
@@ -238,13 +239,27 @@ func (d *decoder) pairs(n *yaml.Node, visit func(key, value *yaml.Node)) {
 			d.problem(m, "only a mapping can be merged in", "write `<<: *NAME` with the anchor of a mapping")
 			continue
 		}
-		d.pairs(m, func(key, value *yaml.Node) {
+		if m == n || slices.Contains(d.merging, m) {
+			d.problem(m, "the mapping merges itself in", "name the anchor of another one")
+			continue
+		}
+		d.merge(m, func(key, value *yaml.Node) {
 			if !seen[key.Value] {
 				seen[key.Value] = true
 				visit(key, value)
 			}
 		})
 	}
+}
+
+// merge walks a mapping that another one merges in.
+func (d *decoder) merge(m *yaml.Node, visit func(key, value *yaml.Node)) {
+	if d.visits++; d.visits > mostVisits {
+		return // value tells
+	}
+	d.merging = append(d.merging, m)
+	d.pairs(m, visit)
+	d.merging = d.merging[:len(d.merging)-1]
 }
 
 func (d *decoder) list(n *yaml.Node, v reflect.Value, path string) {

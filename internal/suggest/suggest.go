@@ -18,14 +18,18 @@ func Nearest(name string, names []string) []string {
 		score int
 	}
 	low := strings.ToLower(name)
+	most := max(1, len(low)/3)
 	var near []scored
 	for _, n := range names {
 		other := strings.ToLower(n)
-		score := distance(low, other)
+		score := most + 1
+		if d := len(low) - len(other); -most <= d && d <= most {
+			score = distance(low, other)
+		}
 		if len(low) >= 3 && (strings.Contains(other, low) || strings.Contains(low, other) && len(other) >= 3) {
 			score = min(score, 1)
 		}
-		if score <= max(1, len(low)/3) {
+		if score <= most {
 			near = append(near, scored{n, score})
 		}
 	}
@@ -51,7 +55,8 @@ func distance(a, b string) int {
 	if len(a) > longest || len(b) > longest {
 		return longest
 	}
-	var before, last, row [longest + 1]int
+	var rows [3][longest + 1]int
+	before, last, row := rows[0][:len(b)+1], rows[1][:len(b)+1], rows[2][:len(b)+1]
 	for j := range len(b) + 1 {
 		last[j] = j
 	}
@@ -67,7 +72,7 @@ func distance(a, b string) int {
 				row[j] = min(row[j], before[j-2]+1)
 			}
 		}
-		before, last = last, row
+		before, last, row = last, row, before
 	}
 	return last[len(b)]
 }
