@@ -11,7 +11,7 @@ type Config struct {
 	// database. Empty keeps everything in memory until the process ends.
 	Dir string `yaml:"dir"`
 	// Sync bounds what a loss of power may take; a killed process loses nothing.
-	// It is also how soon a record reaches the database.
+	// It is also how soon a record reaches the database, unless many wait.
 	Sync time.Duration `yaml:"sync"`
 	// Retention is how long journal segments are kept that the database has.
 	Retention time.Duration `yaml:"retention"`

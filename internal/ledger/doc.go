@@ -16,8 +16,10 @@
 //     [JournalOptions.Sync] later (run.go).
 //   - An exchange that was admitted and not settled when the process died
 //     reappears with [OutcomeUnknown] (recover.go).
-//   - A settled record is in the store exactly once (run.go, store.go).
+//   - A settled record is in the store, and in the sums that Usage gives,
+//     exactly once (drain.go, sqlite.go).
 //   - A changed, cut or reordered record is found ([Verify]).
 //
-// Start reading at [Journal]; segment.go describes the bytes.
+// Start reading at [Journal]; segment.go describes the bytes, rollup.go those of
+// the sums.
 package ledger

@@ -117,6 +117,7 @@ func (j *Journal) drainSome(ctx context.Context, end Position) error {
 		data = data[:min(len(data), int(end.Offset))]
 	}
 	sc := scanner{data: data, off: int(max(j.pos.Offset, headerSize))}
+	defer j.batch.reset() // so that it does not keep the records' texts
 	b, err := j.nextBatch(&sc)
 	if err != nil {
 		return fmt.Errorf("drain journal segment %d: %w", seg.seq, err)
@@ -150,7 +151,6 @@ func (j *Journal) nextBatch(sc *scanner) (drained, error) {
 	var d drained
 	var take func(payload []byte) error
 	if st, ok := j.opt.Store.(recordStore); ok {
-		j.batch.reset()
 		take = func(payload []byte) error { return j.batch.addRecord(string(payload)) }
 		d.store = func(ctx context.Context, pos Position) error { return st.appendRecords(ctx, pos, &j.batch) }
 	} else {

@@ -15,7 +15,8 @@ import (
 
 // SQLite is the embedded Store and Reader: one database file. Safe for
 // concurrent use. Appending waits for the queries that run, and they for it: a
-// batch takes some milliseconds. docs/adr/0005 says why it is built so.
+// batch takes some milliseconds. Why it is built so:
+// docs/adr/0005-records-as-they-stand-sums-by-the-hour.md.
 type SQLite struct {
 	mu    sync.RWMutex // held to write by who changes the database
 	write *sql.DB      // one connection
@@ -100,7 +101,7 @@ func (s *SQLite) prepare(ctx context.Context) error {
 func (s *SQLite) Append(ctx context.Context, pos Position, batch []*Exchange) error {
 	s.appending.Lock()
 	defer s.appending.Unlock()
-	s.batch.reset()
+	defer s.batch.reset()
 	var buf []byte
 	for _, ex := range batch {
 		buf = appendExchange(buf[:0], ex)

@@ -42,7 +42,8 @@ type Reader interface {
 	// with it. Errors: ErrNotFound, ErrAmbiguous.
 	Get(ctx context.Context, id string) (*Exchange, error)
 	// Recent returns up to limit exchanges that pass the filter, newest first
-	// by Start, then by ID.
+	// by Start, then by ID. It looks at the newest 200,000 exchanges between
+	// From and To: to look further back, give an earlier To.
 	Recent(ctx context.Context, limit int, f Filter) ([]*Exchange, error)
 	// Usage sums up; see UsageQuery.
 	Usage(ctx context.Context, q UsageQuery) ([]UsageRow, error)
@@ -80,6 +81,8 @@ const (
 // cost are those of the attempts at that target; an exchange without any
 // attempt counts under the empty target. Tokens and cost add up to the same in
 // both, because an exchange's are the sum over its attempts.
+//
+// Sums last longer than records: SQLite.Prune says what follows for From and To.
 type UsageQuery struct {
 	By     []string // any of the By constants, without repetition; empty gives one row
 	Filter Filter
