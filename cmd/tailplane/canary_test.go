@@ -204,8 +204,20 @@ func TestNoOutputHoldsASecret(t *testing.T) {
 func session(t *testing.T, p *program, out map[string]string) {
 	t.Helper()
 	for _, args := range [][]string{
-		{"check"}, {"check", "bad.yaml"}, {"config", "init"}, {"why"}, {"why", "-o", "json"}, {"usage"}, {"usage", "--by", "key,target,outcome", "-o", "json"},
-		{"models"}, {"models", "-o", "json"}, {"status"}, {"status", "-o", "json"}, {"try", "env/400-x", "hi"}, {"try", "env/200-late", "hi"}, {"env"},
+		{"check"},
+		{"check", "bad.yaml"},
+		{"config", "init"},
+		{"why"},
+		{"why", "-o", "json"},
+		{"usage"},
+		{"usage", "--by", "key,target,outcome", "-o", "json"},
+		{"models"},
+		{"models", "-o", "json"},
+		{"status"},
+		{"status", "-o", "json"},
+		{"try", "env/400-x", "hi"},
+		{"try", "env/200-late", "hi"},
+		{"env"},
 	} {
 		out[strings.Join(args, " ")] = p.command(args...)
 	}

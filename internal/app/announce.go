@@ -161,7 +161,7 @@ func (s *Server) banner(key secret.Value) {
 	switch {
 	case !key.IsZero():
 		fmt.Fprintf(&b, "  Key      %s   shown once\n", key.Reveal())
-	case s.file.Keys.Required != nil && !*s.file.Keys.Required:
+	case s.file.Keyless():
 		fmt.Fprintf(&b, "  Key      none needed (keys.required: false)\n")
 	default:
 		fmt.Fprintf(&b, "  Key      the ones made before; `tailplane env` makes another\n")

@@ -254,19 +254,34 @@ func (s *Server) closeState() {
 	}
 }
 
-// listen opens both listeners.
+// listenConfig is the file's section with what the command line says instead,
+// and once it listens, with the address where it does: a reload cannot move it.
+func (s *Server) listenConfig(f *config.File) gateway.Listen {
+	l := f.Listen
+	l.Data.Addr = cmp.Or(s.opt.Data, l.Data.Addr)
+	l.Admin.Addr = cmp.Or(s.opt.Admin, l.Admin.Addr)
+	if s.data != nil {
+		l.Data.Addr = s.data.Addr().String()
+	}
+	return l
+}
+
+// listen opens both listeners. Addresses of the command line must pass what
+// those of the file have to.
 func (s *Server) listen() error {
-	addr := func(flag, file string) string {
-		if flag != "" {
-			return flag
-		}
-		return file
+	l := s.listenConfig(s.file)
+	var problems []error
+	l.Validate(s.file.Keyless(), func(path, wrong, right string) {
+		problems = append(problems, fmt.Errorf("%s: %s; %s", path, wrong, right))
+	})
+	if err := errors.Join(problems...); err != nil {
+		return err
 	}
 	var err error
-	if s.data, err = listenOn(addr(s.opt.Data, s.file.Listen.Data.Addr), s.zero() && s.opt.Data == ""); err != nil {
+	if s.data, err = listenOn(l.Data.Addr, s.zero() && s.opt.Data == ""); err != nil {
 		return fmt.Errorf("listen for the API: %w; name a free address with --data or listen.data.addr", err)
 	}
-	if s.admin, err = listenOn(addr(s.opt.Admin, s.file.Listen.Admin.Addr), s.zero() && s.opt.Admin == ""); err != nil {
+	if s.admin, err = listenOn(l.Admin.Addr, s.zero() && s.opt.Admin == ""); err != nil {
 		return errors.Join(fmt.Errorf("listen for admin: %w; name a free address with --admin or listen.admin.addr", err), s.data.Close())
 	}
 	return nil

@@ -43,12 +43,8 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	listen := f.Listen
-	if s.opt.Data != "" {
-		listen.Data.Addr = s.opt.Data
-	}
 	return gateway.NewPlane(gateway.Parts{
-		Hash: f.Hash, Listen: listen, Models: f.ModelConfig(), Targets: targets,
+		Hash: f.Hash, Listen: s.listenConfig(f), Models: f.ModelConfig(), Targets: targets,
 		Keys: keys, Fleet: &s.fleet, Book: book, Metrics: s.metrics,
 	}), nil
 }

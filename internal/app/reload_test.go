@@ -107,7 +107,7 @@ func TestAReloadTakesEffectAndDisturbsNoStream(t *testing.T) {
 	t.Setenv("SECOND_KEY", "second-key-0123456789")
 	first := fmt.Sprintf("targets: {up: {kind: vllm, url: \"http://127.0.0.1:%d\"}, s: {kind: sim}}\n"+
 		"models: {slow: {route: [up/m]}}\nkeys: {static: [{name: one, key: env:FIRST_KEY}]}\n", port)
-	second := "targets: {s: {kind: sim}}\nmodels: {chat: {route: [s/fast]}}\nkeys: {static: [{name: two, key: env:SECOND_KEY}]}\n"
+	second := "listen: {data: {addr: 0.0.0.0:4600}}\ntargets: {s: {kind: sim}}\nmodels: {chat: {route: [s/fast]}}\nkeys: {static: [{name: two, key: env:SECOND_KEY}]}\n"
 	write(t, path, first)
 	r := serving(t, Options{Config: path, NoWatch: true})
 	r.key = "first-key-0123456789"
@@ -127,6 +127,9 @@ func TestAReloadTakesEffectAndDisturbsNoStream(t *testing.T) {
 	r.key = "second-key-0123456789"
 	if status, body := r.ask(t, "chat"); status != http.StatusOK {
 		t.Errorf("status %d: %s", status, body)
+	}
+	if status := r.askAs(t, "evil.example"); status != http.StatusForbidden {
+		t.Errorf("status %d for a foreign host: a reload has moved the listener, as far as the gateway knows", status)
 	}
 	for _, model := range []string{"slow", "up/m"} {
 		if status, _ := r.ask(t, model); status != http.StatusNotFound {

@@ -109,6 +109,23 @@ func (r *rig) ask(t *testing.T, model string) (int, string) {
 	return r.do(t, http.MethodPost, "/v1/chat/completions", `{"model":"`+model+`","messages":[{"role":"user","content":"hello"}]}`)
 }
 
+// askAs asks for the models under the name of some host.
+func (r *rig) askAs(t *testing.T, host string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.data.Addr().String()+"/v1/models", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = host
+	req.Header.Set("Authorization", "Bearer "+r.key)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
 // manage asks the admin API.
 func (r *rig) manage(t *testing.T, method, path string) (int, string) {
 	t.Helper()

@@ -88,6 +88,9 @@ func Parse(name string, text []byte) (*File, []Problem) {
 	return f, d.sorted()
 }
 
+// Keyless reports whether callers need no key.
+func (f *File) Keyless() bool { return f.Keys.Required != nil && !*f.Keys.Required }
+
 // Hash identifies the content of a file.
 func Hash(text []byte) string {
 	sum := sha256.Sum256(text)
@@ -109,7 +112,7 @@ func (f *File) validate(report func(path, wrong, right string)) {
 	}
 	f.ModelConfig().Validate(targets, report)
 	f.Keys.Validate(report)
-	f.Listen.Validate(f.Keys.Required != nil && !*f.Keys.Required, report)
+	f.Listen.Validate(f.Keyless(), report)
 	f.Ledger.Validate(func(path, wrong, right string) { report("ledger."+path, wrong, right) })
 }
 

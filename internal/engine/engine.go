@@ -79,14 +79,15 @@ func Identify(port int, server string, body []byte) (Found, bool) {
 			f.Kind = e.Kind
 		}
 	}
-	owner := strings.ToLower(server)
+	owners := []string{server}
 	for _, m := range list.Data[:min(len(list.Data), mostModels)] {
 		if m.ID == "" || len(m.ID) > 200 {
 			continue
 		}
 		f.Models = append(f.Models, m.ID)
-		owner += " " + strings.ToLower(m.OwnedBy)
+		owners = append(owners, m.OwnedBy)
 	}
+	owner := strings.ToLower(strings.Join(owners, " "))
 	if strings.Contains(owner, "tailplane") {
 		return Found{}, false // a gateway of ours, not an engine
 	}

@@ -14,7 +14,8 @@ import (
 var targets = []Target{
 	{Name: "openai", Owns: []string{"gpt-*", "o3*"}},
 	{Name: "anthropic", Owns: []string{"claude-*"}},
-	{Name: "acme/vllm-a"}, {Name: "acme/vllm-b"},
+	{Name: "acme/vllm-a"},
+	{Name: "acme/vllm-b"},
 	{Name: "ollama", Lists: []string{"qwen3:8b"}},
 }
 
