@@ -276,7 +276,7 @@ func (c *call) glance() *llm.Fault {
 
 // resolve finds out where the model's name leads and what rules hold there.
 func (c *call) resolve() *llm.Fault {
-	dest, err := c.plane.destination(c.seen.Model)
+	dest, err := c.plane.destination(c.seen.Model, c.key)
 	if err != nil {
 		return &llm.Fault{Kind: llm.FaultUnknownModel, Param: "model", Message: err.Error()}
 	}

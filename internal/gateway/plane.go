@@ -106,8 +106,9 @@ type candidate struct {
 // config; beyond it they are built for each request.
 const mostOthers = 1024
 
-// destination returns where a name leads. The error is fit for the client.
-func (p *Plane) destination(name string) (*destination, error) {
+// destination returns where a name leads. The error is fit for the client that
+// shows the key: it suggests no name that the key may not call.
+func (p *Plane) destination(name string, key *policy.Key) (*destination, error) {
 	if d, ok := p.dests[name]; ok {
 		return d, nil
 	}
@@ -116,8 +117,11 @@ func (p *Plane) destination(name string) (*destination, error) {
 	}
 	plan, err := p.Catalog.Resolve(name)
 	if err != nil {
-		if unknown, ok := errors.AsType[*models.UnknownError](err); ok && len(unknown.Near) == 0 {
-			return nil, fmt.Errorf("%w; GET /v1/models lists what there is", err)
+		if unknown, ok := errors.AsType[*models.UnknownError](err); ok {
+			unknown.Near = slices.DeleteFunc(unknown.Near, func(near string) bool { return !key.MayCall(near) })
+			if len(unknown.Near) == 0 {
+				return nil, fmt.Errorf("%w; GET /v1/models lists what there is", err)
+			}
 		}
 		return nil, err
 	}

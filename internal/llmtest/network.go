@@ -70,7 +70,6 @@ type Listener struct {
 
 	mu   sync.Mutex
 	open map[*counted]bool
-	seen int
 }
 
 // Accept implements net.Listener.
@@ -83,7 +82,6 @@ func (l *Listener) Accept() (net.Conn, error) {
 			l.open = map[*counted]bool{}
 		}
 		l.open[c.(*counted)] = true
-		l.seen++
 		return c, nil
 	case <-l.done:
 		return nil, net.ErrClosed
@@ -104,13 +102,6 @@ func (l *Listener) Open() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.open)
-}
-
-// Seen is how many connections were made to the host.
-func (l *Listener) Seen() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.seen
 }
 
 // counted is the host's side of a connection.

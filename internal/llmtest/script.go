@@ -167,7 +167,6 @@ type Upstream struct {
 
 	mu    sync.Mutex
 	heard []Heard
-	gone  time.Time // when the last connection was seen to end
 }
 
 // Serve starts a host with that name. Close ends it.
@@ -206,9 +205,6 @@ func (u *Upstream) converse(c net.Conn) {
 				continue
 			}
 		}
-		u.mu.Lock()
-		u.gone = time.Now()
-		u.mu.Unlock()
 		return
 	}
 }
@@ -229,13 +225,6 @@ func (u *Upstream) Heard() []Heard {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return append([]Heard(nil), u.heard...)
-}
-
-// Gone is when the last connection was seen to end; zero when none has.
-func (u *Upstream) Gone() time.Time {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.gone
 }
 
 // Open is how many connections are open.
