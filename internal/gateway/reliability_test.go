@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tailplane/internal/gateway"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llmtest"
 )
@@ -189,6 +191,34 @@ func TestTheAccessLineSaysWhatHappened(t *testing.T) {
 			if line[name] != value {
 				t.Errorf("%s is %v, want %v", name, line[name], value)
 			}
+		}
+	})
+}
+
+// TestAFullLedgerStopsNobody: an answer is worth more to its caller than its
+// record is to us, and what is not recorded is counted and logged.
+func TestAFullLedgerStopsNobody(t *testing.T) {
+	bubble(t, chatConfig, func(t *testing.T, r *rig) {
+		r.host("a", reply(t, okScript))
+		before := r.journal
+		closed, err := ledger.OpenJournal(ledger.JournalOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := closed.Close(); err != nil {
+			t.Fatal(err)
+		}
+		log := slog.New(slog.NewJSONHandler(r.lines, nil))
+		r.gateway = gateway.New(r.gateway.Plane(), closed, r.metrics, log)
+		if w := r.post(chatBody); w.Code != http.StatusOK {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		r.lines.Flush()
+		if n := scrape(r.metrics)["tailplane_ledger_errors_total"]; n == 0 || !strings.Contains(r.log.String(), "the ledger did not take a record") {
+			t.Errorf("%v errors are counted, the log says %s", n, r.log)
+		}
+		if before.Stats().Admitted != 0 {
+			t.Error("the record went elsewhere")
 		}
 	})
 }
