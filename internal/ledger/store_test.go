@@ -36,10 +36,10 @@ func mixed(n int) [][]*ledger.Exchange {
 	for i := range n {
 		ex := storetest.Exchange(i)
 		made := ex.Start
-		if i%3 == 0 { // many in one millisecond, and around the hour
-			made = ex.Start.Truncate(time.Hour).Add(time.Duration(r.IntN(5)-2) * time.Millisecond)
+		if i%3 != 0 { // many in a few milliseconds around an hour
+			made = storetest.Exchange(i / 40 * 40).Start.Truncate(time.Hour).Add(time.Duration(r.IntN(16)-8) * time.Millisecond)
 		}
-		ex.Start = made.Add(time.Duration(r.IntN(6000)) * time.Microsecond)
+		ex.Start = made.Add(time.Duration(r.IntN(11_000)-5500) * time.Microsecond)
 		if i%7 != 0 {
 			ex.ID = storetest.GatewayID(made, i)
 		}
