@@ -138,6 +138,11 @@ func TestAnAnswerThatComesEarlyIsNeverTruncatedCleanly(t *testing.T) {
 // TestAClientThatLeavesCancelsTheUpstreamAtOnce measures from the client's close
 // to the upstream's seeing it.
 func TestAClientThatLeavesCancelsTheUpstreamAtOnce(t *testing.T) {
+	t.Run("HTTP 1.1", func(t *testing.T) { leaveStreams(t, protocols(true, false)) })
+	t.Run("HTTP 2", func(t *testing.T) { leaveStreams(t, protocols(false, true)) })
+}
+
+func leaveStreams(t *testing.T, p *http.Protocols) {
 	gone := make(chan time.Time, 1)
 	r, url := liveRig(t, func(c net.Conn) {
 		in := bufio.NewReader(c)
@@ -159,7 +164,7 @@ func TestAClientThatLeavesCancelsTheUpstreamAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		transport := &http.Transport{DisableKeepAlives: true}
+		transport := &http.Transport{Protocols: p}
 		resp, err := transport.RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)

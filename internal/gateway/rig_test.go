@@ -131,10 +131,18 @@ func (r *rig) plane(text string) *gateway.Plane {
 	return gateway.NewPlane(parts)
 }
 
-// serve puts the gateway behind the server of package net/http on l.
+// serve puts the gateway behind the server of package net/http on l, with
+// HTTP/1.1 and HTTP/2 without TLS.
 func (r *rig) serve(l net.Listener) {
-	r.server = &http.Server{Handler: r.gateway, ErrorLog: slog.NewLogLogger(slog.NewJSONHandler(r.lines, nil), slog.LevelWarn)}
+	r.server = &http.Server{Handler: r.gateway, Protocols: protocols(true, true), ErrorLog: slog.NewLogLogger(slog.NewJSONHandler(r.lines, nil), slog.LevelWarn)}
 	r.running.Go(func() { _ = r.server.Serve(l) })
+}
+
+func protocols(one, two bool) *http.Protocols {
+	p := &http.Protocols{}
+	p.SetHTTP1(one)
+	p.SetUnencryptedHTTP2(two)
+	return p
 }
 
 // host starts an upstream, which stop ends.
