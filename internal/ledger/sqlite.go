@@ -37,7 +37,7 @@ type SQLite struct {
 
 // manyRows is how many exchanges one statement inserts: enough that what a
 // statement costs by itself does not count.
-const manyRows = 32
+const manyRows = 64
 
 // OpenSQLite opens or creates the database at path and brings its schema up to
 // date. The directory must exist.
