@@ -14,7 +14,7 @@ import * as anthropic from "./anthropic.mjs";
 import { aiCells } from "./aisdk.mjs";
 import { extraCells } from "./extras.mjs";
 import { rawCell } from "./raw.mjs";
-import { recordingCells } from "./recordings.mjs";
+import { recordingCells, translationCells } from "./recordings.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const CLIENTS = { "openai-chat": openai.chat, "openai-responses": openai.responses, anthropic: anthropic.messages };
@@ -62,8 +62,11 @@ async function main() {
     if (!python) totals.skipped.push(`${theirs.length} Python cells: no Python given`);
     else if (theirs.length || wanted("python") || wanted("Python")) await pythonCells(env, theirs, corpus);
     if (!corpus) totals.skipped.push("recorded traffic: no corpus; set TAILPLANE_CORPUS");
-    else if (wanted("recordings")) {
-      for await (const { label, results, note } of recordingCells(env)) report(label, results, note);
+    else {
+      for (const [name, run] of [["recordings", recordingCells], ["translations", translationCells]]) {
+        if (!wanted(name)) continue;
+        for await (const { label, results, note } of run(env)) report(label, results, note);
+      }
     }
     report("tailplane itself", [{ name: "no panic, no data race, still running", error: env.bug() }]);
     if (env.cancels.length) {

@@ -91,7 +91,7 @@ function chatResult(raw, input, think) {
     raw,
     turn,
     think: think ?? "",
-    text: message.content ?? "",
+    text: textOf(message),
     calls: (message.tool_calls ?? []).map((c) => ({ id: c.id, name: c.function.name, args: JSON.parse(c.function.arguments || "{}") })),
     stop: STOPS[finish_reason] ?? finish_reason,
     usage: raw.usage && {
@@ -99,7 +99,14 @@ function chatResult(raw, input, think) {
       out: raw.usage.completion_tokens,
       cached: raw.usage.prompt_tokens_details?.cached_tokens ?? 0,
     },
+    total: raw.usage?.total_tokens,
   };
+}
+
+/** What a message says: its text, a list of parts (Mistral), or its refusal. */
+function textOf({ content, refusal }) {
+  if (Array.isArray(content)) return content.filter((p) => p.type === "text").map((p) => p.text).join("");
+  return content || refusal || "";
 }
 
 /** The responses surface. */
@@ -163,7 +170,7 @@ function responsesResult(raw) {
       .flatMap((o) => (o.summary.length ? o.summary : (o.content ?? [])))
       .map((s) => s.text)
       .join(""),
-    text: messages.flatMap((m) => m.content).map((p) => p.text ?? "").join(""),
+    text: messages.flatMap((m) => m.content).map((p) => p.text ?? p.refusal ?? "").join(""),
     calls: calls.map((c) => ({ id: c.call_id, name: c.name, args: JSON.parse(c.arguments || "{}") })),
     stop: raw.status === "incomplete" ? "length" : finished,
     usage: raw.usage && {

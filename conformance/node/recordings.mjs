@@ -4,8 +4,8 @@
 
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
-import { connect as connectOpenAI } from "./openai.mjs";
-import { connect as connectAnthropic } from "./anthropic.mjs";
+import { chat, connect as connectOpenAI, responses } from "./openai.mjs";
+import { connect as connectAnthropic, messages } from "./anthropic.mjs";
 
 const DEFAULTS = {
   chat: { messages: [{ role: "user", content: "?" }], stream_options: { include_usage: true } },
@@ -142,3 +142,76 @@ export async function* recordingCells(env) {
     }
   }
 }
+
+const CLIENTS = { chat, responses, anthropic: messages };
+
+/**
+ * Recorded answers through the translate lane: what another dialect's SDK reads
+ * (text, calls, usage) is what the answer's own SDK reads directly.
+ */
+export async function* translationCells(env) {
+  const list = await (await fetch(`${env.replay}/recordings`)).json();
+  const clients = {};
+  for (const [dialect, client] of Object.entries(CLIENTS)) {
+    clients[dialect] = {
+      direct: client.make({ base: env.replay, key: "direct" }),
+      through: client.make({ base: env.tailplane, key: env.clientKey }),
+    };
+  }
+  for (const up of Object.keys(CLIENTS)) {
+    const mine = list.filter((r) => r.dialect === up);
+    const direct = new Map();
+    for (const rec of mine) direct.set(rec, await read(clients[up].direct, rec, `rec.${rec.number}.w.tr`));
+    for (const dialect of Object.keys(CLIENTS).filter((d) => d !== up)) {
+      const results = [];
+      let raised = 0;
+      for (const rec of mine) {
+        const want = direct.get(rec);
+        const got = await read(clients[dialect].through, rec, `up-${up}/rec.${rec.number}.w.tr${dialect}`);
+        if (unread(rec, want)) {
+          raised++;
+          continue;
+        }
+        results.push({ name: `${rec.name}${rec.streamed ? " (stream)" : ""}`, error: translated(want, got) });
+      }
+      yield { label: `recordings ${up}, read as ${dialect}`, results, note: `${raised} left out that their own SDK does not read` };
+    }
+  }
+}
+
+/**
+ * Whether the dialect's own SDK does not read an answer: it raises, or it joins
+ * Mistral's streamed lists and unnumbered calls wrongly, or the recording is
+ * several answers in one.
+ */
+function unread(rec, got) {
+  if (got.raised || got.text.includes("[object Object]")) return true;
+  if (got.stop === "tools" && got.calls.length === 0) return true;
+  return rec.name.includes("reasoning-encrypted-content.1");
+}
+
+async function read(client, rec, model) {
+  try {
+    return await client[rec.streamed ? "stream" : "whole"](model, { prompt: "?", usage: true });
+  } catch (error) {
+    return { raised: `${error.constructor.name}: ${String(error.message).slice(0, 200)}` };
+  }
+}
+
+/** Why a translated reading is not the direct one, or nothing. */
+function translated(want, got) {
+  if (got.raised) return `raised ${got.raised}`;
+  const calls = (r) => r.calls.map((c) => [c.name, c.args]);
+  if (got.text !== want.text) return `text: ${show(got.text)} instead of ${show(want.text)}`;
+  if (!isDeepStrictEqual(calls(got), calls(want))) return `calls: ${show(calls(got))} instead of ${show(calls(want))}`;
+  if (!want.usage) return "";
+  // Some servers leave audio or reasoning tokens out of the two sums, but not out
+  // of the total: then the total decides. And cached tokens that outnumber the
+  // prompt's cannot be a part of them: then they come on top.
+  const { in: input = 0, out = 0 } = got.usage ?? {};
+  const { in: prompt = 0, out: said = 0, cached } = want.usage;
+  const same = input === (cached > prompt ? prompt + cached : prompt) && out === said;
+  return same || input + out === want.total ? "" : `usage ${show(got.usage)} instead of ${show(want.usage)}, in all ${want.total}`;
+}
+
+const show = (v) => (JSON.stringify(v) ?? "nothing").slice(0, 140);
