@@ -32,7 +32,7 @@ type program struct {
 // "tailplane" for this test's own.
 func launch(t *testing.T, binary, dir string, env []string, args ...string) *program {
 	t.Helper()
-	p := &program{dir: dir, env: append(env, "PATH="+os.Getenv("PATH"), "HOME=/nowhere", "TAILPLANE_STATE="+filepath.Join(dir, "state"))}
+	p := &program{dir: dir, env: append(env, "PATH="+os.Getenv("PATH"), "HOME=/nowhere", noRaceSleep, "TAILPLANE_STATE="+filepath.Join(dir, "state"))}
 	p.cmd = exec.Command(binary, append([]string{"serve", "--data", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)...)
 	p.cmd.Dir, p.cmd.Env = dir, p.env
 	stdout, err := p.cmd.StdoutPipe()
@@ -222,7 +222,9 @@ func session(t *testing.T, p *program, out map[string]string) {
 		out[strings.Join(args, " ")] = p.command(args...)
 	}
 	for id := range ids(out) {
-		out["why "+id] = p.command("why", id, "-o", "json")
+		var ex json.RawMessage
+		p.manage(t, "/admin/v1/exchanges/"+id, &ex)
+		out["why "+id] = string(ex)
 	}
 	for _, url := range []string{p.adm + "/metrics", p.adm + "/admin/v1/status", p.data + "/v1/models", p.data + "/nosuch"} {
 		resp, err := http.Get(url) //nolint:noctx // a test's own server

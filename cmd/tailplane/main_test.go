@@ -33,10 +33,16 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"tailplane": func() { os.Exit(run(os.Args[1:])) }})
 }
 
+// noRaceSleep lets a program that was built with the race detector end at once: it
+// would sleep a second for the sake of other goroutines.
+const noRaceSleep = "GORACE=atexit_sleep_ms=0"
+
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: os.Getenv("TAILPLANE_UPDATE") != "",
 		Setup: func(env *testscript.Env) error {
+			name, value, _ := strings.Cut(noRaceSleep, "=")
+			env.Setenv(name, value)
 			env.Setenv("TAILPLANE_STATE", filepath.Join(env.WorkDir, "state"))
 			env.Values[serverKey{}] = new(server)
 			return nil
@@ -122,7 +128,7 @@ func startServe(ts *testscript.TestScript, _ bool, args []string) {
 	args = append([]string{"serve", "--data", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)
 	s.cmd = exec.Command("tailplane", args...)
 	s.cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TAILPLANE_STATE", "TAILPLANE_CONFIG", "UPSTREAM_KEY", "CLIENT_KEY"} {
+	for _, name := range []string{"PATH", "HOME", "TAILPLANE_STATE", "TAILPLANE_CONFIG", "GORACE"} {
 		s.cmd.Env = append(s.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	stdout, err := s.cmd.StdoutPipe()

@@ -140,7 +140,9 @@ func (s *Server) watch(ctx context.Context, hangup <-chan os.Signal) error {
 	if s.opt.NoWatch {
 		tick.Stop()
 	}
+	s.mu.Lock()
 	seen := sighting{s.file.Hash, s.file.Hash}
+	s.mu.Unlock()
 	for {
 		select {
 		case <-ctx.Done():
