@@ -76,6 +76,7 @@ func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 		{"version", "version: 2\n", "f.yaml:1:10: version 2 is not known; write `version: 1`"},
 		{"not YAML", "targets: {x: [}\n", "f.yaml:1:1"},
 		{"open to the world", "listen: {data: {addr: 0.0.0.0:4600}}\nkeys: {required: false}\n", "f.yaml:1:23: anybody who can reach this address could call without a key"},
+		{"price", "targets: {x: {kind: sim, price: {input: cheap, output: 3}}}\n", `f.yaml:1:41: price "cheap": its exponent is not a number`},
 		{"bool", "keys: {required: yes}\n", `f.yaml:1:18: "yes" is neither true nor false`},
 		{"size", "listen: {max_body: 5 potatoes}\n", `f.yaml:1:20: "5 potatoes" is not a size`},
 		{"name", "targets:\n  \"a b\": {kind: sim}\n", `f.yaml:2:3: "a b" cannot be the name of a target`},

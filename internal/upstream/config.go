@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tailplane/internal/llm"
+	"tailplane/internal/meter"
 	"tailplane/internal/secret"
 	"tailplane/internal/suggest"
 )
@@ -89,6 +90,16 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 		}
 		if strings.ContainsAny(name+value, "\r\n\x00") {
 			report(path+".headers."+name, "a header cannot hold line breaks", "write it on one line")
+		}
+	}
+	for _, f := range []struct{ name, text string }{
+		{"input", c.Price.Input}, {"output", c.Price.Output}, {"cache_read", c.Price.CacheRead}, {"cache_write", c.Price.CacheWrite},
+	} {
+		if f.text == "" {
+			continue
+		}
+		if _, err := meter.ParsePrice(f.text); err != nil {
+			report(path+".price."+f.name, err.Error(), "write dollars per million tokens, such as 0.25")
 		}
 	}
 	if !c.Price.IsZero() && (c.Price.Input == "" || c.Price.Output == "") {

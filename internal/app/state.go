@@ -1,0 +1,125 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"tailplane/internal/ledger"
+	"tailplane/internal/policy"
+)
+
+// stateDir is where facts are kept.
+func (s *Server) stateDir() (string, error) {
+	switch {
+	case s.opt.Ephemeral:
+		return "", nil
+	case s.opt.State != "":
+		return s.opt.State, nil
+	case s.file.Ledger.Dir != "":
+		return s.file.Ledger.Dir, nil
+	}
+	return DefaultState()
+}
+
+// DefaultState is the state directory when nothing names one: that of the
+// environment, the user's, or /var/lib/tailplane for a service without a home.
+func DefaultState() (string, error) {
+	if dir := os.Getenv("TAILPLANE_STATE"); dir != "" {
+		return dir, nil
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "tailplane"), nil
+	}
+	if home, err := os.UserHomeDir(); err == nil && home != "" {
+		return filepath.Join(home, ".local", "state", "tailplane"), nil
+	}
+	return "/var/lib/tailplane", nil
+}
+
+// openState opens what outlives the process: keys, journal, store.
+func (s *Server) openState(ctx context.Context) error {
+	dir, err := s.stateDir()
+	if err != nil {
+		return err
+	}
+	if dir != "" {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make the state directory: %w; name another one with --state, or use --ephemeral", err)
+		}
+		if err := writable(dir); err != nil {
+			return fmt.Errorf("the state directory cannot be written: %w; make it writable, name another one with --state, or use --ephemeral", err)
+		}
+	}
+	s.opt.State = dir
+	if s.store, err = policy.OpenStore(dir); err != nil {
+		return err
+	}
+	cfg := s.file.Ledger
+	if dir == "" {
+		cfg.Dir, s.records = "", ledger.NewMemory(0)
+	} else {
+		cfg.Dir = filepath.Join(dir, "journal")
+		path := filepath.Join(dir, "ledger.db")
+		if err := private(path); err != nil {
+			return err
+		}
+		sqlite, err := ledger.OpenSQLite(ctx, path)
+		if err != nil {
+			return err
+		}
+		s.records = sqlite
+	}
+	if s.journal, err = ledger.OpenJournal(cfg.Options(s.records)); err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = &InUseError{Dir: dir}
+		}
+		return errors.Join(err, s.records.Close())
+	}
+	if s.token, err = adminToken(dir); err != nil {
+		return errors.Join(err, s.journal.Close(), s.records.Close())
+	}
+	s.metrics.Gauge("ledger_lag_records", "Settled records that the store does not have yet.", func() float64 { return float64(s.journal.Stats().Lag) })
+	return nil
+}
+
+// writable tries to make a file, so that a directory that cannot be used is told
+// at once and not by whichever file comes first.
+func writable(dir string) error {
+	f, err := os.CreateTemp(dir, "probe-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// private makes a file that only its owner reads, if it is not there: the
+// database would make it for everybody.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("make the ledger database: %w", err)
+	}
+	return f.Close()
+}
+
+// InUseError says that another program runs with the state directory.
+type InUseError struct{ Dir string }
+
+func (e *InUseError) Error() string {
+	text := fmt.Sprintf("another tailplane runs with the state directory %s", e.Dir)
+	if r, _, err := FindRunning(e.Dir); err == nil {
+		text += fmt.Sprintf(" (process %d, API at http://%s/v1)", r.PID, r.Data)
+	}
+	return text
+}
+
+func (s *Server) closeState() {
+	if err := errors.Join(s.journal.Close(), s.records.Close()); err != nil {
+		s.log.Error("the state was not closed cleanly", "error", err)
+	}
+}
+
