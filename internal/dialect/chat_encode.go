@@ -16,7 +16,8 @@ import (
 //   - Tool results of a turn become tool messages before the rest of the turn.
 //     Images and files in them follow, with a line that names the call, in the
 //     next user message, because a tool message holds text alone.
-//   - The cap is max_completion_tokens unless the client wrote max_tokens.
+//   - The cap is max_completion_tokens unless the client wrote max_tokens or
+//     the target wants it so.
 //   - A stream for a client of another dialect asks for the usage event, which
 //     those dialects always have.
 
@@ -35,7 +36,7 @@ func (ChatCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	e.output(w, &call.Output)
 	e.reasoning(w, call)
 	w.flag("logprobs", call.Logprobs.Want)
-	e.intPointer(w, "top_logprobs", call.Logprobs.Top)
+	w.intPointer("top_logprobs", call.Logprobs.Top)
 	w.str("user", call.User)
 	w.set("metadata", mapJSON(call.Metadata))
 	return w.end(), e.losses.all, nil
@@ -58,9 +59,9 @@ func mapJSON(m map[string]string) []byte {
 	if len(m) == 0 {
 		return nil
 	}
-	w := &objectWriter{}
+	w := newObject(llm.Extra{})
 	for _, k := range slices.Sorted(maps.Keys(m)) {
-		w.put(k, stringJSON(m[k]))
+		w.text(k, m[k])
 	}
 	return w.end()
 }
@@ -70,7 +71,7 @@ func (e *chatEncoder) intPointer(w *objectWriter, name string, n *int) {
 		w.set(name, nil)
 		return
 	}
-	w.set(name, intJSON(int64(*n)))
+	w.integer(name, int64(*n))
 }
 
 func (e *chatEncoder) system(parts []llm.Part) {
@@ -97,7 +98,7 @@ func (e *chatEncoder) system(parts []llm.Part) {
 				content = stringJSON(p.Text)
 			}
 		}
-		e.message(&objectWriter{}, systemRole(p), content, nil)
+		e.message(newObject(llm.Extra{}), systemRole(p), content, nil)
 		i = end
 	}
 }
@@ -111,7 +112,7 @@ func systemRole(p *llm.Part) string {
 
 // message adds one finished message.
 func (e *chatEncoder) message(w *objectWriter, role string, content, mark []byte) {
-	w.put("role", stringJSON(role))
+	w.text("role", role)
 	w.put("content", content)
 	w.put("cache_control", mark)
 	e.messages = append(e.messages, w.end())
@@ -129,7 +130,7 @@ func (e *chatEncoder) mark(p *llm.Part, path string) []byte {
 		return nil
 	}
 	w := newObject(c.Extra)
-	w.put("type", stringJSON(c.Type))
+	w.text("type", c.Type)
 	w.str("ttl", c.TTL)
 	return w.end()
 }
@@ -156,7 +157,7 @@ func (e *chatEncoder) flush() {
 	if len(e.follow) > 0 {
 		items := e.follow
 		e.follow = nil
-		e.message(&objectWriter{}, "user", arrayJSON(items), nil)
+		e.message(newObject(llm.Extra{}), "user", arrayJSON(items), nil)
 	}
 }
 
@@ -164,7 +165,7 @@ func (e *chatEncoder) turn(t *llm.Turn, path string) {
 	if t.Role == llm.RoleAssistant {
 		e.flush()
 		w := newObject(t.Extra.In(llm.Chat))
-		w.put("role", stringJSON("assistant"))
+		w.text("role", "assistant")
 		w.str("name", t.Name)
 		e.assistant(w, t.Parts, t.Extra.In(llm.Chat).Form, path)
 		w.set("cache_control", e.messageMark(t.Parts))
@@ -200,7 +201,7 @@ func (e *chatEncoder) userMessage(t *llm.Turn, parts []llm.Part, path string) {
 		}
 	}
 	w := newObject(t.Extra.In(llm.Chat))
-	w.put("role", stringJSON(role))
+	w.text("role", role)
 	w.str("name", t.Name)
 	content, ok := e.content(parts, t.Extra.In(llm.Chat).Form&contentMask, path)
 	if len(e.follow) > 0 {
@@ -232,15 +233,15 @@ func (e *chatEncoder) messageMark(parts []llm.Part) []byte {
 
 func (e *chatEncoder) toolMessage(t *llm.Turn, p *llm.Part, path string) {
 	own := p.Extra.In(llm.Chat)
-	w := &objectWriter{}
+	w := newObject(llm.Extra{})
 	if p.Extra.Dialect == llm.Chat {
 		w = newObject(t.Extra.In(llm.Chat))
 	}
 	e.losses.extra(join(path, "tool_result"), p.Extra, llm.Chat)
-	w.put("role", stringJSON("tool"))
+	w.text("role", "tool")
 	if own.Form&turnNoCallID == 0 {
 		if p.Result.CallID == "" && p.Extra.Dialect != llm.Chat {
-			w.put("tool_call_id", []byte(`""`))
+			w.text("tool_call_id", "")
 		}
 		w.str("tool_call_id", p.Result.CallID)
 	}
@@ -257,7 +258,7 @@ func (e *chatEncoder) toolMessage(t *llm.Turn, p *llm.Part, path string) {
 	if content, _ := e.content(parts, own.Form&contentMask, path); content != nil {
 		w.put("content", content)
 	} else if own.Form&contentMask == contentAuto {
-		w.put("content", []byte(`""`))
+		w.text("content", "")
 	}
 	w.set("cache_control", e.mark(p, path))
 	e.messages = append(e.messages, w.end())
@@ -278,9 +279,9 @@ func (e *chatEncoder) splitMedia(r *llm.ToolResult, path string) []llm.Part {
 			}
 			if !named {
 				named = true
-				note := &objectWriter{}
-				note.put("type", stringJSON("text"))
-				note.put("text", stringJSON("Attached to the result of tool call "+r.CallID+":"))
+				note := newObject(llm.Extra{})
+				note.text("type", "text")
+				note.text("text", "Attached to the result of tool call "+r.CallID+":")
 				e.follow = append(e.follow, note.end())
 			}
 			e.follow = append(e.follow, item)
@@ -325,13 +326,13 @@ func (e *chatEncoder) tool(t *llm.Tool, path string) []byte {
 	}
 	e.losses.extra(path, t.Extra, llm.Chat)
 	w := newObject(t.Extra.In(llm.Chat))
-	w.put("type", stringJSON("function"))
+	w.text("type", "function")
 	f := w.sub("function")
-	f.put("name", stringJSON(t.Name))
+	f.text("name", t.Name)
 	f.str("description", t.Description)
 	f.set("parameters", t.Schema)
 	f.boolean("strict", t.Strict)
-	w.setSub("function", f)
+	w.endSub("function", f)
 	if t.Cache != nil {
 		w.put("cache_control", e.mark(&llm.Part{Cache: t.Cache}, path))
 	}
@@ -353,10 +354,10 @@ func (e *chatEncoder) choice(c *llm.ToolChoice) []byte {
 		return nil
 	case llm.ToolNamed:
 		w := newObject(own)
-		w.put("type", stringJSON("function"))
+		w.text("type", "function")
 		f := w.sub("function")
-		f.put("name", stringJSON(c.Name))
-		w.setSub("function", f)
+		f.text("name", c.Name)
+		w.endSub("function", f)
 		return w.end()
 	case llm.ToolRequired:
 		if own.Form == 1 {
@@ -369,7 +370,7 @@ func (e *chatEncoder) choice(c *llm.ToolChoice) []byte {
 func (e *chatEncoder) sampling(w *objectWriter, call *llm.Call) {
 	s := &call.Sampling
 	form := call.Extra.In(llm.Chat).Form
-	if form&chatMaxTokensOld != 0 {
+	if form&chatMaxTokensOld != 0 || s.OldCap {
 		w.set("max_completion_tokens", nil)
 		w.count("max_tokens", s.MaxTokens)
 	} else {
@@ -380,12 +381,12 @@ func (e *chatEncoder) sampling(w *objectWriter, call *llm.Call) {
 	if s.TopK != nil && !e.own {
 		e.losses.add("top_k", "chat has no equivalent")
 	} else {
-		e.intPointer(w, "top_k", s.TopK)
+		w.intPointer("top_k", s.TopK)
 	}
 	w.float("frequency_penalty", s.FrequencyPenalty)
 	w.float("presence_penalty", s.PresencePenalty)
 	if s.Seed != nil {
-		w.set("seed", intJSON(*s.Seed))
+		w.integer("seed", *s.Seed)
 	} else {
 		w.set("seed", nil)
 	}
@@ -393,9 +394,9 @@ func (e *chatEncoder) sampling(w *objectWriter, call *llm.Call) {
 	case len(s.Stop) == 0:
 		w.set("stop", nil)
 	case len(s.Stop) == 1 && form&chatStopString != 0:
-		w.set("stop", stringJSON(s.Stop[0]))
+		w.text("stop", s.Stop[0])
 	default:
-		w.set("stop", stringsJSON(s.Stop))
+		w.strings("stop", s.Stop)
 	}
 	w.count("n", s.N)
 }
@@ -404,7 +405,7 @@ func (e *chatEncoder) stream(w *objectWriter, call *llm.Call) {
 	w.flag("stream", call.Stream)
 	o := w.sub("stream_options")
 	o.flag("include_usage", call.WantUsage || call.Stream && !e.own)
-	w.setSub("stream_options", o)
+	w.endSub("stream_options", o)
 }
 
 func (e *chatEncoder) output(w *objectWriter, out *llm.Output) {
@@ -414,11 +415,11 @@ func (e *chatEncoder) output(w *objectWriter, out *llm.Output) {
 	f := newObject(own)
 	switch out.Kind {
 	case llm.OutputText:
-		f.put("type", stringJSON("text"))
+		f.text("type", "text")
 	case llm.OutputJSON:
-		f.put("type", stringJSON("json_object"))
+		f.text("type", "json_object")
 	case llm.OutputSchema:
-		f.put("type", stringJSON("json_schema"))
+		f.text("type", "json_schema")
 		s := f.sub("json_schema")
 		name := out.Name
 		if name == "" && out.Extra.Dialect != llm.Chat {
@@ -428,7 +429,7 @@ func (e *chatEncoder) output(w *objectWriter, out *llm.Output) {
 		s.str("description", out.Description)
 		s.set("schema", out.Schema)
 		s.boolean("strict", out.Strict)
-		f.setSub("json_schema", s)
+		f.endSub("json_schema", s)
 	default:
 		w.set("response_format", nil)
 		return

@@ -98,17 +98,23 @@ func (t *Target) View(now time.Time, model string) View {
 	return v
 }
 
-// Begin counts a request that is about to be sent; End must follow.
-func (t *Target) Begin(now time.Time) {
-	t.inFlight.Add(1)
+// Begin counts a request that is about to be sent; End must follow. It refuses,
+// and counts nothing, when the target already has limit requests; 0 is no
+// limit.
+func (t *Target) Begin(now time.Time, limit int) bool {
+	if n := t.inFlight.Add(1); limit > 0 && n > int64(limit) {
+		t.inFlight.Add(-1)
+		return false
+	}
 	if !t.troubled.Load() {
-		return
+		return true
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.fails >= breakerFails && !now.Before(t.open) {
 		t.open = now.Add(trialPause)
 	}
+	return true
 }
 
 // End counts a request that has ended, however it did.

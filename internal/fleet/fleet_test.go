@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,7 +70,7 @@ func TestBreakerOpensTriesAndCloses(t *testing.T) {
 	if a.View(now, "m").Broken {
 		t.Fatal("no trial after the pause")
 	}
-	a.Begin(now)
+	a.Begin(now, 0)
 	if !a.View(now, "m").Broken {
 		t.Error("others are not kept off during the trial")
 	}
@@ -113,13 +114,34 @@ func TestRetryBudgetBoundsRetriesToAShareOfRequests(t *testing.T) {
 	}
 }
 
+func TestALimitHoldsHoweverManyComeAtOnce(t *testing.T) {
+	a := newTarget("a")
+	var admitted atomic.Int64
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			if a.Begin(t0, 7) {
+				admitted.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if n := a.View(t0, "m").InFlight; n != 7 || admitted.Load() != 7 {
+		t.Errorf("%d admitted, %d in flight, want 7", admitted.Load(), n)
+	}
+	a.End()
+	if !a.Begin(t0, 7) {
+		t.Error("the place of one that ended is not given to the next")
+	}
+}
+
 func TestConcurrentUseKeepsCount(t *testing.T) {
 	a := newTarget("a")
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for i := range 500 {
-				a.Begin(t0)
+				a.Begin(t0, 0)
 				if i%7 == 0 {
 					a.Report(t0, "m", fault(llm.FaultServer, llm.ScopeTarget, time.Millisecond))
 				} else {

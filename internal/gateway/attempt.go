@@ -127,6 +127,9 @@ func (c *call) sleep(d time.Duration) *llm.Fault {
 // answer. What became of it stands in the last of c.ex.Attempts.
 func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fault {
 	begin := now()
+	if !target.State.Begin(begin, target.Limits.InFlight) {
+		return c.full(target)
+	}
 	c.ex.Attempts = append(c.ex.Attempts, ledger.Attempt{
 		Target: target.Name, Kind: target.Kind.Name, Model: target.model, Why: why, Waited: waited, Begin: begin.Sub(c.ex.Start),
 	})
@@ -135,7 +138,6 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 		target.State.Deposit(c.dest.retry.Budget)
 		c.dest.metrics.Overhead.Observe(a.Begin.Seconds())
 	}
-	target.State.Begin(begin)
 	target.Metrics.InFlight.Inc()
 	f := c.exchangeOnce(target, a, begin)
 	target.Metrics.InFlight.Dec()
@@ -147,6 +149,19 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 	c.note(target, a, f)
 	return f
 }
+
+// full is the fault of a target that has as many requests as its limit allows.
+// It was not asked, so there is no attempt to record.
+func (c *call) full(target *candidate) *llm.Fault {
+	return &llm.Fault{
+		Kind: llm.FaultShed, Retry: llm.RetryElsewhere, Scope: llm.ScopeRequest, Phase: llm.PhaseAdmit, After: fullAfter,
+		Message: fmt.Sprintf("target %s has %d requests in flight, as many as limits.in_flight allows", target.Name, target.Limits.InFlight),
+	}
+}
+
+// fullAfter is the wait that a client is told when every target is full: there
+// is no queue whose length would say more.
+const fullAfter = time.Second
 
 // exchangeOnce is exchange with a bug in it confined to the attempt, so that
 // whatever is counted around it stays right.

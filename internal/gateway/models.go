@@ -72,6 +72,14 @@ func (c *call) modelOrNothing() *llm.Fault {
 	return c.writeJSON(describe(c.surface.dialect.Name(), name))
 }
 
+// showMetrics answers GET /metrics for scrapers that reach only the data
+// listener; they show a key like every other caller.
+func showMetrics(c *call) *llm.Fault {
+	c.committed, c.ex.Status = true, http.StatusOK
+	c.gateway.metrics.Handler().ServeHTTP(c.w, c.r)
+	return nil
+}
+
 // writeJSON answers with a value of our own.
 func (c *call) writeJSON(v any) *llm.Fault {
 	body, err := json.Marshal(v)

@@ -65,6 +65,7 @@ func (c *call) translate(target *candidate, to dialect.Codec) (dialect.Surface, 
 	out := *c.decoded
 	out.Model = target.model
 	out.WantUsage = out.Stream && target.StreamUsage
+	out.Sampling.OldCap = !target.Kind.NewCap
 	body, losses, err := to.EncodeCall(&out)
 	if err != nil {
 		return nil, unsupported(fmt.Sprintf("target %s cannot be asked this: %v", target.Name, err))

@@ -77,6 +77,51 @@ keys: {required: false}
 	})
 }
 
+func TestAFullTargetIsPassedOver(t *testing.T) {
+	const config = `
+targets:
+  a: {kind: openai, url: "http://a", limits: {in_flight: 1}}
+  b: {kind: openai, url: "http://b"}
+models:
+  m: {route: [a/x, b/x]}
+  only: {route: [a/x]}
+keys: {required: false}
+`
+	bubble(t, config, func(t *testing.T, r *rig) {
+		r.host("a", reply(t, "HTTP 200\ncontent-type: application/json\n\n@delay 30s\n{\"choices\":[]}\n"))
+		r.host("b", reply(t, okScript))
+		done := make(chan *httptest.ResponseRecorder)
+		go func() { done <- r.post(chatBody) }()
+		time.Sleep(time.Second)
+		begin := time.Now()
+		if w := r.post(chatBody); w.Code != 200 || w.Header().Get("X-Tailplane-Target") != "b" || time.Since(begin) != 0 {
+			t.Errorf("while a is full: %d from %q after %v", w.Code, w.Header().Get("X-Tailplane-Target"), time.Since(begin))
+		}
+		w := r.post(`{"model":"only","messages":[]}`)
+		if w.Code != 429 || w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Body.String(), `"code":"shed"`) {
+			t.Errorf("while every candidate is full: %d %v %s", w.Code, w.Header(), w.Body)
+		}
+		if w := <-done; w.Code != 200 || w.Header().Get("X-Tailplane-Target") != "a" {
+			t.Errorf("the one that filled it: %d", w.Code)
+		}
+		if w := r.post(`{"model":"only","messages":[]}`); w.Code != 200 {
+			t.Errorf("afterwards: %d %s", w.Code, w.Body)
+		}
+	})
+}
+
+func TestMetricsAreShownToWhoHasAKey(t *testing.T) {
+	bubble(t, "targets: {a: {kind: sim}}\nkeys: {required: false}\n", func(t *testing.T, r *rig) {
+		w := httptest.NewRecorder()
+		req := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		req.Host = "127.0.0.1:4600"
+		r.gateway.ServeHTTP(w, req)
+		if w.Code != 200 || !strings.Contains(w.Body.String(), "tailplane_build_info") {
+			t.Errorf("%d %.200s", w.Code, w.Body)
+		}
+	})
+}
+
 func TestRetriesCannotMultiplyAnOutage(t *testing.T) {
 	const config = `
 targets: {a: {kind: vllm, url: "http://a", models: [m]}}

@@ -36,6 +36,7 @@ func surfaces() map[string]surface {
 		{"/messages/count_tokens", anthropicBases, surface{op: llm.OpCount, dialect: anthropic}},
 		{"/models", openAIBases, surface{dialect: chat, method: http.MethodGet, serve: listModels}},
 		{"/models", []string{"/anthropic", "/anthropic/v1"}, surface{dialect: anthropic, method: http.MethodGet, serve: listModels}},
+		{"/metrics", []string{""}, surface{dialect: chat, method: http.MethodGet, serve: showMetrics}},
 	}
 	out := map[string]surface{}
 	for _, e := range list {

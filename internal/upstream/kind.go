@@ -41,6 +41,9 @@ type Kind struct {
 	// Engine says that it runs on somebody's own hardware: its use has no list
 	// price.
 	Engine bool
+	// NewCap: it wants the chat dialect's output cap under the name
+	// max_completion_tokens; all others are sent max_tokens, which they all know.
+	NewCap bool
 	// NoStreamUsage: it refuses or ignores stream_options.include_usage.
 	NoStreamUsage bool
 	// Rules are this kind's own faults; they are consulted before the common

@@ -8,6 +8,7 @@ var openAI = Kind{
 	Name: "openai", Title: "OpenAI", URL: "https://api.openai.com", Prefix: "/v1",
 	KeyEnv:   []string{"OPENAI_API_KEY"},
 	Dialects: []llm.Dialect{llm.Responses, llm.Chat, llm.Completions, llm.Embeddings},
+	NewCap:   true,
 	Owns: []string{
 		"gpt-*", "chatgpt-*", "o1", "o1-*", "o3", "o3-*", "o4-*", "codex-*", "computer-use-*",
 		"text-embedding-*", "davinci-*", "babbage-*",
