@@ -76,7 +76,7 @@ func serve(ctx context.Context, o cli.ServeOptions, out, errs io.Writer) error {
 
 func running(state string) (data, admin string, token secret.Value, err error) {
 	if state == "" {
-		if state, err = app.DefaultState(); err != nil {
+		if state, err = app.FindState(); err != nil {
 			return "", "", secret.Value{}, err
 		}
 	}

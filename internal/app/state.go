@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"tailplane/internal/config"
 	"tailplane/internal/ledger"
 	"tailplane/internal/policy"
 )
@@ -38,6 +39,19 @@ func DefaultState() (string, error) {
 		return filepath.Join(home, ".local", "state", "tailplane"), nil
 	}
 	return "/var/lib/tailplane", nil
+}
+
+// FindState is the state directory of a program that was started here without
+// naming one: that of the config which it would use, or the default.
+func FindState() (string, error) {
+	if path := FindConfig(); path != "" {
+		if text, err := os.ReadFile(path); err == nil {
+			if f, _ := config.Parse(path, text); f.Ledger.Dir != "" {
+				return f.Ledger.Dir, nil
+			}
+		}
+	}
+	return DefaultState()
 }
 
 // openState opens what outlives the process: keys, journal, store.
@@ -122,4 +136,3 @@ func (s *Server) closeState() {
 		s.log.Error("the state was not closed cleanly", "error", err)
 	}
 }
-

@@ -75,7 +75,7 @@ func NewRoot(d Deps) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	})
-	root.PersistentFlags().String("state", "", "state directory of the running program (default: $TAILPLANE_STATE, or ~/.local/state/tailplane)")
+	root.PersistentFlags().String("state", "", "state directory of the running program (default: ledger.dir of ./tailplane.yaml, $TAILPLANE_STATE, or ~/.local/state/tailplane)")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpTemplate(helpTemplate)
 	root.SetUsageTemplate(usageTemplate)

@@ -210,7 +210,7 @@ func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *
 	defer resp.Close()
 	a.Head = now().Sub(begin)
 	a.Reused, a.Connect, a.Status = resp.Timing.Reused, resp.Timing.Connect+resp.Timing.TLS, resp.Status
-	a.Upstream = upstreamID(&resp.Header)
+	a.Upstream = target.RequestID(resp.Header.Get, begin)
 	if resp.Status/100 != 2 {
 		return c.refused(target, resp, codec)
 	}
@@ -253,17 +253,6 @@ func (c *call) timeoutKind(begin time.Time) llm.FaultKind {
 		return llm.FaultTotal
 	}
 	return llm.FaultFirstToken
-}
-
-// upstreamID is the provider's own id of the request, under the names that
-// providers use.
-func upstreamID(h *h1.Header) string {
-	for _, name := range [...]string{"x-request-id", "request-id", "apim-request-id"} {
-		if id := h.Get(name); id != "" {
-			return cut(id, 100)
-		}
-	}
-	return ""
 }
 
 // forwardable are the fields of a client's request that mean something to a

@@ -200,13 +200,41 @@ func (t *Target) authorization(now time.Time) *h1.Field {
 // Classify says what an answer of this target means. Some servers quote the
 // credential that they were sent: it is cut out of their words.
 func (t *Target) Classify(a Answer, now time.Time) *llm.Fault {
-	hidden := t.hidden
-	if t.key != nil {
-		hidden = append(slices.Clip(hidden), t.key.Value(now).Reveal())
-	}
-	a.Body = masked(a.Body, hidden)
+	a.Body = masked(a.Body, t.secrets(now))
 	return t.Kind.Classify(a)
 }
+
+// secrets are the texts that the target was trusted with and must not repeat.
+func (t *Target) secrets(now time.Time) []string {
+	if t.key == nil {
+		return t.hidden
+	}
+	return append(slices.Clip(t.hidden), t.key.Value(now).Reveal())
+}
+
+// longestID bounds a request id of an upstream.
+const longestID = 100
+
+// RequestID is the upstream's own id of a request, under the names that
+// providers use; empty when there is none, or one that is no id: a server that
+// puts our credential there does not get it into the ledger.
+func (t *Target) RequestID(get func(name string) string, now time.Time) string {
+	for _, name := range [...]string{"x-request-id", "request-id", "apim-request-id"} {
+		id := get(name)
+		if id == "" {
+			continue
+		}
+		odd := func(r rune) bool { return !strings.ContainsRune(idCharacters, r) }
+		repeats := func(secret string) bool { return len(secret) >= shortestSecret && strings.Contains(id, secret) }
+		if len(id) > longestID || strings.ContainsFunc(id, odd) || slices.ContainsFunc(t.hidden, repeats) || t.key != nil && repeats(t.key.Value(now).Reveal()) {
+			return ""
+		}
+		return id
+	}
+	return ""
+}
+
+const idCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:"
 
 // path is the request target of an operation. The strings are made once per
 // call only where a prefix is unusual; "/v1" has its own.

@@ -161,16 +161,28 @@ func TestFillPutsTheCallOnTheWire(t *testing.T) {
 		call   Call
 		want   string
 	}{
-		{Config{Kind: "openai", Key: secret.Env("UPSTREAM_TEST_KEY")}, Call{Op: llm.OpGenerate, Dialect: llm.Chat},
-			"https api.openai.com:443 /v1/chat/completions authorization=Bearer k-1234567890abcdef"},
-		{Config{Kind: "anthropic", Key: secret.Env("UPSTREAM_TEST_KEY")}, Call{Op: llm.OpCount, Dialect: llm.Anthropic},
-			"https api.anthropic.com:443 /v1/messages/count_tokens x-api-key=k-1234567890abcdef anthropic-version=2023-06-01"},
-		{Config{Kind: "anthropic", URL: "http://[::1]:9"}, Call{Dialect: llm.Anthropic, Forward: []h1.Field{{Name: "anthropic-version", Value: "2027-01-01"}}},
-			"http [::1]:9 /v1/messages anthropic-version=2027-01-01"},
+		{
+			Config{Kind: "openai", Key: secret.Env("UPSTREAM_TEST_KEY")},
+			Call{Op: llm.OpGenerate, Dialect: llm.Chat},
+			"https api.openai.com:443 /v1/chat/completions authorization=Bearer k-1234567890abcdef",
+		},
+		{
+			Config{Kind: "anthropic", Key: secret.Env("UPSTREAM_TEST_KEY")},
+			Call{Op: llm.OpCount, Dialect: llm.Anthropic},
+			"https api.anthropic.com:443 /v1/messages/count_tokens x-api-key=k-1234567890abcdef anthropic-version=2023-06-01",
+		},
+		{
+			Config{Kind: "anthropic", URL: "http://[::1]:9"},
+			Call{Dialect: llm.Anthropic, Forward: []h1.Field{{Name: "anthropic-version", Value: "2027-01-01"}}},
+			"http [::1]:9 /v1/messages anthropic-version=2027-01-01",
+		},
 		{Config{Kind: "vllm", URL: "http://10.2.0.14:8000"}, Call{Dialect: llm.Embeddings}, "http 10.2.0.14:8000 /v1/embeddings"},
 		{Config{Kind: "openai-compatible", URL: "http://host/openai/v2/"}, Call{Dialect: llm.Chat}, "http host:80 /openai/v2/chat/completions"},
-		{Config{Kind: "groq", Headers: map[string]string{"X-Team": "env:UPSTREAM_TEST_KEY"}}, Call{Dialect: llm.Chat},
-			"https api.groq.com:443 /openai/v1/chat/completions X-Team=k-1234567890abcdef"},
+		{
+			Config{Kind: "groq", Headers: map[string]string{"X-Team": "env:UPSTREAM_TEST_KEY"}},
+			Call{Dialect: llm.Chat},
+			"https api.groq.com:443 /openai/v1/chat/completions X-Team=k-1234567890abcdef",
+		},
 	}
 	for _, c := range cases {
 		target, err := New("x", c.config, h1.New(h1.Options{}), t0)
@@ -187,6 +199,24 @@ func TestFillPutsTheCallOnTheWire(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%+v:\n got %s\nwant %s", c.config, got, c.want)
+		}
+	}
+}
+
+func TestARequestIDThatRepeatsOurKeyIsNone(t *testing.T) {
+	t.Setenv("UPSTREAM_TEST_KEY", "k-1234567890abcdef")
+	target, err := New("x", Config{Kind: "openai", Key: secret.Env("UPSTREAM_TEST_KEY")}, nil, t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string]string{
+		"req_011CV-a.b:c": "req_011CV-a.b:c", "": "", "k-1234567890abcdef": "", "x-k-1234567890abcdef-y": "",
+		"two words": "", strings.Repeat("a", 101): "",
+	}
+	for id, want := range cases {
+		got := target.RequestID(func(name string) string { return map[string]string{"request-id": id}[name] }, t0)
+		if got != want {
+			t.Errorf("%q is taken for the id %q, want %q", id, got, want)
 		}
 	}
 }
