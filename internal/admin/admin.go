@@ -25,8 +25,10 @@ type Service struct {
 	Reader  ledger.Reader
 	Journal *ledger.Journal
 	Keys    *policy.Store
-	// Models tells where names lead now; Status and Reload are the program's.
-	Models func() []Model
+	// Models tells which names a key may call and where they lead now; an
+	// empty key means every name. ok is false when there is no such key.
+	Models func(key string) (list []Model, ok bool)
+	// Status and Reload are the program's.
 	Status func() Status
 	Reload func() error
 }

@@ -38,7 +38,7 @@ func desk(t *testing.T) (*Service, http.Handler) {
 	}
 	s := &Service{
 		Reader: store, Journal: journal, Keys: keys,
-		Models: func() []Model { return []Model{{Name: "m"}} },
+		Models: func(key string) ([]Model, bool) { return []Model{{Name: "m"}}, key != "nobody" },
 		Status: func() Status { return Status{Version: "test", Ledger: LedgerOf(journal)} },
 		Reload: func() error { return errors.New("f.yaml:1:1: no; yes") },
 	}

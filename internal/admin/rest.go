@@ -70,7 +70,14 @@ func localOnly(next http.Handler) http.Handler {
 
 func (s *Service) status(w http.ResponseWriter, _ *http.Request) { answer(w, s.Status()) }
 
-func (s *Service) models(w http.ResponseWriter, _ *http.Request) { answer(w, s.Models()) }
+func (s *Service) models(w http.ResponseWriter, r *http.Request) {
+	list, ok := s.Models(r.FormValue("key"))
+	if !ok {
+		fail(w, http.StatusNotFound, "not_found", "there is no key with that name or id")
+		return
+	}
+	answer(w, list)
+}
 
 func (s *Service) why(w http.ResponseWriter, r *http.Request) {
 	ex, err := s.Why(r.Context(), r.PathValue("id"))

@@ -13,6 +13,7 @@ import (
 	"tailplane/internal/h1"
 	"tailplane/internal/llm"
 	"tailplane/internal/meter"
+	"tailplane/internal/models"
 	"tailplane/internal/policy"
 	"tailplane/internal/upstream"
 )
@@ -57,44 +58,50 @@ func (s *Server) clientFor(c upstream.Config) *h1.Client {
 	return s.client
 }
 
-// models tells where every known name leads now.
-func (s *Server) models() []admin.Model {
+// models tells which names a key may call and where they lead now.
+func (s *Server) models(key string) ([]admin.Model, bool) {
 	p := s.gateway.Plane()
-	now := time.Now()
-	var out []admin.Model
+	caller := policy.Anonymous() // may call everything
+	if key != "" {
+		if caller = p.Keys.Named(key); caller == nil {
+			return nil, false
+		}
+	}
+	list := []admin.Model{}
 	for _, name := range p.Catalog.Names() {
 		plan, err := p.Catalog.Resolve(name)
-		if err != nil {
-			continue // Names lists only what resolves
+		if err != nil || !caller.MayCall(name) {
+			continue
 		}
 		m := admin.Model{Name: name, Why: plan.Why}
 		for _, c := range plan.Candidates {
-			i := slices.IndexFunc(p.Targets, func(t gateway.Target) bool { return t.Name == c.Target })
-			if i < 0 {
-				continue
+			if i := slices.IndexFunc(p.Targets, func(t gateway.Target) bool { return t.Name == c.Target }); i >= 0 {
+				m.Candidates = append(m.Candidates, describe(p, &p.Targets[i], c, time.Now()))
 			}
-			t := p.Targets[i]
-			view := t.State.View(now, c.Model)
-			state := "ready"
-			switch {
-			case view.Wait > 0:
-				state = fmt.Sprintf("cooling down for %v", view.Wait.Round(time.Second))
-			case view.Broken:
-				state = "broken: it failed too often in a row"
-			}
-			var dialects []string
-			for _, d := range t.Dialects {
-				dialects = append(dialects, string(d))
-			}
-			price := p.Book.RateAt(t.Name, t.Kind.Name, c.Model).Cost(now, llm.Usage{Input: 1, Output: 1})
-			m.Candidates = append(m.Candidates, admin.Candidate{
-				Target: t.Name, Kind: t.Kind.Name, Model: c.Model, Address: t.Address(), Dialects: dialects,
-				Group: c.Group, Weight: c.Weight, Local: t.Local(), State: state, Pricing: string(price.Status),
-			})
 		}
-		out = append(out, m)
+		list = append(list, m)
 	}
-	return out
+	return list, true
+}
+
+// describe tells a candidate as it stands.
+func describe(p *gateway.Plane, t *gateway.Target, c models.Candidate, now time.Time) admin.Candidate {
+	state := "ready"
+	switch view := t.State.View(now, c.Model); {
+	case view.Wait > 0:
+		state = fmt.Sprintf("cooling down for %v", view.Wait.Round(time.Second))
+	case view.Broken:
+		state = "broken: it failed too often in a row"
+	}
+	var dialects []string
+	for _, d := range t.Dialects {
+		dialects = append(dialects, string(d))
+	}
+	price := p.Book.RateAt(t.Name, t.Kind.Name, c.Model).Cost(now, llm.Usage{Input: 1, Output: 1})
+	return admin.Candidate{
+		Target: t.Name, Kind: t.Kind.Name, Model: c.Model, Address: t.Address(), Dialects: dialects,
+		Group: c.Group, Weight: c.Weight, Local: t.Local(), State: state, Pricing: string(price.Status),
+	}
 }
 
 // status is the program at a glance.

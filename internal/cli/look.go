@@ -68,16 +68,17 @@ func upper(words []string) []string {
 func modelsCommand(d Deps) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "models", Short: "List the models that can be called and where they go", GroupID: "look", Args: args(cobra.NoArgs),
-		Example: "  tailplane models\n  tailplane models -o json",
+		Example: "  tailplane models\n  tailplane models --key app    # only what this key may call\n  tailplane models -o json",
 	}
 	format := outputFlag(cmd)
+	key := cmd.Flags().String("key", "", "only what this key may call, by its name or id")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := connect(cmd, d)
 		if err != nil {
 			return err
 		}
 		var list []admin.Model
-		if err := c.get(cmd.Context(), "/models", nil, &list); err != nil {
+		if err := c.get(cmd.Context(), "/models", url.Values{"key": {*key}}, &list); err != nil {
 			return err
 		}
 		return emit(cmd, format, list, func(w io.Writer) error { return modelTable(w, list) })

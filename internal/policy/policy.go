@@ -135,6 +135,19 @@ func (k *Keys) Find(text string, now time.Time) *Key {
 	return nil
 }
 
+// Named returns the key with a name or an id, or nil. It is for people's
+// questions and looks at every key.
+func (k *Keys) Named(name string) *Key {
+	for _, keys := range []map[Hash]*Key{k.static, *k.store.keys.Load()} {
+		for _, key := range keys {
+			if key.Name == name || key.ID == name {
+				return key
+			}
+		}
+	}
+	return nil
+}
+
 // Empty reports whether a key is required and none is there, so that nobody
 // could call.
 func (k *Keys) Empty() bool {

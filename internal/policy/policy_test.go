@@ -146,6 +146,14 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
+	for _, name := range []string{"ci", "static-ci", "short"} {
+		if closed.Named(name) == nil {
+			t.Errorf("no key is named %q", name)
+		}
+	}
+	if closed.Named("nobody") != nil {
+		t.Error("a key is found under a name that none has")
+	}
 	if n := testing.AllocsPerRun(100, func() { closed.Find("sk-tp-wrong", t0) }); n != 0 {
 		t.Errorf("Find makes %v allocations", n)
 	}
