@@ -7,6 +7,7 @@
 # Needs Go, Node 20+, npm and Python 3.10+; installs the SDKs into
 # conformance/node/node_modules and .cache/conformance-venv. Recorded traffic is
 # read from $TAILPLANE_CORPUS, else ../shared/corpus, else left out.
+# $CONF_FULL reads all of it in translation, too (two minutes more), not a third.
 # $TAILPLANE_BIN names a binary that is built already.
 set -eu
 cd "$(dirname "$0")/.."

@@ -59,15 +59,15 @@ async function main() {
       if (wanted(label)) report(label, await run(env));
     }
     const theirs = cells.filter((c) => c.runner === "python" && wanted(c.label));
+    let other = Promise.resolve(); // Python runs beside what follows
     if (!python) totals.skipped.push(`${theirs.length} Python cells: no Python given`);
-    else if (theirs.length || wanted("python") || wanted("Python")) await pythonCells(env, theirs, corpus);
+    else if (theirs.length || /python/i.test(filter)) other = pythonCells(env, theirs, corpus);
     if (!corpus) totals.skipped.push("recorded traffic: no corpus; set TAILPLANE_CORPUS");
-    else {
-      for (const [name, run] of [["recordings", recordingCells], ["translations", translationCells]]) {
-        if (!wanted(name)) continue;
-        for await (const { label, results, note } of run(env)) report(label, results, note);
-      }
+    for (const [name, run] of [["recordings", recordingCells], ["translations", translationCells]]) {
+      if (!corpus || !wanted(name)) continue;
+      for await (const { label, results, note } of run(env)) report(label, results, note);
     }
+    await other;
     report("tailplane itself", [{ name: "no panic, no data race, still running", error: env.bug() }]);
     if (env.cancels.length) {
       const worst = Math.max(...env.cancels);
