@@ -68,8 +68,8 @@ func (x *exchange) finish() (keep bool) {
 	w := &x.response
 	w.finish()
 	x.cancel()
-	gone := x.watch.end()
-	return !gone && !w.closing && w.err == nil && w.complete()
+	x.watch.end()
+	return !w.closing && w.err == nil && w.complete()
 }
 
 // abandon ends an exchange whose handler panicked. What is buffered is dropped.

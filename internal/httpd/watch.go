@@ -113,8 +113,9 @@ func (w *watch) read() {
 	close(w.reading)
 }
 
-// end stops watching after the handler, and reports whether the client has gone.
-func (w *watch) end() (gone bool) {
+// end stops watching after the handler. A client that has ended its side may
+// still read, and may have sent more requests before: the next read tells.
+func (w *watch) end() {
 	w.timer.Stop()
 	c := w.x.conn
 	w.mu.Lock()
@@ -136,5 +137,4 @@ func (w *watch) end() (gone bool) {
 		c.w++
 		w.got = false
 	}
-	return w.ended
 }

@@ -1,0 +1,498 @@
+package httpd
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"log"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// scriptConn is a client that sends fixed bytes, cut into reads at random, and
+// then ends its side.
+type scriptConn struct {
+	mu       sync.Mutex
+	script   []byte
+	cuts     *rand.Rand
+	answer   []byte
+	deadline time.Time
+	closed   chan struct{}
+	once     sync.Once
+}
+
+func newScriptConn(script []byte, seed uint64) *scriptConn {
+	return &scriptConn{script: script, cuts: rand.New(rand.NewPCG(seed, 1)), closed: make(chan struct{})}
+}
+
+func (s *scriptConn) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.closed:
+		return 0, net.ErrClosed
+	default:
+	}
+	if len(s.script) == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(p), len(s.script))
+	if s.cuts.IntN(4) > 0 {
+		n = 1 + s.cuts.IntN(n)
+	}
+	copy(p, s.script[:n])
+	s.script = s.script[n:]
+	return n, nil
+}
+
+func (s *scriptConn) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = append(s.answer, p...)
+	return len(p), nil
+}
+
+func (s *scriptConn) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return nil
+}
+
+func (*scriptConn) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (*scriptConn) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1} }
+func (*scriptConn) SetDeadline(time.Time) error      { return nil }
+func (*scriptConn) SetReadDeadline(time.Time) error  { return nil }
+func (*scriptConn) SetWriteDeadline(time.Time) error { return nil }
+
+// request is what a handler saw.
+type request struct {
+	line   string // all but header and body
+	header []string
+	body   string
+	cut    bool // the body ended with an error
+}
+
+// answer is what the client got.
+type answer struct {
+	status int
+	header []string
+	body   string
+	cut    bool
+	close  bool
+}
+
+// outcome is what came of one connection.
+type outcome struct {
+	requests []request
+	answers  []answer
+	garbage  bool // the answers ended in something that is none
+}
+
+// framingFree leaves out fields in which the servers may differ while the
+// message is the same; its framing is compared by body, cut and close.
+func framingFree(name string) bool {
+	switch name {
+	case "Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Date", "Cache-Control", "Pragma":
+		return false
+	}
+	return true
+}
+
+func flat(h http.Header) (out []string) {
+	for k, vs := range h {
+		if framingFree(k) {
+			out = append(out, k+": "+strings.Join(vs, "|"))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// handler is one of several that use the server differently; it records what
+// it sees.
+func handler(kind uint8, o *outcome) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen := request{header: flat(r.Header)}
+		seen.line = fmt.Sprintf("%s %q path=%q raw=%q query=%q force=%v host=%q %s length=%d te=%q close=%v from=%s",
+			r.Method, r.RequestURI, r.URL.Path, r.URL.RawPath, r.URL.RawQuery, r.URL.ForceQuery, r.Host,
+			r.Proto, r.ContentLength, r.TransferEncoding, r.Close, r.RemoteAddr)
+		read := func() {
+			b, err := io.ReadAll(r.Body)
+			seen.body, seen.cut = string(b), err != nil
+		}
+		defer func() { o.requests = append(o.requests, seen) }()
+		switch kind % 6 {
+		case 0: // the whole body, then a small answer
+			read()
+			sum := fnv.New64a()
+			_, _ = io.WriteString(sum, seen.body)
+			fmt.Fprintf(w, "%s %x", r.Method, sum.Sum64())
+		case 1: // a stream
+			read()
+			w.Header().Set("Content-Type", "text/event-stream")
+			for i := range 3 {
+				fmt.Fprintf(w, "data: %d\n\n", i)
+				w.(http.Flusher).Flush()
+			}
+		case 2: // an answer to a body that is not read
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(401)
+			_, _ = io.WriteString(w, `{"error":{}}`)
+		case 3: // a body that is read in part, an answer with a length
+			p := make([]byte, 3)
+			n, _ := io.ReadFull(r.Body, p)
+			seen.body = string(p[:n])
+			w.Header().Set("Content-Length", "5000")
+			_, _ = w.Write(bytes.Repeat([]byte("y"), 5000))
+		case 4: // no body, and a wish to close
+			read()
+			w.Header().Set("Connection", "close")
+			w.WriteHeader(204)
+		case 5: // an abort in the middle
+			read()
+			_, _ = io.WriteString(w, "half")
+			w.(http.Flusher).Flush()
+			if len(seen.body) > 3 {
+				panic(http.ErrAbortHandler)
+			}
+		}
+	})
+}
+
+// maxHead is small, so that the limit is reached.
+const maxHead = 8 << 10
+
+// bubble runs one server on one script until it closes the connection.
+func bubble(t *testing.T, script []byte, kind uint8, seed uint64, serve func(http.Handler, net.Listener) func()) (o outcome) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := newScriptConn(script, seed)
+		stop := serve(handler(kind, &o), listenOne(conn))
+		select {
+		case <-conn.closed:
+		case <-time.After(time.Hour):
+			t.Errorf("hung on %q", script)
+		}
+		stop()
+		o.readAnswers(conn.answer)
+	})
+	return o
+}
+
+func (o *outcome) readAnswers(raw []byte) {
+	br := bufio.NewReader(bytes.NewReader(raw))
+	for i := 0; ; i++ {
+		if _, err := br.Peek(1); err != nil {
+			return
+		}
+		method := "GET"
+		if at := o.finals(); at < len(o.requests) {
+			method, _, _ = strings.Cut(o.requests[at].line, " ")
+		}
+		resp, err := http.ReadResponse(br, &http.Request{Method: method})
+		if err != nil {
+			o.garbage = true
+			return
+		}
+		body, err := io.ReadAll(resp.Body)
+		o.answers = append(o.answers, answer{resp.StatusCode, flat(resp.Header), string(body), err != nil, resp.Close})
+	}
+}
+
+// finals counts the answers that are not informational.
+func (o *outcome) finals() (n int) {
+	for _, a := range o.answers {
+		if a.status >= 200 {
+			n++
+		}
+	}
+	return n
+}
+
+func runOurs(t *testing.T, script []byte, kind uint8, seed uint64) outcome {
+	return bubble(t, script, kind, seed, func(h http.Handler, ln net.Listener) func() {
+		s := &Server{Handler: h, MaxHeaderBytes: maxHead, ErrorLog: quiet()}
+		done := make(chan error, 1)
+		go func() { done <- s.Serve(ln) }()
+		return func() {
+			_ = s.Shutdown(context.Background())
+			<-done
+		}
+	})
+}
+
+func runTheirs(t *testing.T, script []byte, kind uint8, seed uint64) outcome {
+	return bubble(t, script, kind, seed, func(h http.Handler, ln net.Listener) func() {
+		s := &http.Server{Handler: h, DisableGeneralOptionsHandler: true, MaxHeaderBytes: maxHead - 4096, ErrorLog: log.New(io.Discard, "", 0)}
+		done := make(chan error, 1)
+		go func() { done <- s.Serve(ln) }()
+		return func() {
+			_ = s.Shutdown(context.Background())
+			<-done
+		}
+	})
+}
+
+// allowed lists where this server differs from net/http's on purpose. From the
+// first request at which a line matches, the connections are not compared any
+// further; a difference that no line explains fails the test.
+var allowed = []struct {
+	name, why string
+	refusal   string // what ours says
+}{
+	{"bare LF", "RFC 9112 2.2 lets a server take it; two readers may then disagree where a line ends", "a line does not end in CRLF"},
+	{"folded lines", "RFC 9112 5.2 wants them refused or repaired; net/http joins them", "a header line has no valid name, or is folded"},
+	{"length beside coding", "RFC 9112 6.3: ought to be an error; net/http drops the length. The same for a coding in HTTP/1.0, which net/http ignores", "there is a Transfer-Encoding beside"},
+	{"versions from 1.2 on", "they do not exist; net/http treats 1.2 to 1.9 like 1.1", "HTTP/1.1 and HTTP/1.0 are served here"},
+	{"CONNECT", "nothing tunnels here", "CONNECT is not served here"},
+	{"opaque targets", "scheme:rest is no form of a request target; net/http takes it", "the request target is malformed"},
+	{"head size", "the limit is exact here; net/http counts what it has read beyond the head, and adds 4 KiB", "the request head is too large"},
+	{"number of fields", "net/http limits only their size", "there are too many header fields"},
+	{"early refusal", "what cannot begin a request is refused at its first byte", "this is not an HTTP request"},
+	{"an end after less than four bytes", "net/http then closes without a word", "the request head ends early"},
+	{"unknown expectation", "net/http looks at the first Expect field only, when that is not met", "100-continue is the only expectation"},
+}
+
+// closer is where ours closes the connection and net/http does not, or both do
+// and only ours says so. To close is always correct.
+var closer = []struct {
+	name, why string
+	match     func(script string, last request) bool
+}{
+	{"cut body", "the client has ended its side, so nothing can follow; net/http does not say so", func(_ string, last request) bool { return last.cut }},
+	{"HTTP/1.0 with close and keep-alive", "close wins; in net/http keep-alive does", func(s string, _ request) bool { return strings.Contains(s, "HTTP/1.0") }},
+	{"malformed chunked body that nobody reads", "a trailer is judged here by its form alone, which is stricter", func(s string, _ request) bool {
+		return strings.Contains(strings.ToLower(s), "chunked")
+	}},
+	{"Connection lists", "close is found here between any separators and in every field", func(s string, _ request) bool {
+		return strings.Contains(strings.ToLower(s), "close")
+	}},
+}
+
+// explain compares what came of both connections, request by request, and
+// says what is not explained.
+func explain(script string, ours, theirs outcome) string {
+	said := ""
+	if n := len(ours.answers); n > 0 && ours.answers[n-1].status >= 400 && ours.finals() > len(ours.requests) {
+		said = ours.answers[n-1].body
+	}
+	for i := range max(len(ours.requests), len(theirs.requests)) {
+		switch {
+		case i >= len(ours.requests):
+			return unexplained(script, said, ours, "net/http serves request "+fmt.Sprint(i))
+		case i >= len(theirs.requests):
+			return "served beyond net/http: " + fmt.Sprint(ours.requests[i])
+		}
+		if d := differ(ours.requests[i], theirs.requests[i]); d != "" {
+			return d
+		}
+	}
+	for i := range max(len(ours.answers), len(theirs.answers)) {
+		if i >= len(ours.answers) || i >= len(theirs.answers) {
+			return unexplained(script, said, ours, "different number of answers")
+		}
+		a, b := ours.answers[i], theirs.answers[i]
+		if i >= len(ours.requests) && a.status >= 400 { // refused by the server itself
+			if a.status != b.status {
+				return unexplained(script, said, ours, "different refusals")
+			}
+			continue
+		}
+		if a.status != b.status || !slices.Equal(a.header, b.header) || a.body != b.body || a.cut != b.cut {
+			return fmt.Sprint("answer ", i)
+		}
+		if a.close != b.close {
+			return unexplained(script, said, ours, fmt.Sprint("close of answer ", i))
+		}
+	}
+	if ours.garbage != theirs.garbage {
+		return "garbage"
+	}
+	return ""
+}
+
+func differ(a, b request) string {
+	switch {
+	case a.line != b.line:
+		return "request line"
+	case !slices.Equal(a.header, b.header):
+		return "header"
+	case a.cut != b.cut:
+		return "end of the body"
+	case a.cut && (strings.HasPrefix(a.body, b.body) || strings.HasPrefix(b.body, a.body)):
+		return ""
+	case a.body != b.body:
+		return "body"
+	}
+	return ""
+}
+
+func unexplained(script, said string, ours outcome, what string) string {
+	for _, a := range allowed {
+		if said != "" && strings.Contains(said, a.refusal) {
+			return ""
+		}
+	}
+	if n := len(ours.answers); n > 0 && ours.answers[n-1].close {
+		last := request{}
+		if n := len(ours.requests); n > 0 {
+			last = ours.requests[n-1]
+		}
+		for _, c := range closer {
+			if c.match(script, last) {
+				return ""
+			}
+		}
+	}
+	return what
+}
+
+// scripts are the seeds; each is also cut at every byte.
+var scripts = []string{
+	"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET /a/b?c=d&e HTTP/1.1\r\nHost: h:1\r\nAccept: */*\r\nx-api-key: k\r\nX-API-KEY: l\r\n\r\n",
+	"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\nhello",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: CHUNKED\r\nTrailer: X\r\n\r\n1\r\na\r\n0\r\nX: y\r\n\r\n",
+	"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nPOST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabcGET /3 HTTP/1.1\r\nHost: h\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+	"\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+	"HEAD / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-Continue\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nExpect: tea\r\nContent-Length: 1\r\n\r\na",
+	// Smuggling.
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n5c\r\nGET /x HTTP/1.1\r\n\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5, 5\r\n\r\nhello",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: +5\r\n\r\nhello",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -5\r\n\r\nhello",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0x5\r\n\r\nhello",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5 \r\n\r\nhello",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: \r\n\r\nhello",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length : 5\r\n\r\nhello",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9223372036854775808\r\n\r\nhello",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5000000\r\n\r\nhello",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5 \r\nhello\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5 ;a\r\nhello\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;a\rb\r\nhello\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;\na\r\nhello\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloo\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\nhello\r\n0\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n c\r\n\r\n",
+	"GET / HTTP/1.1\r\n Host: h\r\n\r\n",
+	"GET / HTTP/1.1\nHost: h\n\n",
+	"GET / HTTP/1.1\r\nHost: h\r\nA: b\x00\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: h\r\nA: b\rc\r\n\r\n",
+	"GET / HTTP/1.1\r\r\nHost: h\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: h\r\nA\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: h\r\n: b\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: h\r\nA\xff: b\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: h\r\nA: b\xff\r\n\r\n",
+	// Targets and hosts.
+	"GET http://other:1/p?q HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET http://other HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET http:opaque HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET //double HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET /%2F%41%zz HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET /%2F%41 HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET /a\"[b]?x=\"# HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET /? HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET /?? HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET * HTTP/1.1\r\nHost: h\r\n\r\n",
+	"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET relative HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET  / HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET /a b HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET /\x7f HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET /\xc3\xa9 HTTP/1.1\r\nHost: h\r\n\r\n",
+	"CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET / HTTP/1.1\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost:\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
+	"G{T / HTTP/1.1\r\nHost: h\r\n\r\n",
+	// Versions.
+	"GET / HTTP/1.0\r\n\r\n",
+	"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+	"GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n",
+	"POST / HTTP/1.0\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nhiGET / HTTP/1.0\r\n\r\n",
+	"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	"POST / HTTP/1.0\r\n\r\nbody",
+	"GET / HTTP/1.2\r\nHost: h\r\n\r\n",
+	"GET / HTTP/2.0\r\nHost: h\r\n\r\n",
+	"GET / HTTP/0.9\r\n\r\n",
+	"GET / HTTP/1.1 \r\nHost: h\r\n\r\n",
+	"GET / http/1.1\r\nHost: h\r\n\r\n",
+	"GET /\r\n",
+	"GET\r\n\r\n",
+	"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+	"\x16\x03\x01\x02\x00\x01\x00\x01",
+	"garbage\r\nmore\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: h\r\nConnection: x, Close\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("y", 6000) + "\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("y", 20000) + "\r\n\r\n",
+	"GET / HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("a:b\r\n", 300) + "\r\n",
+	"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10000\r\n\r\n" + strings.Repeat("z", 10000) + "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+	"",
+}
+
+// compare runs both servers on one script.
+func compare(t *testing.T, script []byte, kind uint8, seed uint64) {
+	t.Helper()
+	ours := runOurs(t, script, kind, seed)
+	theirs := runTheirs(t, script, kind, seed)
+	if d := explain(string(script), ours, theirs); d != "" {
+		t.Errorf("%s: kind %d, seed %d, script %q\n  ours:   %+v\n  theirs: %+v", d, kind%6, seed, script, ours, theirs)
+	}
+}
+
+func TestRequestsAreServedAsByNetHTTPWhereverTheyAreCut(t *testing.T) {
+	for i, s := range scripts {
+		step := 1 + len(s)/100
+		for n := 0; n <= len(s); n += step {
+			compare(t, []byte(s[:n]), uint8(n), uint64(n))
+		}
+		for kind := range uint8(6) {
+			compare(t, []byte(s), kind, uint64(i))
+		}
+		if t.Failed() && i > 60 {
+			return
+		}
+	}
+}
+
+func FuzzDifferential(f *testing.F) {
+	for i, s := range scripts {
+		f.Add([]byte(s), uint8(i), uint64(i))
+	}
+	f.Fuzz(func(t *testing.T, script []byte, kind uint8, seed uint64) {
+		if len(script) > 32<<10 {
+			return
+		}
+		compare(t, script, kind, seed)
+	})
+}
