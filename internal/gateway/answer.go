@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"tailplane/internal/h1"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
+	"tailplane/internal/suggest"
 	"tailplane/internal/upstream"
 )
 
@@ -125,12 +127,21 @@ func (c *call) end(f *llm.Fault) {
 
 // told is what the client hears of a fault. That a provider refused our
 // credential is none of its business beyond whose fault it is: the provider's
-// own words, which may quote the key, stay in the record of the attempt.
+// own words, which may quote the key, stay in the record of the attempt. A
+// model that the provider does not know may be a typo.
 func (c *call) told(f *llm.Fault) *llm.Fault {
-	if f.Kind != llm.FaultCredential || len(c.ex.Attempts) == 0 {
+	if len(c.ex.Attempts) == 0 {
 		return f
 	}
 	out := *f
+	if f.Kind == llm.FaultUnknownModel {
+		near := c.plane.Catalog.Near(c.seen.Model)
+		out.Message += suggest.Phrase(slices.DeleteFunc(near, func(n string) bool { return !c.key.MayCall(n) }))
+		return &out
+	}
+	if f.Kind != llm.FaultCredential {
+		return f
+	}
 	out.Type, out.Code, out.Param = "", "", ""
 	out.Message = fmt.Sprintf("target %s refused the gateway's credential; its operator has to mend that", c.ex.Attempts[len(c.ex.Attempts)-1].Target)
 	return &out

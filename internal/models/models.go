@@ -205,7 +205,20 @@ func (c *Catalog) Resolve(name string) (*Plan, error) {
 			return c.single(name, "a name of target "+t.Name, Candidate{Target: t.Name, Model: name}), nil
 		}
 	}
-	return nil, &UnknownError{Name: name, Near: suggest.Nearest(name, c.Names())}
+	return nil, &UnknownError{Name: name, Near: c.Near(name)}
+}
+
+// Near are the names that somebody who wrote name may have meant: names that
+// are known, and the same model at a target whose name is like the one written.
+func (c *Catalog) Near(name string) []string {
+	known := c.Names()
+	if _, model, ok := strings.Cut(name, "/"); ok {
+		for _, t := range c.names {
+			known = append(known, t+"/"+model)
+		}
+	}
+	known = slices.DeleteFunc(known, func(n string) bool { return n == name })
+	return slices.Compact(suggest.Nearest(name, known))
 }
 
 func (c *Catalog) single(name, why string, cand Candidate) *Plan {

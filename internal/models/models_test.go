@@ -78,6 +78,12 @@ func TestResolveSuggestsForUnknownNames(t *testing.T) {
 	if !errors.As(err, &unknown) || !slices.Equal(unknown.Near, []string{"chat-large"}) {
 		t.Errorf("error %v", err)
 	}
+	if near := cat.Near("opneai/gpt-5"); !slices.Equal(near, []string{"openai/gpt-5"}) {
+		t.Errorf("a typo in a target suggests %q", near)
+	}
+	if near := cat.Near("ollama/qwen3:8c"); !slices.Contains(near, "ollama/qwen3:8b") || slices.Contains(near, "ollama/qwen3:8c") {
+		t.Errorf("a typo in a model suggests %q", near)
+	}
 	if _, err := cat.Resolve(strings.Repeat("x", 1<<16)); len(err.Error()) > 300 {
 		t.Errorf("a huge name makes a huge error: %d bytes", len(err.Error()))
 	}
