@@ -122,9 +122,9 @@ func flat(h http.Header) (out []string) {
 func handler(kind uint8, o *outcome) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen := request{header: flat(r.Header)}
-		seen.line = fmt.Sprintf("%s %q path=%q raw=%q query=%q force=%v host=%q %s length=%d te=%q close=%v from=%s",
+		seen.line = fmt.Sprintf("%s %q path=%q raw=%q query=%q force=%v host=%q %s length=%d te=%q from=%s",
 			r.Method, r.RequestURI, r.URL.Path, r.URL.RawPath, r.URL.RawQuery, r.URL.ForceQuery, r.Host,
-			r.Proto, r.ContentLength, r.TransferEncoding, r.Close, r.RemoteAddr)
+			r.Proto, r.ContentLength, r.TransferEncoding, r.RemoteAddr)
 		read := func() {
 			b, err := io.ReadAll(r.Body)
 			seen.body, seen.cut = string(b), err != nil
@@ -257,37 +257,41 @@ var allowed = []struct {
 	{"head size", "the limit is exact here; net/http counts what it has read beyond the head, and adds 4 KiB", "the request head is too large"},
 	{"number of fields", "net/http limits only their size", "there are too many header fields"},
 	{"early refusal", "what cannot begin a request is refused at its first byte", "this is not an HTTP request"},
-	{"an end after less than four bytes", "net/http then closes without a word", "the request head ends early"},
 	{"unknown expectation", "net/http looks at the first Expect field only, when that is not met", "100-continue is the only expectation"},
 }
 
-// closer is where ours closes the connection and net/http does not, or both do
-// and only ours says so. To close is always correct.
+// closer is where ours closes the connection after a request and net/http does
+// not, or both do and only ours says so. To close is always correct.
 var closer = []struct {
 	name, why string
-	match     func(script string, last request) bool
+	match     func(script string, last request, end bool) bool
 }{
-	{"cut body", "the client has ended its side, so nothing can follow; net/http does not say so", func(_ string, last request) bool { return last.cut }},
-	{"HTTP/1.0 with close and keep-alive", "close wins; in net/http keep-alive does", func(s string, _ request) bool { return strings.Contains(s, "HTTP/1.0") }},
-	{"malformed chunked body that nobody reads", "a trailer is judged here by its form alone, which is stricter", func(s string, _ request) bool {
-		return strings.Contains(strings.ToLower(s), "chunked")
+	{"cut body", "the client has ended its side inside a body, so nothing can follow; net/http does not say so", func(_ string, last request, end bool) bool {
+		return end && !strings.Contains(last.line, " length=0 ")
 	}},
-	{"Connection lists", "close is found here between any separators and in every field", func(s string, _ request) bool {
-		return strings.Contains(strings.ToLower(s), "close")
+	{"HTTP/1.0 with close and keep-alive", "close wins; in net/http keep-alive does", func(script string, last request, _ bool) bool {
+		return strings.Contains(last.line, " HTTP/1.0 ") && strings.Contains(strings.ToLower(script), "close")
+	}},
+	{"trailer after a body that nobody reads", "it is judged here by its form alone, which is stricter", func(_ string, last request, _ bool) bool {
+		return strings.Contains(last.line, ` te=["chunked"]`)
+	}},
+	{"lists in Connection", "close is found here between any separators and in every field", func(script string, _ request, _ bool) bool {
+		return strings.Contains(strings.ToLower(script), "close")
 	}},
 }
 
 // explain compares what came of both connections, request by request, and
 // says what is not explained.
 func explain(script string, ours, theirs outcome) string {
-	said := ""
-	if n := len(ours.answers); n > 0 && ours.answers[n-1].status >= 400 && ours.finals() > len(ours.requests) {
-		said = ours.answers[n-1].body
+	said, last := "", len(ours.answers)-1
+	refused := ours.finals() > len(ours.requests) && ours.answers[last].status >= 400
+	if refused {
+		said = ours.answers[last].body
 	}
 	for i := range max(len(ours.requests), len(theirs.requests)) {
 		switch {
 		case i >= len(ours.requests):
-			return unexplained(script, said, ours, "net/http serves request "+fmt.Sprint(i))
+			return unexplained(script, said, ours, "net/http serves request "+fmt.Sprint(i), false)
 		case i >= len(theirs.requests):
 			return "served beyond net/http: " + fmt.Sprint(ours.requests[i])
 		}
@@ -296,13 +300,18 @@ func explain(script string, ours, theirs outcome) string {
 		}
 	}
 	for i := range max(len(ours.answers), len(theirs.answers)) {
+		if refused && i == last && i == len(theirs.answers) {
+			continue // both end the connection; net/http says nothing if there were less than four bytes
+		}
 		if i >= len(ours.answers) || i >= len(theirs.answers) {
-			return unexplained(script, said, ours, "different number of answers")
+			return unexplained(script, said, ours, "different number of answers", false)
 		}
 		a, b := ours.answers[i], theirs.answers[i]
-		if i >= len(ours.requests) && a.status >= 400 { // refused by the server itself
-			if a.status != b.status {
-				return unexplained(script, said, ours, "different refusals")
+		if refused && i == last {
+			// Which of several faults a status tells is not compared: head_test.go
+			// has the status of each.
+			if b.status < 400 || i < len(theirs.answers)-1 {
+				return unexplained(script, said, ours, "different refusals", false)
 			}
 			continue
 		}
@@ -310,7 +319,7 @@ func explain(script string, ours, theirs outcome) string {
 			return fmt.Sprint("answer ", i)
 		}
 		if a.close != b.close {
-			return unexplained(script, said, ours, fmt.Sprint("close of answer ", i))
+			return unexplained(script, said, ours, fmt.Sprint("close of answer ", i), i == len(theirs.answers)-1)
 		}
 	}
 	if ours.garbage != theirs.garbage {
@@ -335,21 +344,19 @@ func differ(a, b request) string {
 	return ""
 }
 
-func unexplained(script, said string, ours outcome, what string) string {
+func unexplained(script, said string, ours outcome, what string, end bool) string {
 	for _, a := range allowed {
 		if said != "" && strings.Contains(said, a.refusal) {
 			return ""
 		}
 	}
-	if n := len(ours.answers); n > 0 && ours.answers[n-1].close {
-		last := request{}
-		if n := len(ours.requests); n > 0 {
-			last = ours.requests[n-1]
-		}
-		for _, c := range closer {
-			if c.match(script, last) {
-				return ""
-			}
+	n := len(ours.requests)
+	if n == 0 || len(ours.answers) == 0 || !ours.answers[len(ours.answers)-1].close {
+		return what
+	}
+	for _, c := range closer {
+		if c.match(script, ours.requests[n-1], end) {
+			return ""
 		}
 	}
 	return what
@@ -478,9 +485,6 @@ func TestRequestsAreServedAsByNetHTTPWhereverTheyAreCut(t *testing.T) {
 		}
 		for kind := range uint8(6) {
 			compare(t, []byte(s), kind, uint64(i))
-		}
-		if t.Failed() && i > 60 {
-			return
 		}
 	}
 }
