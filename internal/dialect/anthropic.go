@@ -2,7 +2,6 @@ package dialect
 
 import (
 	"bytes"
-	"errors"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
@@ -20,40 +19,37 @@ var antGlanceNames = [...]string{"model", "stream", "max_tokens"}
 // Name is llm.Anthropic.
 func (AnthropicCodec) Name() llm.Dialect { return llm.Anthropic }
 
-// Glance implements Surface. The Op is OpGenerate; the caller, who knows the
+// Glance implements [Surface]. The Op is OpGenerate; the caller, who knows the
 // path, makes it OpCount for count_tokens.
 func (AnthropicCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	at.Members = [len(at.Members)]wire.Member{}
 	o, err := wire.Scan(body, antGlanceNames[:], at.Members[:])
 	if err != nil {
-		if d, ok := errors.AsType[*wire.DuplicateError](err); ok {
-			return llm.Glance{}, antBad(d.Name, "stands twice in the body")
-		}
-		return llm.Glance{}, antBad("", "the body is not a JSON object: "+err.Error())
+		return llm.Glance{}, err
 	}
 	at.Object = o
 	g := llm.Glance{Op: llm.OpGenerate, Dialect: llm.Anthropic, WantUsage: true, Bytes: len(body)}
 	model, ok := wire.String(at.Members[0].Value.Of(body))
 	if !ok || model == "" {
-		return llm.Glance{}, antBad("model", "is required and must be a string")
+		return llm.Glance{}, where{name: "model"}.wrong("is required and must be a string")
 	}
 	g.Model = model
 	if raw := at.Members[1].Value.Of(body); len(raw) > 0 && !wire.IsNull(raw) {
 		if g.Stream, ok = wire.Bool(raw); !ok {
-			return llm.Glance{}, antBad("stream", "must be true or false")
+			return llm.Glance{}, where{name: "stream"}.wrong("must be true or false")
 		}
 	}
 	if raw := at.Members[2].Value.Of(body); len(raw) > 0 && !wire.IsNull(raw) {
 		n, ok := wire.Int(raw)
 		if !ok || n > antMaxInt || n < -antMaxInt {
-			return llm.Glance{}, antBad("max_tokens", "must be an integer")
+			return llm.Glance{}, where{name: "max_tokens"}.wrong("must be an integer")
 		}
 		g.MaxTokens = int(max(n, 0))
 	}
 	return g, nil
 }
 
-// Splice implements Surface. Only the model changes: usage always comes.
+// Splice implements [Surface]. Only the model changes: usage always comes.
 func (AnthropicCodec) Splice(dst, body []byte, at *At, r Rewrite) []byte {
 	if r.Model == "" || at.Members[0].IsZero() {
 		return append(dst, body...)
@@ -119,7 +115,7 @@ func antKindOf(ev wire.Event) antKind {
 	return antUnknown
 }
 
-// TapEvent implements Surface. Only message_start and message_delta carry
+// TapEvent implements [Surface]. Only message_start and message_delta carry
 // usage, so no other event is scanned. A content_block_delta is content unless
 // it is the empty first piece of a tool's arguments.
 func (AnthropicCodec) TapEvent(t *Tap, ev wire.Event) Sight {
@@ -193,13 +189,7 @@ func antTapStop(t *Tap, raw []byte) {
 	if len(raw) < 3 || raw[0] != '"' {
 		return
 	}
-	for i := range antStops {
-		if wire.StringEquals(raw, antStops[i].word) {
-			t.Stop = antStops[i].reason
-			return
-		}
-	}
-	t.Stop = llm.StopOther
+	t.Stop = antStops.reason(raw[1 : len(raw)-1])
 }
 
 func antTapDelta(t *Tap, data []byte) Sight {
@@ -217,7 +207,7 @@ func antTapDelta(t *Tap, data []byte) Sight {
 	return SightContent
 }
 
-// TapReply implements Surface.
+// TapReply implements [Surface].
 func (AnthropicCodec) TapReply(t *Tap, body []byte) {
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 || body[0] != '{' {

@@ -1,6 +1,8 @@
 package dialect
 
 import (
+	"bytes"
+
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
@@ -29,9 +31,9 @@ const (
 	antToolBlank                // description is stated as ""
 )
 
-// DecodeCall implements Codec.
+// DecodeCall implements [Codec].
 func (AnthropicCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := antBody(body)
+	o, err := parseObject(body)
 	if err != nil {
 		return nil, err
 	}
@@ -40,30 +42,50 @@ func (AnthropicCodec) DecodeCall(body []byte) (*llm.Call, error) {
 		return nil, err
 	}
 	var form uint32
-	steps := []func(*llm.Call, *antObject, *uint32) error{
+	steps := [...]func(*llm.Call, *object, *uint32) error{
 		antDecodeSystem, antDecodeMessages, antDecodeTools, antDecodeChoice,
 		antDecodeSampling, antDecodeOutput, antDecodeThinking, antDecodeRest,
 	}
 	for _, step := range steps {
-		if err := step(c, &o, &form); err != nil {
+		if err := step(c, o, &form); err != nil {
 			return nil, err
 		}
 	}
-	c.Extra = o.extra(form)
-	antUnwrapCall(c)
+	c.Extra = antExtra(o, form)
+	for i := range c.Turns {
+		for k := range c.Turns[i].Parts {
+			unwrapThinking(&c.Turns[i].Parts[k])
+		}
+	}
 	return c, nil
 }
 
-func antDecodeSystem(c *llm.Call, o *antObject, form *uint32) error {
-	raw := o.get("system")
+// antDefaults are members that Anthropic's newer models and clients always
+// send, with the values that say no more than their absence. The caller of a
+// tool is direct when the model itself, and not a program that it wrote, calls.
+var antDefaults = []defaultValue{
+	{"service_tier", `"standard"`},
+	{"inference_geo", `"not_available"`},
+	{"inference_geo", `"global"`},
+	{"defer_loading", "false"},
+	{"caller", `{"type":"direct"}`},
+}
+
+// antExtra is object.extra, for which defaults say nothing.
+func antExtra(o *object, form uint32) llm.Extra {
+	o.keepDefaults(antDefaults)
+	return o.extra(llm.Anthropic, form)
+}
+
+func antDecodeSystem(c *llm.Call, o *object, form *uint32) error {
+	raw := o.raw("system")
 	if raw == nil {
 		return nil
 	}
-	parts, bare, err := antContent(raw, true)
+	parts, bare, err := antContent(raw, o.under("system"), true)
 	if err != nil {
-		return antIn("system", err)
+		return err
 	}
-	o.take("system")
 	c.System = parts
 	switch {
 	case bare:
@@ -75,91 +97,94 @@ func antDecodeSystem(c *llm.Call, o *antObject, form *uint32) error {
 }
 
 // antContent reads content that is a string or a list of blocks.
-func antContent(raw []byte, top bool) (parts []llm.Part, bare bool, err error) {
+func antContent(raw []byte, at where, top bool) (parts []llm.Part, bare bool, err error) {
 	if s, ok := wire.String(raw); ok {
 		return []llm.Part{{Kind: llm.PartText, Text: s, Extra: llm.Extra{Dialect: llm.Anthropic}}}, true, nil
 	}
-	list, ok := antElements(raw)
-	if !ok {
-		return nil, false, antBad("", "must be a string or a list of blocks")
+	if raw[0] != '[' {
+		return nil, false, at.wrong("must be a string or a list of blocks")
 	}
-	for i, el := range list {
-		p, err := antDecodeBlock(el, top)
+	parts, err = antBlocks(elements(raw), at, top)
+	return parts, false, err
+}
+
+func antBlocks(list [][]byte, at where, top bool) ([]llm.Part, error) {
+	parts := make([]llm.Part, 0, len(list))
+	for i, raw := range list {
+		p, err := antDecodeBlock(raw, at.item(i), top)
 		if err != nil {
-			return nil, false, antIn(antIndex(i), err)
+			return nil, err
 		}
 		parts = append(parts, p)
 	}
-	return parts, false, nil
+	return parts, nil
 }
 
-func antDecodeMessages(c *llm.Call, o *antObject, _ *uint32) error {
-	list, ok := antElements(o.get("messages"))
-	if !ok {
-		return antBad("messages", "is required and must be a list")
+func antDecodeMessages(c *llm.Call, o *object, _ *uint32) error {
+	at := o.under("messages")
+	list, err := o.list("messages")
+	if err != nil {
+		return err
+	}
+	if list == nil {
+		return at.wrong("is required and must be a list")
 	}
 	o.take("messages")
 	c.Turns = make([]llm.Turn, 0, len(list))
 	for i, raw := range list {
-		t, err := antDecodeTurn(raw)
+		t, err := antDecodeTurn(raw, at.item(i))
 		if err != nil {
-			return antIn("messages"+antIndex(i), err)
+			return err
 		}
 		c.Turns = append(c.Turns, t)
 	}
 	return nil
 }
 
-func antDecodeTurn(raw []byte) (llm.Turn, error) {
-	o, err := antParse(raw)
+func antDecodeTurn(raw []byte, at where) (llm.Turn, error) {
+	var t llm.Turn
+	o, err := openObject(raw, at)
 	if err != nil {
-		return llm.Turn{}, err
+		return t, err
 	}
 	role, err := o.need("role")
 	if err != nil {
-		return llm.Turn{}, err
+		return t, err
 	}
-	switch llm.Role(role) {
+	switch t.Role = llm.Role(role); t.Role {
 	case llm.RoleUser, llm.RoleAssistant, llm.RoleSystem:
 	default:
-		return llm.Turn{}, antBad("role", `must be "user", "assistant" or "system"`)
+		return t, o.under("role").wrong(`must be "user", "assistant" or "system"`)
 	}
-	t := llm.Turn{Role: llm.Role(role)}
-	content := o.get("content")
+	content := o.raw("content")
 	if content == nil {
-		return t, antBad("content", "is required and must be a string or a list of blocks")
+		return t, o.under("content").wrong("is required and must be a string or a list of blocks")
 	}
-	parts, bare, err := antContent(content, true)
-	if err != nil {
-		return t, antIn("content", err)
+	var bare bool
+	if t.Parts, bare, err = antContent(content, o.under("content"), true); err != nil {
+		return t, err
 	}
-	o.take("content")
-	t.Parts = parts
 	var form uint32
 	if bare {
 		form = antContentBare
 	}
-	t.Extra = o.extra(form)
+	t.Extra = antExtra(o, form)
 	return t, nil
 }
 
-func antDecodeTools(c *llm.Call, o *antObject, form *uint32) error {
-	raw := o.get("tools")
-	if raw == nil {
-		return nil
-	}
-	list, ok := antElements(raw)
-	if !ok {
-		return antBad("tools", "must be a list")
+func antDecodeTools(c *llm.Call, o *object, form *uint32) error {
+	list, err := o.list("tools")
+	if list == nil {
+		return err
 	}
 	o.take("tools")
 	if len(list) == 0 {
 		*form |= antToolsEmpty
 	}
-	for i, el := range list {
-		t, err := antDecodeTool(el)
+	for i, raw := range list {
+		t, err := antDecodeTool(raw, o.under("tools").item(i))
 		if err != nil {
-			return antIn("tools"+antIndex(i), err)
+			return err
 		}
 		c.Tools = append(c.Tools, t)
 	}
@@ -167,78 +192,71 @@ func antDecodeTools(c *llm.Call, o *antObject, form *uint32) error {
 }
 
 // antDecodeTool reads a tool. One of the provider's own types stays raw.
-func antDecodeTool(raw []byte) (llm.Tool, error) {
-	o, err := antParse(raw)
-	if err != nil {
-		return llm.Tool{}, err
-	}
+func antDecodeTool(raw []byte, at where) (llm.Tool, error) {
+	var t llm.Tool
 	var form uint32
+	o, err := openObject(raw, at)
+	if err != nil {
+		return t, err
+	}
 	kind, typed, err := o.text("type")
 	if err != nil {
-		return llm.Tool{}, err
+		return t, err
 	}
 	if typed && kind != "custom" {
-		return llm.Tool{Raw: antClone(raw), Extra: llm.Extra{Dialect: llm.Anthropic}}, nil
+		return llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Anthropic}}, nil
 	}
 	if typed {
 		form |= antToolCustom
 	}
-	t := llm.Tool{}
 	if t.Name, err = o.need("name"); err != nil {
 		return t, err
 	}
-	desc, stated, err := o.text("description")
-	if err != nil {
+	var stated bool
+	if t.Description, stated, err = o.text("description"); err != nil {
 		return t, err
 	}
-	if t.Description = desc; stated && desc == "" {
+	if stated && t.Description == "" {
 		form |= antToolBlank
 	}
-	if t.Schema = antClone(o.get("input_schema")); t.Schema != nil && t.Schema[0] != '{' {
-		return t, antBad("input_schema", "must be an object")
+	if t.Schema, err = takeSchema(o, "input_schema"); err != nil {
+		return t, err
 	}
 	if t.Schema == nil {
 		form |= antToolNoSchema
-	} else {
-		o.take("input_schema")
 	}
-	strict, stated, err := o.boolean("strict")
-	if err != nil {
+	if t.Strict, err = o.boolean("strict"); err != nil {
 		return t, err
 	}
-	if stated {
-		t.Strict = &strict
-	}
-	if t.Cache, err = antDecodeCache(&o); err != nil {
+	if t.Cache, err = antDecodeCache(o); err != nil {
 		return t, err
 	}
-	t.Extra = o.extra(form)
+	t.Extra = antExtra(o, form)
 	return t, nil
 }
 
 // antDecodeCache takes cache_control.
-func antDecodeCache(o *antObject) (*llm.CacheMark, error) {
-	raw := o.get("cache_control")
+func antDecodeCache(o *object) (*llm.CacheMark, error) {
+	raw := o.raw("cache_control")
 	if raw == nil {
 		return nil, nil
 	}
-	in, err := antParse(raw)
+	in, err := openObject(raw, o.under("cache_control"))
 	if err != nil {
-		return nil, antIn("cache_control", err)
+		return nil, err
 	}
 	m := &llm.CacheMark{}
 	if m.Type, err = in.need("type"); err != nil {
-		return nil, antIn("cache_control", err)
+		return nil, err
 	}
-	if m.TTL, err = in.label("ttl"); err != nil {
-		return nil, antIn("cache_control", err)
+	if m.TTL, err = in.str("ttl"); err != nil {
+		return nil, err
 	}
-	m.Extra = in.extra(0)
-	o.take("cache_control")
+	m.Extra = antExtra(in, 0)
 	return m, nil
 }
 
-var antModes = []struct {
+var antModes = [...]struct {
 	mode llm.ToolMode
 	word string
 }{
@@ -248,19 +266,18 @@ var antModes = []struct {
 	{llm.ToolNone, "none"},
 }
 
-func antDecodeChoice(c *llm.Call, o *antObject, _ *uint32) error {
-	raw := o.get("tool_choice")
+func antDecodeChoice(c *llm.Call, o *object, _ *uint32) error {
+	raw := o.raw("tool_choice")
 	if raw == nil {
 		return nil
 	}
-	in, err := antParse(raw)
+	in, err := openObject(raw, o.under("tool_choice"))
 	if err != nil {
-		return antIn("tool_choice", err)
+		return err
 	}
-	o.take("tool_choice")
 	word, err := in.need("type")
 	if err != nil {
-		return antIn("tool_choice", err)
+		return err
 	}
 	for _, m := range antModes {
 		if m.word == word {
@@ -268,34 +285,29 @@ func antDecodeChoice(c *llm.Call, o *antObject, _ *uint32) error {
 		}
 	}
 	if c.Choice.Mode == "" {
-		c.Choice = llm.ToolChoice{Raw: antClone(raw), Extra: llm.Extra{Dialect: llm.Anthropic}}
+		c.Choice = llm.ToolChoice{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Anthropic}}
 		return nil
 	}
 	if c.Choice.Mode == llm.ToolNamed {
 		if c.Choice.Name, err = in.need("name"); err != nil {
-			return antIn("tool_choice", err)
+			return err
 		}
 	}
-	single, stated, err := in.boolean("disable_parallel_tool_use")
-	if err != nil {
-		return antIn("tool_choice", err)
-	}
-	if stated {
-		parallel := !single
-		c.Parallel = &parallel
-	}
-	c.Choice.Extra = in.extra(0)
-	return nil
-}
-
-func antDecodeSampling(c *llm.Call, o *antObject, form *uint32) error {
-	s := &c.Sampling
-	n, stated, err := o.integer("max_tokens")
+	single, err := in.boolean("disable_parallel_tool_use")
 	if err != nil {
 		return err
 	}
-	if s.MaxTokens = int(n); stated && n == 0 {
-		antUntake(o, "max_tokens")
+	if single != nil {
+		c.Parallel = new(!*single)
+	}
+	c.Choice.Extra = antExtra(in, 0)
+	return nil
+}
+
+func antDecodeSampling(c *llm.Call, o *object, form *uint32) (err error) {
+	s := &c.Sampling
+	if s.MaxTokens, err = antInt(o, "max_tokens"); err != nil {
+		return err
 	}
 	if s.Temperature, err = o.float("temperature"); err != nil {
 		return err
@@ -303,148 +315,125 @@ func antDecodeSampling(c *llm.Call, o *antObject, form *uint32) error {
 	if s.TopP, err = o.float("top_p"); err != nil {
 		return err
 	}
-	if n, stated, err = o.integer("top_k"); err != nil {
+	if s.TopK, err = o.intPointer("top_k"); err != nil {
 		return err
 	}
-	if stated {
-		k := int(n)
-		s.TopK = &k
-	}
-	return antDecodeStops(c, o, form)
-}
-
-func antDecodeStops(c *llm.Call, o *antObject, form *uint32) error {
-	raw := o.get("stop_sequences")
-	if raw == nil {
-		return nil
-	}
-	list, ok := antElements(raw)
-	if !ok {
-		return antBad("stop_sequences", "must be a list of strings")
+	list, err := o.list("stop_sequences")
+	if list == nil {
+		return err
 	}
 	o.take("stop_sequences")
 	if len(list) == 0 {
 		*form |= antStopEmpty
 	}
-	for i, el := range list {
-		s, ok := wire.String(el)
-		if !ok {
-			return antBad("stop_sequences"+antIndex(i), "must be a string")
-		}
-		c.Sampling.Stop = append(c.Sampling.Stop, s)
+	s.Stop, err = takeStrings(list, o.under("stop_sequences"))
+	return err
+}
+
+// antMaxInt bounds the integers that the codec takes, so that sums of several
+// cannot overflow.
+const antMaxInt = 1 << 53
+
+// antInt takes a number that means nothing when it is 0.
+func antInt(o *object, name string) (int, error) {
+	n, err := o.integer(name)
+	if n == nil {
+		return 0, err
 	}
-	return nil
+	if *n > antMaxInt || *n < -antMaxInt {
+		return 0, o.under(name).wrong("must be a whole number below 2^53")
+	}
+	if *n == 0 {
+		o.keep(name)
+	}
+	return int(*n), nil
 }
 
 // antDecodeOutput takes output_config.effort and the JSON schema of
 // output_config.format or, in its older spelling, output_format.
-func antDecodeOutput(c *llm.Call, o *antObject, form *uint32) error {
-	if raw := o.get("output_config"); raw != nil {
-		in, err := antParse(raw)
-		if err != nil {
-			return antIn("output_config", err)
-		}
-		if c.Reasoning.Effort, err = in.label("effort"); err != nil {
-			return antIn("output_config", err)
-		}
-		if err := antDecodeFormat(c, &in, "format"); err != nil {
-			return antIn("output_config", err)
-		}
-		o.replaceRest("output_config", &in)
-	}
-	if c.Output.Kind != "" || o.get("output_format") == nil {
-		return nil
-	}
-	if err := antDecodeFormat(c, o, "output_format"); err != nil {
+func antDecodeOutput(c *llm.Call, o *object, form *uint32) error {
+	in, err := o.sub("output_config")
+	if err != nil {
 		return err
 	}
+	if in != nil {
+		if c.Reasoning.Effort, err = in.str("effort"); err != nil {
+			return err
+		}
+		if err := antDecodeFormat(c, in, "format"); err != nil {
+			return err
+		}
+	}
+	if c.Output.Kind != "" {
+		return nil
+	}
+	err = antDecodeFormat(c, o, "output_format")
 	if c.Output.Kind != "" {
 		*form |= antLegacyFormat
 	}
-	return nil
+	return err
 }
 
 // antDecodeFormat takes a format of type json_schema; others stay.
-func antDecodeFormat(c *llm.Call, o *antObject, name string) error {
+func antDecodeFormat(c *llm.Call, o *object, name string) error {
 	raw := o.get(name)
 	if raw == nil {
 		return nil
 	}
-	in, err := antParse(raw)
-	if err != nil {
-		return antIn(name, err)
-	}
-	kind, err := in.need("type")
-	if err != nil {
-		return antIn(name, err)
-	}
-	schema := in.get("schema")
-	if kind != "json_schema" || schema == nil {
-		return nil
-	}
-	in.take("schema")
-	o.take(name)
-	c.Output = llm.Output{Kind: llm.OutputSchema, Schema: antClone(schema), Extra: in.extra(0)}
-	return nil
-}
-
-func antDecodeThinking(c *llm.Call, o *antObject, _ *uint32) error {
-	raw := o.get("thinking")
-	if raw == nil {
-		return nil
-	}
-	in, err := antParse(raw)
-	if err != nil {
-		return antIn("thinking", err)
-	}
-	mode, err := in.need("type")
-	if err != nil {
-		return antIn("thinking", err)
-	}
-	if mode == "" {
-		return antBad("thinking.type", "must not be empty")
-	}
-	budget, stated, err := in.integer("budget_tokens")
-	if err != nil {
-		return antIn("thinking", err)
-	}
-	if stated && budget == 0 {
-		antUntake(&in, "budget_tokens")
-	}
-	o.take("thinking")
-	c.Reasoning.Mode, c.Reasoning.Budget = mode, int(budget)
-	c.Reasoning.Extra = in.extra(0)
-	return nil
-}
-
-func antDecodeRest(c *llm.Call, o *antObject, form *uint32) error {
-	stream, stated, err := o.boolean("stream")
+	in, err := openObject(raw, o.under(name))
 	if err != nil {
 		return err
 	}
-	if c.Stream = stream; stated && !stream {
-		*form |= antStreamFalse
+	kind, err := in.need("type")
+	if err != nil {
+		return err
 	}
-	raw := o.get("metadata")
-	if raw == nil {
+	schema := in.raw("schema")
+	if kind != "json_schema" || schema == nil {
 		return nil
 	}
-	in, err := antParse(raw)
-	if err != nil {
-		return antIn("metadata", err)
-	}
-	if c.User, err = in.label("user_id"); err != nil {
-		return antIn("metadata", err)
-	}
-	o.replaceRest("metadata", &in)
+	o.take(name)
+	c.Output = llm.Output{Kind: llm.OutputSchema, Schema: bytes.Clone(schema), Extra: antExtra(in, 0)}
 	return nil
 }
 
-// antClone copies bytes out of a body, so that what a codec returns does not
-// hold on to it.
-func antClone(b []byte) []byte {
-	if b == nil {
+func antDecodeThinking(c *llm.Call, o *object, _ *uint32) error {
+	raw := o.raw("thinking")
+	if raw == nil {
 		return nil
 	}
-	return append(make([]byte, 0, len(b)), b...)
+	in, err := openObject(raw, o.under("thinking"))
+	if err != nil {
+		return err
+	}
+	r := &c.Reasoning
+	if r.Mode, err = in.need("type"); err != nil {
+		return err
+	}
+	if r.Mode == "" {
+		return in.under("type").wrong("must not be empty")
+	}
+	if r.Budget, err = antInt(in, "budget_tokens"); err != nil {
+		return err
+	}
+	r.Extra = antExtra(in, 0)
+	return nil
+}
+
+func antDecodeRest(c *llm.Call, o *object, form *uint32) error {
+	stream, err := o.boolean("stream")
+	if err != nil {
+		return err
+	}
+	if stream != nil {
+		if c.Stream = *stream; !c.Stream {
+			*form |= antStreamFalse
+		}
+	}
+	in, err := o.sub("metadata")
+	if in == nil {
+		return err
+	}
+	c.User, err = in.str("user_id")
+	return err
 }

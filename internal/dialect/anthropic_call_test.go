@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"io"
 	"strings"
 	"testing"
 
@@ -39,8 +40,8 @@ func TestAnthropicCallSurvivesARoundTrip(t *testing.T) {
 
 func TestAnthropicMalformedCallNamesTheMember(t *testing.T) {
 	for _, c := range []struct{ body, want string }{
-		{`[]`, "not a JSON object"},
-		{`{`, "not a JSON object"},
+		{`[]`, "invalid JSON"},
+		{`{`, "invalid JSON"},
 		{"{\"model\":\"\xff\"}", "UTF-8"},
 		{`{}`, "model: "},
 		{`{"model":1}`, "model: must be a string"},
@@ -52,10 +53,10 @@ func TestAnthropicMalformedCallNamesTheMember(t *testing.T) {
 		{`{"model":"m","messages":[{"role":"user","content":[{"type":"text"}]}]}`, "messages[0].content[0].text: "},
 		{`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image"}]}]}`, "messages[0].content[1].source: "},
 		{`{"model":"m","messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":1}]}]}]}`, "messages[0].content[0].content[0].text: "},
-		{`{"model":"m","messages":[],"messages":[]}`, "messages: stands twice"},
+		{`{"model":"m","messages":[],"messages":[]}`, "member \"messages\" appears twice"},
 		{`{"model":"m","messages":[],"system":3}`, "system: "},
-		{`{"model":"m","messages":[],"max_tokens":"5"}`, "max_tokens: must be an integer"},
-		{`{"model":"m","messages":[],"max_tokens":1e99}`, "max_tokens: must be an integer"},
+		{`{"model":"m","messages":[],"max_tokens":"5"}`, "max_tokens: must be a whole number"},
+		{`{"model":"m","messages":[],"max_tokens":1e99}`, "max_tokens: must be a whole number"},
 		{`{"model":"m","messages":[],"temperature":true}`, "temperature: must be a number"},
 		{`{"model":"m","messages":[],"temperature":1e999}`, "temperature: must be a number"},
 		{`{"model":"m","messages":[],"stream":"yes"}`, "stream: "},
@@ -66,7 +67,7 @@ func TestAnthropicMalformedCallNamesTheMember(t *testing.T) {
 		{`{"model":"m","messages":[],"thinking":{"type":""}}`, "thinking.type: "},
 		{`{"model":"m","messages":[],"output_config":{"format":[]}}`, "output_config.format: "},
 		{`{"model":"m","messages":[],"metadata":"u"}`, "metadata: "},
-		{`{"model":"m","messages":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`, "not a JSON object"},
+		{`{"model":"m","messages":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`, "invalid JSON"},
 	} {
 		_, err := AnthropicCodec{}.DecodeCall([]byte(c.body))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -110,12 +111,12 @@ func TestAnthropicGlanceAndSplice(t *testing.T) {
 		t.Errorf("without an edit: %s", got)
 	}
 	for _, c := range []struct{ body, want string }{
-		{`{"model":"a","model":"b"}`, "model: stands twice"},
+		{`{"model":"a","model":"b"}`, "member \"model\" appears again"},
 		{`{"model":""}`, "model: "},
 		{`{"stream":true}`, "model: "},
 		{`{"model":"m","stream":1}`, "stream: "},
 		{`{"model":"m","max_tokens":"x"}`, "max_tokens: "},
-		{`nope`, "not a JSON object"},
+		{`nope`, "invalid JSON"},
 	} {
 		if _, err := (AnthropicCodec{}).Glance([]byte(c.body), &at); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.body, err)
@@ -193,7 +194,7 @@ func antForeign() *llm.Call {
 }
 
 func TestAnthropicErrorEnvelopes(t *testing.T) {
-	f := &llm.Fault{Kind: llm.FaultRateLimit, Message: `slow "down"`, Err: errNoCodec}
+	f := &llm.Fault{Kind: llm.FaultRateLimit, Message: `slow "down"`, Err: io.ErrUnexpectedEOF}
 	want := `{"type":"error","error":{"type":"rate_limit_error","message":"slow \"down\""},"request_id":"req_1"}`
 	if got := string(AnthropicCodec{}.EncodeError(f, "req_1")); got != want {
 		t.Errorf("got %s", got)

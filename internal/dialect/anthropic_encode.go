@@ -1,33 +1,58 @@
 package dialect
 
-import "tailplane/internal/llm"
+import (
+	"errors"
 
-// EncodeCall implements Codec. A call that came from another dialect is
+	"tailplane/internal/llm"
+)
+
+// Requests of /v1/messages, written. A call that came from another dialect is
 // settled first (anthropic_settle.go); one of this dialect is written as it
-// came, but for thinking that another dialect signed. When such a foreign call
-// states no output cap, max_tokens is the documented one of the model's family
-// (antFamilies); that is no loss.
+// came, but for thinking that another dialect signed.
+
+// EncodeCall implements [Codec]. When a foreign call states no output cap,
+// max_tokens is the documented one of the model's family (antFamilies); that
+// is no loss.
 func (AnthropicCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	if call.Model == "" {
-		return nil, nil, antBad("model", "is required")
+		return nil, nil, errors.New("model: is required")
 	}
-	c, l := *call, &antLosses{}
+	c, l := *call, &lossList{}
 	if c.Extra.Dialect == llm.Anthropic {
 		antDropForeign(&c, l)
 	} else {
 		antSettle(&c, l)
 	}
 	if len(c.Turns) == 0 && c.Extra.Dialect != llm.Anthropic {
-		return nil, nil, antBad("messages", "must hold something that can be said to anthropic")
+		return nil, nil, errors.New("messages: must hold something that can be said to anthropic")
 	}
-	e := &antEnc{b: make([]byte, 0, 1024)}
+	e := antEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(c.System)+turnSize(c.Turns))}}
 	e.call(&c)
-	return e.b, l.list, nil
+	return e.buf, l.all, nil
 }
+
+// turnSize and textSize are about how many bytes the texts take when written.
+func turnSize(turns []llm.Turn) (n int) {
+	for i := range turns {
+		n += 32 + textSize(turns[i].Parts)
+	}
+	return n
+}
+
+func textSize(parts []llm.Part) (n int) {
+	for i := range parts {
+		text := len(parts[i].Text)
+		n += 32 + text + text/16
+	}
+	return n
+}
+
+// antEncoder writes requests and answers.
+type antEncoder struct{ jsonWriter }
 
 // antDropForeign leaves out the parts of a native call that only another
 // dialect may be given, and the turns that have nothing else.
-func antDropForeign(c *llm.Call, l *antLosses) {
+func antDropForeign(c *llm.Call, l *lossList) {
 	foreign := func(p *llm.Part) bool {
 		if p.Kind == llm.PartThinking && p.Extra.Dialect != llm.Anthropic {
 			return !antOwnThought(p, l)
@@ -55,187 +80,141 @@ func antDropForeign(c *llm.Call, l *antLosses) {
 	c.Turns = turns
 }
 
-func (e *antEnc) call(c *llm.Call) {
-	rest, form := antFields(c.Extra), c.Extra.In(llm.Anthropic).Form
+func (e *antEncoder) call(c *llm.Call) {
+	own := c.Extra.In(llm.Anthropic)
 	s := &c.Sampling
-	e.open()
-	e.text("model", c.Model)
-	if s.MaxTokens != 0 {
-		e.count("max_tokens", int64(s.MaxTokens), &rest)
-	}
-	e.system(c.System, form)
-	e.key("messages")
-	e.b = append(e.b, '[')
+	w := e.object(own)
+	w.text("model", c.Model)
+	w.count("max_tokens", s.MaxTokens)
+	e.system(&w, c.System, own.Form)
+	w.list("messages")
 	for i := range c.Turns {
 		e.turn(&c.Turns[i])
 	}
-	e.b = append(e.b, ']')
-	e.tools(c, form)
-	e.stops(s.Stop, form)
-	e.number("temperature", s.Temperature, &rest)
-	e.number("top_p", s.TopP, &rest)
-	if s.TopK != nil {
-		e.count("top_k", int64(*s.TopK), &rest)
+	w.closeList()
+	e.tools(&w, c, own.Form)
+	if len(s.Stop) > 0 || own.Form&antStopEmpty != 0 {
+		w.strings("stop_sequences", s.Stop)
 	}
-	if c.Stream || form&antStreamFalse != 0 {
-		e.boolean("stream", c.Stream)
+	w.float("temperature", s.Temperature)
+	w.float("top_p", s.TopP)
+	w.intPointer("top_k", s.TopK)
+	if c.Stream || own.Form&antStreamFalse != 0 {
+		w.bool("stream", c.Stream)
 	}
-	e.thinking(&c.Reasoning)
-	e.output(c, &rest, form)
-	e.metadata(c.User, &rest)
-	e.shut(rest)
+	e.thinking(&w, &c.Reasoning)
+	e.output(&w, c, own.Form)
+	metadata := w.sub("metadata")
+	metadata.str("user_id", c.User)
+	w.endSub("metadata", metadata)
+	w.end()
 }
 
-func (e *antEnc) system(parts []llm.Part, form uint32) {
+func (e *antEncoder) system(w *objectWriter, parts []llm.Part, form uint32) {
 	switch {
 	case form&antSystemBare != 0 && antPlain(parts):
-		e.text("system", parts[0].Text)
+		w.text("system", parts[0].Text)
 	case len(parts) > 0 || form&antSystemEmpty != 0:
-		e.key("system")
-		e.blocks(parts)
+		e.blocks(w, "system", parts)
 	}
 }
 
-func (e *antEnc) turn(t *llm.Turn) {
-	e.comma()
-	e.open()
+func (e *antEncoder) turn(t *llm.Turn) {
+	own := t.Extra.In(llm.Anthropic)
+	w := e.object(own)
 	role := t.Role
 	if role == llm.RoleTool {
 		role = llm.RoleUser
 	}
-	e.text("role", string(role))
-	if t.Extra.In(llm.Anthropic).Form&antContentBare != 0 && antPlain(t.Parts) {
-		e.text("content", t.Parts[0].Text)
+	w.text("role", string(role))
+	if own.Form&antContentBare != 0 && antPlain(t.Parts) {
+		w.text("content", t.Parts[0].Text)
 	} else {
-		e.key("content")
-		e.blocks(t.Parts)
+		e.blocks(&w, "content", t.Parts)
 	}
-	e.shut(antFields(t.Extra))
+	w.end()
 }
 
-func (e *antEnc) tools(c *llm.Call, form uint32) {
+func (e *antEncoder) tools(w *objectWriter, c *llm.Call, form uint32) {
 	if len(c.Tools) > 0 || form&antToolsEmpty != 0 {
-		e.key("tools")
-		e.b = append(e.b, '[')
+		w.list("tools")
 		for i := range c.Tools {
 			e.tool(&c.Tools[i])
 		}
-		e.b = append(e.b, ']')
+		w.closeList()
 	}
 	if c.Choice.Raw != nil {
-		e.raw("tool_choice", c.Choice.Raw)
+		w.put("tool_choice", c.Choice.Raw)
 		return
 	}
 	for _, m := range antModes {
 		if m.mode != c.Choice.Mode {
 			continue
 		}
-		e.key("tool_choice")
-		e.open()
-		e.text("type", m.word)
+		w.key("tool_choice")
+		in := e.object(c.Choice.Extra.In(llm.Anthropic))
+		in.text("type", m.word)
 		if m.mode == llm.ToolNamed {
-			e.text("name", c.Choice.Name)
+			in.text("name", c.Choice.Name)
 		}
 		if c.Parallel != nil {
-			e.boolean("disable_parallel_tool_use", !*c.Parallel)
+			in.bool("disable_parallel_tool_use", !*c.Parallel)
 		}
-		e.shut(antFields(c.Choice.Extra))
+		in.end()
 	}
 }
 
-func (e *antEnc) tool(t *llm.Tool) {
-	e.comma()
+func (e *antEncoder) tool(t *llm.Tool) {
 	if t.Raw != nil {
-		e.b = append(e.b, t.Raw...)
+		e.value(t.Raw)
 		return
 	}
-	form := t.Extra.In(llm.Anthropic).Form
-	e.open()
-	if form&antToolCustom != 0 {
-		e.text("type", "custom")
+	own := t.Extra.In(llm.Anthropic)
+	w := e.object(own)
+	if own.Form&antToolCustom != 0 {
+		w.text("type", "custom")
 	}
-	e.text("name", t.Name)
-	if t.Description != "" || form&antToolBlank != 0 {
-		e.text("description", t.Description)
+	w.text("name", t.Name)
+	if t.Description != "" || own.Form&antToolBlank != 0 {
+		w.text("description", t.Description)
 	}
-	if t.Schema != nil {
-		e.raw("input_schema", t.Schema)
-	}
-	if t.Strict != nil {
-		e.boolean("strict", *t.Strict)
-	}
-	e.cache(t.Cache)
-	e.shut(antFields(t.Extra))
+	w.set("input_schema", t.Schema)
+	w.boolean("strict", t.Strict)
+	e.cache(&w, t.Cache)
+	w.end()
 }
 
-func (e *antEnc) stops(stops []string, form uint32) {
-	if len(stops) == 0 && form&antStopEmpty == 0 {
-		return
-	}
-	e.key("stop_sequences")
-	e.b = append(e.b, '[')
-	for _, s := range stops {
-		e.comma()
-		e.str(s)
-	}
-	e.b = append(e.b, ']')
-}
-
-func (e *antEnc) thinking(r *llm.Reasoning) {
+func (e *antEncoder) thinking(w *objectWriter, r *llm.Reasoning) {
 	if r.Mode == "" {
 		return
 	}
-	rest := antFields(r.Extra)
-	e.key("thinking")
-	e.open()
-	e.text("type", r.Mode)
-	if r.Budget != 0 {
-		e.count("budget_tokens", int64(r.Budget), &rest)
-	}
-	e.shut(rest)
+	w.key("thinking")
+	in := e.object(r.Extra.In(llm.Anthropic))
+	in.text("type", r.Mode)
+	in.count("budget_tokens", r.Budget)
+	in.end()
 }
 
 // output writes output_config, and output_format where the call came with it.
-func (e *antEnc) output(c *llm.Call, rest *antObject, form uint32) {
+func (e *antEncoder) output(w *objectWriter, c *llm.Call, form uint32) {
 	schema := c.Output.Kind == llm.OutputSchema && c.Output.Schema != nil
 	if schema && form&antLegacyFormat != 0 {
-		e.format("output_format", &c.Output)
+		e.format(w, "output_format", &c.Output)
 		schema = false
 	}
-	if !schema && c.Reasoning.Effort == "" {
-		return
-	}
-	var inner antObject
-	if raw := rest.get("output_config"); raw != nil {
-		inner, _ = antParse(raw)
-	}
-	e.key("output_config")
-	e.open()
-	e.label("effort", c.Reasoning.Effort)
+	config := w.sub("output_config")
+	config.str("effort", c.Reasoning.Effort)
 	if schema {
-		e.format("format", &c.Output)
+		e.format(config, "format", &c.Output)
 	}
-	e.shut(inner)
+	w.endSub("output_config", config)
 }
 
-func (e *antEnc) format(name string, out *llm.Output) {
-	e.key(name)
-	e.open()
-	e.text("type", "json_schema")
-	e.raw("schema", out.Schema)
-	e.shut(antFields(out.Extra))
-}
-
-func (e *antEnc) metadata(user string, rest *antObject) {
-	if user == "" {
-		return
-	}
-	var inner antObject
-	if raw := rest.get("metadata"); raw != nil {
-		inner, _ = antParse(raw)
-	}
-	e.key("metadata")
-	e.open()
-	e.text("user_id", user)
-	e.shut(inner)
+func (e *antEncoder) format(w *objectWriter, name string, out *llm.Output) {
+	w.drop(name)
+	w.key(name)
+	in := e.object(out.Extra.In(llm.Anthropic))
+	in.text("type", "json_schema")
+	in.put("schema", out.Schema)
+	in.end()
 }

@@ -1,8 +1,6 @@
 package dialect
 
 import (
-	"strings"
-
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
@@ -36,34 +34,27 @@ var antErrorTypes = map[llm.FaultKind]string{
 
 const antAPIError = "api_error"
 
-// EncodeError implements Surface.
+// EncodeError implements [Surface].
 func (AnthropicCodec) EncodeError(f *llm.Fault, requestID string) []byte {
 	kind, ok := antErrorTypes[f.Kind]
 	if !ok {
 		kind = antAPIError
 	}
-	message := f.Message
-	if message == "" {
-		message = strings.ReplaceAll(string(f.Kind), "_", " ")
-	}
-	return antErrorBody(kind, message, requestID)
+	return antErrorBody(kind, faultText(f), requestID)
 }
 
 func antErrorBody(kind, message, requestID string) []byte {
-	e := &antEnc{}
-	e.open()
-	e.text("type", "error")
-	e.key("error")
-	e.open()
-	e.text("type", kind)
-	e.text("message", message)
-	e.shut(antObject{})
-	e.label("request_id", requestID)
-	e.shut(antObject{})
-	return e.b
+	w := newObject(llm.Extra{})
+	w.text("type", "error")
+	in := w.sub("error")
+	in.text("type", kind)
+	in.text("message", message)
+	w.endSub("error", in)
+	w.str("request_id", requestID)
+	return w.end()
 }
 
-// AppendFault implements Surface.
+// AppendFault implements [Surface].
 func (c AnthropicCodec) AppendFault(dst []byte, f *llm.Fault, requestID string) []byte {
 	return wire.AppendEvent(dst, "error", c.EncodeError(f, requestID))
 }
@@ -92,7 +83,7 @@ func antFaultBody(b *llm.ErrorBody) []byte {
 	return antErrorBody(kind, b.Message, "")
 }
 
-// DecodeError implements Surface. Anthropic's envelope is among those that
+// DecodeError implements [Surface]. Anthropic's envelope is among those that
 // openAIError reads, as are those of the proxies in front of it.
 func (AnthropicCodec) DecodeError(body []byte) llm.ErrorBody {
 	e := openAIError(body)

@@ -65,7 +65,7 @@ type antStream struct {
 	parts   int // parts opened so far
 	blocks  map[int64]*antBlock
 	counts  antCounts
-	usage   antObject // the members of all usage objects, later over earlier
+	usage   object // the members of all usage objects, later over earlier
 }
 
 // antBlock is a block that has begun and not ended.
@@ -75,8 +75,8 @@ type antBlock struct {
 	extra llm.Extra // of the start, for citations
 
 	citations [][]byte
-	other     antObject // PartOther: the block so far
-	input     []byte    // PartOther: the pieces of its input
+	other     *object // PartOther: the block so far
+	input     []byte  // PartOther: the pieces of its input
 }
 
 func (s *antStream) flush(yield func(llm.Event, error) bool) bool {
@@ -104,7 +104,7 @@ func (s *antStream) event(ev wire.Event) error {
 		s.emit(llm.Event{Kind: llm.EventFault, Fault: &b})
 		return nil
 	}
-	o, err := antBody(ev.Data)
+	o, err := parseObject(ev.Data)
 	if err != nil {
 		return fmt.Errorf("event %s: %w", ev.Name, err)
 	}
@@ -113,15 +113,15 @@ func (s *antStream) event(ev wire.Event) error {
 	}
 	switch kind {
 	case antMessageStart:
-		err = s.start(&o)
+		err = s.start(o)
 	case antBlockStart:
-		err = s.open(&o)
+		err = s.open(o)
 	case antBlockDelta:
-		err = s.delta(&o, ev.Data)
+		err = s.delta(o, ev.Data)
 	case antBlockStop:
-		err = s.stop(&o)
+		err = s.stop(o)
 	case antMessageDelta:
-		err = s.finish(&o)
+		err = s.finish(o)
 	case antMessageStop:
 		s.closeAll()
 		s.emit(llm.Event{Kind: llm.EventEnd})
@@ -139,47 +139,45 @@ func (s *antStream) event(ev wire.Event) error {
 
 // other passes on what only this dialect knows.
 func (s *antStream) other(data []byte) {
-	s.emit(llm.Event{Kind: llm.EventOther, Raw: antClone(data), Extra: llm.Extra{Dialect: llm.Anthropic}})
+	s.emit(llm.Event{Kind: llm.EventOther, Raw: bytes.Clone(data), Extra: llm.Extra{Dialect: llm.Anthropic}})
 }
 
-func (s *antStream) start(o *antObject) error {
-	m, err := antParse(o.get("message"))
+func (s *antStream) start(o *object) error {
+	m, err := openObject(o.get("message"), o.under("message"))
 	if err != nil {
-		return antIn("message", err)
+		return err
 	}
 	if s.started {
-		if id, _ := wire.String(m.get("id")); id != s.id {
-			return antBad("message.id", "a second message begins before the first has ended")
+		if id, _ := wire.String(m.peek("id")); id != s.id {
+			return m.under("id").wrong("a second message begins before the first has ended")
 		}
 		return nil
 	}
-	r, stop, err := antDecodeMessage(&m)
+	r, stop, err := antDecodeMessage(m)
 	if err != nil {
-		return antIn("message", err)
+		return err
 	}
 	s.started, s.id = true, r.ID
-	content, _ := antElements(m.get("content"))
-	m.take("content")
 	if stop.Reason != "" {
-		antUntake(&m, "stop_reason")
+		m.release("stop_reason")
 		r.Extra.Form |= antNoStop
 	}
-	r.Extra = m.extra(r.Extra.Form)
+	parts, err := antBlocks(elements(m.take("content")), m.under("content"), true)
+	if err != nil {
+		return err
+	}
+	r.Extra = antExtra(m, r.Extra.Form)
 	if r.HasUsage {
 		r.Usage.Source = llm.UsageTapped
 	}
 	s.emit(llm.Event{Kind: llm.EventStart, Start: r})
-	if raw := m.find("usage"); r.HasUsage {
-		if err := s.count(raw.raw, llm.UsageTapped); err != nil {
-			return antIn("message.usage", err)
+	if r.HasUsage {
+		if err := s.count(m.peek("usage"), m.under("usage"), llm.UsageTapped); err != nil {
+			return err
 		}
 	}
-	for i, raw := range content {
-		p, err := antDecodeBlock(raw, true)
-		if err != nil {
-			return antIn("message.content"+antIndex(i), err)
-		}
-		s.emit(llm.Event{Kind: llm.EventPart, Part: s.parts, New: &p})
+	for i := range parts {
+		s.emit(llm.Event{Kind: llm.EventPart, Part: s.parts, New: &parts[i]})
 		s.emit(llm.Event{Kind: llm.EventPartEnd, Part: s.parts})
 		s.parts++
 	}
@@ -187,27 +185,24 @@ func (s *antStream) start(o *antObject) error {
 }
 
 // count takes a usage object over the earlier ones and tells the sum of them.
-func (s *antStream) count(raw []byte, source llm.UsageSource) error {
-	o, err := antParse(raw)
+func (s *antStream) count(raw []byte, at where, source llm.UsageSource) error {
+	o, err := openObject(raw, at)
 	if err != nil {
 		return err
 	}
 	before := s.counts
 	if !s.counts.count(raw, wire.Span{End: len(raw)}) {
-		return antBad("", "is not a usage")
+		return at.wrong("is not a usage")
 	}
-	keeps := before.input+before.write+before.read > 0 && antNoInputIn(&o)
-	for _, m := range o.members {
-		old := s.usage.find(m.name)
-		switch {
-		case old == nil:
-			s.usage.members = append(s.usage.members, antMember{name: m.name, key: antClone(m.key), raw: antClone(m.raw)})
-		case wire.IsNull(m.raw) || keeps && slices.Contains(antUsageNames[:3], m.name):
-		default:
-			old.raw = antClone(m.raw)
+	keeps := before.input+before.write+before.read > 0 && antNoInputIn(o)
+	for i := range o.members {
+		m := &o.members[i]
+		silent := wire.IsNull(m.value) || keeps && slices.Contains(antUsageNames[:3], m.name())
+		if !silent || s.usage.find(m.name()) < 0 {
+			s.usage.put(m.key, m.value)
 		}
 	}
-	_, extra, err := antDecodeUsage(s.usage.left())
+	_, extra, err := antDecodeUsage(s.usage.left(), at)
 	if err != nil {
 		return err
 	}
@@ -217,7 +212,7 @@ func (s *antStream) count(raw []byte, source llm.UsageSource) error {
 	return nil
 }
 
-func antNoInputIn(o *antObject) bool {
+func antNoInputIn(o *object) bool {
 	for _, name := range antUsageNames[:3] {
 		if n, ok := antFigure(o.get(name)); ok && n > 0 {
 			return false
@@ -226,36 +221,39 @@ func antNoInputIn(o *antObject) bool {
 	return true
 }
 
-func (s *antStream) index(o *antObject) (int64, error) {
-	i, ok, err := o.integer("index")
-	if err == nil && !ok {
-		err = antBad("index", "is required")
+func (s *antStream) index(o *object) (int64, error) {
+	i, err := o.integer("index")
+	if err != nil {
+		return 0, err
 	}
-	return i, err
+	if i == nil {
+		return 0, o.under("index").wrong("is required")
+	}
+	return *i, nil
 }
 
-func (s *antStream) open(o *antObject) error {
+func (s *antStream) open(o *object) error {
 	i, err := s.index(o)
 	if err != nil {
 		return err
 	}
 	s.close(i)
-	raw := o.get("content_block")
+	raw := o.raw("content_block")
 	if raw == nil {
-		return antBad("content_block", "is required")
+		return o.under("content_block").wrong("is required")
 	}
-	p, err := antDecodeBlock(raw, true)
+	p, err := antDecodeBlock(raw, o.under("content_block"), true)
 	if err != nil {
-		return antIn("content_block", err)
+		return err
 	}
 	b := &antBlock{kind: p.Kind, extra: p.Extra}
 	s.blocks[i] = b
 	switch p.Kind {
 	case llm.PartOther:
-		b.other, err = antParse(p.Raw)
+		b.other, err = openObject(p.Raw, where{})
 		return err
 	case llm.PartToolCall:
-		if in, err := antParse([]byte(p.Tool.Arguments)); err == nil && len(in.members) == 0 {
+		if ofSuch([]byte(p.Tool.Arguments), func([]byte) bool { return false }) {
 			p.Tool.Arguments = ""
 		}
 	case llm.PartThinking:
@@ -280,27 +278,27 @@ var antTextDeltas = []struct {
 	{llm.PartToolCall, "input_json_delta", "partial_json"},
 }
 
-func (s *antStream) delta(o *antObject, data []byte) error {
+func (s *antStream) delta(o *object, data []byte) error {
 	i, err := s.index(o)
 	if err != nil {
 		return err
 	}
-	d, err := antParse(o.get("delta"))
+	d, err := openObject(o.get("delta"), o.under("delta"))
 	if err != nil {
-		return antIn("delta", err)
+		return err
 	}
 	kind, err := d.need("type")
 	if err != nil {
-		return antIn("delta", err)
+		return err
 	}
 	b := s.blocks[i]
 	if b == nil {
 		if b = s.openUnasked(i, kind); b == nil {
-			return antBad("index", "names a block that is not open")
+			return o.under("index").wrong("names a block that is not open")
 		}
 	}
 	if b.kind == llm.PartOther {
-		return antIn("delta", b.grow(&d, kind))
+		return b.grow(d, kind)
 	}
 	for _, t := range antTextDeltas {
 		if t.kind != b.kind || t.word != kind {
@@ -308,7 +306,7 @@ func (s *antStream) delta(o *antObject, data []byte) error {
 		}
 		text, err := d.need(t.member)
 		if err != nil {
-			return antIn("delta", err)
+			return err
 		}
 		ev := llm.Event{Kind: llm.EventDelta, Part: b.part, Text: text}
 		if kind == "signature_delta" {
@@ -320,7 +318,7 @@ func (s *antStream) delta(o *antObject, data []byte) error {
 		return nil
 	}
 	if citation := d.get("citation"); kind == "citations_delta" && citation != nil && b.kind == llm.PartText {
-		b.citations = append(b.citations, antClone(citation))
+		b.citations = append(b.citations, bytes.Clone(citation))
 		return nil
 	}
 	s.other(data)
@@ -348,33 +346,29 @@ func (s *antStream) openUnasked(i int64, delta string) *antBlock {
 
 // grow adds a delta to a block of PartOther: the pieces of its input, or
 // members that extend (strings) or replace those of the block.
-func (b *antBlock) grow(d *antObject, kind string) error {
+func (b *antBlock) grow(d *object, kind string) error {
 	if kind == "input_json_delta" {
 		piece, err := d.need("partial_json")
 		b.input = append(b.input, piece...)
 		return err
 	}
-	for _, m := range d.members {
-		if m.name == "type" {
+	d.take("type")
+	for i := range d.members {
+		m := &d.members[i]
+		if m.use != useLeft {
 			continue
 		}
-		old := b.other.find(m.name)
-		if old == nil {
-			b.other.members = append(b.other.members, antMember{name: m.name, key: antClone(m.key), raw: antClone(m.raw)})
-			continue
+		value := m.value
+		before, ok := wire.String(b.other.peek(m.name()))
+		if more, isText := wire.String(value); ok && isText {
+			value = stringJSON(before + more)
 		}
-		before, ok := wire.String(old.raw)
-		more, isText := wire.String(m.raw)
-		if ok && isText {
-			old.raw = wire.AppendString(nil, before+more)
-		} else {
-			old.raw = antClone(m.raw)
-		}
+		b.other.put(m.key, value)
 	}
 	return nil
 }
 
-func (s *antStream) stop(o *antObject) error {
+func (s *antStream) stop(o *object) error {
 	i, err := s.index(o)
 	if err == nil {
 		s.close(i)
@@ -405,26 +399,27 @@ func (s *antStream) close(i int64) {
 // whole is the complete block of PartOther. Input that is no JSON, because the
 // answer was cut off at its cap, stays as the block began with it.
 func (b *antBlock) whole() *llm.Part {
-	if m := b.other.find("input"); m != nil && len(bytes.TrimSpace(b.input)) > 0 && antIsJSON(b.input) {
-		m.raw = b.input
+	if len(bytes.TrimSpace(b.input)) > 0 && isJSON(b.input) && b.other.has("input") {
+		b.other.put([]byte(`"input"`), b.input)
 	}
 	return &llm.Part{Kind: llm.PartOther, Raw: b.other.left(), Extra: llm.Extra{Dialect: llm.Anthropic}}
 }
 
 // antCite adds citations to those of a text block's Extra.
 func antCite(e llm.Extra, more [][]byte) llm.Extra {
-	o := antFields(e)
-	all := []byte{'['}
-	if had, ok := antElements(o.get("citations")); ok {
-		more = append(had, more...)
+	all := append(antCitations(e), more...)
+	cited := closeRaw(appendRaw(nil, []byte(`"citations"`), arrayJSON(all)))
+	e.Members = mergeMembers(e.Members, cited)
+	return e
+}
+
+// antCitations are the citations that a text block's Extra keeps.
+func antCitations(e llm.Extra) [][]byte {
+	o := kept(e.In(llm.Anthropic).Members)
+	if o == nil {
+		return nil
 	}
-	all = append(append(all, bytes.Join(more, []byte{','})...), ']')
-	if m := o.find("citations"); m != nil {
-		m.raw = all
-	} else {
-		o.members = append(o.members, antMember{name: "citations", key: []byte(`"citations"`), raw: all})
-	}
-	return o.extra(e.Form)
+	return elements(o.peek("citations"))
 }
 
 // closeAll ends the blocks that the upstream left open.
@@ -442,32 +437,32 @@ func (s *antStream) closeAll() {
 // finish reads message_delta: usage first, then the stop. The Extra of the
 // stop has what stands beside it (stop_details, container) and beside the
 // delta (context_management), which a complete answer has side by side too.
-func (s *antStream) finish(o *antObject) error {
-	if raw := o.get("usage"); raw != nil {
-		if err := s.count(raw, llm.UsageReported); err != nil {
-			return antIn("usage", err)
+func (s *antStream) finish(o *object) error {
+	if raw := o.raw("usage"); raw != nil {
+		if err := s.count(raw, o.under("usage"), llm.UsageReported); err != nil {
+			return err
 		}
 	}
-	d := antObject{}
-	if raw := o.get("delta"); raw != nil {
+	d := &object{where: o.under("delta")}
+	if raw := o.raw("delta"); raw != nil {
 		var err error
-		if d, err = antParse(raw); err != nil {
-			return antIn("delta", err)
+		if d, err = openObject(raw, d.where); err != nil {
+			return err
 		}
 	}
-	stop, form := llm.Stop{}, uint32(0)
-	if err := antDecodeStop(&d, &stop, &form); err != nil {
-		return antIn("delta", err)
+	stop, form, err := antDecodeStop(d)
+	if err != nil {
+		return err
 	}
-	for _, name := range []string{"type", "delta", "usage"} {
-		o.take(name)
-	}
-	for _, m := range o.members {
-		if !m.taken && !d.has(m.name) {
-			d.members = append(d.members, m)
+	o.take("type")
+	o.take("delta")
+	o.take("usage")
+	for i := range o.members {
+		if m := &o.members[i]; m.use == useLeft && !d.has(m.name()) {
+			d.members = append(d.members, *m)
 		}
 	}
-	extra := d.extra(form)
+	extra := antExtra(d, form)
 	if stop.Reason == "" && extra.Members == nil && extra.Spelled == nil {
 		return nil
 	}

@@ -99,9 +99,9 @@ func antEffortOf(word string) (antEffort, bool) {
 const antReasonFeature = "reasoning_effort"
 
 // antReason turns the reasoning of a foreign call into Anthropic's, in place.
-func antReason(c *llm.Call, l *antLosses) {
+func antReason(c *llm.Call, l *lossList) {
 	r, f := c.Reasoning, antFamilyOf(c.Model)
-	l.extra("reasoning.", r.Extra)
+	l.extra("reasoning", r.Extra, llm.Anthropic)
 	c.Reasoning = llm.Reasoning{}
 	switch {
 	case r.Mode == "disabled" || r.Effort == "none":
@@ -135,7 +135,7 @@ func antReason(c *llm.Call, l *antLosses) {
 }
 
 // antReasonAdaptive states an effort; thinking is shown when a summary is wanted.
-func antReasonAdaptive(c *llm.Call, r llm.Reasoning, f antFamily, l *antLosses) {
+func antReasonAdaptive(c *llm.Call, r llm.Reasoning, f antFamily, l *lossList) {
 	e, known := antEffortOf(r.Effort)
 	switch {
 	case r.Effort == "" && r.Budget > 0:
@@ -163,7 +163,7 @@ func antReasonAdaptive(c *llm.Call, r llm.Reasoning, f antFamily, l *antLosses) 
 }
 
 // antReasonBudget states a budget that is below max_tokens, as Anthropic demands.
-func antReasonBudget(c *llm.Call, r llm.Reasoning, f antFamily, l *antLosses) {
+func antReasonBudget(c *llm.Call, r llm.Reasoning, f antFamily, l *lossList) {
 	if antMidTools(c.Turns) {
 		l.add(antReasonFeature, "the last assistant turn calls tools without its thinking; thinking was left off")
 		return
@@ -216,7 +216,7 @@ func antMidTools(turns []llm.Turn) bool {
 }
 
 // antCalm takes out the sampling that Anthropic refuses together with thinking.
-func antCalm(s *llm.Sampling, l *antLosses) {
+func antCalm(s *llm.Sampling, l *lossList) {
 	const detail = "anthropic refuses it together with thinking"
 	if s.Temperature != nil && *s.Temperature != 1 {
 		l.add("temperature", detail)

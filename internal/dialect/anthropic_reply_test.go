@@ -38,7 +38,7 @@ func TestAnthropicReplyAddsUpTheInput(t *testing.T) {
 
 func TestAnthropicMalformedReplyNamesTheMember(t *testing.T) {
 	for body, want := range map[string]string{
-		``: "not a JSON object",
+		``: "invalid JSON",
 		`{"type":"error","error":{"type":"api_error","message":"boom"}}`: "error: boom",
 		`{"content":{}}`:                                           "content: ",
 		`{"content":[{"type":"text"}]}`:                            "content[0].text: ",
@@ -85,11 +85,11 @@ func TestAnthropicSaysWhatItCanOfAForeignReply(t *testing.T) {
 }
 
 func TestAnthropicStopWordsMapBothWays(t *testing.T) {
-	for _, s := range antStops {
-		if got := antStopWord(antStopOf(s.word), nil); got != s.word {
+	for _, s := range antStops.words {
+		if got := antStopWord(antStops.stop(s.word), &lossList{}); got != s.word {
 			t.Errorf("%s became %s", s.word, got)
 		}
-		if got := antStopWord(llm.Stop{Reason: s.reason}, nil); got == "" {
+		if got := antStopWord(llm.Stop{Reason: s.reason}, &lossList{}); got == "" {
 			t.Errorf("%s has no word", s.reason)
 		}
 	}
@@ -128,10 +128,13 @@ func TestAnthropicReplyToldAsAStreamIsTheSame(t *testing.T) {
 		if a.Stop != b.Stop || len(a.Parts) != len(b.Parts) {
 			t.Errorf("%s: %+v, want %+v", name, b, a)
 		}
-		told := &antEnc{}
-		told.blocks(b.Parts)
-		meant := &antEnc{}
-		meant.blocks(a.Parts)
-		antSameJSON(t, told.b, meant.b)
+		antSameJSON(t, antBlocksJSON(b.Parts), antBlocksJSON(a.Parts))
 	}
+}
+
+func antBlocksJSON(parts []llm.Part) []byte {
+	e := &antEncoder{}
+	w := e.object(llm.Extra{})
+	e.blocks(&w, "content", parts)
+	return w.end()
 }

@@ -17,8 +17,8 @@ import (
 // change is a loss. A call of this dialect is written as it came.
 
 // antSettle makes c, a shallow copy of the caller's, sayable.
-func antSettle(c *llm.Call, l *antLosses) {
-	l.extra("", c.Extra)
+func antSettle(c *llm.Call, l *lossList) {
+	l.extra("", c.Extra, llm.Anthropic)
 	c.Extra = llm.Extra{}
 	antShape(c, l)
 	antSettleTools(c, l)
@@ -38,7 +38,7 @@ func antSettle(c *llm.Call, l *antLosses) {
 	}
 }
 
-func antSettleTools(c *llm.Call, l *antLosses) {
+func antSettleTools(c *llm.Call, l *lossList) {
 	tools := make([]llm.Tool, 0, len(c.Tools))
 	for _, t := range c.Tools {
 		if t.Raw != nil {
@@ -53,7 +53,7 @@ func antSettleTools(c *llm.Call, l *antLosses) {
 			tools = append(tools, t)
 			continue
 		}
-		l.extra("tools.", t.Extra)
+		l.extra("tools", t.Extra, llm.Anthropic)
 		t.Extra = llm.Extra{}
 		if t.Schema == nil {
 			t.Schema = []byte(`{"type":"object","properties":{}}`)
@@ -70,12 +70,12 @@ func antSettleTools(c *llm.Call, l *antLosses) {
 	antSettleChoice(c, l)
 }
 
-func antSettleChoice(c *llm.Call, l *antLosses) {
+func antSettleChoice(c *llm.Call, l *lossList) {
 	if c.Choice.Raw != nil && c.Choice.Extra.Dialect != llm.Anthropic {
 		l.add("tool_choice", antNoEquivalent)
 		c.Choice = llm.ToolChoice{}
 	}
-	l.extra("tool_choice.", c.Choice.Extra)
+	l.extra("tool_choice", c.Choice.Extra, llm.Anthropic)
 	if c.Parallel != nil && *c.Parallel {
 		c.Parallel = nil // what Anthropic does unasked
 	}
@@ -93,7 +93,7 @@ func antSettleChoice(c *llm.Call, l *antLosses) {
 	}
 }
 
-func antSettleSampling(c *llm.Call, l *antLosses) {
+func antSettleSampling(c *llm.Call, l *lossList) {
 	s := &c.Sampling
 	if s.FrequencyPenalty != nil && *s.FrequencyPenalty != 0 {
 		l.add("frequency_penalty", antNoEquivalent)
@@ -131,9 +131,9 @@ func antSettleSampling(c *llm.Call, l *antLosses) {
 // antSettleOutput keeps a schema. Anthropic's form has no name and no
 // description beside the schema, so they become its title and description
 // where it has none.
-func antSettleOutput(c *llm.Call, l *antLosses) {
+func antSettleOutput(c *llm.Call, l *lossList) {
 	out := &c.Output
-	l.extra("response_format.", out.Extra)
+	l.extra("response_format", out.Extra, llm.Anthropic)
 	out.Extra = llm.Extra{}
 	if out.Verbosity != "" {
 		l.add("verbosity", antNoEquivalent)
@@ -171,11 +171,11 @@ func antPrepend(raw []byte, name, value string) []byte {
 	return append(out, bytes.TrimSpace(raw[o.Open+1:])...)
 }
 
-func antSettleCache(m *llm.CacheMark, l *antLosses) *llm.CacheMark {
+func antSettleCache(m *llm.CacheMark, l *lossList) *llm.CacheMark {
 	if m == nil {
 		return nil
 	}
-	l.extra("cache_control.", m.Extra)
+	l.extra("cache_control", m.Extra, llm.Anthropic)
 	out := llm.CacheMark{Type: m.Type, TTL: m.TTL, Extra: m.Extra.In(llm.Anthropic)}
 	if out.Type == "" {
 		out.Type = "ephemeral"

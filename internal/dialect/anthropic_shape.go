@@ -15,11 +15,11 @@ import (
 // stand at the head of the one user turn behind it.
 
 // antShape puts the instructions and turns of a foreign call into that shape.
-func antShape(c *llm.Call, l *antLosses) {
+func antShape(c *llm.Call, l *lossList) {
 	turns := c.Turns
 	system := c.System
 	for len(turns) > 0 && turns[0].Role == llm.RoleSystem {
-		l.extra("messages.", turns[0].Extra)
+		l.extra("messages", turns[0].Extra, llm.Anthropic)
 		system = append(system[:len(system):len(system)], turns[0].Parts...)
 		turns = turns[1:]
 	}
@@ -50,7 +50,7 @@ func antShape(c *llm.Call, l *antLosses) {
 }
 
 // antBegin makes the conversation begin with the user.
-func antBegin(c *llm.Call, turns []llm.Turn, l *antLosses) []llm.Turn {
+func antBegin(c *llm.Call, turns []llm.Turn, l *lossList) []llm.Turn {
 	switch {
 	case len(turns) == 0 && len(c.System) > 0:
 		turns = []llm.Turn{{Role: llm.RoleUser, Parts: c.System}}
@@ -66,7 +66,7 @@ func antBegin(c *llm.Call, turns []llm.Turn, l *antLosses) []llm.Turn {
 
 // antTrimPrefill takes the white space off the end of a last assistant turn,
 // which Anthropic refuses.
-func antTrimPrefill(turns []llm.Turn, l *antLosses) {
+func antTrimPrefill(turns []llm.Turn, l *lossList) {
 	if len(turns) == 0 || turns[len(turns)-1].Role != llm.RoleAssistant {
 		return
 	}
@@ -96,8 +96,8 @@ func antResultsFirst(parts []llm.Part) []llm.Part {
 	return out
 }
 
-func antShapeTurn(t llm.Turn, l *antLosses) llm.Turn {
-	l.extra("messages.", t.Extra)
+func antShapeTurn(t llm.Turn, l *lossList) llm.Turn {
+	l.extra("messages", t.Extra, llm.Anthropic)
 	if t.Name != "" {
 		l.add("messages.name", antNoEquivalent)
 	}
@@ -119,7 +119,7 @@ func antShapeTurn(t llm.Turn, l *antLosses) llm.Turn {
 
 // antShapePart makes a part sayable in a turn of role; ok is false when it
 // is left out. The part's pointers are replaced, never written through.
-func antShapePart(p llm.Part, role llm.Role, l *antLosses) (llm.Part, bool) {
+func antShapePart(p llm.Part, role llm.Role, l *lossList) (llm.Part, bool) {
 	if p.Kind == llm.PartOther {
 		if p.Extra.Dialect == llm.Anthropic {
 			return p, true
@@ -127,7 +127,7 @@ func antShapePart(p llm.Part, role llm.Role, l *antLosses) (llm.Part, bool) {
 		l.add("messages.content", "a block that only "+string(p.Extra.Dialect)+" knows was left out")
 		return p, false
 	}
-	l.extra("messages.content.", p.Extra)
+	l.extra("messages.content", p.Extra, llm.Anthropic)
 	p.Extra = p.Extra.In(llm.Anthropic)
 	p.Cache = antSettleCache(p.Cache, l)
 	if role == llm.RoleSystem && p.Kind != llm.PartText {
@@ -157,7 +157,7 @@ func antShapePart(p llm.Part, role llm.Role, l *antLosses) (llm.Part, bool) {
 
 // antOwnThought reports whether thinking may be sent to Anthropic: it must
 // bear Anthropic's signature.
-func antOwnThought(p *llm.Part, l *antLosses) bool {
+func antOwnThought(p *llm.Part, l *lossList) bool {
 	if p.SignedBy == llm.Anthropic && p.Signature != "" {
 		return true
 	}
@@ -165,7 +165,7 @@ func antOwnThought(p *llm.Part, l *antLosses) bool {
 	return false
 }
 
-func antShapeText(p llm.Part, l *antLosses) (llm.Part, bool) {
+func antShapeText(p llm.Part, l *lossList) (llm.Part, bool) {
 	if p.Kind == llm.PartRefusal {
 		l.add("messages.content.refusal", "it became text")
 		p.Kind = llm.PartText
@@ -179,7 +179,7 @@ func antShapeText(p llm.Part, l *antLosses) (llm.Part, bool) {
 	return p, true
 }
 
-func antShapeMedia(p llm.Part, l *antLosses) (llm.Part, bool) {
+func antShapeMedia(p llm.Part, l *lossList) (llm.Part, bool) {
 	if p.Media == nil {
 		return p, false
 	}
@@ -222,7 +222,7 @@ func antShapeMedia(p llm.Part, l *antLosses) (llm.Part, bool) {
 	return p, false
 }
 
-func antShapeCall(p llm.Part, l *antLosses) llm.Part {
+func antShapeCall(p llm.Part, l *lossList) llm.Part {
 	if p.Tool == nil {
 		p.Tool = &llm.ToolCall{}
 	}
@@ -238,7 +238,7 @@ func antShapeCall(p llm.Part, l *antLosses) llm.Part {
 	return p
 }
 
-func antShapeResult(p llm.Part, l *antLosses) llm.Part {
+func antShapeResult(p llm.Part, l *lossList) llm.Part {
 	if p.Result == nil {
 		p.Result = &llm.ToolResult{}
 	}

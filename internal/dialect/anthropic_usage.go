@@ -106,13 +106,13 @@ func antFigure(raw []byte) (int64, bool) {
 
 // antDecodeUsage reads a usage object; what it says beyond llm.Usage is in the
 // Extra.
-func antDecodeUsage(raw []byte) (llm.Usage, llm.Extra, error) {
-	o, err := antParse(raw)
+func antDecodeUsage(raw []byte, at where) (llm.Usage, llm.Extra, error) {
+	o, err := openObject(raw, at)
 	if err != nil {
 		return llm.Usage{}, llm.Extra{}, err
 	}
 	form := uint32(0)
-	for _, f := range []struct {
+	for _, f := range [...]struct {
 		name            string
 		present, absent uint32
 	}{
@@ -121,20 +121,22 @@ func antDecodeUsage(raw []byte) (llm.Usage, llm.Extra, error) {
 		{"cache_creation_input_tokens", antUsageWrite, 0},
 		{"cache_read_input_tokens", antUsageRead, 0},
 	} {
-		v, _, err := o.integer(f.name)
+		n, err := antInt(o, f.name)
 		if err != nil {
 			return llm.Usage{}, llm.Extra{}, err
 		}
-		if m := o.find(f.name); m != nil && m.taken && v >= 0 { // in the spelling of the encoder
+		i := o.find(f.name)
+		if i >= 0 && n >= 0 && (o.members[i].use == useTaken || string(o.members[i].value) == "0") { // in the spelling of the encoder
 			form |= f.present
-		} else {
-			form |= f.absent
-			antUntake(&o, f.name)
+			o.members[i].use = useTaken
+			continue
 		}
+		form |= f.absent
+		o.release(f.name)
 	}
 	var n antCounts
 	n.count(raw, wire.Span{End: len(raw)})
-	split, err := antExactly(&o, "cache_creation", []antFigureOf{
+	split, err := antExactly(o, "cache_creation", []antFigureOf{
 		{"ephemeral_5m_input_tokens", n.write - n.write1h}, {"ephemeral_1h_input_tokens", n.write1h},
 	})
 	if err != nil {
@@ -143,7 +145,7 @@ func antDecodeUsage(raw []byte) (llm.Usage, llm.Extra, error) {
 	if split {
 		form |= antUsageSplit
 	}
-	thinking, err := antExactly(&o, "output_tokens_details", []antFigureOf{{"thinking_tokens", n.thinking}})
+	thinking, err := antExactly(o, "output_tokens_details", []antFigureOf{{"thinking_tokens", n.thinking}})
 	if err != nil {
 		return llm.Usage{}, llm.Extra{}, err
 	}
@@ -151,10 +153,11 @@ func antDecodeUsage(raw []byte) (llm.Usage, llm.Extra, error) {
 		form |= antUsageThinking
 	}
 	for i := range o.members {
-		m := &o.members[i]
-		m.echo = m.echo || !m.taken && antAllZero(m.raw)
+		if m := &o.members[i]; m.use == useLeft && saysNothing(m.value) {
+			m.use = useSpelled
+		}
 	}
-	return n.usage(), o.extra(form), nil
+	return n.usage(), antExtra(o, form), nil
 }
 
 type antFigureOf struct {
@@ -164,35 +167,42 @@ type antFigureOf struct {
 
 // antExactly takes the object name when it holds just the wanted figures, as
 // the encoder would write them.
-func antExactly(o *antObject, name string, figures []antFigureOf) (bool, error) {
+func antExactly(o *object, name string, figures []antFigureOf) (bool, error) {
 	raw := o.get(name)
 	if raw == nil {
 		return false, nil
 	}
-	in, err := antParse(raw)
+	in, err := openObject(raw, o.under(name))
 	if err != nil {
-		return false, antIn(name, err)
+		return false, err
 	}
 	for _, f := range figures {
-		v, stated, err := in.integer(f.name)
+		v, err := in.integer(f.name)
 		if err != nil {
-			return false, antIn(name, err)
+			return false, err
 		}
-		if !stated || v != f.want {
+		if v == nil || *v != f.want {
 			return false, nil
 		}
 	}
-	if in.left() != nil {
-		return false, nil
+	for i := range in.members {
+		if in.members[i].use != useTaken {
+			return false, nil
+		}
 	}
 	o.take(name)
 	return true, nil
 }
 
-// usage writes a usage object. One of another dialect has the four figures
-// that Anthropic always gives, and the others where they are not zero.
-func (e *antEnc) usage(u llm.Usage, extra llm.Extra) {
-	form := extra.In(llm.Anthropic).Form
+// antPutUsage writes a usage object. One of another dialect has the four
+// figures that Anthropic always gives, and the others where they are not zero.
+func antPutUsage(w *objectWriter, u llm.Usage, extra llm.Extra, l *lossList) {
+	l.usage(extra, llm.Anthropic)
+	if u.InputAudio > 0 || u.OutputAudio > 0 {
+		l.add("usage.audio_tokens", antNoEquivalent)
+	}
+	own := extra.In(llm.Anthropic)
+	form := own.Form
 	if extra.Dialect != llm.Anthropic {
 		form = antUsageWrite | antUsageRead
 		if u.CacheWrite1h > 0 {
@@ -202,38 +212,30 @@ func (e *antEnc) usage(u llm.Usage, extra llm.Extra) {
 			form |= antUsageThinking
 		}
 	}
-	e.open()
+	w.key("usage")
+	in := w.object(own)
 	if form&antUsageNoInput == 0 {
-		e.integer("input_tokens", max(u.Input-u.CacheRead-u.CacheWrite, 0))
+		in.integer("input_tokens", max(u.Input-u.CacheRead-u.CacheWrite, 0))
 	}
 	if form&antUsageWrite != 0 {
-		e.integer("cache_creation_input_tokens", u.CacheWrite)
+		in.integer("cache_creation_input_tokens", u.CacheWrite)
 	}
 	if form&antUsageRead != 0 {
-		e.integer("cache_read_input_tokens", u.CacheRead)
+		in.integer("cache_read_input_tokens", u.CacheRead)
 	}
 	if form&antUsageSplit != 0 {
-		e.key("cache_creation")
-		e.open()
-		e.integer("ephemeral_5m_input_tokens", max(u.CacheWrite-u.CacheWrite1h, 0))
-		e.integer("ephemeral_1h_input_tokens", u.CacheWrite1h)
-		e.shut(antObject{})
+		split := in.sub("cache_creation")
+		split.integer("ephemeral_5m_input_tokens", max(u.CacheWrite-u.CacheWrite1h, 0))
+		split.integer("ephemeral_1h_input_tokens", u.CacheWrite1h)
+		in.endSub("cache_creation", split)
 	}
 	if form&antUsageNoOutput == 0 {
-		e.integer("output_tokens", u.Output)
+		in.integer("output_tokens", u.Output)
 	}
 	if form&antUsageThinking != 0 {
-		e.key("output_tokens_details")
-		e.open()
-		e.integer("thinking_tokens", u.Reasoning)
-		e.shut(antObject{})
+		details := in.sub("output_tokens_details")
+		details.integer("thinking_tokens", u.Reasoning)
+		in.endSub("output_tokens_details", details)
 	}
-	e.shut(antFields(extra))
-}
-
-// antUsageLosses declares the figures of a usage that Anthropic has no place for.
-func antUsageLosses(u llm.Usage, l *antLosses) {
-	if u.InputAudio > 0 || u.OutputAudio > 0 {
-		l.add("usage.audio_tokens", antNoEquivalent)
-	}
+	in.end()
 }

@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"bytes"
 	"io"
 	"slices"
 	"strconv"
@@ -30,7 +31,7 @@ type antWriter struct {
 	w      io.Writer
 	model  string
 	id     string // of the answer
-	losses antLosses
+	losses lossList
 	out    []byte // whole events, not yet written
 	err    error
 
@@ -132,31 +133,30 @@ func (a *antWriter) Fail(f *llm.Fault, requestID string) error {
 }
 
 // Losses implements EventWriter.
-func (a *antWriter) Losses() []llm.Loss { return slices.Clone(a.losses.list) }
+func (a *antWriter) Losses() []llm.Loss { return slices.Clone(a.losses.all) }
 
 // start writes message_start. Its usage is the start's, or zeros: clients
 // need one.
 func (a *antWriter) start(r *llm.Reply) {
 	a.started, a.native = true, r.Extra.Dialect == llm.Anthropic
-	a.losses.extra("", r.Extra)
+	a.losses.extra("", r.Extra, llm.Anthropic)
 	head := *r
 	a.id = r.ID
 	if head.Model == "" && !a.native {
 		head.Model = a.model
 	}
-	form := head.Extra.In(llm.Anthropic).Form
-	e := &antEnc{}
-	e.open()
-	e.text("type", "message_start")
-	e.key("message")
-	e.open()
-	e.messageHead(&head)
-	e.raw("content", []byte("[]"))
-	e.stop(llm.Stop{}, form, nil)
-	e.replyUsage(&head, &a.losses)
-	e.shut(antFields(head.Extra))
-	e.shut(antObject{})
-	a.tell("message_start", e.b)
+	own := head.Extra.In(llm.Anthropic)
+	w := newObject(llm.Extra{})
+	w.text("type", "message_start")
+	w.key("message")
+	m := w.object(own)
+	antPutHead(&m, &head)
+	m.list("content")
+	m.closeList()
+	antPutStop(&m, llm.Stop{}, own.Form, &a.losses)
+	antPutReplyUsage(&m, &head, &a.losses)
+	m.end()
+	a.tell("message_start", w.end())
 }
 
 func (a *antWriter) part(ev llm.Event) {
@@ -184,7 +184,7 @@ func (a *antWriter) sayable(p *llm.Part) bool {
 	if p.Extra.Dialect == llm.Anthropic {
 		return true
 	}
-	a.losses.extra("content.", p.Extra)
+	a.losses.extra("content", p.Extra, llm.Anthropic)
 	switch p.Kind {
 	case llm.PartText, llm.PartRefusal, llm.PartThinking:
 		return true
@@ -220,7 +220,7 @@ func (a *antWriter) end(ev llm.Event) {
 	}
 	p.ended, p.end = true, ev.New
 	if ev.New != nil {
-		a.losses.extra("content.", ev.New.Extra)
+		a.losses.extra("content", ev.New.Extra, llm.Anthropic)
 	}
 	late := len(p.signature) > 0 || ev.New != nil && ev.New.Signature != ""
 	if late && !slices.Contains(a.queue, p) {
@@ -302,25 +302,18 @@ func (a *antWriter) openBlock(p *antPart) {
 	default:
 		b.Text = ""
 	}
-	e := a.blockEvent("content_block_start", p.index)
+	e := a.begin("content_block_start", p.index)
 	e.key("content_block")
-	e.valueOf(&b)
-	e.shut(antObject{})
-	a.tell("content_block_start", e.b)
+	e.block(&b)
+	a.tell("content_block_start", append(e.buf, '}'))
 }
 
-// valueOf writes a block as the value of the key before it.
-func (e *antEnc) valueOf(p *llm.Part) {
-	inner := &antEnc{}
-	inner.block(p)
-	e.b = append(e.b, inner.b...)
-}
-
-func (a *antWriter) blockEvent(kind string, index int) *antEnc {
-	e := &antEnc{}
-	e.open()
-	e.text("type", kind)
-	e.integer("index", int64(index))
+// begin begins an event about a block; its brace is still to be closed.
+func (a *antWriter) begin(kind string, index int) *antEncoder {
+	e := &antEncoder{jsonWriter{buf: make([]byte, 0, 128)}}
+	w := e.object(llm.Extra{})
+	w.text("type", kind)
+	w.integer("index", int64(index))
 	return e
 }
 
@@ -328,16 +321,15 @@ func (a *antWriter) blockEvent(kind string, index int) *antEnc {
 // the input that follows as input_json_delta, which is where clients read the
 // input of a server's tool.
 func antOtherStart(raw []byte) (start, input []byte) {
-	o, err := antParse(raw)
-	m := o.find("input")
-	if err != nil || m == nil || m.raw[0] != '{' {
+	o, err := openObject(raw, where{})
+	if err != nil {
 		return raw, nil
 	}
-	if in, err := antParse(m.raw); err != nil || len(in.members) == 0 {
+	input = bytes.Clone(o.peek("input"))
+	if len(input) == 0 || input[0] != '{' || string(input) == "{}" {
 		return raw, nil
 	}
-	input = antClone(m.raw)
-	m.raw = []byte("{}")
+	o.put([]byte(`"input"`), []byte("{}"))
 	return o.left(), input
 }
 
@@ -354,19 +346,18 @@ func (a *antWriter) tellText(p *antPart) {
 		return
 	}
 	words := antDeltaWords[p.block.Kind]
-	a.delta(p.index, words[0], words[1], wire.AppendString(nil, string(p.text)))
+	a.delta(p.index, words[0], words[1], stringJSON(string(p.text)))
 	p.text = p.text[:0]
 }
 
 func (a *antWriter) delta(index int, kind, member string, value []byte) {
-	e := a.blockEvent("content_block_delta", index)
+	e := a.begin("content_block_delta", index)
 	e.key("delta")
-	e.open()
-	e.text("type", kind)
-	e.raw(member, value)
-	e.shut(antObject{})
-	e.shut(antObject{})
-	a.tell("content_block_delta", e.b)
+	w := e.object(llm.Extra{})
+	w.text("type", kind)
+	w.put(member, value)
+	w.end()
+	a.tell("content_block_delta", append(e.buf, '}'))
 }
 
 // endBlock writes what is known only at the end and content_block_stop.
@@ -375,17 +366,12 @@ func (a *antWriter) endBlock(p *antPart) {
 		a.sign(p)
 	}
 	if p.block.Kind == llm.PartText && p.end != nil {
-		had := antFields(p.block.Extra)
-		now := antFields(p.end.Extra)
-		before, _ := antElements(had.get("citations"))
-		all, _ := antElements(now.get("citations"))
+		before, all := antCitations(p.block.Extra), antCitations(p.end.Extra)
 		for _, c := range all[min(len(before), len(all)):] {
 			a.delta(p.index, "citations_delta", "citation", c)
 		}
 	}
-	e := a.blockEvent("content_block_stop", p.index)
-	e.shut(antObject{})
-	a.tell("content_block_stop", e.b)
+	a.tell("content_block_stop", append(a.begin("content_block_stop", p.index).buf, '}'))
 	p.open = false
 }
 
@@ -402,8 +388,8 @@ func (a *antWriter) sign(p *antPart) {
 			s.SignedBy = p.end.SignedBy
 		}
 	}
-	if signature := antSignature(&s); signature != "" {
-		a.delta(p.index, "signature_delta", "signature", wire.AppendString(nil, signature))
+	if signature := signatureFor(llm.Anthropic, &s); signature != "" {
+		a.delta(p.index, "signature_delta", "signature", stringJSON(signature))
 	}
 	p.signature = p.signature[:0]
 }
@@ -415,19 +401,19 @@ func (a *antWriter) other(ev llm.Event) {
 	case llm.Chat, llm.Completions: // the members that a chunk has beyond the canonical form
 		prefix := ""
 		if ev.Extra.Form == otherChoice {
-			prefix = "choices."
+			prefix = "choices"
 		}
-		a.losses.extra(prefix, llm.Extra{Dialect: ev.Extra.Dialect, Members: ev.Raw})
+		a.losses.extra(prefix, llm.Extra{Dialect: ev.Extra.Dialect, Members: ev.Raw}, llm.Anthropic)
 		return
 	default:
 		a.losses.add("events", "an event that only "+string(ev.Extra.Dialect)+" knows was left out")
 		return
 	}
-	o, err := antBody(ev.Raw)
+	o, err := parseObject(ev.Raw)
 	if err != nil {
 		return
 	}
-	name, _ := wire.String(o.get("type"))
+	name, _ := wire.String(o.peek("type"))
 	a.tell(name, ev.Raw)
 }
 
@@ -455,31 +441,30 @@ func (a *antWriter) messageDelta() {
 	}
 	if a.stop != nil {
 		stop = *a.stop
-		a.losses.extra("choices.", stop.Extra)
+		a.losses.extra("choices", stop.Extra, llm.Anthropic)
 	}
-	inside, beside := antFields(stop.Extra), antObject{}
-	for _, m := range inside.members {
-		if slices.Contains(antBesideDelta, m.name) {
-			beside.members = append(beside.members, m)
+	w := newObject(llm.Extra{})
+	w.text("type", "message_delta")
+	w.key("delta")
+	d := w.object(stop.Extra.In(llm.Anthropic))
+	beside := make([][]byte, 0, len(antBesideDelta))
+	for _, name := range antBesideDelta {
+		member, spelled := d.takeKept(name)
+		if member == nil {
+			member = spelled
 		}
+		beside = append(beside, member)
 	}
-	inside.members = slices.DeleteFunc(inside.members, func(m antMember) bool { return slices.Contains(antBesideDelta, m.name) })
-	e := &antEnc{}
-	e.open()
-	e.text("type", "message_delta")
-	e.key("delta")
-	e.open()
-	e.stop(stop.Stop, stop.Extra.In(llm.Anthropic).Form, &a.losses)
-	e.shut(inside)
+	antPutStop(&d, stop.Stop, stop.Extra.In(llm.Anthropic).Form, &a.losses)
+	d.end()
 	switch {
 	case a.usage != nil:
-		antUsageLosses(*a.usage.Usage, &a.losses)
-		antUsageExtraLosses(a.usage.Extra, &a.losses)
-		e.key("usage")
-		e.usage(*a.usage.Usage, a.usage.Extra)
+		antPutUsage(w, *a.usage.Usage, a.usage.Extra, &a.losses)
 	case !a.native:
-		e.raw("usage", []byte(`{"output_tokens":0}`))
+		w.put("usage", []byte(`{"output_tokens":0}`))
 	}
-	e.shut(beside)
-	a.tell("message_delta", e.b)
+	for i, name := range antBesideDelta {
+		w.put(name, beside[i])
+	}
+	a.tell("message_delta", w.end())
 }

@@ -45,7 +45,7 @@ func openAIGlance(body []byte, at *At, d llm.Dialect) (llm.Glance, error) {
 	if m := at.Members[atStream]; !m.IsZero() {
 		stream, ok := wire.Bool(m.Value.Of(body))
 		if !ok && !wire.IsNull(m.Value.Of(body)) {
-			return g, (&where{name: "stream"}).wrong("must be true or false")
+			return g, where{name: "stream"}.wrong("must be true or false")
 		}
 		g.Stream = stream
 	}
@@ -62,7 +62,7 @@ func openAIGlance(body []byte, at *At, d llm.Dialect) (llm.Glance, error) {
 }
 
 func glanceModel(body []byte, m wire.Member) (string, error) {
-	at := &where{name: "model"}
+	at := where{name: "model"}
 	if m.IsZero() {
 		return "", at.wrong("is missing: name the model to use")
 	}
@@ -82,7 +82,7 @@ func glanceOptions(body []byte, at *At) (bool, error) {
 		return false, nil
 	}
 	if body[m.Value.Start] != '{' {
-		return false, (&where{name: "stream_options"}).wrong("must be an object")
+		return false, where{name: "stream_options"}.wrong("must be an object")
 	}
 	names := [...]string{"include_usage"}
 	var err error

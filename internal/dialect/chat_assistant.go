@@ -30,7 +30,7 @@ func chatAssistant(m *object, content []llm.Part) ([]llm.Part, error) {
 		return nil, err
 	}
 	for i, raw := range calls {
-		part, err := chatToolCall(raw, &where{up: m.under("tool_calls"), index: i})
+		part, err := chatToolCall(raw, m.under("tool_calls").item(i))
 		if err != nil {
 			return nil, err
 		}
@@ -112,14 +112,14 @@ func chatThinkingBlocks(m *object) []llm.Part {
 // other belongs to the chat server that sent it.
 func chatThinkingBlock(raw []byte) (llm.Part, bool) {
 	part := llm.Part{Kind: llm.PartThinking, SignedBy: llm.Chat}
-	o, err := openObject(raw, nil)
+	o, err := openObject(raw, where{})
 	if err != nil {
 		return part, false
 	}
 	var sign string
 	switch kind, _ := wire.String(o.raw("type")); kind {
 	case "thinking":
-		if part.Text, err = requiredString(o, "thinking"); err != nil {
+		if part.Text, err = o.need("thinking"); err != nil {
 			return part, false
 		}
 		if sign, err = o.str("signature"); err != nil {
@@ -127,7 +127,7 @@ func chatThinkingBlock(raw []byte) (llm.Part, bool) {
 		}
 	case "redacted_thinking":
 		part.Redacted = true
-		if sign, err = requiredString(o, "data"); err != nil {
+		if sign, err = o.need("data"); err != nil {
 			return part, false
 		}
 	default:
@@ -143,7 +143,7 @@ func chatThinkingBlock(raw []byte) (llm.Part, bool) {
 }
 
 // chatToolCall reads one element of tool_calls.
-func chatToolCall(raw []byte, at *where) (llm.Part, error) {
+func chatToolCall(raw []byte, at where) (llm.Part, error) {
 	o, err := openObject(raw, at)
 	if err != nil {
 		return llm.Part{}, err

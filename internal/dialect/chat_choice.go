@@ -93,7 +93,7 @@ func (c *choiceReader) logprobs(o *object, emit emitter) {
 		ev := c.event(llm.EventLogprobs, 0)
 		ev.Logprobs = tokens
 		emit(ev)
-	} else if in, err := openObject(raw, nil); err == nil && len(in.members) > 0 && saysNothing(raw) {
+	} else if in, err := openObject(raw, where{}); err == nil && len(in.members) > 0 && saysNothing(raw) {
 		o.raw("logprobs")
 	}
 }
@@ -116,7 +116,7 @@ func (c *choiceReader) delta(d *object, emit emitter) error {
 		return err
 	}
 	for i, raw := range calls {
-		at := &where{up: d.under("tool_calls"), index: i}
+		at := d.under("tool_calls").item(i)
 		if err := c.call(raw, at, emit); err != nil {
 			return err
 		}
@@ -192,7 +192,7 @@ func (c *choiceReader) content(d *object, emit emitter) error {
 }
 
 // call takes one piece of a tool call.
-func (c *choiceReader) call(raw []byte, at *where, emit emitter) error {
+func (c *choiceReader) call(raw []byte, at where, emit emitter) error {
 	o, err := openObject(raw, at)
 	if err != nil {
 		return err

@@ -64,7 +64,7 @@ const (
 
 // DecodeCall implements [Codec].
 func (ChatCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := parseObject(bytes.Clone(body), nil)
+	o, err := parseObject(body)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func chatMessages(call *llm.Call, o *object) error {
 	}
 	leading := true
 	for i, raw := range items {
-		at := &where{up: o.under("messages"), index: i}
+		at := o.under("messages").item(i)
 		m, err := openObject(raw, at)
 		if err != nil {
 			return err
@@ -118,9 +118,7 @@ func chatMessages(call *llm.Call, o *object) error {
 				call.System = append(call.System, parts...)
 				continue
 			}
-			if m, err = openObject(raw, at); err != nil {
-				return err
-			}
+			m.releaseAll()
 		}
 		turn, err := chatTurn(m, raw)
 		if err != nil {
@@ -144,7 +142,7 @@ func chatSystem(m *object) []llm.Part {
 	raw := m.raw("content")
 	if text, ok := wire.String(raw); ok && text != "" {
 		mark := cacheMark(m, markMessage)
-		if m.has("name") || len(m.subs) > 0 && mark == nil {
+		if m.has("name") {
 			return nil
 		}
 		return []llm.Part{{Kind: llm.PartText, Text: text, Cache: mark, Extra: m.extra(llm.Chat, form)}}
@@ -154,7 +152,7 @@ func chatSystem(m *object) []llm.Part {
 	}
 	var parts []llm.Part
 	for _, item := range elements(raw) {
-		part, err := chatItem(item, m.at)
+		part, err := chatItem(item, m.where)
 		if err != nil || part.Kind != llm.PartText {
 			return nil
 		}
@@ -188,7 +186,7 @@ func chatTurn(m *object, raw []byte) (llm.Turn, error) {
 	case "function":
 		turn.Role = llm.RoleTool
 		turn.Parts = []llm.Part{{
-			Kind: llm.PartOther, Raw: raw,
+			Kind: llm.PartOther, Raw: bytes.Clone(raw),
 			Extra: llm.Extra{Dialect: llm.Chat, Form: wholeMessage},
 		}}
 		turn.Extra = llm.Extra{Dialect: llm.Chat}
@@ -253,9 +251,7 @@ func chatContent(m *object) (chatBody, error) {
 	if !m.has("content") {
 		return chatBody{form: contentAbsent}, nil
 	}
-	i := m.find("content")
-	m.members[i].taken = true
-	raw := m.members[i].value
+	raw := m.take("content")
 	if wire.IsNull(raw) {
 		return chatBody{form: contentNull}, nil
 	}
@@ -271,7 +267,7 @@ func chatContent(m *object) (chatBody, error) {
 	}
 	body := chatBody{form: contentList}
 	for k, item := range elements(raw) {
-		part, err := chatItem(item, &where{up: m.under("content"), index: k})
+		part, err := chatItem(item, m.under("content").item(k))
 		if err != nil {
 			return body, err
 		}
@@ -281,7 +277,7 @@ func chatContent(m *object) (chatBody, error) {
 }
 
 // chatItem reads one item of a content list.
-func chatItem(raw []byte, at *where) (llm.Part, error) {
+func chatItem(raw []byte, at where) (llm.Part, error) {
 	o, err := openObject(raw, at)
 	if err != nil {
 		return llm.Part{}, err
@@ -306,17 +302,17 @@ func chatItem(raw []byte, at *where) (llm.Part, error) {
 }
 
 func chatOther(raw []byte, form uint32) llm.Part {
-	return llm.Part{Kind: llm.PartOther, Raw: raw, Extra: llm.Extra{Dialect: llm.Chat, Form: form}}
+	return llm.Part{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Chat, Form: form}}
 }
 
 func chatItemOf(kind string, o *object) (part llm.Part, form uint32, err error) {
 	switch kind {
 	case "text":
 		part.Kind = llm.PartText
-		part.Text, err = requiredString(o, "text")
+		part.Text, err = o.need("text")
 	case "refusal":
 		part.Kind, form = llm.PartRefusal, refusalItem
-		part.Text, err = requiredString(o, "refusal")
+		part.Text, err = o.need("refusal")
 	case "image_url":
 		part.Kind = llm.PartImage
 		part.Media, form, err = chatImage(o)
@@ -334,20 +330,6 @@ func chatItemOf(kind string, o *object) (part llm.Part, form uint32, err error) 
 	return part, form, err
 }
 
-// requiredString takes a string that must be there; it may be empty.
-func requiredString(o *object, name string) (string, error) {
-	i := o.find(name)
-	if i < 0 {
-		return "", o.under(name).wrong("is missing")
-	}
-	s, ok := wire.String(o.members[i].value)
-	if !ok {
-		return "", o.under(name).wrong("must be a string")
-	}
-	o.members[i].taken = true
-	return s, nil
-}
-
 func chatImage(o *object) (*llm.Media, uint32, error) {
 	if url, ok := wire.String(o.peek("image_url")); ok {
 		o.raw("image_url")
@@ -360,7 +342,7 @@ func chatImage(o *object) (*llm.Media, uint32, error) {
 	if in == nil {
 		return nil, 0, o.under("image_url").wrong("is missing")
 	}
-	url, err := requiredString(in, "url")
+	url, err := in.need("url")
 	if err != nil {
 		return nil, 0, err
 	}
@@ -385,7 +367,7 @@ func chatAudio(o *object) (*llm.Media, error) {
 		return nil, o.under("input_audio").wrong("is missing")
 	}
 	media := &llm.Media{}
-	if media.Data, err = requiredString(in, "data"); err != nil {
+	if media.Data, err = in.need("data"); err != nil {
 		return nil, err
 	}
 	media.Type, err = in.str("format")
@@ -455,7 +437,7 @@ func cacheMark(o *object, form uint32) *llm.CacheMark {
 	if len(raw) == 0 || raw[0] != '{' {
 		return nil
 	}
-	in, err := openObject(raw, nil)
+	in, err := openObject(raw, where{})
 	if err != nil {
 		return nil
 	}

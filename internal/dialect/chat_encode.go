@@ -29,7 +29,7 @@ func (ChatCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	w.str("model", call.Model)
 	e.system(call.System)
 	e.turns(call.Turns)
-	w.put("messages", arrayJSON(e.messages))
+	w.items("messages", e.messages)
 	e.tools(w, call)
 	e.sampling(w, call)
 	e.stream(w, call)
@@ -301,7 +301,7 @@ func (e *chatEncoder) tools(w *objectWriter, call *llm.Call) {
 		}
 	}
 	if len(items) > 0 {
-		w.set("tools", arrayJSON(items))
+		w.items("tools", items)
 	} else {
 		w.set("tools", nil)
 	}

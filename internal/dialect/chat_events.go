@@ -156,7 +156,7 @@ func (c *chatReader) finish(emit emitter) {
 }
 
 func (c *chatReader) chunk(data []byte, emit emitter) error {
-	o, err := parseObject(data, nil)
+	o, err := parseObject(data)
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (c *chatReader) chunk(data []byte, emit emitter) error {
 	}
 	c.head(reply, o, len(items) > 0 || rawUsage != nil, emit)
 	for i, raw := range items {
-		if err := c.choice(raw, &where{up: o.under("choices"), index: i}, emit); err != nil {
+		if err := c.choice(raw, o.under("choices").item(i), emit); err != nil {
 			return err
 		}
 	}
@@ -195,10 +195,10 @@ func (c *chatReader) head(reply *llm.Reply, o *object, full bool, emit emitter) 
 	var fresh []byte
 	for i := range o.members {
 		m := &o.members[i]
-		if m.taken || wire.IsNull(m.value) || c.seen[m.name] == string(m.value) {
+		if m.use != useLeft || wire.IsNull(m.value) || c.seen[m.name()] == string(m.value) {
 			continue
 		}
-		c.seen[m.name] = string(m.value)
+		c.seen[m.name()] = string(m.value)
 		fresh = appendRaw(fresh, m.key, m.value)
 	}
 	fresh = closeRaw(fresh)
@@ -216,49 +216,7 @@ func (c *chatReader) head(reply *llm.Reply, o *object, full bool, emit emitter) 
 	}
 }
 
-// mergeMembers joins two objects; b's members replace a's, and objects under
-// one name are merged.
-func mergeMembers(a, b []byte) []byte {
-	if a == nil || b == nil {
-		if a == nil {
-			return b
-		}
-		return a
-	}
-	x, err := parseObject(a, nil)
-	if err != nil {
-		return b
-	}
-	y, err := parseObject(b, nil)
-	if err != nil {
-		return a
-	}
-	var out []byte
-	for i := range x.members {
-		m := &x.members[i]
-		value := m.value
-		if j := y.find(m.name); j >= 0 {
-			y.members[j].taken = true
-			if value[0] == '{' && y.members[j].value[0] == '{' {
-				value = mergeMembers(value, y.members[j].value)
-			} else {
-				value = y.members[j].value
-			}
-		}
-		out = appendRaw(out, m.key, value)
-	}
-	for i := range y.members {
-		if m := &y.members[i]; !m.taken {
-			out = appendRaw(out, m.key, m.value)
-		}
-	}
-	if out == nil {
-		return []byte("{}")
-	}
-	return closeRaw(out)
-}
-
-func (c *chatReader) choice(raw []byte, at *where, emit emitter) error {
+func (c *chatReader) choice(raw []byte, at where, emit emitter) error {
 	o, err := openObject(raw, at)
 	if err != nil {
 		return err
@@ -292,7 +250,7 @@ func (c *chatReader) choice(raw []byte, at *where, emit emitter) error {
 	ch.logprobs(o, emit)
 	stop := llm.Stop{}
 	if word != "" {
-		stop = chatStopOf(word)
+		stop = chatStops.stop(word)
 		if s, ok := wire.String(o.peek("stop_reason")); ok && s != "" && word == "stop" {
 			o.raw("stop_reason")
 			stop = llm.Stop{Reason: llm.StopSequence, Sequence: s, Wire: word, By: llm.Chat}

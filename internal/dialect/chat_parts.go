@@ -86,11 +86,11 @@ func (e *chatEncoder) item(p *llm.Part, path string) []byte {
 	ok := true
 	switch p.Kind {
 	case llm.PartText:
-		w.put("type", stringJSON("text"))
-		w.put("text", stringJSON(p.Text))
+		w.text("type", "text")
+		w.text("text", p.Text)
 	case llm.PartRefusal:
-		w.put("type", stringJSON("refusal"))
-		w.put("refusal", stringJSON(p.Text))
+		w.text("type", "refusal")
+		w.text("refusal", p.Text)
 	case llm.PartImage:
 		ok = e.image(w, p, path)
 	case llm.PartAudio:
@@ -98,11 +98,11 @@ func (e *chatEncoder) item(p *llm.Part, path string) []byte {
 	case llm.PartFile:
 		ok = e.file(w, p, path)
 	case llm.PartThinking:
-		w.put("type", stringJSON("thinking"))
+		w.text("type", "thinking")
 		text := stringJSON(p.Text)
 		if own.Form&thinkingString == 0 {
-			inner := &objectWriter{}
-			inner.put("type", stringJSON("text"))
+			inner := newObject(llm.Extra{})
+			inner.text("type", "text")
 			inner.put("text", text)
 			text = arrayJSON([][]byte{inner.end()})
 		}
@@ -127,15 +127,15 @@ func (e *chatEncoder) image(w *objectWriter, p *llm.Part, path string) bool {
 		e.losses.add(path, "chat takes an image by address or inline, not by a file id")
 		return false
 	}
-	w.put("type", stringJSON("image_url"))
+	w.text("type", "image_url")
 	if p.Extra.In(llm.Chat).Form&imageBare != 0 {
-		w.put("image_url", stringJSON(url))
+		w.text("image_url", url)
 		return true
 	}
 	in := w.sub("image_url")
-	in.put("url", stringJSON(url))
+	in.text("url", url)
 	in.str("detail", m.Detail)
-	w.setSub("image_url", in)
+	w.endSub("image_url", in)
 	return true
 }
 
@@ -161,11 +161,11 @@ func (e *chatEncoder) audio(w *objectWriter, p *llm.Part, path string) bool {
 	if p.Extra.Dialect != llm.Chat {
 		format = audioFormat(format)
 	}
-	w.put("type", stringJSON("input_audio"))
+	w.text("type", "input_audio")
 	in := w.sub("input_audio")
-	in.put("data", stringJSON(m.Data))
+	in.text("data", m.Data)
 	in.str("format", format)
-	w.setSub("input_audio", in)
+	w.endSub("input_audio", in)
 	return true
 }
 
@@ -200,12 +200,12 @@ func (e *chatEncoder) file(w *objectWriter, p *llm.Part, path string) bool {
 	if name == "" && !own && m.Data != "" {
 		name = "document" // the member is mandatory beside inline data
 	}
-	w.put("type", stringJSON("file"))
+	w.text("type", "file")
 	in := w.sub("file")
 	in.str("filename", name)
 	in.str("file_data", data)
 	in.str("file_id", m.FileID)
-	w.setSub("file", in)
+	w.endSub("file", in)
 	return true
 }
 
@@ -237,7 +237,7 @@ func (e *chatEncoder) assistant(w *objectWriter, parts []llm.Part, form uint32, 
 		w.set("tool_calls", nil)
 		return
 	}
-	w.set("tool_calls", arrayJSON(calls))
+	w.items("tool_calls", calls)
 }
 
 // assistantContent writes the content: null when there is none, and one
@@ -271,10 +271,10 @@ func (e *chatEncoder) replyContent(w *objectWriter, parts []llm.Part, path strin
 		}
 	}
 	if !some {
-		w.put("content", []byte("null"))
+		w.null("content")
 		return
 	}
-	w.put("content", stringJSON(text.String()))
+	w.text("content", text.String())
 }
 
 // thinking writes reasoning_content, and thinking_blocks where a signature
@@ -297,9 +297,9 @@ func (e *chatEncoder) thinking(w *objectWriter, parts []llm.Part, path string) {
 	text := thinkingText(kept)
 	blocks, joined := e.thinkingBlocks(kept, path)
 	if blocks != nil {
-		w.put("thinking_blocks", arrayJSON(blocks))
+		w.items("thinking_blocks", blocks)
 		if joined && text != "" {
-			w.set("reasoning_content", stringJSON(text))
+			w.text("reasoning_content", text)
 		}
 		return
 	}
@@ -331,11 +331,11 @@ func (e *chatEncoder) thinkingBlocks(parts []llm.Part, path string) (blocks [][]
 		}
 		w := newObject(own)
 		if p.Redacted {
-			w.put("type", stringJSON("redacted_thinking"))
-			w.put("data", stringJSON(sign))
+			w.text("type", "redacted_thinking")
+			w.text("data", sign)
 		} else {
-			w.put("type", stringJSON("thinking"))
-			w.put("thinking", stringJSON(p.Text))
+			w.text("type", "thinking")
+			w.text("thinking", p.Text)
 			w.str("signature", sign)
 		}
 		w.put("cache_control", e.mark(p, path))
@@ -355,25 +355,25 @@ func (e *chatEncoder) toolCall(p *llm.Part, path string) []byte {
 	if own {
 		w.str("id", p.Tool.ID)
 	} else {
-		w.put("id", stringJSON(p.Tool.ID))
+		w.text("id", p.Tool.ID)
 	}
-	w.constant("type", stringJSON("function"), form&callNoType != 0)
+	w.constant("type", `"function"`, form&callNoType != 0)
 	f := w.sub("function")
 	args := p.Tool.Arguments
 	if own {
 		f.str("name", p.Tool.Name)
 	} else {
-		f.put("name", stringJSON(p.Tool.Name))
+		f.text("name", p.Tool.Name)
 		if args == "" {
 			args = "{}"
 		}
 	}
-	if raw := []byte(args); form&callObject != 0 && validJSON(raw) != nil {
+	if raw := []byte(args); form&callObject != 0 && isJSON(raw) {
 		f.set("arguments", raw)
 	} else {
 		f.str("arguments", args)
 	}
-	w.setSub("function", f)
+	w.endSub("function", f)
 	if p.Cache != nil && (p.Cache.Extra.Dialect != llm.Chat || p.Cache.Extra.Form != markMessage) {
 		w.put("cache_control", e.mark(p, path))
 	}

@@ -1,8 +1,8 @@
 package dialect
 
 import (
-	"bytes"
 	"fmt"
+	"strconv"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
@@ -20,75 +20,49 @@ const (
 	choiceStopReason = 1 << 11 // vLLM: stop_reason has the stop sequence
 )
 
-type stopWord struct {
-	word   string
-	reason llm.StopReason
+// chatStops are the words of finish_reason; those behind the first five are
+// of engines and providers.
+var chatStops = stopTable{llm.Chat, chatStopWords}
+
+var chatStopWords = []stopWord{
+	{"stop", llm.StopEnd},
+	{"length", llm.StopLength},
+	{"tool_calls", llm.StopTool},
+	{"content_filter", llm.StopFilter},
+	{"error", llm.StopError},
+	{"function_call", llm.StopTool},
+	{"eos", llm.StopEnd},
+	{"end_turn", llm.StopEnd},
+	{"max_tokens", llm.StopLength},
+	{"model_length", llm.StopLength},
+	{"abort", llm.StopError},
+	{"insufficient_system_resource", llm.StopError},
 }
 
-// chatStops maps the words of finish_reason. The first word of a reason is
-// the one that is written; the others are those of engines and providers.
-func chatStops() [12]stopWord {
-	return [12]stopWord{
-		{"stop", llm.StopEnd},
-		{"length", llm.StopLength},
-		{"tool_calls", llm.StopTool},
-		{"content_filter", llm.StopFilter},
-		{"error", llm.StopError},
-		{"function_call", llm.StopTool},
-		{"eos", llm.StopEnd},
-		{"end_turn", llm.StopEnd},
-		{"max_tokens", llm.StopLength},
-		{"model_length", llm.StopLength},
-		{"abort", llm.StopError},
-		{"insufficient_system_resource", llm.StopError},
-	}
-}
-
-func chatStopOf(word string) llm.Stop {
-	for i, s := range chatStops() {
-		if s.word == word {
-			stop := llm.Stop{Reason: s.reason}
-			if i >= 5 {
-				stop.Wire, stop.By = s.word, llm.Chat
-			}
-			return stop
-		}
-	}
-	return llm.Stop{Reason: llm.StopOther, Wire: word, By: llm.Chat}
-}
-
-// chatStopWord is the word for a stop; losses may be nil.
-func chatStopWord(s llm.Stop, losses *lossList) string {
-	if s.By == llm.Chat && s.Wire != "" {
-		return s.Wire
-	}
-	if s.Reason == "" {
-		return ""
-	}
-	for _, known := range chatStops() {
-		if known.reason == s.Reason {
-			return known.word
-		}
+// openAIStopWord writes a stop with the words of a table.
+func openAIStopWord(t *stopTable, s llm.Stop, losses *lossList) string {
+	word := t.word(s)
+	if word != "" || s.Reason == "" {
+		return word
 	}
 	switch s.Reason {
 	case llm.StopSequence:
 		if s.Sequence != "" {
 			losses.add("stop_sequence", "chat does not tell which stop sequence was written")
 		}
-		return "stop"
 	case llm.StopRefusal:
 		return "content_filter"
 	case llm.StopPause:
 		losses.add("stop_reason", "chat has no word for a pause; it reads stop")
-		return "stop"
+	default:
+		losses.add("stop_reason", "chat has no word for "+s.Wire+"; it reads stop")
 	}
-	losses.add("stop_reason", "chat has no word for "+s.Wire+"; it reads stop")
 	return "stop"
 }
 
 // DecodeReply implements [Codec].
 func (ChatCodec) DecodeReply(body []byte) (*llm.Reply, error) {
-	o, err := parseObject(bytes.Clone(body), nil)
+	o, err := parseObject(body)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +109,7 @@ func chatHead(reply *llm.Reply, o *object, kind string) (form uint32, err error)
 			o.keep("created")
 		}
 	}
-	if !o.constant("object", stringJSON(kind)) {
+	if !o.constant("object", `"`+kind+`"`) {
 		form = replyNoObject
 	}
 	return form, nil
@@ -157,12 +131,12 @@ func openAIUsageOf(reply *llm.Reply, o *object, d llm.Dialect) error {
 
 func chatChoice(raw []byte, i int, up *object) (llm.Choice, error) {
 	var choice llm.Choice
-	o, err := openObject(raw, &where{up: up.under("choices"), index: i})
+	o, err := openObject(raw, up.under("choices").item(i))
 	if err != nil {
 		return choice, err
 	}
 	form := uint32(0)
-	if !o.constant("index", intJSON(int64(i))) {
+	if !o.constant("index", strconv.Itoa(i)) {
 		form |= choiceNoIndex
 	}
 	m, err := o.sub("message")
@@ -173,9 +147,9 @@ func chatChoice(raw []byte, i int, up *object) (llm.Choice, error) {
 		if word, ok := wire.String(o.peek("finish_reason")); !ok || word == "" {
 			return choice, o.under("message").wrong("is missing")
 		}
-		m = &object{at: o.under("message")} // Azure: a filter left nothing of the answer
+		m = &object{where: o.under("message")} // Azure: a filter left nothing of the answer
 	}
-	if !m.constant("role", stringJSON("assistant")) {
+	if !m.constant("role", `"assistant"`) {
 		form |= choiceNoRole
 	}
 	content, err := chatContent(m)
@@ -191,7 +165,7 @@ func chatChoice(raw []byte, i int, up *object) (llm.Choice, error) {
 		return choice, err
 	}
 	if word != "" {
-		choice.Stop = chatStopOf(word)
+		choice.Stop = chatStops.stop(word)
 	}
 	if s, ok := wire.String(o.peek("stop_reason")); ok && s != "" && word == "stop" {
 		o.raw("stop_reason")
@@ -210,64 +184,11 @@ func chatChoice(raw []byte, i int, up *object) (llm.Choice, error) {
 // chatTokens reads logprobs.content; nil when it holds none. What else the
 // object holds survives by its spelling alone.
 func chatTokens(raw []byte) []llm.TokenLogprob {
-	o, err := openObject(raw, nil)
+	o, err := openObject(raw, where{})
 	if err != nil {
 		return nil
 	}
-	list := o.peek("content")
-	if len(list) == 0 || list[0] != '[' {
-		return nil
-	}
-	return tokenList(list, true)
-}
-
-func tokenList(raw []byte, top bool) []llm.TokenLogprob {
-	var all []llm.TokenLogprob
-	for _, item := range elements(raw) {
-		o, err := openObject(item, nil)
-		if err != nil {
-			return nil
-		}
-		var t llm.TokenLogprob
-		t.Token, _ = wire.String(o.peek("token"))
-		t.Logprob, _ = number(o.peek("logprob"))
-		if b := o.peek("bytes"); len(b) > 0 && b[0] == '[' {
-			t.Bytes = []int{}
-			for _, n := range elements(b) {
-				v, _ := wire.Int(n)
-				t.Bytes = append(t.Bytes, int(v))
-			}
-		}
-		if list := o.peek("top_logprobs"); top && len(list) > 0 && list[0] == '[' {
-			t.Top = tokenList(list, false)
-		}
-		all = append(all, t)
-	}
-	return all
-}
-
-func tokensJSON(list []llm.TokenLogprob, top bool) []byte {
-	items := make([][]byte, len(list))
-	for i := range list {
-		t := &list[i]
-		w := &objectWriter{}
-		w.put("token", stringJSON(t.Token))
-		w.put("logprob", floatJSON(t.Logprob))
-		w.put("bytes", []byte("null"))
-		if t.Bytes != nil {
-			ints := make([][]byte, len(t.Bytes))
-			for k, b := range t.Bytes {
-				ints[k] = intJSON(int64(b))
-			}
-			w.buf = w.buf[:len(w.buf)-len("null")]
-			w.buf = append(w.buf, arrayJSON(ints)...)
-		}
-		if top {
-			w.put("top_logprobs", tokensJSON(t.Top, false))
-		}
-		items[i] = w.end()
-	}
-	return arrayJSON(items)
+	return readTokens(o.peek("content"))
 }
 
 // EncodeReply implements [Codec].
@@ -277,9 +198,9 @@ func (ChatCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	e.losses.extra("", reply.Extra, llm.Chat)
 	w := newObject(own)
 	w.str("id", reply.ID)
-	w.constant("object", stringJSON("chat.completion"), own.Form&replyNoObject != 0)
+	w.constant("object", `"chat.completion"`, own.Form&replyNoObject != 0)
 	if reply.Created != 0 {
-		w.set("created", intJSON(reply.Created))
+		w.integer("created", reply.Created)
 	} else if reply.Extra.Dialect != llm.Chat {
 		w.put("created", []byte("0"))
 	}
@@ -288,7 +209,7 @@ func (ChatCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	for i := range reply.Choices {
 		items[i] = e.choiceOf(&reply.Choices[i], i)
 	}
-	w.put("choices", arrayJSON(items))
+	w.items("choices", items)
 	w.set("usage", e.usage(reply))
 	return w.end(), e.losses.all, nil
 }
@@ -298,12 +219,12 @@ func (e *chatEncoder) choiceOf(c *llm.Choice, i int) []byte {
 	own := c.Extra.In(llm.Chat)
 	e.losses.extra(path, c.Extra, llm.Chat)
 	w := newObject(own)
-	w.constant("index", intJSON(int64(i)), own.Form&choiceNoIndex != 0)
+	w.constant("index", strconv.Itoa(i), own.Form&choiceNoIndex != 0)
 	m := w.sub("message")
-	m.constant("role", stringJSON("assistant"), own.Form&choiceNoRole != 0)
+	m.constant("role", `"assistant"`, own.Form&choiceNoRole != 0)
 	e.assistant(m, c.Parts, own.Form, path+".message")
-	w.setSub("message", m)
-	other, probs := w.kept("logprobs")
+	w.endSub("message", m)
+	other, probs := w.takeKept("logprobs")
 	switch {
 	case other != nil:
 		w.put("logprobs", other)
@@ -312,10 +233,10 @@ func (e *chatEncoder) choiceOf(c *llm.Choice, i int) []byte {
 	case probs != nil && len(chatTokens(probs)) == len(c.Logprobs):
 		w.put("logprobs", probs)
 	default:
-		w.put("logprobs", append(append([]byte(`{"content":`), tokensJSON(c.Logprobs, true)...), '}'))
+		w.put("logprobs", chatLogprobs(c.Logprobs))
 	}
-	if word := chatStopWord(c.Stop, &e.losses); word != "" {
-		w.set("finish_reason", stringJSON(word))
+	if word := openAIStopWord(&chatStops, c.Stop, &e.losses); word != "" {
+		w.text("finish_reason", word)
 	} else {
 		w.set("finish_reason", nil)
 	}
@@ -335,7 +256,7 @@ func (e *chatEncoder) usage(reply *llm.Reply) []byte {
 	if reply.UsageExtra.Dialect == llm.Completions { // the same object
 		own = reply.UsageExtra
 	} else {
-		e.losses.extra("usage", reply.UsageExtra, llm.Chat)
+		e.losses.usage(reply.UsageExtra, llm.Chat)
 	}
 	if reply.Usage.CacheWrite1h != 0 {
 		e.losses.add("usage.cache_creation", "chat does not tell for how long the cache was written")
@@ -350,23 +271,23 @@ func (e *chatEncoder) usage(reply *llm.Reply) []byte {
 
 // usageJSON spells the figures as OpenAI does.
 func usageJSON(u *llm.Usage) []byte {
-	w := &objectWriter{}
-	w.put("prompt_tokens", intJSON(u.Input))
-	w.put("completion_tokens", intJSON(u.Output))
-	w.put("total_tokens", intJSON(u.Total()))
+	w := newObject(llm.Extra{})
+	w.integer("prompt_tokens", u.Input)
+	w.integer("completion_tokens", u.Output)
+	w.integer("total_tokens", u.Total())
 	if u.CacheRead != 0 || u.CacheWrite != 0 || u.InputAudio != 0 {
-		d := &objectWriter{}
-		d.put("cached_tokens", intJSON(u.CacheRead))
+		d := newObject(llm.Extra{})
+		d.integer("cached_tokens", u.CacheRead)
 		if u.CacheWrite != 0 {
-			d.put("cache_write_tokens", intJSON(u.CacheWrite))
+			d.integer("cache_write_tokens", u.CacheWrite)
 		}
-		d.put("audio_tokens", intJSON(u.InputAudio))
+		d.integer("audio_tokens", u.InputAudio)
 		w.put("prompt_tokens_details", d.end())
 	}
 	if u.Reasoning != 0 || u.OutputAudio != 0 {
-		d := &objectWriter{}
-		d.put("reasoning_tokens", intJSON(u.Reasoning))
-		d.put("audio_tokens", intJSON(u.OutputAudio))
+		d := newObject(llm.Extra{})
+		d.integer("reasoning_tokens", u.Reasoning)
+		d.integer("audio_tokens", u.OutputAudio)
 		w.put("completion_tokens_details", d.end())
 	}
 	return w.end()

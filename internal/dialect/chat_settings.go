@@ -1,6 +1,8 @@
 package dialect
 
 import (
+	"bytes"
+
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
@@ -13,7 +15,7 @@ func chatTools(call *llm.Call, o *object) error {
 		return err
 	}
 	for i, raw := range items {
-		tool, err := chatTool(raw, &where{up: o.under("tools"), index: i})
+		tool, err := chatTool(raw, o.under("tools").item(i))
 		if err != nil {
 			return err
 		}
@@ -23,8 +25,8 @@ func chatTools(call *llm.Call, o *object) error {
 	return err
 }
 
-func chatTool(raw []byte, at *where) (llm.Tool, error) {
-	other := llm.Tool{Raw: raw, Extra: llm.Extra{Dialect: llm.Chat}}
+func chatTool(raw []byte, at where) (llm.Tool, error) {
+	other := llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Chat}}
 	o, err := openObject(raw, at)
 	if err != nil {
 		return other, err
@@ -44,15 +46,14 @@ func chatTool(raw []byte, at *where) (llm.Tool, error) {
 		return other, o.under("function").wrong("is missing")
 	}
 	var tool llm.Tool
-	if tool.Name, err = requiredString(in, "name"); err != nil {
+	if tool.Name, err = in.need("name"); err != nil {
 		return other, err
 	}
 	if tool.Description, err = in.str("description"); err != nil {
 		return other, err
 	}
-	tool.Schema = in.raw("parameters")
-	if len(tool.Schema) > 0 && tool.Schema[0] != '{' {
-		return other, in.under("parameters").wrong("must be an object")
+	if tool.Schema, err = takeSchema(in, "parameters"); err != nil {
+		return other, err
 	}
 	if tool.Strict, err = in.boolean("strict"); err != nil {
 		return other, err
@@ -77,7 +78,7 @@ func chatToolChoice(o *object) (llm.ToolChoice, error) {
 			extra.Form = 1
 			return llm.ToolChoice{Mode: llm.ToolRequired, Extra: extra}, nil
 		}
-		return llm.ToolChoice{Raw: raw, Extra: extra}, nil
+		return llm.ToolChoice{Raw: bytes.Clone(raw), Extra: extra}, nil
 	}
 	at := o.under("tool_choice")
 	if raw[0] != '{' {
@@ -88,23 +89,23 @@ func chatToolChoice(o *object) (llm.ToolChoice, error) {
 		return llm.ToolChoice{}, err
 	}
 	if kind, _ := wire.String(c.raw("type")); kind != "function" {
-		return llm.ToolChoice{Raw: raw, Extra: extra}, nil
+		return llm.ToolChoice{Raw: bytes.Clone(raw), Extra: extra}, nil
 	}
 	in, err := c.sub("function")
 	if err != nil {
 		return llm.ToolChoice{}, err
 	}
 	if in == nil {
-		return llm.ToolChoice{Raw: raw, Extra: extra}, nil
+		return llm.ToolChoice{Raw: bytes.Clone(raw), Extra: extra}, nil
 	}
-	name, err := requiredString(in, "name")
+	name, err := in.need("name")
 	return llm.ToolChoice{Mode: llm.ToolNamed, Name: name, Extra: c.extra(llm.Chat, 0)}, err
 }
 
 // chatSettings reads the remaining members and returns the call's form.
 func chatSettings(call *llm.Call, o *object) (form uint32, err error) {
 	steps := []func(*llm.Call, *object, *uint32) error{
-		chatMaxTokens, chatSampling, chatStop, chatStream, chatOutput, chatReasoning, chatLogprobs, chatOwner,
+		chatMaxTokens, chatSampling, chatStop, chatStream, chatOutput, chatReasoning, chatWantLogprobs, chatOwner,
 	}
 	for _, step := range steps {
 		if err := step(call, o, &form); err != nil {
@@ -155,15 +156,6 @@ func chatSampling(call *llm.Call, o *object, _ *uint32) (err error) {
 	return err
 }
 
-// intPointer is integer as an int.
-func (o *object) intPointer(name string) (*int, error) {
-	n, err := o.integer(name)
-	if n == nil {
-		return nil, err
-	}
-	return new(int(*n)), nil
-}
-
 func chatStop(call *llm.Call, o *object, form *uint32) error {
 	raw := o.raw("stop")
 	if raw == nil {
@@ -182,14 +174,8 @@ func chatStop(call *llm.Call, o *object, form *uint32) error {
 	if err != nil {
 		return o.under("stop").wrong("must be a string or a list of strings")
 	}
-	for i, item := range items {
-		s, ok := wire.String(item)
-		if !ok {
-			return (&where{up: o.under("stop"), index: i}).wrong("must be a string")
-		}
-		call.Sampling.Stop = append(call.Sampling.Stop, s)
-	}
-	return nil
+	call.Sampling.Stop, err = takeStrings(items, o.under("stop"))
+	return err
 }
 
 func chatStream(call *llm.Call, o *object, _ *uint32) (err error) {
@@ -249,7 +235,7 @@ func chatSchema(out *llm.Output, in *object) (err error) {
 	if out.Description, err = in.str("description"); err != nil {
 		return err
 	}
-	out.Schema = in.raw("schema")
+	out.Schema = bytes.Clone(in.raw("schema"))
 	out.Strict, err = in.boolean("strict")
 	return err
 }
@@ -279,7 +265,7 @@ func chatReasoning(call *llm.Call, o *object, form *uint32) (err error) {
 	return nil
 }
 
-func chatLogprobs(call *llm.Call, o *object, _ *uint32) (err error) {
+func chatWantLogprobs(call *llm.Call, o *object, _ *uint32) (err error) {
 	if call.Logprobs.Want, err = o.flag("logprobs"); err != nil {
 		return err
 	}
@@ -305,7 +291,7 @@ func stringMap(o *object, name string) map[string]string {
 	if len(raw) == 0 || raw[0] != '{' {
 		return nil
 	}
-	in, err := openObject(raw, nil)
+	in, err := openObject(raw, where{})
 	if err != nil {
 		return nil
 	}
@@ -315,7 +301,7 @@ func stringMap(o *object, name string) map[string]string {
 		if !ok {
 			return nil
 		}
-		values[in.members[i].name] = s
+		values[in.members[i].name()] = s
 	}
 	o.raw(name)
 	if len(values) == 0 {

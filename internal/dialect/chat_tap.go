@@ -127,16 +127,7 @@ func tapStop(value []byte) llm.StopReason {
 	if end < 0 {
 		return llm.StopOther
 	}
-	word := value[1 : 1+end]
-	if len(word) == 0 {
-		return ""
-	}
-	for _, s := range chatStops() {
-		if string(word) == s.word {
-			return s.reason
-		}
-	}
-	return llm.StopOther
+	return chatStops.reason(value[1 : 1+end])
 }
 
 // chunkAt is where the members of a chunk or a reply stand that the tap needs.

@@ -408,14 +408,6 @@ func TestTapOfContentAllocatesNothing(t *testing.T) {
 	}
 }
 
-func BenchmarkTapContent(b *testing.B) {
-	tap := Tap{Model: "m"}
-	ev := wire.Event{Data: []byte(`{"id":"1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"hello"},"finish_reason":null}],"usage":null}`)}
-	for b.Loop() {
-		ChatCodec{}.TapEvent(&tap, ev)
-	}
-}
-
 func TestChatStreamThatFailedHasNoEnd(t *testing.T) {
 	for _, c := range []Codec{ChatCodec{}, CompletionsCodec{}} {
 		var out bytes.Buffer

@@ -80,11 +80,11 @@ func (w *chatWriter) Write(ev llm.Event) error {
 	case llm.EventPartEnd:
 		w.partEnd(&ev)
 	case llm.EventLogprobs:
-		probs := append(append([]byte(`{"content":`), tokensJSON(ev.Logprobs, true)...), '}')
+		probs := chatLogprobs(ev.Logprobs)
 		w.choice(ev.Choice, nil, probs, "")
 	case llm.EventStop:
 		w.losses.extra("choices", ev.Extra, llm.Chat)
-		w.choice(ev.Choice, nil, nil, chatStopWord(ev.Stop, &w.losses))
+		w.choice(ev.Choice, nil, nil, openAIStopWord(&chatStops, ev.Stop, &w.losses))
 	case llm.EventUsage:
 		w.last = &ev
 	case llm.EventFault:
@@ -113,11 +113,11 @@ func (w *chatWriter) open(start *llm.Reply) {
 
 // chunk writes one chunk around choices, which is JSON.
 func (w *chatWriter) chunk(choices, usage []byte, extra []byte) {
-	o := openWriter(extra, nil)
-	o.put("id", stringJSON(w.start.ID))
-	o.put("object", stringJSON("chat.completion.chunk"))
-	o.put("created", intJSON(w.start.Created))
-	o.put("model", stringJSON(w.start.Model))
+	o := newObject(llm.Extra{Members: extra})
+	o.text("id", w.start.ID)
+	o.text("object", "chat.completion.chunk")
+	o.integer("created", w.start.Created)
+	o.text("model", w.start.Model)
 	o.put("choices", choices)
 	o.put("usage", usage)
 	w.buf = wire.AppendEvent(w.buf, "", o.end())
@@ -129,9 +129,9 @@ func (w *chatWriter) role(choice int) {
 		return
 	}
 	w.roles[choice] = true
-	d := &objectWriter{}
-	d.put("role", stringJSON("assistant"))
-	d.put("content", []byte(`""`))
+	d := newObject(llm.Extra{})
+	d.text("role", "assistant")
+	d.text("content", "")
 	head := w.head
 	w.head = nil
 	w.chunk(w.one(choice, d.end(), nil, ""), nil, head)
@@ -142,14 +142,14 @@ func (w *chatWriter) one(choice int, delta, probs []byte, stop string) []byte {
 	if delta == nil {
 		delta = []byte("{}")
 	}
-	c := &objectWriter{}
-	c.put("index", intJSON(int64(choice)))
+	c := newObject(llm.Extra{})
+	c.integer("index", int64(choice))
 	c.put("delta", delta)
 	c.put("logprobs", probs)
 	if stop == "" {
-		c.put("finish_reason", []byte("null"))
+		c.null("finish_reason")
 	} else {
-		c.put("finish_reason", stringJSON(stop))
+		c.text("finish_reason", stop)
 	}
 	return arrayJSON([][]byte{c.end()})
 }
@@ -161,7 +161,7 @@ func (w *chatWriter) choice(choice int, delta, probs []byte, stop string) {
 
 // say writes a delta of one member.
 func (w *chatWriter) say(choice int, name string, value []byte) {
-	d := &objectWriter{}
+	d := newObject(llm.Extra{})
 	d.put(name, value)
 	w.choice(choice, d.end(), nil, "")
 }
@@ -191,14 +191,14 @@ func (w *chatWriter) part(ev *llm.Event) {
 }
 
 func (w *chatWriter) callStart(choice int, p *partWriter, call *llm.ToolCall) {
-	f := &objectWriter{}
-	f.put("name", stringJSON(call.Name))
-	f.put("arguments", stringJSON(call.Arguments))
+	f := newObject(llm.Extra{})
+	f.text("name", call.Name)
+	f.text("arguments", call.Arguments)
 	p.args = call.Arguments != ""
-	c := &objectWriter{}
-	c.put("index", intJSON(int64(p.index)))
-	c.put("id", stringJSON(call.ID))
-	c.put("type", stringJSON("function"))
+	c := newObject(llm.Extra{})
+	c.integer("index", int64(p.index))
+	c.text("id", call.ID)
+	c.text("type", "function")
 	c.put("function", f.end())
 	w.say(choice, "tool_calls", arrayJSON([][]byte{c.end()}))
 }
@@ -225,10 +225,10 @@ func (w *chatWriter) text(choice int, p *partWriter, text string) {
 }
 
 func (w *chatWriter) arguments(choice int, p *partWriter, text string) {
-	f := &objectWriter{}
-	f.put("arguments", stringJSON(text))
-	c := &objectWriter{}
-	c.put("index", intJSON(int64(p.index)))
+	f := newObject(llm.Extra{})
+	f.text("arguments", text)
+	c := newObject(llm.Extra{})
+	c.integer("index", int64(p.index))
 	c.put("function", f.end())
 	w.say(choice, "tool_calls", arrayJSON([][]byte{c.end()}))
 }
@@ -243,7 +243,7 @@ func (w *chatWriter) thinking(choice int, p *partWriter, text string) {
 	case p.form&thinkingPlain != 0:
 		w.say(choice, "reasoning", raw)
 	case p.form&thinkingBoth != 0:
-		d := &objectWriter{}
+		d := newObject(llm.Extra{})
 		d.put("reasoning_content", raw)
 		d.put("reasoning", raw)
 		w.choice(choice, d.end(), nil, "")
@@ -294,22 +294,7 @@ func (w *chatWriter) block(choice int, p *partWriter) {
 
 // appendProviderError writes what the upstream said inside its stream.
 func appendProviderError(dst []byte, b *llm.ErrorBody) []byte {
-	e := &objectWriter{}
-	e.put("message", stringJSON(b.Message))
-	e.put("type", nullable(b.Type))
-	e.put("param", nullable(b.Param))
-	e.put("code", nullable(b.Code))
-	o := &objectWriter{}
-	o.put("error", e.end())
-	return wire.AppendEvent(dst, "", o.end())
-}
-
-// nullable is s as a string, null when it is empty.
-func nullable(s string) []byte {
-	if s == "" {
-		return []byte("null")
-	}
-	return stringJSON(s)
+	return wire.AppendEvent(dst, "", openAIEnvelope(*b))
 }
 
 func (w *chatWriter) other(ev *llm.Event) {
@@ -318,11 +303,14 @@ func (w *chatWriter) other(ev *llm.Event) {
 		w.losses.add("event", "an event is known to "+string(ev.Extra.Dialect)+" only")
 	case ev.Extra.Form == otherChoice:
 		w.role(ev.Choice)
-		o := openWriter(ev.Raw, nil)
-		o.put("index", intJSON(int64(ev.Choice)))
-		d := o.sub("delta")
-		o.put("delta", d.end())
-		o.put("finish_reason", []byte("null"))
+		o := newObject(llm.Extra{Members: ev.Raw})
+		o.integer("index", int64(ev.Choice))
+		delta, _ := o.takeKept("delta")
+		if delta == nil {
+			delta = []byte("{}")
+		}
+		o.put("delta", delta)
+		o.null("finish_reason")
 		w.chunk(arrayJSON([][]byte{o.end()}), nil, nil)
 	default:
 		w.chunk([]byte("[]"), nil, ev.Raw)

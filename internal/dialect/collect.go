@@ -259,14 +259,14 @@ func replayMembers(e llm.Extra) []byte {
 	if e.Dialect != llm.Chat {
 		return e.Members
 	}
-	o, err := parseObject(e.Members, nil)
+	o, err := parseObject(e.Members)
 	if err != nil {
 		return e.Members
 	}
 	var out []byte
 	for i := range o.members {
 		key := o.members[i].key
-		if o.members[i].name == "message" {
+		if o.members[i].name() == "message" {
 			key = []byte(`"delta"`)
 		}
 		out = appendRaw(out, key, o.members[i].value)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strconv"
 	"strings"
 
 	"tailplane/internal/llm"
@@ -58,7 +59,7 @@ func (CompletionsCodec) AppendFault(dst []byte, f *llm.Fault, _ string) []byte {
 
 // DecodeCall implements [Codec].
 func (CompletionsCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := parseObject(bytes.Clone(body), nil)
+	o, err := parseObject(body)
 	if err != nil {
 		return nil, err
 	}
@@ -126,9 +127,9 @@ func (CompletionsCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	w := newObject(own)
 	w.str("model", call.Model)
 	if own.Form&promptList != 0 {
-		w.put("prompt", stringsJSON([]string{text}))
+		w.strings("prompt", []string{text})
 	} else {
-		w.put("prompt", stringJSON(text))
+		w.text("prompt", text)
 	}
 	w.count("max_tokens", call.Sampling.MaxTokens)
 	completionSampling(w, call, own.Form)
@@ -136,7 +137,7 @@ func (CompletionsCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	e.stream(w, call)
 	switch {
 	case call.Logprobs.Top != nil:
-		w.set("logprobs", intJSON(int64(*call.Logprobs.Top)))
+		w.integer("logprobs", int64(*call.Logprobs.Top))
 	case call.Logprobs.Want:
 		w.put("logprobs", []byte("0"))
 	default:
@@ -193,14 +194,14 @@ func completionSampling(w *objectWriter, call *llm.Call, form uint32) {
 	w.float("temperature", s.Temperature)
 	w.float("top_p", s.TopP)
 	if s.TopK != nil && call.Extra.Dialect == llm.Completions {
-		w.set("top_k", intJSON(int64(*s.TopK)))
+		w.integer("top_k", int64(*s.TopK))
 	} else {
 		w.set("top_k", nil)
 	}
 	w.float("frequency_penalty", s.FrequencyPenalty)
 	w.float("presence_penalty", s.PresencePenalty)
 	if s.Seed != nil {
-		w.set("seed", intJSON(*s.Seed))
+		w.integer("seed", *s.Seed)
 	} else {
 		w.set("seed", nil)
 	}
@@ -208,16 +209,16 @@ func completionSampling(w *objectWriter, call *llm.Call, form uint32) {
 	case len(s.Stop) == 0:
 		w.set("stop", nil)
 	case len(s.Stop) == 1 && form&chatStopString != 0:
-		w.set("stop", stringJSON(s.Stop[0]))
+		w.text("stop", s.Stop[0])
 	default:
-		w.set("stop", stringsJSON(s.Stop))
+		w.strings("stop", s.Stop)
 	}
 	w.count("n", s.N)
 }
 
 // DecodeReply implements [Codec].
 func (CompletionsCodec) DecodeReply(body []byte) (*llm.Reply, error) {
-	o, err := parseObject(bytes.Clone(body), nil)
+	o, err := parseObject(body)
 	if err != nil {
 		return nil, err
 	}
@@ -249,12 +250,12 @@ func (CompletionsCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 
 func completionChoice(raw []byte, i int, up *object) (llm.Choice, error) {
 	var choice llm.Choice
-	o, err := openObject(raw, &where{up: up.under("choices"), index: i})
+	o, err := openObject(raw, up.under("choices").item(i))
 	if err != nil {
 		return choice, err
 	}
 	form := uint32(0)
-	if !o.constant("index", intJSON(int64(i))) {
+	if !o.constant("index", strconv.Itoa(i)) {
 		form |= choiceNoIndex
 	}
 	text, err := o.str("text")
@@ -270,27 +271,14 @@ func completionChoice(raw []byte, i int, up *object) (llm.Choice, error) {
 		return choice, err
 	}
 	if word != "" {
-		choice.Stop = completionStop(word)
+		choice.Stop = completionStops.stop(word)
 	}
 	choice.Extra = o.extra(llm.Completions, form)
 	return choice, nil
 }
 
-// completionStop is chat's table: both dialects have the same words.
-func completionStop(word string) llm.Stop {
-	stop := chatStopOf(word)
-	if stop.By != "" {
-		stop.By = llm.Completions
-	}
-	return stop
-}
-
-func completionStopWord(s llm.Stop, losses *lossList) string {
-	if s.By == llm.Completions && s.Wire != "" {
-		return s.Wire
-	}
-	return chatStopWord(s, losses)
-}
+// completionStops has chat's words: they are the same in both dialects.
+var completionStops = stopTable{llm.Completions, chatStopWords}
 
 // EncodeReply implements [Codec].
 func (CompletionsCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
@@ -299,9 +287,9 @@ func (CompletionsCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error
 	losses.extra("", reply.Extra, llm.Completions)
 	w := newObject(own)
 	w.str("id", reply.ID)
-	w.constant("object", stringJSON("text_completion"), own.Form&replyNoObject != 0)
+	w.constant("object", `"text_completion"`, own.Form&replyNoObject != 0)
 	if reply.Created != 0 {
-		w.set("created", intJSON(reply.Created))
+		w.integer("created", reply.Created)
 	} else if reply.Extra.Dialect != llm.Completions {
 		w.put("created", []byte("0"))
 	}
@@ -310,7 +298,7 @@ func (CompletionsCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error
 	for i := range reply.Choices {
 		items[i] = completionChoiceJSON(&reply.Choices[i], i, &losses)
 	}
-	w.put("choices", arrayJSON(items))
+	w.items("choices", items)
 	e := &chatEncoder{reply: true}
 	w.set("usage", e.usage(reply))
 	return w.end(), losses.all, nil
@@ -334,17 +322,17 @@ func completionChoiceJSON(c *llm.Choice, i int, losses *lossList) []byte {
 		losses.add(path+".logprobs", "completions spells log probabilities in a form of its own")
 	}
 	w := newObject(own)
-	w.constant("index", intJSON(int64(i)), own.Form&choiceNoIndex != 0)
+	w.constant("index", strconv.Itoa(i), own.Form&choiceNoIndex != 0)
 	switch {
 	case text.Len() > 0:
-		w.set("text", stringJSON(text.String()))
+		w.text("text", text.String())
 	case c.Extra.Dialect == llm.Completions:
 		w.set("text", nil)
 	default:
-		w.put("text", []byte(`""`))
+		w.text("text", "")
 	}
-	if word := completionStopWord(c.Stop, losses); word != "" {
-		w.set("finish_reason", stringJSON(word))
+	if word := openAIStopWord(&completionStops, c.Stop, losses); word != "" {
+		w.text("finish_reason", word)
 	} else {
 		w.set("finish_reason", nil)
 	}

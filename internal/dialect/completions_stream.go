@@ -13,7 +13,7 @@ import (
 type completionsReader struct{ chatReader }
 
 func (c *completionsReader) chunk(data []byte, emit emitter) error {
-	o, err := parseObject(data, nil)
+	o, err := parseObject(data)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (c *completionsReader) chunk(data []byte, emit emitter) error {
 	}
 	c.head(reply, o, len(items) > 0 || rawUsage != nil, emit)
 	for i, raw := range items {
-		if err := c.choice(raw, &where{up: o.under("choices"), index: i}, emit); err != nil {
+		if err := c.choice(raw, o.under("choices").item(i), emit); err != nil {
 			return err
 		}
 	}
@@ -43,7 +43,7 @@ func (c *completionsReader) chunk(data []byte, emit emitter) error {
 	return nil
 }
 
-func (c *completionsReader) choice(raw []byte, at *where, emit emitter) error {
+func (c *completionsReader) choice(raw []byte, at where, emit emitter) error {
 	o, err := openObject(raw, at)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (c *completionsReader) choice(raw []byte, at *where, emit emitter) error {
 		emit(llm.Event{Kind: llm.EventOther, Choice: ch.index, Raw: members, Extra: extra})
 	}
 	if word != "" {
-		ch.stop(completionStop(word), emit)
+		ch.stop(completionStops.stop(word), emit)
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func (w *completionsWriter) Write(ev llm.Event) error {
 	case llm.EventLogprobs:
 		w.losses.add("logprobs", "completions spells log probabilities in a form of its own")
 	case llm.EventStop:
-		w.choice(ev.Choice, "", completionStopWord(ev.Stop, &w.losses), nil)
+		w.choice(ev.Choice, "", openAIStopWord(&completionStops, ev.Stop, &w.losses), nil)
 	case llm.EventUsage:
 		w.last = &ev
 	case llm.EventFault:
@@ -145,21 +145,21 @@ func (w *completionsWriter) part(ev *llm.Event) {
 }
 
 func (w *completionsWriter) choice(index int, text, stop string, members []byte) {
-	c := openWriter(members, nil)
-	c.put("text", stringJSON(text))
-	c.put("index", intJSON(int64(index)))
-	c.put("finish_reason", nullable(stop))
+	c := newObject(llm.Extra{Members: members})
+	c.text("text", text)
+	c.integer("index", int64(index))
+	c.nullable("finish_reason", stop)
 	w.chunk(arrayJSON([][]byte{c.end()}), nil, nil)
 }
 
 func (w *completionsWriter) chunk(choices, usage, extra []byte) {
-	o := openWriter(mergeMembers(w.head, extra), nil)
+	o := newObject(llm.Extra{Members: mergeMembers(w.head, extra)})
 	w.head, w.said = nil, true
-	o.put("id", stringJSON(w.start.ID))
-	o.put("object", stringJSON("text_completion"))
-	o.put("created", intJSON(w.start.Created))
+	o.text("id", w.start.ID)
+	o.text("object", "text_completion")
+	o.integer("created", w.start.Created)
 	o.put("choices", choices)
-	o.put("model", stringJSON(w.start.Model))
+	o.text("model", w.start.Model)
 	o.put("usage", usage)
 	w.buf = wire.AppendEvent(w.buf, "", o.end())
 }

@@ -32,7 +32,7 @@ func openAIError(body []byte) llm.ErrorBody {
 			break
 		}
 	}
-	o, err := parseObject(body, nil)
+	o, err := parseObject(body)
 	if err != nil {
 		return llm.ErrorBody{Message: plainError(body)}
 	}
@@ -102,7 +102,7 @@ func detailText(raw []byte) string {
 		return ""
 	}
 	if raw[0] == '{' {
-		o, err := openObject(raw, nil)
+		o, err := openObject(raw, where{})
 		if err != nil {
 			return ""
 		}
@@ -116,7 +116,7 @@ func detailText(raw []byte) string {
 	}
 	var all []string
 	for _, item := range elements(raw) {
-		o, err := openObject(item, nil)
+		o, err := openObject(item, where{})
 		if err != nil {
 			continue
 		}
@@ -139,7 +139,7 @@ func upstreamText(o *object) string {
 	if len(raw) == 0 || raw[0] != '{' {
 		return ""
 	}
-	m, err := openObject(raw, nil)
+	m, err := openObject(raw, where{})
 	if err != nil {
 		return ""
 	}
@@ -147,7 +147,7 @@ func upstreamText(o *object) string {
 	if !ok {
 		return ""
 	}
-	if in, err := parseObject([]byte(text), nil); err == nil && (in.has("error") || in.has("message") || in.has("detail")) {
+	if in, err := parseObject([]byte(text)); err == nil && (in.has("error") || in.has("message") || in.has("detail")) {
 		if in.has("metadata") { // no quotation inside a quotation
 			return ""
 		}
@@ -214,16 +214,18 @@ func openAIErrorBody(f *llm.Fault) []byte {
 	if code == "" {
 		code = string(f.Kind)
 	}
-	in := &objectWriter{}
-	in.put("message", stringJSON(faultText(f)))
-	in.put("type", stringJSON(openAIErrorType(f)))
-	in.put("param", []byte("null"))
-	if f.Param != "" {
-		in.buf = append(in.buf[:len(in.buf)-len("null")], stringJSON(f.Param)...)
-	}
-	in.put("code", stringJSON(code))
-	w := &objectWriter{}
-	w.put("error", in.end())
+	return openAIEnvelope(llm.ErrorBody{Type: openAIErrorType(f), Code: code, Param: f.Param, Message: faultText(f)})
+}
+
+// openAIEnvelope is the error body of OpenAI's dialects; what is empty is null.
+func openAIEnvelope(b llm.ErrorBody) []byte {
+	w := newObject(llm.Extra{})
+	in := w.sub("error")
+	in.text("message", b.Message)
+	in.nullable("type", b.Type)
+	in.nullable("param", b.Param)
+	in.nullable("code", b.Code)
+	w.endSub("error", in)
 	return w.end()
 }
 

@@ -27,12 +27,12 @@ const (
 
 // DecodeCall implements [Codec].
 func (ResponsesCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := parseObject(body, nil)
+	o, err := parseObject(body)
 	if err != nil {
 		return nil, err
 	}
 	call := &llm.Call{WantUsage: true}
-	if call.Model, err = respString(o, "model"); err != nil {
+	if call.Model, err = o.need("model"); err != nil {
 		return nil, err
 	}
 	if call.Model == "" {
@@ -83,12 +83,12 @@ func respInput(call *llm.Call, o *object) (form uint32, err error) {
 	}
 	begins := true
 	for i, el := range elements(raw) {
-		turn, err := respItem(el, &where{up: at, index: i})
+		turn, err := respItem(el, at.item(i))
 		if err != nil {
 			return 0, err
 		}
 		for k := range turn.Parts {
-			respUnwrap(&turn.Parts[k])
+			unwrapThinking(&turn.Parts[k])
 		}
 		if begins = begins && respHoist(call, turn); !begins {
 			call.Turns = append(call.Turns, turn)
@@ -121,7 +121,7 @@ func respTools(call *llm.Call, o *object) error {
 		return err
 	}
 	for i, raw := range items {
-		tool, err := respTool(raw, &where{up: o.under("tools"), index: i})
+		tool, err := respTool(raw, o.under("tools").item(i))
 		if err != nil {
 			return err
 		}
@@ -130,40 +130,31 @@ func respTools(call *llm.Call, o *object) error {
 	return nil
 }
 
-func respTool(raw []byte, at *where) (llm.Tool, error) {
+func respTool(raw []byte, at where) (llm.Tool, error) {
 	var tool llm.Tool
 	o, err := openObject(raw, at)
 	if err != nil {
 		return tool, err
 	}
-	kind, err := respString(o, "type")
+	kind, err := o.need("type")
 	if err != nil {
 		return tool, err
 	}
 	if kind != "function" {
 		return llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Responses}}, nil
 	}
-	if tool.Name, err = respString(o, "name"); err != nil {
+	if tool.Name, err = o.need("name"); err != nil {
 		return tool, err
 	}
 	if tool.Description, err = o.str("description"); err != nil {
 		return tool, err
 	}
-	if tool.Schema, err = respSchema(o, "parameters"); err != nil {
+	if tool.Schema, err = takeSchema(o, "parameters"); err != nil {
 		return tool, err
 	}
 	tool.Strict, err = o.boolean("strict")
 	tool.Extra = o.extra(llm.Responses, 0)
 	return tool, err
-}
-
-// respSchema takes an object as it stands.
-func respSchema(o *object, name string) ([]byte, error) {
-	raw := o.raw(name)
-	if len(raw) > 0 && raw[0] != '{' {
-		return nil, o.under(name).wrong("must be an object")
-	}
-	return bytes.Clone(raw), nil
 }
 
 func respToolChoice(call *llm.Call, o *object) error {
@@ -191,7 +182,7 @@ func respToolChoice(call *llm.Call, o *object) error {
 	if kind, _ := wire.String(c.raw("type")); kind != "function" {
 		return nil
 	}
-	name, err := respString(c, "name")
+	name, err := c.need("name")
 	call.Choice = llm.ToolChoice{Mode: llm.ToolNamed, Name: name, Extra: c.extra(llm.Responses, 0)}
 	return err
 }
@@ -266,7 +257,7 @@ func respOutput(call *llm.Call, o *object) error {
 	if err != nil {
 		return err
 	}
-	kind, err := respString(probe, "type")
+	kind, err := probe.need("type")
 	if err != nil {
 		return err
 	}
@@ -291,7 +282,7 @@ func respOutput(call *llm.Call, o *object) error {
 	if out.Description, err = format.str("description"); err != nil {
 		return err
 	}
-	if out.Schema, err = respSchema(format, "schema"); err != nil {
+	if out.Schema, err = takeSchema(format, "schema"); err != nil {
 		return err
 	}
 	out.Strict, err = format.boolean("strict")
@@ -326,27 +317,22 @@ func respOwner(call *llm.Call, o *object) (err error) {
 		m := &meta.members[i]
 		value, ok := wire.String(m.value)
 		if !ok {
-			return meta.under(m.name).wrong("must be a string")
+			return meta.under(m.name()).wrong("must be a string")
 		}
-		call.Metadata[m.name], m.taken = value, true
+		call.Metadata[m.name()], m.use = value, useTaken
 	}
 	return nil
 }
 
 // respQuiet takes the members whose value is what a target does anyway.
 func respQuiet(o *object) {
-	defaults := []struct{ name, value string }{
+	o.keepDefaults([]defaultValue{
 		{"store", "false"},
 		{"background", "false"},
 		{"truncation", `"disabled"`},
 		{"service_tier", `"auto"`},
 		{"service_tier", `"default"`},
-	}
-	for _, d := range defaults {
-		if string(o.peek(d.name)) == d.value {
-			o.keep(d.name)
-		}
-	}
+	})
 }
 
 // ResponsesStateful names the member of a call that speaks of what the
@@ -356,7 +342,7 @@ func respQuiet(o *object) {
 func ResponsesStateful(call *llm.Call) (member string, ok bool) {
 	extra := call.Extra.In(llm.Responses)
 	if len(extra.Members) > 0 {
-		o, err := parseObject(extra.Members, nil)
+		o, err := parseObject(extra.Members)
 		for _, name := range []string{"previous_response_id", "conversation", "prompt", "background"} {
 			if err == nil && o.has(name) {
 				return name, true
@@ -377,7 +363,7 @@ func respIsReference(p llm.Part) bool {
 	if p.Kind != llm.PartOther || p.Extra.Dialect != llm.Responses {
 		return false
 	}
-	o, err := parseObject(p.Raw, nil)
+	o, err := parseObject(p.Raw)
 	if err != nil {
 		return false
 	}

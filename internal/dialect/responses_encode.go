@@ -24,24 +24,24 @@ func (ResponsesCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	native := call.Extra.Dialect == llm.Responses
 	e.extra("", call.Extra, llm.Responses)
 	w := newObject(extra)
-	w.put("model", stringJSON(call.Model))
+	w.text("model", call.Model)
 	w.str("instructions", e.instructions(call.System))
 	e.input(w, call, extra.Form)
 	e.settings(w, call)
 	if !native {
-		w.put("store", []byte("false"))
-		w.put("include", respInclude(call.Logprobs.Want))
+		w.bool("store", false)
+		w.strings("include", respInclude(call.Logprobs.Want))
 	}
 	e.unsaid(call)
 	return w.end(), e.all, nil
 }
 
-func respInclude(logprobs bool) []byte {
+func respInclude(logprobs bool) []string {
 	list := []string{respIncludeEncrypted}
 	if logprobs {
 		list = append(list, respIncludeLogprobs)
 	}
-	return stringsJSON(list)
+	return list
 }
 
 // instructions joins the system parts that do not stand in the input.
@@ -65,7 +65,7 @@ func (e *respEncoder) instructions(parts []llm.Part) string {
 func (e *respEncoder) input(w *objectWriter, call *llm.Call, form uint32) {
 	items := e.systemItems(call.System)
 	if form&respBareInput != 0 && len(items) == 0 && len(call.Turns) == 1 && len(call.Turns[0].Parts) == 1 {
-		w.put("input", stringJSON(call.Turns[0].Parts[0].Text))
+		w.text("input", call.Turns[0].Parts[0].Text)
 		return
 	}
 	for i := range call.Turns {
@@ -75,7 +75,7 @@ func (e *respEncoder) input(w *objectWriter, call *llm.Call, form uint32) {
 		w.set("input", nil)
 		return
 	}
-	w.put("input", arrayJSON(items))
+	w.items("input", items)
 }
 
 // systemItems writes the parts of Call.System that stand in the input.
@@ -90,7 +90,7 @@ func (e *respEncoder) systemItems(parts []llm.Part) [][]byte {
 		p.Extra.Form &^= respItemEnd
 		group = append(group, p)
 		if form&respItemEnd != 0 {
-			items = append(items, e.messageItem(&objectWriter{}, llm.RoleSystem, form, group))
+			items = append(items, e.messageItem(newObject(llm.Extra{}), llm.RoleSystem, form, group))
 			group = nil
 		}
 	}
@@ -125,7 +125,7 @@ func (e *respEncoder) settings(w *objectWriter, call *llm.Call) {
 	w.float("temperature", s.Temperature)
 	w.float("top_p", s.TopP)
 	if top := call.Logprobs.Top; top != nil && (native || call.Logprobs.Want) {
-		w.set("top_logprobs", intJSON(int64(*top)))
+		w.integer("top_logprobs", int64(*top))
 	}
 	w.flag("stream", call.Stream)
 	respMetadata(w, call.Metadata)
@@ -135,9 +135,9 @@ func (e *respEncoder) settings(w *objectWriter, call *llm.Call) {
 func respMetadata(w *objectWriter, meta map[string]string) {
 	m := w.sub("metadata")
 	for _, name := range slices.Sorted(maps.Keys(meta)) {
-		m.put(name, stringJSON(meta[name]))
+		m.text(name, meta[name])
 	}
-	w.setSub("metadata", m)
+	w.endSub("metadata", m)
 }
 
 func (e *respEncoder) tools(w *objectWriter, tools []llm.Tool) {
@@ -151,7 +151,7 @@ func (e *respEncoder) tools(w *objectWriter, tools []llm.Tool) {
 		w.set("tools", nil)
 		return
 	}
-	w.put("tools", arrayJSON(list))
+	w.items("tools", list)
 }
 
 // tool writes a tool. Where a foreign tool does not speak of strictness it is
@@ -170,8 +170,8 @@ func (e *respEncoder) tool(t *llm.Tool) []byte {
 		e.cache()
 	}
 	w := newObject(t.Extra.In(llm.Responses))
-	w.put("type", []byte(`"function"`))
-	w.put("name", stringJSON(t.Name))
+	w.text("type", "function")
+	w.text("name", t.Name)
 	w.str("description", t.Description)
 	schema, strict := t.Schema, t.Strict
 	if !native && schema == nil {
@@ -194,12 +194,12 @@ func (e *respEncoder) choice(w *objectWriter, c *llm.ToolChoice) {
 	case c.Mode == llm.ToolNamed:
 		e.extra("tool_choice", c.Extra, llm.Responses)
 		in := newObject(c.Extra.In(llm.Responses))
-		in.put("type", []byte(`"function"`))
-		in.put("name", stringJSON(c.Name))
+		in.text("type", "function")
+		in.text("name", c.Name)
 		w.put("tool_choice", in.end())
 	case c.Mode != "":
 		e.extra("tool_choice", c.Extra, llm.Responses)
-		w.put("tool_choice", stringJSON(string(c.Mode)))
+		w.text("tool_choice", string(c.Mode))
 	default:
 		w.set("tool_choice", nil)
 	}
@@ -214,7 +214,7 @@ func (e *respEncoder) output(w *objectWriter, out *llm.Output) {
 		llm.OutputText: "text", llm.OutputJSON: "json_object", llm.OutputSchema: "json_schema",
 	}
 	if word := words[out.Kind]; word != "" {
-		format.put("type", stringJSON(word))
+		format.text("type", word)
 	}
 	if out.Kind == llm.OutputSchema {
 		name, schema := out.Name, out.Schema
@@ -231,8 +231,8 @@ func (e *respEncoder) output(w *objectWriter, out *llm.Output) {
 		format.set("schema", schema)
 		format.boolean("strict", out.Strict)
 	}
-	text.setSub("format", format)
-	w.setSub("text", text)
+	text.endSub("format", format)
+	w.endSub("text", text)
 }
 
 // thinking says how much to think. A budget in tokens becomes an effort.
@@ -251,7 +251,7 @@ func (e *respEncoder) thinking(w *objectWriter, r *llm.Reasoning) {
 	in := w.sub("reasoning")
 	in.str("effort", effort)
 	in.str("summary", r.Summary)
-	w.setSub("reasoning", in)
+	w.endSub("reasoning", in)
 }
 
 // respEffort is the effort nearest to a budget of tokens. The bounds are ours;

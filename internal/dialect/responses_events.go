@@ -192,7 +192,7 @@ func (s *respReader) start(e *respEvent) error {
 	if s.started {
 		return nil
 	}
-	o, err := openObject(e.raw(respResponse), &where{name: "response"})
+	o, err := openObject(e.raw(respResponse), where{name: "response"})
 	if err != nil {
 		return err
 	}
@@ -204,7 +204,7 @@ func (s *respReader) start(e *respEvent) error {
 
 // finish reads the event with which an answer ends.
 func (s *respReader) finish(e *respEvent) error {
-	o, err := openObject(e.raw(respResponse), &where{name: "response"})
+	o, err := openObject(e.raw(respResponse), where{name: "response"})
 	if err != nil {
 		return err
 	}
@@ -395,7 +395,7 @@ func (s *respReader) logprobs(live *respLive, raw []byte, whole bool) {
 	if live == nil || live.ended || whole && live.logprobs {
 		return
 	}
-	tokens := respTokens(raw)
+	tokens := readTokens(raw)
 	if len(tokens) == 0 || s.gone {
 		return
 	}

@@ -58,14 +58,14 @@ func (w *respWriter) finish(p *respPartOut) {
 		}
 		p.part.Tool = &llm.ToolCall{ID: p.part.Tool.ID, Name: p.part.Tool.Name, Arguments: string(p.text)}
 		w.about("response.function_call_arguments.done", p.item, func(o *objectWriter) {
-			o.put("name", stringJSON(p.part.Tool.Name))
-			o.put("arguments", stringJSON(string(p.text)))
+			o.text("name", p.part.Tool.Name)
+			o.text("arguments", string(p.text))
 		})
 	case llm.PartThinking:
 		p.part.Text = string(p.text)
 		if p.begun {
 			w.aboutSummary("response.reasoning_summary_text.done", p, func(o *objectWriter) {
-				o.put("text", stringJSON(p.part.Text))
+				o.text("text", p.part.Text)
 			})
 			part := respSummary(p.part.Text)
 			w.aboutSummary("response.reasoning_summary_part.done", p, func(o *objectWriter) {
@@ -93,14 +93,14 @@ func (w *respWriter) finishText(p *respPartOut) {
 		own = p.part.Extra
 	}
 	if p.part.Kind == llm.PartRefusal {
-		w.aboutContent("response.refusal.done", p, func(o *objectWriter) { o.put("refusal", stringJSON(p.part.Text)) })
+		w.aboutContent("response.refusal.done", p, func(o *objectWriter) { o.text("refusal", p.part.Text) })
 	} else {
 		probs := respMember(own.Spelled, "logprobs")
 		if probs == nil || saysNothing(probs) {
-			probs = respLogprobsJSON(heard, false)
+			probs = respLogprobsJSON(heard)
 		}
 		w.aboutContent("response.output_text.done", p, func(o *objectWriter) {
-			o.put("text", stringJSON(p.part.Text))
+			o.text("text", p.part.Text)
 			o.put("logprobs", probs)
 		})
 	}
@@ -183,9 +183,9 @@ func (w *respWriter) fail(body llm.ErrorBody) {
 		return
 	}
 	w.stop = llm.Stop{Reason: llm.StopError}
-	o := &objectWriter{}
-	o.put("code", respOrNull(body.Code))
-	o.put("message", stringJSON(body.Message))
+	o := newObject(llm.Extra{})
+	o.nullable("code", body.Code)
+	o.text("message", body.Message)
 	response := w.response(o.end())
 	w.emit("response.failed", func(o *objectWriter) { o.put("response", response) })
 }
@@ -199,27 +199,20 @@ func respFault(f *llm.Fault) llm.ErrorBody {
 	return body
 }
 
-func respOrNull(s string) []byte {
-	if s == "" {
-		return []byte("null")
-	}
-	return stringJSON(s)
-}
-
 // appendRespError appends the error event. Its members stand beside each
 // other, as the schema has it, and under error, as OpenAI sends it and as its
 // SDKs look for it.
 func appendRespError(dst []byte, body llm.ErrorBody, sequence int) []byte {
-	in, o := &objectWriter{}, &objectWriter{}
-	in.put("type", respOrNull(body.Type))
-	in.put("code", respOrNull(body.Code))
-	in.put("message", stringJSON(body.Message))
-	in.put("param", respOrNull(body.Param))
-	o.put("type", []byte(`"error"`))
-	o.put("sequence_number", intJSON(int64(sequence)))
-	o.put("code", respOrNull(body.Code))
-	o.put("message", stringJSON(body.Message))
-	o.put("param", respOrNull(body.Param))
+	in, o := newObject(llm.Extra{}), newObject(llm.Extra{})
+	in.nullable("type", body.Type)
+	in.nullable("code", body.Code)
+	in.text("message", body.Message)
+	in.nullable("param", body.Param)
+	o.text("type", "error")
+	o.integer("sequence_number", int64(sequence))
+	o.nullable("code", body.Code)
+	o.text("message", body.Message)
+	o.nullable("param", body.Param)
 	o.put("error", in.end())
 	return wire.AppendEvent(dst, "error", o.end())
 }

@@ -109,7 +109,7 @@ func TestResponsesDeclaresWhatItCannotSay(t *testing.T) {
 		}}, "top_k frequency_penalty presence_penalty seed stop n"},
 		"a call without an id": {&llm.Call{Turns: []llm.Turn{{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartToolCall, Tool: &llm.ToolCall{}}}}}}, ""},
 		"one choice":           {&llm.Call{Sampling: llm.Sampling{N: 1}}, ""},
-		"members":              {&llm.Call{Extra: respChatExtra(`{"logit_bias":{},"prediction":1}`)}, "logit_bias prediction"},
+		"members":              {&llm.Call{Extra: respChatExtra(`{"logit_bias":{"1":2},"prediction":1}`)}, "logit_bias prediction"},
 		"members of nodes": {&llm.Call{
 			Turns:  []llm.Turn{{Role: llm.RoleUser, Extra: respChatExtra(`{"a":1}`), Parts: []llm.Part{{Kind: llm.PartText, Extra: respChatExtra(`{"b":1}`)}}}},
 			Tools:  []llm.Tool{{Name: "f", Cache: &llm.CacheMark{}, Extra: respChatExtra(`{"c":1}`)}, {Raw: []byte("{}"), Extra: llm.Extra{Dialect: llm.Anthropic}}},
@@ -173,7 +173,7 @@ func TestResponsesSaysForeignAnswersCompletely(t *testing.T) {
 	if got := respFeatures(losses); got != "system_fingerprint choices" {
 		t.Errorf("losses: %s", got)
 	}
-	o, err := parseObject(out, nil)
+	o, err := parseObject(out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestResponsesClientBringsForeignThinkingBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := parseObject(out, nil)
+	o, err := parseObject(out)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,18 +85,6 @@ func TestResponsesTapAllocatesNothing(t *testing.T) {
 	}
 }
 
-func BenchmarkResponsesTapDelta(b *testing.B) {
-	ev := wire.Event{
-		Name: []byte("response.output_text.delta"),
-		Data: []byte(`{"type":"response.output_text.delta","sequence_number":10,"item_id":"msg_1","output_index":1,"content_index":0,"delta":" are","logprobs":[],"obfuscation":"abcdef"}`),
-	}
-	var tap Tap
-	b.ReportAllocs()
-	for b.Loop() {
-		ResponsesCodec{}.TapEvent(&tap, ev)
-	}
-}
-
 func BenchmarkResponsesTapCompleted(b *testing.B) {
 	text := strings.Repeat("all work and no play ", 5000)
 	data := []byte(`{"type":"response.completed","response":{"id":"resp_1","output":[{"type":"message","content":[{"type":"output_text","text":"` + text +

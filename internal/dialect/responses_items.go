@@ -38,20 +38,12 @@ const (
 	respNoSummary                     // the reasoning item has no summary member
 )
 
-// respRedacted stands as the dialect in the wrapping of redacted thinking of
-// Anthropic, which has no text, so that it comes back as such.
-const respRedacted llm.Dialect = "anthropic-redacted"
-
-// respUnsigned stands as the dialect in the wrapping of thinking that nobody
-// signed, so that it is not taken for an item that OpenAI knows.
-const respUnsigned llm.Dialect = "unsigned"
-
 // respSeparator stands between the summaries of one reasoning item, and
 // between instructions that were separate elsewhere.
 const respSeparator = "\n\n"
 
 // respItem reads one item as one turn.
-func respItem(raw []byte, at *where) (llm.Turn, error) {
+func respItem(raw []byte, at where) (llm.Turn, error) {
 	o, err := openObject(raw, at)
 	if err != nil {
 		return llm.Turn{}, err
@@ -95,7 +87,7 @@ func respOtherItem(raw []byte, kind string) llm.Turn {
 }
 
 func respMessageItem(o *object) (llm.Turn, error) {
-	word, err := respString(o, "role")
+	word, err := o.need("role")
 	if err != nil {
 		return llm.Turn{}, err
 	}
@@ -132,7 +124,7 @@ func respContentList(o *object, name string, role llm.Role) (parts []llm.Part, b
 		return nil, false, at.wrong("must be a string or a list of parts")
 	}
 	for i, el := range elements(raw) {
-		p, err := respPart(el, &where{up: at, index: i}, role)
+		p, err := respPart(el, at.item(i), role)
 		if err != nil {
 			return nil, false, err
 		}
@@ -141,22 +133,13 @@ func respContentList(o *object, name string, role llm.Role) (parts []llm.Part, b
 	return parts, false, nil
 }
 
-// respString takes a string that must be there, be it empty.
-func respString(o *object, name string) (string, error) {
-	s, ok := wire.String(o.raw(name))
-	if !ok {
-		return "", o.under(name).wrong("is required and must be a string")
-	}
-	return s, nil
-}
-
 // respPart reads one part of the content of a message or of a tool's output.
-func respPart(raw []byte, at *where, role llm.Role) (llm.Part, error) {
+func respPart(raw []byte, at where, role llm.Role) (llm.Part, error) {
 	o, err := openObject(raw, at)
 	if err != nil {
 		return llm.Part{}, err
 	}
-	kind, err := respString(o, "type")
+	kind, err := o.need("type")
 	if err != nil {
 		return llm.Part{}, err
 	}
@@ -166,14 +149,14 @@ func respPart(raw []byte, at *where, role llm.Role) (llm.Part, error) {
 	case "input_text", "output_text", "text":
 		p.Kind = llm.PartText
 		form = respTextForm(kind, role)
-		p.Text, err = respString(o, "text")
+		p.Text, err = o.need("text")
 		o.keep("logprobs")
 		if list := o.peek("annotations"); list != nil && saysNothing(list) {
 			o.keep("annotations")
 		}
 	case "refusal":
 		p.Kind = llm.PartRefusal
-		p.Text, err = respString(o, "refusal")
+		p.Text, err = o.need("refusal")
 	case "input_image":
 		p.Kind = llm.PartImage
 		p.Media, err = respImage(o)
@@ -261,10 +244,10 @@ func respAudio(o *object) (*llm.Media, error) {
 		return nil, o.under("input_audio").wrong("is required and must be an object")
 	}
 	m := &llm.Media{}
-	if m.Data, err = respString(in, "data"); err != nil {
+	if m.Data, err = in.need("data"); err != nil {
 		return nil, err
 	}
-	m.Type, err = respString(in, "format")
+	m.Type, err = in.need("format")
 	return m, err
 }
 
@@ -280,7 +263,7 @@ func respCallItem(o *object) (llm.Turn, error) {
 	}
 	for _, f := range fields {
 		var err error
-		if *f.to, err = respString(o, f.name); err != nil {
+		if *f.to, err = o.need(f.name); err != nil {
 			return llm.Turn{}, err
 		}
 	}
@@ -295,7 +278,7 @@ func respOne(role llm.Role, p llm.Part) llm.Turn {
 }
 
 func respResultItem(o *object) (llm.Turn, error) {
-	id, err := respString(o, "call_id")
+	id, err := o.need("call_id")
 	if err != nil {
 		return llm.Turn{}, err
 	}
@@ -360,48 +343,18 @@ func respTexts(o *object, name, kind string) ([]string, error) {
 	}
 	var texts []string
 	for i, el := range elements(raw) {
-		part, err := openObject(el, &where{up: at, index: i})
+		part, err := openObject(el, at.item(i))
 		if err != nil {
 			return nil, err
 		}
 		if !wire.StringEquals(part.peek("type"), kind) {
 			continue
 		}
-		text, err := respString(part, "text")
+		text, err := part.need("text")
 		if err != nil {
 			return nil, err
 		}
 		texts = append(texts, text)
 	}
 	return texts, nil
-}
-
-// respUnwrap takes off the wrapping in which this codec handed foreign
-// thinking to the client. What is left is no item of this dialect any more.
-func respUnwrap(p *llm.Part) {
-	by, signature, ok := unwrapSignature(p.Signature)
-	if p.Kind != llm.PartThinking || !ok {
-		return
-	}
-	p.Signature, p.SignedBy, p.Extra = signature, by, llm.Extra{}
-	switch by {
-	case respUnsigned:
-		p.SignedBy = ""
-	case respRedacted:
-		p.SignedBy, p.Redacted = llm.Anthropic, true
-	}
-}
-
-// respWrap is the state that a client of this dialect keeps for thinking:
-// OpenAI's own as it is, others wrapped.
-func respWrap(p *llm.Part) string {
-	switch {
-	case p.SignedBy == llm.Responses:
-		return p.Signature
-	case p.Redacted && p.SignedBy == llm.Anthropic:
-		return wrapSignature(respRedacted, p.Signature)
-	case p.SignedBy == "" && p.Signature == "":
-		return wrapSignature(respUnsigned, "")
-	}
-	return wrapSignature(p.SignedBy, p.Signature)
 }

@@ -62,7 +62,7 @@ func (s *respReader) partAdded(index int, e *respEvent) {
 	if item.kind != "message" || item.ended || item.parts[key] != nil {
 		return
 	}
-	p, err := respPart(e.raw(respPartMember), nil, llm.RoleAssistant)
+	p, err := respPart(e.raw(respPartMember), where{}, llm.RoleAssistant)
 	if err != nil {
 		return // the first piece of its text opens it
 	}
@@ -75,7 +75,7 @@ func (s *respReader) partDone(index int, e *respEvent) {
 		return
 	}
 	live := item.parts[e.index(respContentIndex)]
-	p, err := respPart(e.raw(respPartMember), nil, llm.RoleAssistant)
+	p, err := respPart(e.raw(respPartMember), where{}, llm.RoleAssistant)
 	if live == nil || live.ended || err != nil {
 		return
 	}
@@ -87,7 +87,7 @@ func (s *respReader) itemAdded(index int, raw []byte) {
 	if old := s.items[index]; old != nil {
 		return
 	}
-	t, err := respItem(raw, nil)
+	t, err := respItem(raw, where{})
 	if err != nil {
 		if len(raw) == 0 {
 			return

@@ -29,7 +29,7 @@ import (
 
 // DecodeReply implements [Codec].
 func (ResponsesCodec) DecodeReply(body []byte) (*llm.Reply, error) {
-	o, err := parseObject(body, nil)
+	o, err := parseObject(body)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func respLabel(o *object, name string) string {
 // respOutputItem reads one item as the parts that it consists of.
 func respOutputItem(raw []byte) []llm.Part {
 	other := respOtherItem(raw, "").Parts
-	t, err := respItem(raw, nil)
+	t, err := respItem(raw, where{})
 	if err != nil {
 		return other
 	}
@@ -102,7 +102,7 @@ func respOutputItem(raw []byte) []llm.Part {
 		t.Parts = []llm.Part{{Kind: llm.PartText, Extra: llm.Extra{Dialect: llm.Responses, Form: respEmptyItem}}}
 	}
 	last := &t.Parts[len(t.Parts)-1]
-	if members, spelled := respItemMembers(last.Extra); members != nil || spelled != nil {
+	if item := respItemMembers(last.Extra); item.Members != nil || item.Spelled != nil {
 		return other
 	}
 	respEndItem(t.Parts, t.Extra)
@@ -122,7 +122,7 @@ func respStopWords(o *object, called bool) llm.Stop {
 	status, _ := wire.String(o.peek("status"))
 	reason := ""
 	if raw := o.peek("incomplete_details"); len(raw) > 0 && raw[0] == '{' {
-		if d, err := openObject(raw, nil); err == nil {
+		if d, err := openObject(raw, where{}); err == nil {
 			reason, _ = wire.String(d.peek("reason"))
 		}
 	}
@@ -192,7 +192,7 @@ func (e *respEncoder) stop(stop llm.Stop, called bool) {
 
 // usage declares what the dialect's usage has no place for.
 func (e *respEncoder) usage(u llm.Usage, extra llm.Extra) {
-	e.extra("usage", extra, llm.Responses)
+	e.lossList.usage(extra, llm.Responses)
 	if u.CacheWrite1h > 0 && extra.Dialect != llm.Responses {
 		e.add("usage.cache_creation", "responses does not tell cache writes apart")
 	}
@@ -240,17 +240,17 @@ func respUsage(raw []byte) (u llm.Usage, ok bool) {
 // respUsageJSON is the usage object, with every member that the dialect
 // demands; those of sound stand only where there was any.
 func respUsageJSON(u llm.Usage) []byte {
-	in, out, w := &objectWriter{}, &objectWriter{}, &objectWriter{}
-	in.put("cached_tokens", intJSON(u.CacheRead))
-	in.put("cache_write_tokens", intJSON(u.CacheWrite))
-	out.put("reasoning_tokens", intJSON(u.Reasoning))
+	in, out, w := newObject(llm.Extra{}), newObject(llm.Extra{}), newObject(llm.Extra{})
+	in.integer("cached_tokens", u.CacheRead)
+	in.integer("cache_write_tokens", u.CacheWrite)
+	out.integer("reasoning_tokens", u.Reasoning)
 	in.count("audio_tokens", int(u.InputAudio))
 	out.count("audio_tokens", int(u.OutputAudio))
-	w.put("input_tokens", intJSON(u.Input))
+	w.integer("input_tokens", u.Input)
 	w.put("input_tokens_details", in.end())
-	w.put("output_tokens", intJSON(u.Output))
+	w.integer("output_tokens", u.Output)
 	w.put("output_tokens_details", out.end())
-	w.put("total_tokens", intJSON(u.Total()))
+	w.integer("total_tokens", u.Total())
 	return w.end()
 }
 
@@ -314,27 +314,22 @@ func (v *respEnvelope) native() []byte {
 	r := v.reply
 	w := newObject(r.Extra)
 	w.str("id", r.ID)
-	created := intJSON(r.Created)
-	if r.Created != 0 && !sameNumber(created, respMember(r.Extra.Spelled, "created_at")) {
-		w.set("created_at", created) // else the spelling that was kept
+	if r.Created != 0 && !sameNumber(strconv.AppendInt(nil, r.Created, 10), respMember(r.Extra.Spelled, "created_at")) {
+		w.integer("created_at", r.Created) // else the spelling that was kept
 	}
 	if !v.open && !v.keptStop(w) {
 		status, reason := respStatus(v.stop)
-		w.kept("status")
-		w.put("status", stringJSON(status))
-		w.kept("incomplete_details")
+		w.text("status", status)
 		w.put("incomplete_details", respIncomplete(reason))
 	}
 	if v.fault != nil {
-		w.kept("error")
 		w.put("error", v.fault)
 	}
 	w.str("model", r.Model)
 	if r.Extra.Form&respNoOutput == 0 || len(v.items) > 0 {
-		w.put("output", arrayJSON(v.items))
+		w.items("output", v.items)
 	}
 	if r.HasUsage {
-		w.kept("usage")
 		w.put("usage", v.usage())
 	}
 	return w.end()
@@ -362,38 +357,38 @@ func respIncomplete(reason string) []byte {
 	if reason == "" {
 		return []byte("null")
 	}
-	w := &objectWriter{}
-	w.put("reason", stringJSON(reason))
+	w := newObject(llm.Extra{})
+	w.text("reason", reason)
 	return w.end()
 }
 
 // foreign writes every member that the dialect's schema demands.
 func (v *respEnvelope) foreign() []byte {
 	r := v.reply
-	w := &objectWriter{}
+	w := newObject(llm.Extra{})
 	status, reason := respStatus(v.stop)
 	if v.open {
 		status, reason = "in_progress", ""
 	}
-	w.put("id", stringJSON("resp_"+respBase(r)))
-	w.put("object", []byte(`"response"`))
-	w.put("created_at", intJSON(r.Created))
-	w.put("status", stringJSON(status))
-	w.put("background", []byte("false"))
+	w.text("id", "resp_"+respBase(r))
+	w.text("object", "response")
+	w.integer("created_at", r.Created)
+	w.text("status", status)
+	w.bool("background", false)
 	switch {
 	case v.fault != nil:
 		w.put("error", v.fault)
 	case status == "failed":
 		w.put("error", []byte(`{"code":"server_error","message":"the answer ended with an error"}`))
 	default:
-		w.put("error", []byte("null"))
+		w.null("error")
 	}
 	w.put("incomplete_details", respIncomplete(reason))
 	respEcho(w, v.echo, v.items, r.Model)
 	if r.HasUsage && !v.open {
 		w.put("usage", v.usage())
 	} else {
-		w.put("usage", []byte("null"))
+		w.null("usage")
 	}
 	return w.end()
 }
@@ -408,28 +403,28 @@ func respEcho(w *objectWriter, call *llm.Call, items [][]byte, model string) {
 		}
 		w.put(name, value)
 	}
-	said := &objectWriter{}
+	said := newObject(llm.Extra{})
 	e.settings(said, call)
 	text := said.end()
-	o, _ := parseObject(text, nil)
+	o, _ := parseObject(text)
 	instructions := null
 	if s := e.instructions(call.System); s != "" {
 		instructions = stringJSON(s)
 	}
 	w.put("instructions", instructions)
 	put("max_output_tokens", o.peek("max_output_tokens"), "null")
-	w.put("model", stringJSON(model))
-	w.put("output", arrayJSON(items))
+	w.text("model", model)
+	w.items("output", items)
 	put("parallel_tool_calls", o.peek("parallel_tool_calls"), "true")
-	w.put("previous_response_id", null)
+	w.null("previous_response_id")
 	put("reasoning", o.peek("reasoning"), `{"effort":null,"summary":null}`)
-	w.put("store", []byte("false"))
+	w.bool("store", false)
 	put("temperature", o.peek("temperature"), "null")
 	put("text", o.peek("text"), `{"format":{"type":"text"}}`)
 	put("tool_choice", o.peek("tool_choice"), `"auto"`)
 	put("tools", o.peek("tools"), "[]")
 	put("top_p", o.peek("top_p"), "null")
-	w.put("truncation", []byte(`"disabled"`))
+	w.text("truncation", "disabled")
 	put("user", o.peek("user"), "null")
 	put("metadata", o.peek("metadata"), "{}")
 }

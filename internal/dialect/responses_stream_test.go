@@ -203,7 +203,7 @@ func respWrite(t *testing.T, call *llm.Call, events []llm.Event) ([]byte, []resp
 			if ev.Data == nil {
 				continue
 			}
-			o, err := parseObject(bytes.Clone(ev.Data), nil)
+			o, err := parseObject(bytes.Clone(ev.Data))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -100,10 +100,10 @@ var respReplies = map[string]string{
 // numbers keep their spelling.
 func respTree(t *testing.T, raw []byte) any {
 	t.Helper()
-	if o, err := openObject(raw, nil); err == nil {
+	if o, err := openObject(raw, where{}); err == nil {
 		tree := map[string]any{}
 		for _, m := range o.members {
-			tree[m.name] = respTree(t, m.value)
+			tree[m.name()] = respTree(t, m.value)
 		}
 		return tree
 	}
@@ -173,23 +173,23 @@ func TestResponsesReplyIsNotAnErrorEnvelope(t *testing.T) {
 
 func TestResponsesCallErrorsNameTheMember(t *testing.T) {
 	cases := map[string]string{
-		`{"input":"x"}`:             `model: is required and must be a string`,
+		`{"input":"x"}`:             `model: is missing`,
 		`{"model":"","input":"x"}`:  `model: must name a model`,
-		`{"model":7}`:               `model: is required and must be a string`,
+		`{"model":7}`:               `model: must be a string`,
 		`{"model":"m","input":7}`:   `input: must be a string or a list of items`,
 		`{"model":"m","input":[7]}`: `input[0]: must be an object`,
 		`{"model":"m","input":[{"role":"critic","content":"x"}]}`:                                   `input[0].role: must be user, assistant, system or developer`,
 		`{"model":"m","input":[{"role":"user"}]}`:                                                   `input[0].content: must be a string or a list of parts`,
-		`{"model":"m","input":[{"role":"user","content":[{"text":1}]}]}`:                            `input[0].content[0].type: is required and must be a string`,
-		`{"model":"m","input":[{"role":"user","content":[{"type":"input_text"}]}]}`:                 `input[0].content[0].text: is required and must be a string`,
+		`{"model":"m","input":[{"role":"user","content":[{"text":1}]}]}`:                            `input[0].content[0].type: is missing`,
+		`{"model":"m","input":[{"role":"user","content":[{"type":"input_text"}]}]}`:                 `input[0].content[0].text: is missing`,
 		`{"model":"m","input":[{"role":"user","content":[{"type":"input_audio"}]}]}`:                `input[0].content[0].input_audio: is required and must be an object`,
 		`{"model":"m","input":[{"role":"user","content":[{"type":"input_image","image_url":{}}]}]}`: `input[0].content[0].image_url: must be a string`,
-		`{"model":"m","input":[{"type":"function_call","name":"f","arguments":"{}"}]}`:              `input[0].call_id: is required and must be a string`,
+		`{"model":"m","input":[{"type":"function_call","name":"f","arguments":"{}"}]}`:              `input[0].call_id: is missing`,
 		`{"model":"m","input":[{"type":"reasoning","summary":{}}]}`:                                 `input[0].summary: must be a list`,
-		`{"model":"m","tools":[{"type":"function"}]}`:                                               `tools[0].name: is required and must be a string`,
+		`{"model":"m","tools":[{"type":"function"}]}`:                                               `tools[0].name: is missing`,
 		`{"model":"m","tools":[{"type":"function","name":"f","parameters":[]}]}`:                    `tools[0].parameters: must be an object`,
 		`{"model":"m","tool_choice":7}`:                                                             `tool_choice: must be a string or an object`,
-		`{"model":"m","text":{"format":{}}}`:                                                        `text.format.type: is required and must be a string`,
+		`{"model":"m","text":{"format":{}}}`:                                                        `text.format.type: is missing`,
 		`{"model":"m","text":{"format":"json"}}`:                                                    `text.format: must be an object`,
 		`{"model":"m","metadata":{"a":1}}`:                                                          `metadata.a: must be a string`,
 		`{"model":"m","stream":"yes"}`:                                                              `stream: must be true or false`,

@@ -97,16 +97,16 @@ func (e *respEncoder) message(parts []llm.Part, role llm.Role, id string) []byte
 	}
 	last := &parts[len(parts)-1]
 	if last.Extra.Dialect == llm.Responses && last.Extra.Form&respItemEnd != 0 {
-		outer := openWriter(respItemMembers(last.Extra))
+		outer := newObject(respItemMembers(last.Extra))
 		if last.Extra.Form&respEmptyItem != 0 {
 			parts = nil
 		}
 		return e.messageItem(outer, role, respMessage, parts)
 	}
-	w := &objectWriter{}
+	w := newObject(llm.Extra{})
 	if id != "" {
-		w.put("id", stringJSON(id))
-		w.put("status", []byte(`"completed"`))
+		w.text("id", id)
+		w.text("status", "completed")
 	}
 	var form uint32 = respMessage
 	if !e.client && len(parts) == 1 && parts[0].Kind == llm.PartText {
@@ -171,13 +171,13 @@ func (e *respEncoder) placeable(p *llm.Part) bool {
 // messageItem writes a message with the members that w keeps.
 func (e *respEncoder) messageItem(w *objectWriter, role llm.Role, form uint32, parts []llm.Part) []byte {
 	if form&respUntyped == 0 {
-		w.put("type", []byte(`"message"`))
+		w.text("type", "message")
 	}
 	word := string(role)
 	if role == llm.RoleSystem && form&respDeveloper != 0 {
 		word = "developer"
 	}
-	w.put("role", stringJSON(word))
+	w.text("role", word)
 	w.put("content", e.content(parts, role, form&respBare != 0))
 	return w.end()
 }
@@ -214,28 +214,28 @@ func (e *respEncoder) part(p *llm.Part, role llm.Role) []byte {
 	}
 	e.foreign(p)
 	extra := p.Extra.In(llm.Responses)
-	w := openWriter(respPartMembers(extra))
+	w := newObject(respPartMembers(extra))
 	switch p.Kind {
 	case llm.PartText:
-		w.put("type", stringJSON(respTextType(extra.Form, role)))
-		w.put("text", stringJSON(p.Text))
+		w.text("type", respTextType(extra.Form, role))
+		w.text("text", p.Text)
 		if e.client && p.Extra.Dialect != llm.Responses {
 			w.put("annotations", []byte("[]"))
 			w.put("logprobs", []byte("[]"))
 		}
 	case llm.PartRefusal:
-		w.put("type", []byte(`"refusal"`))
-		w.put("refusal", stringJSON(p.Text))
+		w.text("type", "refusal")
+		w.text("refusal", p.Text)
 	case llm.PartImage:
 		respPutImage(w, p)
 	case llm.PartFile:
 		respPutFile(w, p)
 	case llm.PartAudio:
-		w.put("type", []byte(`"input_audio"`))
+		w.text("type", "input_audio")
 		in := w.sub("input_audio")
-		in.put("data", stringJSON(p.Media.Data))
-		in.put("format", stringJSON(respFormat(p.Media.Type)))
-		w.setSub("input_audio", in)
+		in.text("data", p.Media.Data)
+		in.text("format", respFormat(p.Media.Type))
+		w.endSub("input_audio", in)
 	}
 	return w.end()
 }
@@ -260,7 +260,7 @@ func respFormat(mime string) string {
 
 func respPutImage(w *objectWriter, p *llm.Part) {
 	m := p.Media
-	w.put("type", []byte(`"input_image"`))
+	w.text("type", "input_image")
 	url := m.URL
 	if m.Data != "" {
 		url = respDataURL(p, "image/png")
@@ -289,7 +289,7 @@ func respPutFile(w *objectWriter, p *llm.Part) {
 	if data != "" && !native && name == "" {
 		name = "document" // the dialect demands a name beside inline data
 	}
-	w.put("type", []byte(`"input_file"`))
+	w.text("type", "input_file")
 	w.str("filename", name)
 	w.str("file_data", data)
 	w.str("file_url", m.URL)
@@ -317,13 +317,13 @@ func (e *respEncoder) call(p *llm.Part, id, status string) []byte {
 		arguments = "{}"
 	}
 	if !native && id != "" {
-		w.put("id", stringJSON(id))
-		w.put("status", stringJSON(status))
+		w.text("id", id)
+		w.text("status", status)
 	}
-	w.put("type", []byte(`"function_call"`))
-	w.put("call_id", stringJSON(callID))
-	w.put("name", stringJSON(p.Tool.Name))
-	w.put("arguments", stringJSON(arguments))
+	w.text("type", "function_call")
+	w.text("call_id", callID)
+	w.text("name", p.Tool.Name)
+	w.text("arguments", arguments)
 	return w.end()
 }
 
@@ -335,20 +335,20 @@ func (e *respEncoder) result(p *llm.Part) []byte {
 	}
 	extra := p.Extra.In(llm.Responses)
 	w := newObject(extra)
-	w.put("type", []byte(`"function_call_output"`))
+	w.text("type", "function_call_output")
 	callID := p.Result.CallID
 	if p.Extra.Dialect != llm.Responses && callID == "" {
 		e.results++
 		callID = "call_" + strconv.Itoa(e.results)
 	}
-	w.put("call_id", stringJSON(callID))
+	w.text("call_id", callID)
 	parts := p.Result.Parts
 	if p.Extra.Dialect != llm.Responses {
 		parts = e.sayable(parts, llm.RoleTool)
 	}
 	switch {
 	case extra.Form&respList == 0 && len(parts) == 0:
-		w.put("output", []byte(`""`))
+		w.text("output", "")
 	default:
 		w.put("output", e.content(parts, llm.RoleTool, extra.Form&respList == 0))
 	}
@@ -366,16 +366,16 @@ func (e *respEncoder) reasoning(p *llm.Part, id string) []byte {
 	e.foreign(p)
 	extra := p.Extra.In(llm.Responses)
 	w := newObject(extra)
-	w.put("type", []byte(`"reasoning"`))
+	w.text("type", "reasoning")
 	if !native && id != "" {
-		w.put("id", stringJSON(id))
+		w.text("id", id)
 	}
 	if extra.Form&respNoSummary == 0 && respMember(extra.Spelled, "summary") == nil {
 		w.put("summary", respSummary(p.Text)) // else the spelling that was kept
 	}
 	signature := p.Signature
 	if e.client {
-		signature = respWrap(p)
+		signature = signatureFor(llm.Responses, p)
 	}
 	if signature != "" {
 		w.str("encrypted_content", signature)
@@ -392,8 +392,8 @@ func respSummary(text string) []byte {
 }
 
 // respItemMembers returns what a message item's last part keeps of the item.
-func respItemMembers(e llm.Extra) (members, spelled []byte) {
-	return respMember(e.Members, respItemName), respMember(e.Spelled, respItemName)
+func respItemMembers(e llm.Extra) llm.Extra {
+	return llm.Extra{Members: respMember(e.Members, respItemName), Spelled: respMember(e.Spelled, respItemName)}
 }
 
 // respMember returns one member of an object that was kept.
@@ -401,7 +401,7 @@ func respMember(object []byte, name string) []byte {
 	if len(object) == 0 {
 		return nil
 	}
-	o, err := parseObject(object, nil)
+	o, err := parseObject(object)
 	if err != nil {
 		return nil
 	}
@@ -409,28 +409,23 @@ func respMember(object []byte, name string) []byte {
 }
 
 // respPartMembers returns what a part keeps for itself.
-func respPartMembers(e llm.Extra) (members, spelled []byte) {
+func respPartMembers(e llm.Extra) llm.Extra {
 	if e.Form&(respItemEnd|respItemOpen) == 0 {
-		return e.Members, e.Spelled
+		return e
 	}
-	return respOuter(e.Members), respOuter(e.Spelled)
+	return llm.Extra{Members: respOuter(e.Members), Spelled: respOuter(e.Spelled)}
 }
 
 func respOuter(raw []byte) []byte {
 	if len(raw) == 0 {
 		return nil
 	}
-	o, err := parseObject(raw, nil)
+	o, err := parseObject(raw)
 	if err != nil {
 		return nil
 	}
-	var out []byte
-	for i := range o.members {
-		if m := &o.members[i]; m.name != respItemName {
-			out = appendRaw(out, m.key, m.value)
-		}
-	}
-	return closeRaw(out)
+	o.take(respItemName)
+	return o.left()
 }
 
 // respItemName is the member under which the last part of a message item

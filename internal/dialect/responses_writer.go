@@ -141,9 +141,9 @@ func (w *respWriter) asks() bool {
 
 // emit writes one event; o holds its members but type and sequence_number.
 func (w *respWriter) emit(kind string, members func(o *objectWriter)) {
-	o := &objectWriter{}
-	o.put("type", stringJSON(kind))
-	o.put("sequence_number", intJSON(int64(w.sequence)))
+	o := newObject(llm.Extra{})
+	o.text("type", kind)
+	o.integer("sequence_number", int64(w.sequence))
 	w.sequence++
 	members(o)
 	w.buf = wire.AppendEvent(w.buf, kind, o.end())
@@ -153,9 +153,9 @@ func (w *respWriter) emit(kind string, members func(o *objectWriter)) {
 func (w *respWriter) about(kind string, item *respItemOut, members func(o *objectWriter)) {
 	w.emit(kind, func(o *objectWriter) {
 		if kind != "response.output_item.added" && kind != "response.output_item.done" {
-			o.put("item_id", stringJSON(item.id))
+			o.text("item_id", item.id)
 		}
-		o.put("output_index", intJSON(int64(item.index)))
+		o.integer("output_index", int64(item.index))
 		members(o)
 	})
 }
@@ -245,9 +245,9 @@ func (w *respWriter) single(index int, out *respPartOut) {
 	case p.Kind == llm.PartThinking && native:
 		raw = w.enc.reasoning(&p, item.id)
 	case p.Kind == llm.PartThinking:
-		o := &objectWriter{}
-		o.put("type", []byte(`"reasoning"`))
-		o.put("id", stringJSON(item.id))
+		o := newObject(llm.Extra{})
+		o.text("type", "reasoning")
+		o.text("id", item.id)
 		o.put("summary", []byte("[]"))
 		raw = o.end()
 	default:
@@ -296,16 +296,16 @@ func (w *respWriter) inMessage(index int, out *respPartOut) {
 	if own.Form&respEmptyItem != 0 {
 		return
 	}
-	o := &objectWriter{}
+	o := newObject(llm.Extra{})
 	switch p.Kind {
 	case llm.PartText:
-		o.put("type", []byte(`"output_text"`))
-		o.put("text", []byte(`""`))
+		o.text("type", "output_text")
+		o.text("text", "")
 		o.put("annotations", []byte("[]"))
 		o.put("logprobs", []byte("[]"))
 	case llm.PartRefusal:
-		o.put("type", []byte(`"refusal"`))
-		o.put("refusal", []byte(`""`))
+		o.text("type", "refusal")
+		o.text("refusal", "")
 	}
 	raw := p.Raw
 	if raw == nil {
@@ -316,19 +316,19 @@ func (w *respWriter) inMessage(index int, out *respPartOut) {
 
 // addedMessage announces a message; own is the Extra of its first part.
 func (w *respWriter) addedMessage(item *respItemOut, own llm.Extra) {
-	members, spelled := respItemMembers(own)
-	o := openWriter(members, spelled)
-	item.native(spelled)
-	if members == nil && spelled == nil {
-		o.put("id", stringJSON(item.id))
-		o.put("status", []byte(`"in_progress"`))
+	kept := respItemMembers(own)
+	o := newObject(kept)
+	item.native(kept.Spelled)
+	if kept.Members == nil && kept.Spelled == nil {
+		o.text("id", item.id)
+		o.text("status", "in_progress")
 	}
 	w.added(item, w.enc.messageItem(o, llm.RoleAssistant, respMessage, nil))
 }
 
 func (w *respWriter) aboutContent(kind string, p *respPartOut, members func(o *objectWriter)) {
 	w.about(kind, p.item, func(o *objectWriter) {
-		o.put("content_index", intJSON(int64(p.content)))
+		o.integer("content_index", int64(p.content))
 		members(o)
 	})
 }
@@ -401,7 +401,7 @@ func (w *respWriter) other(ev *llm.Event) {
 		return
 	}
 	kind, _ := wire.String(at[0].Value.Of(ev.Raw))
-	edit, _ := wire.SetMember(nil, o, at[1], "sequence_number", intJSON(int64(w.sequence)))
+	edit, _ := wire.SetMember(nil, o, at[1], "sequence_number", strconv.AppendInt(nil, int64(w.sequence), 10))
 	w.sequence++
 	w.buf = wire.AppendEvent(w.buf, kind, wire.Splice(nil, ev.Raw, edit))
 }

@@ -42,6 +42,49 @@ func unwrapSignature(text string) (by llm.Dialect, signature string, ok bool) {
 	return llm.Dialect(name), string(raw), true
 }
 
+// Two words stand where a wrapping names the dialect.
+const (
+	// byNobody is for thinking that nobody signed, so that it is not taken for
+	// the client dialect's own when it comes back.
+	byNobody llm.Dialect = "unsigned"
+	// byRedacted is for Anthropic's redacted thinking, which has no text, so
+	// that it comes back as such.
+	byRedacted llm.Dialect = "anthropic-redacted"
+)
+
+// signatureFor is the signature of a thinking part as a client of dialect d
+// keeps it: d's own as it is, others wrapped.
+func signatureFor(d llm.Dialect, p *llm.Part) string {
+	switch {
+	case p.SignedBy == d || p.Extra.Dialect == d:
+		return p.Signature
+	case p.Redacted && p.SignedBy == llm.Anthropic:
+		return wrapSignature(byRedacted, p.Signature)
+	case p.SignedBy == "" && p.Signature == "":
+		return wrapSignature(byNobody, "")
+	}
+	return wrapSignature(p.SignedBy, p.Signature)
+}
+
+// unwrapThinking undoes signatureFor. What is left is no part of the client's
+// dialect any more.
+func unwrapThinking(p *llm.Part) {
+	if p.Kind != llm.PartThinking {
+		return
+	}
+	by, signature, ok := unwrapSignature(p.Signature)
+	if !ok {
+		return
+	}
+	p.Signature, p.SignedBy, p.Extra = signature, by, llm.Extra{}
+	switch by {
+	case byNobody:
+		p.SignedBy = ""
+	case byRedacted:
+		p.SignedBy, p.Redacted = llm.Anthropic, true
+	}
+}
+
 // CarriesWrappedSignature reports whether a request's bytes seem to hold a
 // wrapped signature. Such a request must be translated even to a target of
 // its own dialect: spliced, the wrapping would reach a provider that takes it

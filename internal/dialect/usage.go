@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"bytes"
 	"slices"
 
 	"tailplane/internal/llm"
@@ -68,14 +69,16 @@ var usageNames = [...]string{
 // cost, the time in a queue), so that its loss can be declared. What is zero
 // says nothing.
 func usageExtra(raw []byte, d llm.Dialect) llm.Extra {
-	extra := llm.Extra{Dialect: d, Spelled: raw}
-	o, err := openObject(raw, nil)
+	extra := llm.Extra{Dialect: d, Spelled: bytes.Clone(raw)}
+	o, err := openObject(raw, where{})
 	if err != nil {
 		return extra
 	}
 	for i := range o.members {
 		m := &o.members[i]
-		m.taken = slices.Contains(usageNames[:], m.name) || m.name == "prompt_cache_miss_tokens" || antAllZero(m.value)
+		if slices.Contains(usageNames[:], m.name()) || m.is("prompt_cache_miss_tokens") || saysNothing(m.value) {
+			m.use = useTaken
+		}
 	}
 	extra.Members = o.extra(d, 0).Members
 	return extra

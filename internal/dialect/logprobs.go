@@ -1,0 +1,88 @@
+package dialect
+
+import (
+	"strconv"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// Log probabilities, which chat and responses spell alike.
+
+// readTokens reads a list of log probabilities and skips what is none.
+func readTokens(raw []byte) []llm.TokenLogprob {
+	var all []llm.TokenLogprob
+	for _, item := range elements(raw) {
+		o, err := openObject(item, where{})
+		if err != nil {
+			continue
+		}
+		token, isText := wire.String(o.peek("token"))
+		value, isNumber := number(o.peek("logprob"))
+		if !isText || !isNumber {
+			continue
+		}
+		t := llm.TokenLogprob{Token: token, Logprob: value, Bytes: readBytes(o.get("bytes"))}
+		for _, other := range readTokens(o.peek("top_logprobs")) {
+			other.Top = nil
+			t.Top = append(t.Top, other)
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
+// readBytes reads a list of bytes; nil when there are none.
+func readBytes(raw []byte) []int {
+	var all []int
+	for _, item := range elements(raw) {
+		if n, ok := wire.Int(item); ok && n >= 0 && n < 256 {
+			all = append(all, int(n))
+		}
+	}
+	return all
+}
+
+// tokens writes a list of log probabilities as the next value. noBytes stands
+// where a token's bytes are not known: the dialects differ in that.
+func (j *jsonWriter) tokens(list []llm.TokenLogprob, noBytes string, top bool) {
+	j.openList()
+	for i := range list {
+		t := &list[i]
+		w := j.object(llm.Extra{})
+		w.text("token", t.Token)
+		w.float("logprob", &t.Logprob)
+		w.key("bytes")
+		if t.Bytes == nil {
+			j.buf = append(j.buf, noBytes...)
+		} else {
+			j.openList()
+			for _, b := range t.Bytes {
+				j.comma()
+				j.buf = strconv.AppendInt(j.buf, int64(b), 10)
+			}
+			j.closeList()
+		}
+		if top {
+			w.key("top_logprobs")
+			j.tokens(t.Top, noBytes, false)
+		}
+		w.end()
+	}
+	j.closeList()
+}
+
+// chatLogprobs writes the logprobs object of chat.
+func chatLogprobs(list []llm.TokenLogprob) []byte {
+	w := newObject(llm.Extra{})
+	w.key("content")
+	w.tokens(list, "null", true)
+	return w.end()
+}
+
+// respLogprobsJSON is the list of responses.
+func respLogprobsJSON(list []llm.TokenLogprob) []byte {
+	var j jsonWriter
+	j.tokens(list, "[]", true)
+	return j.buf
+}
