@@ -27,7 +27,7 @@ var chat = []byte("POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:8080\r\
 	"accept: application/json\r\nuser-agent: OpenAI/Python 2.8.1\r\nauthorization: Bearer not-a-key\r\n" +
 	"x-stainless-lang: python\r\nx-stainless-package-version: 2.8.1\r\nx-stainless-os: Linux\r\nx-stainless-arch: x64\r\n" +
 	"x-stainless-runtime: CPython\r\nx-stainless-retry-count: 0\r\naccept-encoding: gzip, deflate\r\n" +
-	"Content-Length: 1000\r\n\r\n" + string(payload))
+	"Connection: keep-alive\r\nContent-Length: 1000\r\n\r\n" + string(payload))
 
 var (
 	contentJSON = []string{"application/json"}

@@ -61,10 +61,15 @@ func canonical(name string) string {
 // space separates, too: to close for a list with the wrong separators is safe.
 func hasToken(lists []string, token string) bool {
 	for _, list := range lists {
-		for part := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
-			if equalFold(part, token) {
+		for list != "" {
+			n := strings.IndexAny(list, ", \t")
+			if n < 0 {
+				n = len(list)
+			}
+			if equalFold(list[:n], token) {
 				return true
 			}
+			list = list[min(n+1, len(list)):]
 		}
 	}
 	return false
