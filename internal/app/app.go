@@ -201,15 +201,15 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 		task("config", func(ctx context.Context) error { return s.watch(ctx, hangup) })
 	}
 	data, adm := s.servers()
-	serve := func(srv *http.Server, ln net.Listener) {
+	listen := func(serve func(net.Listener) error, ln net.Listener) {
 		wg.Go(func() {
-			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			if err := serve(ln); !errors.Is(err, http.ErrServerClosed) {
 				failed <- err
 			}
 		})
 	}
-	serve(data, s.data)
-	serve(adm, s.admin)
+	listen(data.Serve, s.data)
+	listen(adm.Serve, s.admin)
 	if err := s.announce(); err != nil {
 		failed <- err
 	} else if ready != nil {
@@ -239,7 +239,7 @@ const cutTime = 5 * time.Second
 
 // drain stops taking requests and waits for those that run. What does not end
 // in time is cut off; it is settled like every other request that breaks.
-func (s *Server) drain(data, adm *http.Server) {
+func (s *Server) drain(data *dataServer, adm *http.Server) {
 	patience := cmp.Or(s.opt.Drain, drainTime)
 	s.log.Info("stopping: running requests may finish; another signal ends them", "within", patience.String())
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -267,24 +267,16 @@ func (s *Server) serveData(w http.ResponseWriter, r *http.Request) {
 	s.gateway.ServeHTTP(w, r)
 }
 
-// servers are the two HTTP servers. The data listener speaks HTTP/1.1 and
-// HTTP/2 in the clear on one port.
-func (s *Server) servers() (data, adm *http.Server) {
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	errorLog := slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)
-	data = &http.Server{
-		Handler: http.HandlerFunc(s.serveData), Protocols: &protocols, ErrorLog: errorLog,
-		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-	}
+// servers are the servers of the two listeners.
+func (s *Server) servers() (data *dataServer, adm *http.Server) {
+	data = newDataServer(http.HandlerFunc(s.serveData), s.log)
 	service := &admin.Service{
 		Reader: s.records, Journal: s.journal, Keys: s.store,
 		Models: s.models, Status: s.status, Reload: s.Reload,
 	}
 	adm = &http.Server{
-		Handler: service.Handler(s.token, s.metrics.Handler()), ErrorLog: errorLog,
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: service.Handler(s.token, s.metrics.Handler()), ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: headTime, ReadTimeout: 30 * time.Second, IdleTimeout: idleTime, MaxHeaderBytes: mostHead,
 	}
 	return data, adm
 }

@@ -1,0 +1,71 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"tailplane/internal/httpd"
+)
+
+// dataServer serves the data listener: HTTP/1.1 by our own loop, and HTTP/2 in
+// the clear, which that recognises and hands over, by net/http's.
+type dataServer struct {
+	one httpd.Server
+	two http.Server
+}
+
+// Limits of a connection of the data listener.
+const (
+	headTime = 10 * time.Second // for a request's head
+	idleTime = 2 * time.Minute  // between requests
+	mostHead = 64 << 10         // bytes of a head
+)
+
+func newDataServer(handler http.Handler, log *slog.Logger) *dataServer {
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	return &dataServer{
+		one: httpd.Server{Handler: handler, ErrorLog: log, ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHead},
+		two: http.Server{
+			Handler: handler, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), Protocols: &protocols,
+			ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHead,
+		},
+	}
+}
+
+// Serve serves until Shutdown or Close; then it returns http.ErrServerClosed.
+func (d *dataServer) Serve(ln net.Listener) error {
+	handover := httpd.NewHandover(ln.Addr())
+	d.one.HTTP2 = handover.Give
+	var two error
+	var wg sync.WaitGroup
+	wg.Go(func() { two = d.two.Serve(handover) })
+	err := d.one.Serve(ln)
+	_ = handover.Close() // it never fails
+	wg.Wait()
+	if errors.Is(two, net.ErrClosed) {
+		two = http.ErrServerClosed
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return two
+	}
+	return err
+}
+
+// Shutdown takes no more requests and waits for those that run.
+func (d *dataServer) Shutdown(ctx context.Context) error {
+	var two error
+	var wg sync.WaitGroup
+	wg.Go(func() { two = d.two.Shutdown(ctx) })
+	err := d.one.Shutdown(ctx)
+	wg.Wait()
+	return errors.Join(err, two)
+}
+
+// Close cuts everything off.
+func (d *dataServer) Close() error { return errors.Join(d.one.Close(), d.two.Close()) }
