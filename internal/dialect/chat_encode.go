@@ -376,6 +376,11 @@ func (e *chatEncoder) sampling(w *objectWriter, call *llm.Call) {
 	} else {
 		w.count("max_completion_tokens", s.MaxTokens)
 	}
+	e.draw(w, s, form)
+}
+
+// draw writes how tokens are drawn, which completions spells alike.
+func (e *chatEncoder) draw(w *objectWriter, s *llm.Sampling, form uint32) {
 	w.float("temperature", s.Temperature)
 	w.float("top_p", s.TopP)
 	if s.TopK != nil && !e.own {

@@ -255,14 +255,12 @@ func (e *chatEncoder) assistantContent(w *objectWriter, parts []llm.Part, form u
 }
 
 func (e *chatEncoder) replyContent(w *objectWriter, parts []llm.Part, path string) {
-	var text strings.Builder
-	some := false
+	var texts []string
 	for i := range parts {
 		p := &parts[i]
 		switch p.Kind {
 		case llm.PartText:
-			some = true
-			text.WriteString(p.Text)
+			texts = append(texts, p.Text)
 			e.losses.extra(join(path, "content"), p.Extra, llm.Chat)
 		case llm.PartOther:
 			e.losses.add(join(path, "content"), "a part is known to "+string(p.Extra.Dialect)+" only")
@@ -270,11 +268,11 @@ func (e *chatEncoder) replyContent(w *objectWriter, parts []llm.Part, path strin
 			e.losses.add(join(path, "content"), "chat answers hold text alone")
 		}
 	}
-	if !some {
+	if texts == nil {
 		w.null("content")
 		return
 	}
-	w.text("content", text.String())
+	w.text("content", strings.Join(texts, ""))
 }
 
 // thinking writes reasoning_content, and thinking_blocks where a signature

@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"fmt"
 	"strconv"
 
 	"tailplane/internal/llm"
@@ -196,29 +195,40 @@ func (ChatCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	e := &chatEncoder{reply: true}
 	own := reply.Extra.In(llm.Chat)
 	e.losses.extra("", reply.Extra, llm.Chat)
-	w := newObject(own)
+	w := newObjectOf(own, 256+replySize(reply))
 	w.str("id", reply.ID)
 	w.constant("object", `"chat.completion"`, own.Form&replyNoObject != 0)
-	if reply.Created != 0 {
+	if reply.Created != 0 || reply.Extra.Dialect != llm.Chat {
 		w.integer("created", reply.Created)
-	} else if reply.Extra.Dialect != llm.Chat {
-		w.put("created", []byte("0"))
 	}
 	w.str("model", reply.Model)
-	items := make([][]byte, len(reply.Choices))
-	for i := range reply.Choices {
-		items[i] = e.choiceOf(&reply.Choices[i], i)
+	if len(reply.Choices) == 0 {
+		w.items("choices", nil)
+	} else {
+		w.list("choices")
+		for i := range reply.Choices {
+			e.replyChoice(w, &reply.Choices[i], i)
+		}
+		w.closeList()
 	}
-	w.items("choices", items)
 	w.set("usage", e.usage(reply))
 	return w.end(), e.losses.all, nil
 }
 
-func (e *chatEncoder) choiceOf(c *llm.Choice, i int) []byte {
-	path := fmt.Sprintf("choices[%d]", i)
+// replySize is about how many bytes the texts of an answer take when written.
+func replySize(r *llm.Reply) (n int) {
+	for i := range r.Choices {
+		n += 128 + textSize(r.Choices[i].Parts)
+	}
+	return n
+}
+
+// replyChoice writes one choice into the list that is open in list.
+func (e *chatEncoder) replyChoice(list *objectWriter, c *llm.Choice, i int) {
+	path := "choices[" + strconv.Itoa(i) + "]"
 	own := c.Extra.In(llm.Chat)
 	e.losses.extra(path, c.Extra, llm.Chat)
-	w := newObject(own)
+	w := list.object(own)
 	w.constant("index", strconv.Itoa(i), own.Form&choiceNoIndex != 0)
 	m := w.sub("message")
 	m.constant("role", `"assistant"`, own.Form&choiceNoRole != 0)
@@ -235,15 +245,11 @@ func (e *chatEncoder) choiceOf(c *llm.Choice, i int) []byte {
 	default:
 		w.put("logprobs", chatLogprobs(c.Logprobs))
 	}
-	if word := openAIStopWord(&chatStops, c.Stop, &e.losses); word != "" {
-		w.text("finish_reason", word)
-	} else {
-		w.set("finish_reason", nil)
-	}
+	w.str("finish_reason", openAIStopWord(&chatStops, c.Stop, &e.losses))
 	if own.Form&choiceStopReason != 0 {
 		w.str("stop_reason", c.Stop.Sequence)
 	}
-	return w.end()
+	w.end()
 }
 
 // usage is the usage object as it came, while it still says what the figures
@@ -276,19 +282,19 @@ func usageJSON(u *llm.Usage) []byte {
 	w.integer("completion_tokens", u.Output)
 	w.integer("total_tokens", u.Total())
 	if u.CacheRead != 0 || u.CacheWrite != 0 || u.InputAudio != 0 {
-		d := newObject(llm.Extra{})
+		d := w.sub("prompt_tokens_details")
 		d.integer("cached_tokens", u.CacheRead)
 		if u.CacheWrite != 0 {
 			d.integer("cache_write_tokens", u.CacheWrite)
 		}
 		d.integer("audio_tokens", u.InputAudio)
-		w.put("prompt_tokens_details", d.end())
+		w.endSub("prompt_tokens_details", d)
 	}
 	if u.Reasoning != 0 || u.OutputAudio != 0 {
-		d := newObject(llm.Extra{})
+		d := w.sub("completion_tokens_details")
 		d.integer("reasoning_tokens", u.Reasoning)
 		d.integer("audio_tokens", u.OutputAudio)
-		w.put("completion_tokens_details", d.end())
+		w.endSub("completion_tokens_details", d)
 	}
 	return w.end()
 }

@@ -132,17 +132,14 @@ func (CompletionsCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 		w.text("prompt", text)
 	}
 	w.count("max_tokens", call.Sampling.MaxTokens)
-	completionSampling(w, call, own.Form)
 	e := &chatEncoder{own: call.Extra.Dialect == llm.Completions}
+	e.draw(w, &call.Sampling, own.Form)
 	e.stream(w, call)
-	switch {
-	case call.Logprobs.Top != nil:
-		w.integer("logprobs", int64(*call.Logprobs.Top))
-	case call.Logprobs.Want:
-		w.put("logprobs", []byte("0"))
-	default:
-		w.set("logprobs", nil)
+	top := call.Logprobs.Top
+	if top == nil && call.Logprobs.Want {
+		top = new(0)
 	}
+	w.intPointer("logprobs", top)
 	w.str("user", call.User)
 	return w.end(), losses.all, nil
 }
@@ -187,33 +184,6 @@ func completionLosses(call *llm.Call, losses *lossList) {
 	none(r.Effort != "" || r.Budget != 0 || r.Mode != "" || r.Summary != "" || r.Extra.Members != nil, "reasoning")
 	none(len(call.Metadata) > 0, "metadata")
 	none(call.Sampling.TopK != nil && call.Extra.Dialect != llm.Completions, "top_k")
-}
-
-func completionSampling(w *objectWriter, call *llm.Call, form uint32) {
-	s := &call.Sampling
-	w.float("temperature", s.Temperature)
-	w.float("top_p", s.TopP)
-	if s.TopK != nil && call.Extra.Dialect == llm.Completions {
-		w.integer("top_k", int64(*s.TopK))
-	} else {
-		w.set("top_k", nil)
-	}
-	w.float("frequency_penalty", s.FrequencyPenalty)
-	w.float("presence_penalty", s.PresencePenalty)
-	if s.Seed != nil {
-		w.integer("seed", *s.Seed)
-	} else {
-		w.set("seed", nil)
-	}
-	switch {
-	case len(s.Stop) == 0:
-		w.set("stop", nil)
-	case len(s.Stop) == 1 && form&chatStopString != 0:
-		w.text("stop", s.Stop[0])
-	default:
-		w.strings("stop", s.Stop)
-	}
-	w.count("n", s.N)
 }
 
 // DecodeReply implements [Codec].
@@ -288,10 +258,8 @@ func (CompletionsCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error
 	w := newObject(own)
 	w.str("id", reply.ID)
 	w.constant("object", `"text_completion"`, own.Form&replyNoObject != 0)
-	if reply.Created != 0 {
+	if reply.Created != 0 || reply.Extra.Dialect != llm.Completions {
 		w.integer("created", reply.Created)
-	} else if reply.Extra.Dialect != llm.Completions {
-		w.put("created", []byte("0"))
 	}
 	w.str("model", reply.Model)
 	items := make([][]byte, len(reply.Choices))

@@ -80,14 +80,19 @@ type member struct {
 	key, value []byte
 	sub        *object // the value, when it was opened by object.sub
 	use        use
+	escaped    bool // the key has escapes
+}
+
+func newMember(key, value []byte) member {
+	return member{key: key, value: value, escaped: bytes.IndexByte(key, '\\') >= 0}
 }
 
 // is reports whether the member is called name.
 func (m *member) is(name string) bool {
-	if inner := m.key[1 : len(m.key)-1]; bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner) == name
+	if m.escaped {
+		return wire.StringEquals(m.key, name)
 	}
-	return wire.StringEquals(m.key, name)
+	return len(m.key) == len(name)+2 && string(m.key[1:len(m.key)-1]) == name
 }
 
 // name is the member's name without quotes and escapes.
@@ -123,9 +128,9 @@ func openObject(raw []byte, at where) (*object, error) {
 	o.members = o.few[:0]
 	var seen map[string]bool
 	for w := walkInto(raw); w.member(); {
-		m := member{key: w.key, value: w.value}
+		m := newMember(w.key, w.value)
 		name := m.key[1 : len(m.key)-1]
-		if bytes.IndexByte(name, '\\') >= 0 {
+		if m.escaped {
 			name = []byte(m.name())
 		}
 		if len(o.members) == manyMembers {
@@ -458,7 +463,7 @@ func (o *object) put(key, value []byte) {
 		o.members[i].value = bytes.Clone(value)
 		return
 	}
-	o.members = append(o.members, member{key: bytes.Clone(key), value: bytes.Clone(value)})
+	o.members = append(o.members, newMember(bytes.Clone(key), bytes.Clone(value)))
 }
 
 // left is the object of the members that were not taken; nil when all were.

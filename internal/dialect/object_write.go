@@ -90,8 +90,11 @@ type objectWriter struct {
 }
 
 // newObject is an object in a buffer of its own.
-func newObject(e llm.Extra) *objectWriter {
-	w := (&jsonWriter{buf: make([]byte, 0, 128)}).object(e)
+func newObject(e llm.Extra) *objectWriter { return newObjectOf(e, 128) }
+
+// newObjectOf is newObject with memory for size bytes.
+func newObjectOf(e llm.Extra, size int) *objectWriter {
+	w := (&jsonWriter{buf: make([]byte, 0, size)}).object(e)
 	return &w
 }
 
