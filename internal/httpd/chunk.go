@@ -5,6 +5,9 @@ import (
 	"math"
 )
 
+// This is the decoder that h1 has for responses; packages of one floor do not
+// import each other.
+
 // chunkReader decodes the chunked coding of RFC 9112 7.1 byte by byte where it
 // is framing and in blocks where it is data, so that any way of cutting the
 // stream gives the same body. Extensions and trailers are checked for their

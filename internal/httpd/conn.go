@@ -32,8 +32,8 @@ type conn struct {
 	pooled *[readBufSize]byte // what buf is made of, nil if grown or none
 
 	deadline time.Time // the read deadline that is set
-	afterPOST,
-	gone bool // the client closed, or a read or write failed
+	skip     int       // how many CR and LF may come before the next request
+	gone     bool      // not to be used again
 }
 
 // The states, by which Shutdown and a beginning request agree on who is first.
@@ -190,12 +190,11 @@ func (c *conn) readHead() (int, *refusal) {
 	limit := c.srv.maxHead()
 	seen, begun, judged := 0, false, false
 	for {
-		if c.w > c.r && !begun {
+		if c.skipEmptyLines(); c.w > c.r && !begun {
 			if !c.state.CompareAndSwap(stateIdle, stateActive) {
 				return 0, nil
 			}
 			begun = true
-			c.skipEmptyLines()
 		}
 		if c.w > c.r {
 			end, next := headEnd(c.buf[c.r:c.w], seen)
@@ -226,10 +225,13 @@ func (c *conn) readHead() (int, *refusal) {
 
 // skipEmptyLines drops what old clients send after the body of a POST.
 func (c *conn) skipEmptyLines() {
-	for n := 0; c.afterPOST && n < 4 && c.w > c.r && (c.buf[c.r] == '\r' || c.buf[c.r] == '\n'); n++ {
+	for ; c.skip > 0 && c.w > c.r; c.skip-- {
+		if b := c.buf[c.r]; b != '\r' && b != '\n' {
+			c.skip = 0
+			return
+		}
 		c.consume(1)
 	}
-	c.afterPOST = false
 }
 
 // exchange handles the request whose head is the first n bytes of the buffer.
@@ -243,7 +245,9 @@ func (c *conn) exchange(n int) *refusal {
 		x.reset()
 		return bad
 	}
-	c.afterPOST = x.proto.Method == http.MethodPost
+	if x.proto.Method == http.MethodPost {
+		c.skip = 4
+	}
 	x.begin()
 	keep := c.run(x)
 	if x.unread() && !c.gone {

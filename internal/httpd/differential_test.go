@@ -382,6 +382,8 @@ func unexplained(script, said string, ours outcome, what string, end bool) strin
 // compare runs both servers on one script.
 func compare(t *testing.T, script []byte, kind uint8, seed uint64) {
 	t.Helper()
+	hung := time.AfterFunc(10*time.Second, func() { panic(fmt.Sprintf("hung: kind %d, seed %d, script %q", kind%6, seed, script)) })
+	defer hung.Stop()
 	ours := runOurs(t, script, kind, seed)
 	theirs := runTheirs(t, script, kind, seed)
 	if d := explain(string(script), ours, theirs); d != "" {

@@ -17,8 +17,9 @@ type exchange struct {
 	proto   http.Request // what every request begins from
 	url     url.URL
 	header  http.Header
-	values  []string // the values of header, each a slice of one
-	minor   int      // of HTTP/1.minor
+	values  []string  // the values of header, each a slice of one
+	codings [1]string // chunked, where there is a Transfer-Encoding
+	minor   int       // of HTTP/1.minor
 	is      traits
 	body    body
 	watch   watch
@@ -38,8 +39,6 @@ const (
 	keptValues = 64
 	keptFields = 64
 )
-
-var chunkedOnly = []string{"chunked"}
 
 func (s *Server) exchange() *exchange {
 	if x, ok := s.exchanges.Get().(*exchange); ok {
@@ -94,7 +93,7 @@ func (x *exchange) reset() {
 	if x.values = x.values[:0]; cap(x.values) > keptValues {
 		x.values = make([]string, 0, 32)
 	}
-	x.is = traits{}
+	x.codings, x.is = [1]string{}, traits{}
 	x.body = body{x: x}
 	c.srv.exchanges.Put(x)
 }

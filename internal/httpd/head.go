@@ -246,7 +246,8 @@ func (x *exchange) frame() *refusal {
 	case len(codings) == 1:
 		delete(h, "Transfer-Encoding")
 		delete(h, "Trailer")
-		p.TransferEncoding = chunkedOnly
+		x.codings[0] = "chunked"
+		p.TransferEncoding = x.codings[:]
 		p.ContentLength = -1
 		x.body.chunked = true
 		return nil
