@@ -336,17 +336,17 @@ const antMaxInt = 1 << 53
 
 // antInt takes a number that means nothing when it is 0.
 func antInt(o *object, name string) (int, error) {
-	n, err := o.integer(name)
-	if n == nil {
+	n, ok, err := o.whole(name)
+	if !ok {
 		return 0, err
 	}
-	if *n > antMaxInt || *n < -antMaxInt {
+	if n > antMaxInt || n < -antMaxInt {
 		return 0, o.under(name).wrong("must be a whole number below 2^53")
 	}
-	if *n == 0 {
+	if n == 0 {
 		o.keep(name)
 	}
-	return int(*n), nil
+	return int(n), nil
 }
 
 // antDecodeOutput takes output_config.effort and the JSON schema of

@@ -106,7 +106,7 @@ func (e *antEncoder) call(c *llm.Call) {
 	e.output(&w, c, own.Form)
 	metadata := w.sub("metadata")
 	metadata.str("user_id", c.User)
-	w.endSub("metadata", metadata)
+	w.endSub("metadata", &metadata)
 	w.end()
 }
 
@@ -205,9 +205,9 @@ func (e *antEncoder) output(w *objectWriter, c *llm.Call, form uint32) {
 	config := w.sub("output_config")
 	config.str("effort", c.Reasoning.Effort)
 	if schema {
-		e.format(config, "format", &c.Output)
+		e.format(&config, "format", &c.Output)
 	}
-	w.endSub("output_config", config)
+	w.endSub("output_config", &config)
 }
 
 func (e *antEncoder) format(w *objectWriter, name string, out *llm.Output) {

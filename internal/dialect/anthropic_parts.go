@@ -265,7 +265,7 @@ func (e *antEncoder) source(w *objectWriter, p *llm.Part) {
 		in.str("media_type", m.Type)
 		in.text("data", m.Data)
 	}
-	w.endSub("source", in)
+	w.endSub("source", &in)
 }
 
 func (e *antEncoder) result(w *objectWriter, r *llm.ToolResult, form uint32) {

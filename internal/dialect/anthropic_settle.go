@@ -39,7 +39,7 @@ func antSettle(c *llm.Call, l *lossList) {
 }
 
 func antSettleTools(c *llm.Call, l *lossList) {
-	tools := make([]llm.Tool, 0, len(c.Tools))
+	var tools []llm.Tool
 	for _, t := range c.Tools {
 		if t.Raw != nil {
 			if t.Extra.Dialect == llm.Anthropic {

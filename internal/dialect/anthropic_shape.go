@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -23,14 +24,14 @@ func antShape(c *llm.Call, l *lossList) {
 		system = append(system[:len(system):len(system)], turns[0].Parts...)
 		turns = turns[1:]
 	}
-	c.System = nil
+	c.System = make([]llm.Part, 0, len(system))
 	for i := range system {
 		p, ok := antShapePart(system[i], llm.RoleSystem, l)
 		if ok {
 			c.System = append(c.System, p)
 		}
 	}
-	var out []llm.Turn
+	out := make([]llm.Turn, 0, len(turns))
 	for i := range turns {
 		t := antShapeTurn(turns[i], l)
 		if len(t.Parts) == 0 {
@@ -81,15 +82,21 @@ func antTrimPrefill(turns []llm.Turn, l *lossList) {
 	}
 }
 
+func isResult(p llm.Part) bool { return p.Kind == llm.PartToolResult }
+
+// antResultsFirst puts the results of tools before the other parts.
 func antResultsFirst(parts []llm.Part) []llm.Part {
+	if !slices.ContainsFunc(parts, isResult) {
+		return parts
+	}
 	out := make([]llm.Part, 0, len(parts))
 	for _, p := range parts {
-		if p.Kind == llm.PartToolResult {
+		if isResult(p) {
 			out = append(out, p)
 		}
 	}
 	for _, p := range parts {
-		if p.Kind != llm.PartToolResult {
+		if !isResult(p) {
 			out = append(out, p)
 		}
 	}

@@ -227,7 +227,7 @@ func antPutUsage(w *objectWriter, u llm.Usage, extra llm.Extra, l *lossList) {
 		split := in.sub("cache_creation")
 		split.integer("ephemeral_5m_input_tokens", max(u.CacheWrite-u.CacheWrite1h, 0))
 		split.integer("ephemeral_1h_input_tokens", u.CacheWrite1h)
-		in.endSub("cache_creation", split)
+		in.endSub("cache_creation", &split)
 	}
 	if form&antUsageNoOutput == 0 {
 		in.integer("output_tokens", u.Output)
@@ -235,7 +235,7 @@ func antPutUsage(w *objectWriter, u llm.Usage, extra llm.Extra, l *lossList) {
 	if form&antUsageThinking != 0 {
 		details := in.sub("output_tokens_details")
 		details.integer("thinking_tokens", u.Reasoning)
-		in.endSub("output_tokens_details", details)
+		in.endSub("output_tokens_details", &details)
 	}
 	in.end()
 }

@@ -332,7 +332,7 @@ func (e *chatEncoder) tool(t *llm.Tool, path string) []byte {
 	f.str("description", t.Description)
 	f.set("parameters", t.Schema)
 	f.boolean("strict", t.Strict)
-	w.endSub("function", f)
+	w.endSub("function", &f)
 	if t.Cache != nil {
 		w.put("cache_control", e.mark(&llm.Part{Cache: t.Cache}, path))
 	}
@@ -357,7 +357,7 @@ func (e *chatEncoder) choice(c *llm.ToolChoice) []byte {
 		w.text("type", "function")
 		f := w.sub("function")
 		f.text("name", c.Name)
-		w.endSub("function", f)
+		w.endSub("function", &f)
 		return w.end()
 	case llm.ToolRequired:
 		if own.Form == 1 {
@@ -410,7 +410,7 @@ func (e *chatEncoder) stream(w *objectWriter, call *llm.Call) {
 	w.flag("stream", call.Stream)
 	o := w.sub("stream_options")
 	o.flag("include_usage", call.WantUsage || call.Stream && !e.own)
-	w.endSub("stream_options", o)
+	w.endSub("stream_options", &o)
 }
 
 func (e *chatEncoder) output(w *objectWriter, out *llm.Output) {
@@ -434,7 +434,7 @@ func (e *chatEncoder) output(w *objectWriter, out *llm.Output) {
 		s.str("description", out.Description)
 		s.set("schema", out.Schema)
 		s.boolean("strict", out.Strict)
-		f.endSub("json_schema", s)
+		f.endSub("json_schema", &s)
 	default:
 		w.set("response_format", nil)
 		return

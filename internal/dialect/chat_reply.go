@@ -232,8 +232,8 @@ func (e *chatEncoder) replyChoice(list *objectWriter, c *llm.Choice, i int) {
 	w.constant("index", strconv.Itoa(i), own.Form&choiceNoIndex != 0)
 	m := w.sub("message")
 	m.constant("role", `"assistant"`, own.Form&choiceNoRole != 0)
-	e.assistant(m, c.Parts, own.Form, path+".message")
-	w.endSub("message", m)
+	e.assistant(&m, c.Parts, own.Form, path+".message")
+	w.endSub("message", &m)
 	other, probs := w.takeKept("logprobs")
 	switch {
 	case other != nil:
@@ -288,13 +288,13 @@ func usageJSON(u *llm.Usage) []byte {
 			d.integer("cache_write_tokens", u.CacheWrite)
 		}
 		d.integer("audio_tokens", u.InputAudio)
-		w.endSub("prompt_tokens_details", d)
+		w.endSub("prompt_tokens_details", &d)
 	}
 	if u.Reasoning != 0 || u.OutputAudio != 0 {
 		d := w.sub("completion_tokens_details")
 		d.integer("reasoning_tokens", u.Reasoning)
 		d.integer("audio_tokens", u.OutputAudio)
-		w.endSub("completion_tokens_details", d)
+		w.endSub("completion_tokens_details", &d)
 	}
 	return w.end()
 }

@@ -304,45 +304,53 @@ func (o *object) float(name string) (*float64, error) {
 	return &f, nil
 }
 
-// integer takes a whole number; nil when absent or null.
-func (o *object) integer(name string) (*int64, error) {
+// whole takes a whole number; ok is false when it is absent or null.
+func (o *object) whole(name string) (n int64, ok bool, err error) {
 	raw := o.raw(name)
 	if raw == nil {
-		return nil, nil
+		return 0, false, nil
 	}
-	n, ok := wire.Int(raw)
-	if !ok {
-		return nil, o.under(name).wrong("must be a whole number")
+	if n, ok = wire.Int(raw); !ok {
+		return 0, false, o.under(name).wrong("must be a whole number")
 	}
 	var b [20]byte
 	if string(strconv.AppendInt(b[:0], n, 10)) != string(raw) {
 		o.keep(name)
 	}
-	return &n, nil
+	return n, true, nil
+}
+
+// integer is whole, with nil for absent or null.
+func (o *object) integer(name string) (*int64, error) {
+	n, ok, err := o.whole(name)
+	if !ok {
+		return nil, err
+	}
+	return new(n), nil
 }
 
 // intPointer is integer as an int.
 func (o *object) intPointer(name string) (*int, error) {
-	n, err := o.integer(name)
-	if n == nil {
+	n, ok, err := o.whole(name)
+	if !ok {
 		return nil, err
 	}
-	return new(int(*n)), nil
+	return new(int(n)), nil
 }
 
 // count takes a whole number that is not negative; 0 when absent or null.
 func (o *object) count(name string) (int, error) {
-	n, err := o.integer(name)
-	if n == nil {
+	n, ok, err := o.whole(name)
+	if !ok {
 		return 0, err
 	}
-	if *n < 0 || *n > math.MaxInt32 {
+	if n < 0 || n > math.MaxInt32 {
 		return 0, o.under(name).wrong("must be between 0 and %d", math.MaxInt32)
 	}
-	if *n == 0 {
+	if n == 0 {
 		o.keep(name)
 	}
-	return int(*n), nil
+	return int(n), nil
 }
 
 // list takes an array and returns its elements; nil when absent or null, and

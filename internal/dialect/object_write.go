@@ -282,7 +282,7 @@ func (w *objectWriter) strings(name string, list []string) {
 
 // sub starts the object that is member name, with what was kept of it; finish
 // it with endSub before anything else is written.
-func (w *objectWriter) sub(name string) *objectWriter {
+func (w *objectWriter) sub(name string) objectWriter {
 	members, spelled := w.takeKept(name)
 	before := len(w.buf)
 	w.key(name)
@@ -299,7 +299,7 @@ func (w *objectWriter) sub(name string) *objectWriter {
 	} else if spelled != nil {
 		s.blank = spelled
 	}
-	return &s
+	return s
 }
 
 // endSub finishes a nested object. One without members is written only when

@@ -225,7 +225,7 @@ func openAIEnvelope(b llm.ErrorBody) []byte {
 	in.nullable("type", b.Type)
 	in.nullable("param", b.Param)
 	in.nullable("code", b.Code)
-	w.endSub("error", in)
+	w.endSub("error", &in)
 	return w.end()
 }
 

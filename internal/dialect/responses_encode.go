@@ -137,7 +137,7 @@ func respMetadata(w *objectWriter, meta map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(meta)) {
 		m.text(name, meta[name])
 	}
-	w.endSub("metadata", m)
+	w.endSub("metadata", &m)
 }
 
 func (e *respEncoder) tools(w *objectWriter, tools []llm.Tool) {
@@ -231,8 +231,8 @@ func (e *respEncoder) output(w *objectWriter, out *llm.Output) {
 		format.set("schema", schema)
 		format.boolean("strict", out.Strict)
 	}
-	text.endSub("format", format)
-	w.endSub("text", text)
+	text.endSub("format", &format)
+	w.endSub("text", &text)
 }
 
 // thinking says how much to think. A budget in tokens becomes an effort.
@@ -251,7 +251,7 @@ func (e *respEncoder) thinking(w *objectWriter, r *llm.Reasoning) {
 	in := w.sub("reasoning")
 	in.str("effort", effort)
 	in.str("summary", r.Summary)
-	w.endSub("reasoning", in)
+	w.endSub("reasoning", &in)
 }
 
 // respEffort is the effort nearest to a budget of tokens. The bounds are ours;

@@ -235,7 +235,7 @@ func (e *respEncoder) part(p *llm.Part, role llm.Role) []byte {
 		in := w.sub("input_audio")
 		in.text("data", p.Media.Data)
 		in.text("format", respFormat(p.Media.Type))
-		w.endSub("input_audio", in)
+		w.endSub("input_audio", &in)
 	}
 	return w.end()
 }
