@@ -69,6 +69,7 @@ type Server struct {
 	fleet   fleet.Fleet
 	journal *ledger.Journal
 	records records
+	prune   func(context.Context, time.Time) (int64, error) // nil when nothing outlives the process
 	sim     *simulator
 	client  *h1.Client // to the network
 	inside  *h1.Client // to the simulator
@@ -194,6 +195,7 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	task("log", func(ctx context.Context) error { s.logs.Run(ctx); return nil })
 	task("simulator", s.sim.run)
 	task("ledger", s.journal.Run)
+	task("retention", s.retain)
 	if !s.zero() {
 		hangup := make(chan os.Signal, 1)
 		signal.Notify(hangup, syscall.SIGHUP)

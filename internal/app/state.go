@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"tailplane/internal/config"
 	"tailplane/internal/ledger"
@@ -85,7 +86,7 @@ func (s *Server) openState(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.records = sqlite
+		s.records, s.prune = sqlite, sqlite.Prune
 	}
 	if s.journal, err = ledger.OpenJournal(cfg.Options(s.records)); err != nil {
 		if errors.Is(err, syscall.EWOULDBLOCK) {
@@ -134,5 +135,35 @@ func (e *InUseError) Error() string {
 func (s *Server) closeState() {
 	if err := errors.Join(s.journal.Close(), s.records.Close()); err != nil {
 		s.log.Error("the state was not closed cleanly", "error", err)
+	}
+}
+
+// pruneEvery is how often old records are removed.
+const pruneEvery = time.Hour
+
+// retain removes records that are older than the config says, until ctx ends.
+func (s *Server) retain(ctx context.Context) error {
+	s.mu.Lock()
+	keep := s.file.Ledger.Records
+	s.mu.Unlock()
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	for {
+		if s.prune != nil {
+			n, err := s.prune(ctx, time.Now().Add(-keep))
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case err != nil:
+				s.log.Error("old records could not be removed; they are tried again in an hour", "error", err)
+			case n > 0:
+				s.log.Info("old records removed", "records", n)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
 	}
 }

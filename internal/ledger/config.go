@@ -15,13 +15,16 @@ type Config struct {
 	Sync time.Duration `yaml:"sync"`
 	// Retention is how long journal segments are kept that the database has.
 	Retention time.Duration `yaml:"retention"`
+	// Records is how long the database keeps the record of each exchange. The
+	// sums that Usage gives stay.
+	Records time.Duration `yaml:"records"`
 	// MaxBytes bounds the journal when the database does not keep up.
 	MaxBytes int64 `yaml:"max_bytes"`
 }
 
 // Default is the configuration of an empty block.
 func Default() Config {
-	return Config{Dir: "", Sync: time.Second, Retention: 7 * 24 * time.Hour, MaxBytes: 4 << 30}
+	return Config{Dir: "", Sync: time.Second, Retention: 7 * 24 * time.Hour, Records: 400 * 24 * time.Hour, MaxBytes: 4 << 30}
 }
 
 // Validate reports each problem with the path of the member below `ledger`,
@@ -32,6 +35,9 @@ func (c Config) Validate(report func(path, wrong, right string)) {
 	}
 	if c.Retention < time.Minute {
 		report("retention", fmt.Sprintf("%v is too short", c.Retention), "1m or more; 168h is the default")
+	}
+	if c.Records < time.Hour {
+		report("records", fmt.Sprintf("%v is too short", c.Records), "1h or more; 9600h is the default")
 	}
 	if c.MaxBytes < 64<<20 {
 		report("max_bytes", fmt.Sprintf("%d bytes do not hold eight segments of 8 MiB", c.MaxBytes), "67108864 or more; 4294967296 is the default")

@@ -119,8 +119,10 @@ func TestAdmissionRecordsWhoAsksForWhat(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := &Exchange{ID: ex.ID, Start: ex.Start, Config: ex.Config, Key: ex.Key, Name: ex.Name, Customer: ex.Customer,
-			Op: ex.Op, Dialect: ex.Dialect, Model: ex.Model, Stream: ex.Stream, Bytes: ex.Bytes}
+		want := &Exchange{
+			ID: ex.ID, Start: ex.Start, Config: ex.Config, Key: ex.Key, Name: ex.Name, Customer: ex.Customer,
+			Op: ex.Op, Dialect: ex.Dialect, Model: ex.Model, Stream: ex.Stream, Bytes: ex.Bytes,
+		}
 		if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
 			t.Fatal(d)
 		}

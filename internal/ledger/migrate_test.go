@@ -56,7 +56,7 @@ func TestConfigIsValidated(t *testing.T) {
 		t.Errorf("the default is wrong at %v", got)
 	}
 	Config{}.Validate(report)
-	if strings.Join(got, " ") != "sync retention max_bytes" {
+	if strings.Join(got, " ") != "sync retention records max_bytes" {
 		t.Errorf("problems at %v", got)
 	}
 }

@@ -161,9 +161,11 @@ func TestOpenExchangeReappearsAsUnknown(t *testing.T) {
 		t.Fatal(err)
 	}
 	admitted := typical("req_open")
-	want := &Exchange{ID: admitted.ID, Start: admitted.Start, Config: admitted.Config, Key: admitted.Key, Name: admitted.Name,
+	want := &Exchange{
+		ID: admitted.ID, Start: admitted.Start, Config: admitted.Config, Key: admitted.Key, Name: admitted.Name,
 		Customer: admitted.Customer, Op: admitted.Op, Dialect: admitted.Dialect, Model: admitted.Model, Stream: true, Bytes: admitted.Bytes,
-		Outcome: OutcomeUnknown, PriceStatus: Unpriced, Message: got.Message}
+		Outcome: OutcomeUnknown, PriceStatus: Unpriced, Message: got.Message,
+	}
 	if d := cmp.Diff(want, got); d != "" || got.Message == "" {
 		t.Error(d)
 	}

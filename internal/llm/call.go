@@ -148,11 +148,11 @@ type ToolChoice struct {
 // Sampling steers how tokens are drawn. A nil pointer leaves the value to the
 // target; zero is a value.
 type Sampling struct {
-	MaxTokens        int // 0 = not stated
+	MaxTokens int // 0 = not stated
 	// OldCap asks the chat codec to spell the cap max_tokens, the only name
 	// that many servers other than OpenAI's understand. A target's matter, never
 	// a client's.
-	OldCap bool
+	OldCap           bool
 	Temperature      *float64
 	TopP             *float64
 	TopK             *int

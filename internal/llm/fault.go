@@ -11,32 +11,32 @@ type FaultKind string
 // The kinds. Their text is part of the product: it is the label on metrics,
 // the field in the ledger and the stable code that a client sees.
 const (
-	FaultBadRequest    FaultKind = "bad_request"           // the request itself is wrong; nobody will accept it
-	FaultTooLong       FaultKind = "context_too_long"      // it does not fit the model's context
-	FaultTooLarge      FaultKind = "request_too_large"     // the body exceeds a size limit
-	FaultUnsupported   FaultKind = "unsupported"           // this target cannot do it, another may
-	FaultUnauthorized  FaultKind = "unauthorized"          // the caller's key is missing or wrong (ours)
-	FaultForbidden     FaultKind = "forbidden"             // the caller may not do this (ours)
-	FaultUnknownModel  FaultKind = "model_not_found"       // nobody serves the name
-	FaultNotFound      FaultKind = "not_found"             // no such path or object
-	FaultMethod        FaultKind = "method_not_allowed"    // wrong HTTP method
-	FaultCredential    FaultKind = "upstream_credential"   // our credential was refused by the provider
-	FaultRateLimit     FaultKind = "rate_limit"            // asked too often; a wait helps
-	FaultQuota         FaultKind = "quota_exhausted"       // the account is out of money or quota; a wait does not help
-	FaultOverloaded    FaultKind = "overloaded"            // the provider or engine has no capacity now
-	FaultServer        FaultKind = "upstream_error"        // the provider failed
-	FaultConnect       FaultKind = "connect_failed"        // no connection could be made
-	FaultConnectTime   FaultKind = "connect_timeout"       // no connection in time
-	FaultFirstToken    FaultKind = "first_token_timeout"   // nothing came in time
-	FaultIdle          FaultKind = "idle_timeout"          // the stream stood still
-	FaultTotal         FaultKind = "total_timeout"         // the whole took too long
-	FaultCut           FaultKind = "stream_cut"            // the answer ended before its end
-	FaultGarbage       FaultKind = "invalid_response"      // the answer is not what its dialect allows
-	FaultContentFilter FaultKind = "content_filter"        // refused for its content
-	FaultClientGone    FaultKind = "client_gone"           // the caller left
-	FaultShed          FaultKind = "shed"                  // refused by us to protect the rest
-	FaultUnavailable   FaultKind = "no_target_available"   // every candidate is cooling down, drained or spent
-	FaultInternal      FaultKind = "internal"              // a bug in us
+	FaultBadRequest    FaultKind = "bad_request"            // the request itself is wrong; nobody will accept it
+	FaultTooLong       FaultKind = "context_too_long"       // it does not fit the model's context
+	FaultTooLarge      FaultKind = "request_too_large"      // the body exceeds a size limit
+	FaultUnsupported   FaultKind = "unsupported"            // this target cannot do it, another may
+	FaultUnauthorized  FaultKind = "unauthorized"           // the caller's key is missing or wrong (ours)
+	FaultForbidden     FaultKind = "forbidden"              // the caller may not do this (ours)
+	FaultUnknownModel  FaultKind = "model_not_found"        // nobody serves the name
+	FaultNotFound      FaultKind = "not_found"              // no such path or object
+	FaultMethod        FaultKind = "method_not_allowed"     // wrong HTTP method
+	FaultCredential    FaultKind = "upstream_credential"    // our credential was refused by the provider
+	FaultRateLimit     FaultKind = "rate_limit"             // asked too often; a wait helps
+	FaultQuota         FaultKind = "quota_exhausted"        // the account is out of money or quota; a wait does not help
+	FaultOverloaded    FaultKind = "overloaded"             // the provider or engine has no capacity now
+	FaultServer        FaultKind = "upstream_error"         // the provider failed
+	FaultConnect       FaultKind = "connect_failed"         // no connection could be made
+	FaultConnectTime   FaultKind = "connect_timeout"        // no connection in time
+	FaultFirstToken    FaultKind = "first_token_timeout"    // nothing came in time
+	FaultIdle          FaultKind = "idle_timeout"           // the stream stood still
+	FaultTotal         FaultKind = "total_timeout"          // the whole took too long
+	FaultCut           FaultKind = "stream_cut"             // the answer ended before its end
+	FaultGarbage       FaultKind = "invalid_response"       // the answer is not what its dialect allows
+	FaultContentFilter FaultKind = "content_filter"         // refused for its content
+	FaultClientGone    FaultKind = "client_gone"            // the caller left
+	FaultShed          FaultKind = "shed"                   // refused by us to protect the rest
+	FaultUnavailable   FaultKind = "no_target_available"    // every candidate is cooling down, drained or spent
+	FaultInternal      FaultKind = "internal"               // a bug in us
 	FaultLossy         FaultKind = "translation_would_lose" // the key demands lossless and the target cannot say it all
 )
 

@@ -101,9 +101,13 @@ func (o Override) list() (priceList, error) {
 		name, text string
 		to         **tieredPrice
 	}{
-		{"input", o.Input, &l.input}, {"output", o.Output, &l.output},
-		{"cache_read", o.CacheRead, &l.cacheRead}, {"cache_write", o.CacheWrite, &l.cacheWrite}, {"cache_write_1h", o.CacheWrite1h, &l.cacheWrite1h},
-		{"input_audio", o.InputAudio, &l.inputAudio}, {"output_audio", o.OutputAudio, &l.outputAudio},
+		{"input", o.Input, &l.input},
+		{"output", o.Output, &l.output},
+		{"cache_read", o.CacheRead, &l.cacheRead},
+		{"cache_write", o.CacheWrite, &l.cacheWrite},
+		{"cache_write_1h", o.CacheWrite1h, &l.cacheWrite1h},
+		{"input_audio", o.InputAudio, &l.inputAudio},
+		{"output_audio", o.OutputAudio, &l.outputAudio},
 	} {
 		if f.text == "" {
 			continue

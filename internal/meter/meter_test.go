@@ -43,18 +43,36 @@ func TestListPricesByHand(t *testing.T) {
 		nano                  int64
 		status                ledger.Pricing
 	}{
-		{"input and output", "anthropic", "claude-3-5-sonnet-20241022", "2026-01-01 00:00:00",
-			llm.Usage{Input: 1000, Output: 100}, 1000*3_000 + 100*15_000, ledger.Priced},
-		{"cached input is cheaper, written input dearer", "anthropic", "claude-3-5-sonnet-latest", "2026-01-01 00:00:00",
-			llm.Usage{Input: 1000, CacheRead: 600, CacheWrite: 300, Output: 1}, 100*3_000 + 600*300 + 300*3_750 + 15_000, ledger.Priced},
-		{"an hour's cache write is twice the input price", "anthropic", "claude-3-5-sonnet-latest", "2026-01-01 00:00:00",
-			llm.Usage{Input: 300, CacheWrite: 300, CacheWrite1h: 200}, 100*3_750 + 200*6_000, ledger.Priced},
-		{"at the tier's edge the base price holds", "anthropic", "claude-opus-4-6", "2026-03-12 23:59:59",
-			llm.Usage{Input: 200_000, Output: 10}, 200_000*5_000 + 10*25_000, ledger.Priced},
-		{"above it all tokens cost the tier's price", "anthropic", "claude-opus-4-6", "2026-03-12 23:59:59",
-			llm.Usage{Input: 200_001, CacheRead: 1, Output: 10}, 200_000*10_000 + 1_000 + 10*37_500, ledger.Priced},
-		{"from its date the new price holds", "anthropic", "claude-opus-4-6", "2026-03-13 00:00:00",
-			llm.Usage{Input: 200_001, Output: 10}, 200_001*5_000 + 10*25_000, ledger.Priced},
+		{
+			"input and output", "anthropic", "claude-3-5-sonnet-20241022", "2026-01-01 00:00:00",
+			llm.Usage{Input: 1000, Output: 100},
+			1000*3_000 + 100*15_000, ledger.Priced,
+		},
+		{
+			"cached input is cheaper, written input dearer", "anthropic", "claude-3-5-sonnet-latest", "2026-01-01 00:00:00",
+			llm.Usage{Input: 1000, CacheRead: 600, CacheWrite: 300, Output: 1},
+			100*3_000 + 600*300 + 300*3_750 + 15_000, ledger.Priced,
+		},
+		{
+			"an hour's cache write is twice the input price", "anthropic", "claude-3-5-sonnet-latest", "2026-01-01 00:00:00",
+			llm.Usage{Input: 300, CacheWrite: 300, CacheWrite1h: 200},
+			100*3_750 + 200*6_000, ledger.Priced,
+		},
+		{
+			"at the tier's edge the base price holds", "anthropic", "claude-opus-4-6", "2026-03-12 23:59:59",
+			llm.Usage{Input: 200_000, Output: 10},
+			200_000*5_000 + 10*25_000, ledger.Priced,
+		},
+		{
+			"above it all tokens cost the tier's price", "anthropic", "claude-opus-4-6", "2026-03-12 23:59:59",
+			llm.Usage{Input: 200_001, CacheRead: 1, Output: 10},
+			200_000*10_000 + 1_000 + 10*37_500, ledger.Priced,
+		},
+		{
+			"from its date the new price holds", "anthropic", "claude-opus-4-6", "2026-03-13 00:00:00",
+			llm.Usage{Input: 200_001, Output: 10},
+			200_001*5_000 + 10*25_000, ledger.Priced,
+		},
 		{"a price falls on a date", "openai", "o3", "2025-06-09 23:59:59", llm.Usage{Input: 10, Output: 1}, 10*10_000 + 40_000, ledger.Priced},
 		{"and is low after", "openai", "o3", "2025-06-10 00:00:00", llm.Usage{Input: 10, Output: 1}, 10*2_000 + 8_000, ledger.Priced},
 		{"night", "deepseek", "deepseek-chat", "2025-05-01 00:29:59", llm.Usage{Input: 1000}, 135_000, ledger.Priced},
@@ -201,8 +219,10 @@ func drawPrices(t *rapid.T) priceList {
 
 func drawUsage(t *rapid.T) llm.Usage {
 	n := rapid.OneOf(rapid.Int64Range(0, 3e5), rapid.Int64Range(0, 1e12))
-	return llm.Usage{Input: n.Draw(t, "input"), CacheRead: n.Draw(t, "read"), CacheWrite: n.Draw(t, "write"), CacheWrite1h: n.Draw(t, "hour"),
-		InputAudio: n.Draw(t, "audio in"), Output: n.Draw(t, "output"), OutputAudio: n.Draw(t, "audio out")}
+	return llm.Usage{
+		Input: n.Draw(t, "input"), CacheRead: n.Draw(t, "read"), CacheWrite: n.Draw(t, "write"), CacheWrite1h: n.Draw(t, "hour"),
+		InputAudio: n.Draw(t, "audio in"), Output: n.Draw(t, "output"), OutputAudio: n.Draw(t, "audio out"),
+	}
 }
 
 // oracle prices with rational numbers of any size, in nano-dollars.
