@@ -23,13 +23,12 @@ import (
 // scriptConn is a client that sends fixed bytes, cut into reads at random, and
 // then ends its side.
 type scriptConn struct {
-	mu       sync.Mutex
-	script   []byte
-	cuts     *rand.Rand
-	answer   []byte
-	deadline time.Time
-	closed   chan struct{}
-	once     sync.Once
+	mu     sync.Mutex
+	script []byte
+	cuts   *rand.Rand
+	answer []byte
+	closed chan struct{}
+	once   sync.Once
 }
 
 func newScriptConn(script []byte, seed uint64) *scriptConn {
