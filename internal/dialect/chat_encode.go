@@ -66,14 +66,6 @@ func mapJSON(m map[string]string) []byte {
 	return w.end()
 }
 
-func (e *chatEncoder) intPointer(w *objectWriter, name string, n *int) {
-	if n == nil {
-		w.set(name, nil)
-		return
-	}
-	w.integer(name, int64(*n))
-}
-
 func (e *chatEncoder) system(parts []llm.Part) {
 	for i := 0; i < len(parts); {
 		p := &parts[i]

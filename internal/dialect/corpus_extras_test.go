@@ -17,8 +17,8 @@ func (inv *inventory) extras(v reflect.Value, to llm.Dialect) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			inv.extras(v.Field(i), to)
+		for _, field := range v.Fields() {
+			inv.extras(field, to)
 		}
 	case reflect.Pointer:
 		if !v.IsNil() {

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"tailplane/internal/dialect"
@@ -88,7 +87,6 @@ type sample struct {
 	codec   dialect.Codec // nil for embeddings
 	request bool          // Request is a call of its dialect
 	answer  kind          // what Body is; empty when it is of no use
-
 }
 
 // violations are recordings, by the end of their name, that break the protocol
@@ -99,7 +97,8 @@ var violations = []struct {
 	why   string
 }{
 	{
-		"/parallel-tool-call-wrapper.1.chunks.txt", []kind{asStream},
+		"/parallel-tool-call-wrapper.1.chunks.txt",
+		[]kind{asStream},
 		"two of its events are no JSON: a closing brace is missing",
 	},
 }
@@ -217,7 +216,6 @@ func hasMember(body []byte, names ...string) bool {
 
 // ledger counts what ran and what was left out.
 type ledger struct {
-	mu      sync.Mutex
 	ran     int
 	left    map[string]int
 	byKind  map[cell]*count

@@ -1,0 +1,126 @@
+package dialect
+
+import (
+	"bytes"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// What is left of an object when a codec has taken its members, and objects
+// that are put together of members as they stand.
+
+// keepDefaults keeps for their spelling alone the members that have a value
+// which says no more than their absence.
+func (o *object) keepDefaults(defaults []defaultValue) {
+	for i := range o.members {
+		m := &o.members[i]
+		for _, d := range defaults {
+			if m.use == useLeft && d.value == string(m.value) && m.is(d.name) {
+				m.use = useSpelled
+			}
+		}
+	}
+}
+
+// defaultValue is a member with the value, as JSON, that it has when unsaid.
+type defaultValue struct{ name, value string }
+
+// extra is all that was not taken, and the spellings that were kept.
+func (o *object) extra(d llm.Dialect, form uint32) llm.Extra {
+	members, spelled := o.rest()
+	return llm.Extra{Dialect: d, Members: members, Spelled: spelled, Form: form}
+}
+
+func (o *object) rest() (members, spelled []byte) {
+	for i := range o.members {
+		m := &o.members[i]
+		switch {
+		case m.sub != nil:
+			inner, quiet := m.sub.rest()
+			if len(m.sub.members) == 0 {
+				quiet = []byte("{}")
+			}
+			members = appendRaw(members, m.key, inner)
+			spelled = appendRaw(spelled, m.key, quiet)
+		case m.use == useTaken:
+		case m.use == useSpelled || isEmpty(m.value):
+			spelled = appendRaw(spelled, m.key, m.value)
+		default:
+			members = appendRaw(members, m.key, m.value)
+		}
+	}
+	return closeRaw(members), closeRaw(spelled)
+}
+
+// put makes value the value of the member whose key is key. Both are copied.
+func (o *object) put(key, value []byte) {
+	name, _ := wire.String(key)
+	if i := o.find(name); i >= 0 {
+		o.members[i].value = bytes.Clone(value)
+		return
+	}
+	o.members = append(o.members, newMember(bytes.Clone(key), bytes.Clone(value)))
+}
+
+// left is the object of the members that were not taken; nil when all were.
+func (o *object) left() []byte {
+	var out []byte
+	for i := range o.members {
+		if m := &o.members[i]; m.use == useLeft {
+			out = appendRaw(out, m.key, m.value)
+		}
+	}
+	return closeRaw(out)
+}
+
+// appendRaw adds a member to an object that closeRaw ends; nil is none.
+func appendRaw(dst, key, value []byte) []byte {
+	if value == nil {
+		return dst
+	}
+	if dst == nil {
+		dst = append(make([]byte, 0, len(key)+len(value)+3), '{')
+	} else {
+		dst = append(dst, ',')
+	}
+	return append(append(append(dst, key...), ':'), value...)
+}
+
+func closeRaw(dst []byte) []byte {
+	if dst == nil {
+		return nil
+	}
+	return append(dst, '}')
+}
+
+// mergeMembers joins two objects; b's members replace a's, and objects under
+// one name are merged.
+func mergeMembers(a, b []byte) []byte {
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
+	}
+	x, err := openObject(a, where{})
+	if err != nil {
+		return b
+	}
+	y, err := openObject(b, where{})
+	if err != nil {
+		return a
+	}
+	for i := range y.members {
+		m := &y.members[i]
+		value := m.value
+		if old := x.peek(m.name()); len(old) > 0 && old[0] == '{' && value[0] == '{' {
+			value = mergeMembers(old, value)
+		}
+		x.put(m.key, value)
+	}
+	if len(x.members) == 0 {
+		return []byte("{}")
+	}
+	return x.left()
+}
