@@ -8,9 +8,12 @@ import (
 )
 
 // AnthropicCodec is Anthropic's /v1/messages and /v1/messages/count_tokens.
-// This file holds what the splice lane needs; requests are in
-// anthropic_call.go and anthropic_encode.go, answers in anthropic_reply.go,
-// streams in anthropic_events.go and anthropic_writer.go.
+// This file holds what the splice lane needs. Requests are read in
+// anthropic_call.go and written in anthropic_encode.go, after those of other
+// dialects were made sayable in anthropic_settle.go and anthropic_shape.go;
+// the blocks of content are in anthropic_parts.go and anthropic_write.go,
+// answers in anthropic_reply.go, streams in anthropic_events.go and
+// anthropic_writer.go.
 type AnthropicCodec struct{}
 
 // The members that Glance looks for, in the order of At.Members.

@@ -8,7 +8,7 @@ import (
 	"tailplane/internal/wire"
 )
 
-// Content blocks, written.
+// Content blocks, written: the mirror of anthropic_parts.go.
 
 // block writes a part that this dialect can say. The caller has made parts of
 // other dialects sayable (see antShape).

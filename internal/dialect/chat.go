@@ -1,8 +1,6 @@
 package dialect
 
 import (
-	"bytes"
-
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
@@ -128,7 +126,7 @@ func openAISplice(dst, body []byte, at *At, r Rewrite) []byte {
 }
 
 // DecodeError implements [Surface].
-func (ChatCodec) DecodeError(body []byte) llm.ErrorBody { return openAIError(bytes.Clone(body)) }
+func (ChatCodec) DecodeError(body []byte) llm.ErrorBody { return openAIError(body) }
 
 // EncodeError implements [Surface].
 func (ChatCodec) EncodeError(f *llm.Fault, _ string) []byte { return openAIErrorBody(f) }

@@ -119,7 +119,7 @@ func endsDone(rest []byte) bool {
 }
 
 func readChunk(ev wire.Event, emit emitter, c chunkReader) error {
-	data := bytes.Clone(ev.Data)
+	data := ev.Data
 	at, ok := scanChunk(data)
 	if string(ev.Name) == "error" || ok && at.isFault(data) {
 		body := openAIError(data)

@@ -148,7 +148,7 @@ func mediaURL(m *llm.Media) string {
 	if mime == "" {
 		mime = "application/octet-stream"
 	}
-	return "data:" + mime + ";base64," + m.Data
+	return inlineURL(mime, m.Data)
 }
 
 func (e *chatEncoder) audio(w *objectWriter, p *llm.Part, path string) bool {
@@ -167,17 +167,6 @@ func (e *chatEncoder) audio(w *objectWriter, p *llm.Part, path string) bool {
 	in.str("format", format)
 	w.endSub("input_audio", &in)
 	return true
-}
-
-// audioFormat is the bare format of a MIME type.
-func audioFormat(mime string) string {
-	switch mime {
-	case "audio/mpeg":
-		return "mp3"
-	case "audio/x-wav", "audio/wave", "audio/vnd.wave":
-		return "wav"
-	}
-	return strings.TrimPrefix(mime, "audio/")
 }
 
 func (e *chatEncoder) file(w *objectWriter, p *llm.Part, path string) bool {

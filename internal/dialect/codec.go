@@ -7,9 +7,12 @@
 // is called (package upstream) nor what a server can do (package engine), and
 // it does no I/O of its own beyond the readers and writers that it is given.
 //
-// Start reading at [Codec]; then chat.go, the smallest complete one. A codec
-// is a stateless value and safe for concurrent use; what it returns belongs to
-// the caller.
+// Start reading at [Codec]; then chat.go, which says where the parts of its
+// codec stand: the files of a dialect begin with its name. object.go has the
+// rules by which every codec takes JSON objects apart, and object_write.go those
+// by which it puts them together. A codec is a stateless value and safe for
+// concurrent use; what it returns belongs to the caller and holds nothing of
+// the bytes that it was given.
 //
 // The laws that every codec obeys are tests: a request and an answer survive a
 // round trip as JSON; splicing changes only the members it names; nothing is

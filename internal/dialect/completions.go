@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -46,7 +45,7 @@ func (CompletionsCodec) TapReply(t *Tap, body []byte) { tapOpenAIReply(t, body) 
 
 // DecodeError implements [Surface].
 func (CompletionsCodec) DecodeError(body []byte) llm.ErrorBody {
-	return openAIError(bytes.Clone(body))
+	return openAIError(body)
 }
 
 // EncodeError implements [Surface].

@@ -1,8 +1,6 @@
 package dialect
 
 import (
-	"bytes"
-
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
@@ -40,7 +38,7 @@ func (EmbeddingsSurface) TapReply(t *Tap, body []byte) { tapOpenAIReply(t, body)
 
 // DecodeError implements [Surface].
 func (EmbeddingsSurface) DecodeError(body []byte) llm.ErrorBody {
-	return openAIError(bytes.Clone(body))
+	return openAIError(body)
 }
 
 // EncodeError implements [Surface].

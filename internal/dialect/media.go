@@ -19,6 +19,21 @@ func dataURL(url string) (mime, data string, ok bool) {
 	return mime, data, true
 }
 
+// inlineURL is the address that dataURL splits.
+func inlineURL(mime, data string) string { return "data:" + mime + ";base64," + data }
+
+// audioFormat is the bare name of a sound's format: "audio/x-wav" is "wav".
+func audioFormat(mime string) string {
+	name := strings.TrimPrefix(mime[strings.IndexByte(mime, '/')+1:], "x-")
+	switch name {
+	case "mpeg":
+		return "mp3"
+	case "wave", "vnd.wave":
+		return "wav"
+	}
+	return name
+}
+
 // isBase64 reports whether s is base64 in the standard alphabet.
 func isBase64(s string) bool {
 	_, err := base64.StdEncoding.DecodeString(s)

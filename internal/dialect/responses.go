@@ -1,8 +1,6 @@
 package dialect
 
 import (
-	"bytes"
-
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
@@ -28,7 +26,7 @@ func (ResponsesCodec) DecodeError(body []byte) llm.ErrorBody {
 		nested(body, outer[0], []string{"error"}, inner[:]) && !inner[0].IsZero() {
 		body = inner[0].Value.Of(body)
 	}
-	return openAIError(bytes.Clone(body))
+	return openAIError(body)
 }
 
 // EncodeError implements [Surface].

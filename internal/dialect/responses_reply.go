@@ -102,7 +102,7 @@ func respOutputItem(raw []byte) []llm.Part {
 		t.Parts = []llm.Part{{Kind: llm.PartText, Extra: llm.Extra{Dialect: llm.Responses, Form: respEmptyItem}}}
 	}
 	last := &t.Parts[len(t.Parts)-1]
-	if item := respItemMembers(last.Extra); item.Members != nil || item.Spelled != nil {
+	if item := respItemExtra(last.Extra); item.Members != nil || item.Spelled != nil {
 		return other
 	}
 	respEndItem(t.Parts, t.Extra)

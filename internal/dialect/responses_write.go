@@ -97,7 +97,7 @@ func (e *respEncoder) message(parts []llm.Part, role llm.Role, id string) []byte
 	}
 	last := &parts[len(parts)-1]
 	if last.Extra.Dialect == llm.Responses && last.Extra.Form&respItemEnd != 0 {
-		outer := newObject(respItemMembers(last.Extra))
+		outer := newObject(respItemExtra(last.Extra))
 		if last.Extra.Form&respEmptyItem != 0 {
 			parts = nil
 		}
@@ -214,7 +214,7 @@ func (e *respEncoder) part(p *llm.Part, role llm.Role) []byte {
 	}
 	e.foreign(p)
 	extra := p.Extra.In(llm.Responses)
-	w := newObject(respPartMembers(extra))
+	w := newObject(respPartExtra(extra))
 	switch p.Kind {
 	case llm.PartText:
 		w.text("type", respTextType(extra.Form, role))
@@ -234,7 +234,7 @@ func (e *respEncoder) part(p *llm.Part, role llm.Role) []byte {
 		w.text("type", "input_audio")
 		in := w.sub("input_audio")
 		in.text("data", p.Media.Data)
-		in.text("format", respFormat(p.Media.Type))
+		in.text("format", audioFormat(p.Media.Type))
 		w.endSub("input_audio", &in)
 	}
 	return w.end()
@@ -248,14 +248,6 @@ func respTextType(form uint32, role llm.Role) string {
 		return "output_text"
 	}
 	return "input_text"
-}
-
-// respFormat is the bare name of a sound's format: "audio/wav" is "wav".
-func respFormat(mime string) string {
-	if _, name, ok := strings.Cut(mime, "/"); ok {
-		return strings.TrimPrefix(strings.Replace(name, "mpeg", "mp3", 1), "x-")
-	}
-	return mime
 }
 
 func respPutImage(w *objectWriter, p *llm.Part) {
@@ -276,7 +268,7 @@ func respDataURL(p *llm.Part, guess string) string {
 	if p.Extra.Dialect != llm.Responses && !strings.Contains(mime, "/") {
 		mime = guess
 	}
-	return "data:" + mime + ";base64," + p.Media.Data
+	return inlineURL(mime, p.Media.Data)
 }
 
 func respPutFile(w *objectWriter, p *llm.Part) {
@@ -391,8 +383,8 @@ func respSummary(text string) []byte {
 	return append(append([]byte(`[{"type":"summary_text","text":`), stringJSON(text)...), "}]"...)
 }
 
-// respItemMembers returns what a message item's last part keeps of the item.
-func respItemMembers(e llm.Extra) llm.Extra {
+// respItemExtra returns what a message item's last part keeps of the item.
+func respItemExtra(e llm.Extra) llm.Extra {
 	return llm.Extra{Members: respMember(e.Members, respItemName), Spelled: respMember(e.Spelled, respItemName)}
 }
 
@@ -408,8 +400,8 @@ func respMember(object []byte, name string) []byte {
 	return o.peek(name)
 }
 
-// respPartMembers returns what a part keeps for itself.
-func respPartMembers(e llm.Extra) llm.Extra {
+// respPartExtra returns what a part keeps for itself.
+func respPartExtra(e llm.Extra) llm.Extra {
 	if e.Form&(respItemEnd|respItemOpen) == 0 {
 		return e
 	}

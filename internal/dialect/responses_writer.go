@@ -316,7 +316,7 @@ func (w *respWriter) inMessage(index int, out *respPartOut) {
 
 // addedMessage announces a message; own is the Extra of its first part.
 func (w *respWriter) addedMessage(item *respItemOut, own llm.Extra) {
-	kept := respItemMembers(own)
+	kept := respItemExtra(own)
 	o := newObject(kept)
 	item.native(kept.Spelled)
 	if kept.Members == nil && kept.Spelled == nil {
