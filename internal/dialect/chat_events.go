@@ -156,12 +156,18 @@ func (c *chatReader) finish(emit emitter) {
 }
 
 func (c *chatReader) chunk(data []byte, emit emitter) error {
+	return c.read(data, "chat.completion.chunk", c.choice, emit)
+}
+
+// read reads a chunk, whose object member is kind; each reads one of its
+// choices.
+func (c *chatReader) read(data []byte, kind string, each func(raw []byte, at where, emit emitter) error, emit emitter) error {
 	o, err := parseObject(data)
 	if err != nil {
 		return err
 	}
 	reply := &llm.Reply{}
-	if _, err := chatHead(reply, o, "chat.completion.chunk"); err != nil {
+	if _, err := chatHead(reply, o, kind); err != nil {
 		return err
 	}
 	o.keep("obfuscation")
@@ -174,13 +180,13 @@ func (c *chatReader) chunk(data []byte, emit emitter) error {
 	}
 	c.head(reply, o, len(items) > 0 || rawUsage != nil, emit)
 	for i, raw := range items {
-		if err := c.choice(raw, o.under("choices").item(i), emit); err != nil {
+		if err := each(raw, o.under("choices").item(i), emit); err != nil {
 			return err
 		}
 	}
 	if rawUsage != nil {
 		if u, ok := openAIUsage(rawUsage); ok {
-			emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: usageExtra(rawUsage, llm.Chat)})
+			emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: usageExtra(rawUsage, c.dialect)})
 		}
 	}
 	return nil

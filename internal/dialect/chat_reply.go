@@ -61,12 +61,18 @@ func openAIStopWord(t *stopTable, s llm.Stop, losses *lossList) string {
 
 // DecodeReply implements [Codec].
 func (ChatCodec) DecodeReply(body []byte) (*llm.Reply, error) {
+	return openAIReply(body, llm.Chat, "chat.completion", chatChoice)
+}
+
+// openAIReply reads an answer, whose object member is kind; each reads one of
+// its choices.
+func openAIReply(body []byte, d llm.Dialect, kind string, each func(raw []byte, i int, up *object) (llm.Choice, error)) (*llm.Reply, error) {
 	o, err := parseObject(body)
 	if err != nil {
 		return nil, err
 	}
 	reply := &llm.Reply{}
-	form, err := chatHead(reply, o, "chat.completion")
+	form, err := chatHead(reply, o, kind)
 	if err != nil {
 		return nil, err
 	}
@@ -78,16 +84,16 @@ func (ChatCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 		return nil, err
 	}
 	for i, raw := range items {
-		choice, err := chatChoice(raw, i, o)
+		choice, err := each(raw, i, o)
 		if err != nil {
 			return nil, err
 		}
 		reply.Choices = append(reply.Choices, choice)
 	}
-	if err := openAIUsageOf(reply, o, llm.Chat); err != nil {
+	if err := openAIUsageOf(reply, o, d); err != nil {
 		return nil, err
 	}
-	reply.Extra = o.extra(llm.Chat, form)
+	reply.Extra = o.extra(d, form)
 	return reply, nil
 }
 

@@ -187,34 +187,7 @@ func completionLosses(call *llm.Call, losses *lossList) {
 
 // DecodeReply implements [Codec].
 func (CompletionsCodec) DecodeReply(body []byte) (*llm.Reply, error) {
-	o, err := parseObject(body)
-	if err != nil {
-		return nil, err
-	}
-	reply := &llm.Reply{}
-	form, err := chatHead(reply, o, "text_completion")
-	if err != nil {
-		return nil, err
-	}
-	if !o.has("choices") {
-		return nil, o.under("choices").wrong("is missing")
-	}
-	items, err := o.list("choices")
-	if err != nil {
-		return nil, err
-	}
-	for i, raw := range items {
-		choice, err := completionChoice(raw, i, o)
-		if err != nil {
-			return nil, err
-		}
-		reply.Choices = append(reply.Choices, choice)
-	}
-	if err := openAIUsageOf(reply, o, llm.Completions); err != nil {
-		return nil, err
-	}
-	reply.Extra = o.extra(llm.Completions, form)
-	return reply, nil
+	return openAIReply(body, llm.Completions, "text_completion", completionChoice)
 }
 
 func completionChoice(raw []byte, i int, up *object) (llm.Choice, error) {

@@ -13,34 +13,7 @@ import (
 type completionsReader struct{ chatReader }
 
 func (c *completionsReader) chunk(data []byte, emit emitter) error {
-	o, err := parseObject(data)
-	if err != nil {
-		return err
-	}
-	reply := &llm.Reply{}
-	if _, err := chatHead(reply, o, "text_completion"); err != nil {
-		return err
-	}
-	o.keep("obfuscation")
-	at, _ := scanChunk(data)
-	rawUsage := at.usage(data)
-	o.raw("usage")
-	items, err := o.list("choices")
-	if err != nil {
-		return err
-	}
-	c.head(reply, o, len(items) > 0 || rawUsage != nil, emit)
-	for i, raw := range items {
-		if err := c.choice(raw, o.under("choices").item(i), emit); err != nil {
-			return err
-		}
-	}
-	if rawUsage != nil {
-		if u, ok := openAIUsage(rawUsage); ok {
-			emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: usageExtra(rawUsage, llm.Completions)})
-		}
-	}
-	return nil
+	return c.read(data, "text_completion", c.choice, emit)
 }
 
 func (c *completionsReader) choice(raw []byte, at where, emit emitter) error {
