@@ -28,7 +28,8 @@ func (ChatCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
 type chatWriter struct {
 	w      io.Writer
 	buf    []byte
-	usage  bool // the client asked for it
+	json   jsonWriter // the chunk that is being written
+	usage  bool       // the client asked for it
 	start  llm.Reply
 	head   []byte // members of the first chunk
 	roles  map[int]bool
@@ -111,13 +112,20 @@ func (w *chatWriter) open(start *llm.Reply) {
 	w.role(0)
 }
 
-// chunk writes one chunk around choices, which is JSON.
-func (w *chatWriter) chunk(choices, usage []byte, extra []byte) {
-	o := newObject(llm.Extra{Members: extra})
+// begin begins a chunk with the members that each has, and those of extra.
+func (w *chatWriter) begin(extra []byte) objectWriter {
+	w.json.buf = w.json.buf[:0]
+	o := w.json.object(llm.Extra{Members: extra})
 	o.text("id", w.start.ID)
 	o.text("object", "chat.completion.chunk")
 	o.integer("created", w.start.Created)
 	o.text("model", w.start.Model)
+	return o
+}
+
+// chunk writes one chunk around choices, which is JSON.
+func (w *chatWriter) chunk(choices, usage, extra []byte) {
+	o := w.begin(extra)
 	o.put("choices", choices)
 	o.put("usage", usage)
 	w.buf = wire.AppendEvent(w.buf, "", o.end())
@@ -129,34 +137,31 @@ func (w *chatWriter) role(choice int) {
 		return
 	}
 	w.roles[choice] = true
-	d := newObject(llm.Extra{})
-	d.text("role", "assistant")
-	d.text("content", "")
 	head := w.head
 	w.head = nil
-	w.chunk(w.one(choice, d.end(), nil, ""), nil, head)
+	w.one(choice, []byte(`{"role":"assistant","content":""}`), nil, "", head)
 }
 
-// one is a choices list of one choice.
-func (w *chatWriter) one(choice int, delta, probs []byte, stop string) []byte {
+// one writes a chunk of one choice.
+func (w *chatWriter) one(choice int, delta, probs []byte, stop string, extra []byte) {
 	if delta == nil {
 		delta = []byte("{}")
 	}
-	c := newObject(llm.Extra{})
+	o := w.begin(extra)
+	o.list("choices")
+	c := o.object(llm.Extra{})
 	c.integer("index", int64(choice))
 	c.put("delta", delta)
 	c.put("logprobs", probs)
-	if stop == "" {
-		c.null("finish_reason")
-	} else {
-		c.text("finish_reason", stop)
-	}
-	return arrayJSON([][]byte{c.end()})
+	c.nullable("finish_reason", stop)
+	c.end()
+	o.closeList()
+	w.buf = wire.AppendEvent(w.buf, "", o.end())
 }
 
 func (w *chatWriter) choice(choice int, delta, probs []byte, stop string) {
 	w.role(choice)
-	w.chunk(w.one(choice, delta, probs, stop), nil, nil)
+	w.one(choice, delta, probs, stop, nil)
 }
 
 // say writes a delta of one member.
