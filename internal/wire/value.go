@@ -148,6 +148,14 @@ func Bool(raw []byte) (value, ok bool) {
 // IsNull reports whether raw is null.
 func IsNull(raw []byte) bool { return string(raw) == "null" }
 
+// load reads the eight bytes of s at i, the first into the lowest bits; the
+// compiler makes one load of it.
+func load(s string, i int) uint64 {
+	s = s[i : i+8]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
 // AppendString appends s to dst as a JSON string, quotes included. It escapes only what
 // JSON demands, so '<', '>' and '&' stay as they are. Each invalid byte of UTF-8 becomes U+FFFD.
 func AppendString(dst []byte, s string) []byte {
@@ -156,6 +164,12 @@ func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	from := 0
 	for i := 0; i < len(s); {
+		for i+8 <= len(s) && special(load(s, i))&tops == 0 {
+			i += 8
+		}
+		if i == len(s) {
+			break
+		}
 		c := s[i]
 		if c >= utf8.RuneSelf {
 			r, n := utf8.DecodeRuneInString(s[i:])
