@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -196,7 +195,7 @@ func TestSizes(t *testing.T) {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		t.Log(fmt.Sprintf("%-10s %6d lines, %6d of tests", name, sizes[name][0], sizes[name][1]))
+		t.Logf("%-10s %6d lines, %6d of tests", name, sizes[name][0], sizes[name][1])
 	}
 	t.Logf("%-10s %6d lines, %6d of tests", "total", total[0], total[1])
 }

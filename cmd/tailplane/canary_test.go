@@ -95,11 +95,12 @@ func parrot(w http.ResponseWriter, r *http.Request) {
 		Stream bool
 	}
 	_ = json.Unmarshal(body, &asked)
-	secrets := strings.Join([]string{r.Header.Get("Authorization"), r.Header.Get("X-Api-Key"), r.Header.Get("X-Org")}, " and ")
+	var secrets strings.Builder
+	secrets.WriteString(strings.Join([]string{r.Header.Get("Authorization"), r.Header.Get("X-Api-Key"), r.Header.Get("X-Org")}, " and "))
 	for _, name := range []string{"Authorization", "X-Org"} {
-		secrets += " " + base64.StdEncoding.EncodeToString([]byte(strings.TrimPrefix(r.Header.Get(name), "Bearer ")))
+		secrets.WriteString(" " + base64.StdEncoding.EncodeToString([]byte(strings.TrimPrefix(r.Header.Get(name), "Bearer "))))
 	}
-	fault := fmt.Sprintf(`{"error":{"message":"wrong key: %s","type":"%s","code":"%s","param":"%s"}}`, secrets, secrets, secrets, secrets)
+	fault := fmt.Sprintf(`{"error":{"message":"wrong key: %s","type":"%s","code":"%s","param":"%s"}}`, secrets.String(), secrets.String(), secrets.String(), secrets.String())
 	status, after, ok := strings.Cut(asked.Model, "-")
 	switch {
 	case !ok:
@@ -113,7 +114,7 @@ func parrot(w http.ResponseWriter, r *http.Request) {
 	case after == "html":
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(http.StatusBadGateway)
-		_, _ = io.WriteString(w, "<html>"+secrets+"</html>")
+		_, _ = io.WriteString(w, "<html>"+secrets.String()+"</html>")
 	default:
 		code := http.StatusOK
 		_, _ = fmt.Sscanf(status, "%d", &code)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -128,9 +129,7 @@ func (s *script) message(i int, item obj, r reply) {
 
 func (s *script) call(i int, item obj) {
 	open := obj{}
-	for k, v := range item {
-		open[k] = v
-	}
+	maps.Copy(open, item)
 	open["arguments"], open["status"] = "", "in_progress"
 	s.say("response.output_item.added", obj{"output_index": i, "item": open})
 	for _, piece := range halves(item["arguments"].(string)) {

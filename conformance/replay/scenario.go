@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -244,11 +245,11 @@ func (s *server) complete(w http.ResponseWriter, r *http.Request) {
 		return []obj{{"index": 0, "text": text, "finish_reason": stop, "logprobs": nil}}
 	}
 	if !q.Stream {
-		all := ""
+		var all strings.Builder
 		for _, t := range good.text {
-			all += t
+			all.WriteString(t)
 		}
-		v := head(choice(all, "stop"))
+		v := head(choice(all.String(), "stop"))
 		v["usage"] = chatUsage(good)
 		answer(w, http.StatusOK, v)
 		return

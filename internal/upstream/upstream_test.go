@@ -191,14 +191,15 @@ func TestFillPutsTheCallOnTheWire(t *testing.T) {
 		}
 		var req h1.Request
 		target.Fill(&req, c.call, t0)
-		got := map[bool]string{true: "https ", false: "http "}[req.TLS] + req.Address + " " + req.Target
+		var got strings.Builder
+		got.WriteString(map[bool]string{true: "https ", false: "http "}[req.TLS] + req.Address + " " + req.Target)
 		for _, f := range req.Header {
 			if f.Name != "content-type" && f.Name != "accept" && f.Name != "user-agent" {
-				got += " " + f.Name + "=" + f.Value
+				got.WriteString(" " + f.Name + "=" + f.Value)
 			}
 		}
-		if got != c.want {
-			t.Errorf("%+v:\n got %s\nwant %s", c.config, got, c.want)
+		if got.String() != c.want {
+			t.Errorf("%+v:\n got %s\nwant %s", c.config, got.String(), c.want)
 		}
 	}
 }
