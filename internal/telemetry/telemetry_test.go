@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,9 +53,28 @@ func TestCountsAppearUnderTheirPublishedNames(t *testing.T) {
 	}
 }
 
+// lockedText is a destination that the test looks at while it is written.
+type lockedText struct {
+	mu  sync.Mutex
+	got []byte
+}
+
+func (l *lockedText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.got = append(l.got, p...)
+	return len(p), nil
+}
+
+func (l *lockedText) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.got)
+}
+
 func TestLogLinesAreBatchedInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out lockedText
 		w := NewLogWriter(&out, func() { t.Error("a line was dropped") })
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -62,7 +82,7 @@ func TestLogLinesAreBatchedInOrder(t *testing.T) {
 		for _, line := range []string{"a\n", "b\n"} {
 			_, _ = w.Write([]byte(line))
 		}
-		if out.Len() != 0 {
+		if out.text() != "" {
 			t.Error("a line was written at once")
 		}
 		time.Sleep(logBatch + time.Millisecond)
@@ -70,8 +90,8 @@ func TestLogLinesAreBatchedInOrder(t *testing.T) {
 		_, _ = w.Write([]byte("c\n"))
 		stop()
 		<-done
-		if out.String() != "a\nb\nc\n" {
-			t.Errorf("log %q", out.String())
+		if out.text() != "a\nb\nc\n" {
+			t.Errorf("log %q", out.text())
 		}
 	})
 }
