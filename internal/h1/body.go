@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"tailplane/internal/http1"
 )
 
 // Response is the head of a response and the reader of its body. Read,
@@ -32,7 +34,7 @@ type framing struct {
 	close  bool  // the connection is not to be used again
 	extra  bool  // bytes came after the body that nobody asked for
 	left   int64 // of a body with a length
-	chunks chunkReader
+	chunks http1.ChunkDecoder
 	err    error // what Read returns from now on; io.EOF at a complete body
 	rawErr error // came with the last bytes read, and is due at the next read
 }
@@ -155,7 +157,7 @@ func (r *Response) readChunked(p []byte) (int, error) {
 		var n, used int
 		var err error
 		if cn.w > cn.r {
-			n, used, err = r.chunks.decode(p, cn.buf[cn.r:cn.w])
+			n, used, err = r.chunks.Decode(p, cn.buf[cn.r:cn.w])
 			if cn.r += used; cn.r == cn.w {
 				cn.release()
 			}
@@ -164,7 +166,7 @@ func (r *Response) readChunked(p []byte) (int, error) {
 			if m, err = r.readRaw(p); m == 0 {
 				return 0, cut(err)
 			}
-			n, used, err = r.chunks.decode(p, p[:m])
+			n, used, err = r.chunks.Decode(p, p[:m])
 			if used < m {
 				r.extra = true
 			}
@@ -172,7 +174,7 @@ func (r *Response) readChunked(p []byte) (int, error) {
 		if err != nil {
 			return n, err
 		}
-		if r.chunks.state == chunkDone {
+		if r.chunks.Done() {
 			return n, io.EOF
 		}
 		if n > 0 {
@@ -202,8 +204,8 @@ func (r *Response) Close() error {
 	r.conn = nil
 	if r.err == nil && r.mode == bodyChunked && cn.w > cn.r {
 		// The last chunk may be here already without having been asked for.
-		_, used, err := r.chunks.decode(nil, cn.buf[cn.r:cn.w])
-		if cn.r += used; err == nil && r.chunks.state == chunkDone {
+		_, used, err := r.chunks.Decode(nil, cn.buf[cn.r:cn.w])
+		if cn.r += used; err == nil && r.chunks.Done() {
 			r.err = io.EOF
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tailplane/internal/http1"
 )
 
 // The tests of this file run in bubbles over net.Pipe: their time is virtual.
@@ -370,7 +372,7 @@ func TestReplayRule(t *testing.T) {
 	}
 	for err, want := range map[error]bool{
 		io.EOF: true, syscall.ECONNRESET: true, syscall.EPIPE: true, io.ErrClosedPipe: true,
-		os.ErrDeadlineExceeded: false, net.ErrClosed: false, context.Canceled: false, errChunk: false,
+		os.ErrDeadlineExceeded: false, net.ErrClosed: false, context.Canceled: false, http1.ErrChunk: false,
 		tls.AlertError(0): false,
 	} {
 		if got := connectionBroke(err); got != want {

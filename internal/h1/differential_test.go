@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"tailplane/internal/http1"
 )
 
 // scriptConn is an upstream that takes one request and answers with fixed
@@ -222,7 +224,7 @@ var allowed = []struct {
 	{"many 1xx", "net/http bounds their bytes, not their number", errSays("informational responses")},
 	{"head size", "the limit here is 64 KiB, there 10 MiB", errSays("response head is larger")},
 	{"malformed trailer", "dropped here, so a strict form costs nobody anything; net/http takes folding, bare LF and spaces", func(_ string, ours, _ outcome) bool {
-		return errors.Is(ours.bodyErr, errTrailer)
+		return errors.Is(ours.bodyErr, http1.ErrTrailer)
 	}},
 	{"trailer judged by net/http", "trailers are dropped here, whatever their names are and whatever the Trailer header announces", func(script string, ours, theirs outcome) bool {
 		err := errors.Join(theirs.headErr, theirs.bodyErr)

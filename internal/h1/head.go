@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tailplane/internal/http1"
 )
 
 // Rules of this file.
@@ -299,22 +301,11 @@ func hasToken(list, token string) bool {
 // isToken checks RFC 9110 5.6.2.
 func isToken(s string) bool {
 	for i := range len(s) {
-		if !isTokenByte(s[i]) {
+		if !http1.IsTokenByte(s[i]) {
 			return false
 		}
 	}
 	return s != ""
-}
-
-func isTokenByte(c byte) bool {
-	const low uint64 = (1<<10-1)<<'0' | 1<<'!' | 1<<'#' | 1<<'$' | 1<<'%' | 1<<'&' |
-		1<<'\'' | 1<<'*' | 1<<'+' | 1<<'-' | 1<<'.'
-	const high uint64 = (1<<26-1)<<('a'-64) | (1<<26-1)<<('A'-64) |
-		1<<('^'-64) | 1<<('_'-64) | 1<<('`'-64) | 1<<('|'-64) | 1<<('~'-64)
-	if c < 64 {
-		return low>>c&1 != 0
-	}
-	return c < 128 && high>>(c-64)&1 != 0
 }
 
 // isValue checks that s has no control character but the tab.

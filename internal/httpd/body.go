@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"tailplane/internal/http1"
 )
 
 // body reads the body of one request. Its framing is removed; chunk extensions
@@ -15,7 +17,7 @@ type body struct {
 	expects bool // the client waits for 100 Continue
 	closed  bool // by the handler, or because the response has begun
 	left    int64
-	chunks  chunkReader
+	chunks  http1.ChunkDecoder
 	err     error // what ends it: io.EOF for a complete body, from the start if there is none
 	// deadline is the handler's; it is set on the connection only when that is
 	// read from. The lock of the watch guards it.
@@ -77,23 +79,23 @@ func (b *body) read(p []byte) (n int, err error) {
 func (b *body) readChunked(p []byte) (int, error) {
 	c := b.x.conn
 	for {
-		switch inData := b.chunks.state == chunkData; {
+		switch left := b.chunks.Left(); {
 		case c.w > c.r:
-		case inData:
-			n, err := b.readRaw(p[:min(int64(len(p)), b.chunks.left)])
-			n, _, _ = b.chunks.decode(p, p[:n])
+		case left > 0:
+			n, err := b.readRaw(p[:min(int64(len(p)), left)])
+			n, _, _ = b.chunks.Decode(p, p[:n])
 			return n, cut(err)
 		default:
 			if err := b.fill(); err != nil {
 				return 0, cut(err)
 			}
 		}
-		n, used, err := b.chunks.decode(p, c.buf[c.r:c.w])
+		n, used, err := b.chunks.Decode(p, c.buf[c.r:c.w])
 		c.consume(used)
 		switch {
 		case err != nil:
 			return n, err
-		case b.chunks.state == chunkDone:
+		case b.chunks.Done():
 			return n, io.EOF
 		case n > 0:
 			return n, nil

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tailplane/internal/http1"
 )
 
 // scriptConn is a client that sends fixed bytes, cut into reads at random, and
@@ -340,7 +342,7 @@ func judgedTrailer(script string, ours, theirs request) bool {
 	if ours.cut == theirs.cut {
 		return false
 	}
-	return errors.Is(ours.why, errTrailer) || theirs.cut && strings.Contains(script, "0\r\n") &&
+	return errors.Is(ours.why, http1.ErrTrailer) || theirs.cut && strings.Contains(script, "0\r\n") &&
 		(strings.Contains(theirs.why.Error(), "railer") || strings.Contains(theirs.why.Error(), "MIME header"))
 }
 

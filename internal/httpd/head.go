@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"tailplane/internal/http1"
 )
 
 // Rules of this file. A head is read as RFC 9112 has it, and refused where two
@@ -42,7 +44,7 @@ func headEnd(b []byte, from int) (end, next int) {
 // complete: the sender may wait for an answer already. It reports whether the
 // first line was there to be judged.
 func judgeEarly(b []byte) (judged bool, bad *refusal) {
-	if !isTokenByte(b[0]) {
+	if !http1.IsTokenByte(b[0]) {
 		return true, badRequest("this is not an HTTP request")
 	}
 	end := bytes.IndexByte(b, '\n')

@@ -3,6 +3,8 @@ package httpd
 import (
 	"net/http"
 	"strings"
+
+	"tailplane/internal/http1"
 )
 
 // interned are canonical names that clients of model APIs send in lower case,
@@ -92,22 +94,11 @@ func equalFold(a, b string) bool {
 // isToken checks RFC 9110 5.6.2.
 func isToken(s string) bool {
 	for i := range len(s) {
-		if !isTokenByte(s[i]) {
+		if !http1.IsTokenByte(s[i]) {
 			return false
 		}
 	}
 	return s != ""
-}
-
-func isTokenByte(c byte) bool {
-	const low uint64 = (1<<10-1)<<'0' | 1<<'!' | 1<<'#' | 1<<'$' | 1<<'%' | 1<<'&' |
-		1<<'\'' | 1<<'*' | 1<<'+' | 1<<'-' | 1<<'.'
-	const high uint64 = (1<<26-1)<<('a'-64) | (1<<26-1)<<('A'-64) |
-		1<<('^'-64) | 1<<('_'-64) | 1<<('`'-64) | 1<<('|'-64) | 1<<('~'-64)
-	if c < 64 {
-		return low>>c&1 != 0
-	}
-	return c < 128 && high>>(c-64)&1 != 0
 }
 
 // isValue checks that s has no control character but the tab.

@@ -1,15 +1,21 @@
-package h1
+// Package http1 is the grammar that HTTP/1.1's client (package h1) and server
+// (package httpd) share.
+//
+// It owns the chunked coding (RFC 9112, section 7.1) and the characters of a
+// token. It never reads from anything: its user hands it bytes as they come.
+// Start reading at [ChunkDecoder].
+package http1
 
 import (
 	"errors"
 	"math"
 )
 
-// chunkReader decodes the chunked coding of RFC 9112 7.1 byte by byte where it
+// ChunkDecoder decodes the chunked coding of RFC 9112 7.1 byte by byte where it
 // is framing and in blocks where it is data, so that any way of cutting the
 // stream gives the same body. Extensions and trailers are checked for their
 // form and dropped. The zero value is at the start of a body.
-type chunkReader struct {
+type ChunkDecoder struct {
 	state  chunkState
 	digits uint8
 	line   int   // bytes of the chunk line or of all trailers
@@ -43,17 +49,29 @@ const (
 	maxExcess    = 16 << 10
 )
 
+// The errors of Decode: the bytes are not chunked coding, or too much of it.
 var (
-	errChunk     = errors.New("malformed chunked coding")
+	ErrChunk     = errors.New("malformed chunked coding")
 	errChunkSize = errors.New("chunk size is too large")
 	errChunkLine = errors.New("chunked coding carries too much beside the data")
-	errTrailer   = errors.New("malformed or too long trailer")
+	ErrTrailer   = errors.New("malformed or too long trailer")
 )
 
-// decode decodes src into dst, which may be the same memory from the same
+// Left is how much of the chunk at hand is still to come; zero outside of data.
+func (c *ChunkDecoder) Left() int64 {
+	if c.state != chunkData {
+		return 0
+	}
+	return c.left
+}
+
+// Done reports whether the body is complete.
+func (c *ChunkDecoder) Done() bool { return c.state == chunkDone }
+
+// Decode decodes src into dst, which may be the same memory from the same
 // start. It returns the bytes put into dst and taken from src; it stops early
 // only when dst is full, when the body is complete, or at an error.
-func (c *chunkReader) decode(dst, src []byte) (n, used int, err error) {
+func (c *ChunkDecoder) Decode(dst, src []byte) (n, used int, err error) {
 	for used < len(src) && c.state != chunkDone {
 		if c.state != chunkData {
 			if err := c.step(src[used]); err != nil {
@@ -76,7 +94,7 @@ func (c *chunkReader) decode(dst, src []byte) (n, used int, err error) {
 }
 
 // step takes one byte of framing.
-func (c *chunkReader) step(b byte) error {
+func (c *ChunkDecoder) step(b byte) error {
 	switch c.state {
 	case chunkSize, chunkSpace, chunkExt, chunkSizeLF:
 		return c.stepLine(b)
@@ -90,9 +108,9 @@ func (c *chunkReader) step(b byte) error {
 	return c.stepTrailer(b)
 }
 
-func (c *chunkReader) expect(b, want byte, next chunkState) error {
+func (c *ChunkDecoder) expect(b, want byte, next chunkState) error {
 	if b != want {
-		return errChunk
+		return ErrChunk
 	}
 	c.state = next
 	return nil
@@ -100,18 +118,18 @@ func (c *chunkReader) expect(b, want byte, next chunkState) error {
 
 // stepLine takes one byte of a chunk line. As in net/http, white space may
 // follow the size but not stand before an extension.
-func (c *chunkReader) stepLine(b byte) error {
+func (c *ChunkDecoder) stepLine(b byte) error {
 	if c.line++; c.line > maxChunkLine {
 		return errChunkLine
 	}
 	switch {
 	case c.state == chunkSizeLF:
 		if b != '\n' {
-			return errChunk
+			return ErrChunk
 		}
 		return c.beginChunk()
 	case b == '\n' || c.digits == 0 && !isHex(b):
-		return errChunk
+		return ErrChunk
 	case b == '\r':
 		c.state = chunkSizeLF
 	case c.state == chunkExt:
@@ -125,13 +143,13 @@ func (c *chunkReader) stepLine(b byte) error {
 		}
 		c.left = c.left<<4 | int64(unhex(b))
 	default:
-		return errChunk
+		return ErrChunk
 	}
 	return nil
 }
 
 // beginChunk is reached after a chunk line: data follows, or the trailers.
-func (c *chunkReader) beginChunk() error {
+func (c *ChunkDecoder) beginChunk() error {
 	c.excess += int64(c.line) - 16
 	if c.left < math.MaxInt64/4 {
 		c.excess -= 2 * c.left
@@ -153,16 +171,16 @@ func (c *chunkReader) beginChunk() error {
 // stepTrailer takes one byte of the trailer section. A line must be a field;
 // a folded line or a bare LF is an error here, since the section is dropped
 // and nobody has to live with it.
-func (c *chunkReader) stepTrailer(b byte) error {
+func (c *ChunkDecoder) stepTrailer(b byte) error {
 	if c.line++; c.line > maxTrailer {
-		return errTrailer
+		return ErrTrailer
 	}
 	switch {
 	case c.state == trailerStart && b == '\r':
 		c.state = chunkEndLF
-	case c.state == trailerStart && isTokenByte(b):
+	case c.state == trailerStart && IsTokenByte(b):
 		c.state = trailerName
-	case c.state == trailerName && isTokenByte(b):
+	case c.state == trailerName && IsTokenByte(b):
 	case c.state == trailerName && b == ':':
 		c.state = trailerValue
 	case c.state == trailerValue && b == '\r':
@@ -171,10 +189,12 @@ func (c *chunkReader) stepTrailer(b byte) error {
 	case c.state == trailerLF && b == '\n':
 		c.state = trailerStart
 	default:
-		return errTrailer
+		return ErrTrailer
 	}
 	return nil
 }
+
+func isDigit(b byte) bool { return b-'0' < 10 }
 
 func isHex(b byte) bool { return isDigit(b) || (b|0x20)-'a' < 6 }
 

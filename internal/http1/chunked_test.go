@@ -1,4 +1,4 @@
-package h1
+package http1
 
 import (
 	"bytes"
@@ -12,22 +12,22 @@ import (
 // decodeCut decodes body cut into reads at the given sizes, with a small
 // destination or in place, and returns what a reader would have seen.
 func decodeCut(body []byte, cuts func(max int) int, inPlace bool) (data []byte, done bool, left int, err error) {
-	var c chunkReader
-	for len(body) > 0 && c.state != chunkDone {
+	var c ChunkDecoder
+	for len(body) > 0 && !c.Done() {
 		n := cuts(len(body))
 		piece := bytes.Clone(body[:n])
 		dst := piece
 		if !inPlace {
 			dst = make([]byte, cuts(n))
 		}
-		got, used, err := c.decode(dst, piece)
+		got, used, err := c.Decode(dst, piece)
 		data = append(data, dst[:got]...)
 		if err != nil {
 			return data, false, len(body), err
 		}
 		body = body[used:]
 	}
-	return data, c.state == chunkDone, len(body), nil
+	return data, c.Done(), len(body), nil
 }
 
 func TestAnyCutOfAChunkedBodyGivesTheSameBytes(t *testing.T) {
