@@ -18,8 +18,9 @@ import (
 )
 
 // head sets the headers that every answer has. resp is the upstream's, nil for
-// an answer of our own, which tells the limits of an upstream that refused. All values share one slice, so that a head costs one
-// allocation however many headers it has.
+// an answer of our own, which tells the limits of an upstream that refused. All
+// values share one slice, so that a head costs one allocation however many
+// headers it has.
 func (c *call) head(contentType string, resp *h1.Response, target *candidate) {
 	c.values = make([]string, 0, 16) // not pooled: the server may look at it when the call is closed
 	c.set("Content-Type", contentType)

@@ -109,7 +109,7 @@ func (r *Response) readHead(first *time.Time) (int, error) {
 	cn, limit := r.conn, r.conn.host.client.opt.MaxHead
 	seen := 0 // of buf[r:], known to hold no end
 	for {
-		end, next := headEnd(cn.buf[cn.r:cn.w], seen)
+		end, next := http1.HeadEnd(cn.buf[cn.r:cn.w], seen)
 		if end > limit || end == 0 && !cn.grow(limit) {
 			return 0, fmt.Errorf("response head is larger than %d bytes", limit)
 		}
@@ -126,27 +126,6 @@ func (r *Response) readHead(first *time.Time) (int, error) {
 			return 0, err
 		}
 		r.later(err)
-	}
-}
-
-// headEnd returns the length of the head in b including its empty line, or 0
-// and where to search on when more has come.
-func headEnd(b []byte, from int) (end, next int) {
-	for i := from; ; {
-		k := bytes.IndexByte(b[i:], '\n')
-		if k < 0 {
-			return 0, len(b)
-		}
-		i += k
-		switch rest := b[i+1:]; {
-		case len(rest) > 0 && rest[0] == '\n':
-			return i + 2, 0
-		case len(rest) > 1 && rest[0] == '\r' && rest[1] == '\n':
-			return i + 3, 0
-		case len(rest) == 0 || len(rest) == 1 && rest[0] == '\r':
-			return 0, i
-		}
-		i++
 	}
 }
 

@@ -1,8 +1,8 @@
 // Package http1 is the grammar that HTTP/1.1's client (package h1) and server
 // (package httpd) share.
 //
-// It owns the chunked coding (RFC 9112, section 7.1) and the characters of a
-// token. It never reads from anything: its user hands it bytes as they come.
+// It owns the chunked coding (RFC 9112, section 7.1), the end of a head and a
+// token's characters. It never reads: its user hands it bytes as they come.
 // Start reading at [ChunkDecoder].
 package http1
 

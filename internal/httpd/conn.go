@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"tailplane/internal/http1"
 )
 
 // conn is one connection. Its goroutine reads heads and runs handlers, one
@@ -197,7 +199,7 @@ func (c *conn) readHead() (int, *refusal) {
 			begun = true
 		}
 		if c.w > c.r {
-			end, next := headEnd(c.buf[c.r:c.w], seen)
+			end, next := http1.HeadEnd(c.buf[c.r:c.w], seen)
 			switch {
 			case end > limit || end == 0 && c.w-c.r >= limit:
 				return 0, tooLarge("the request head is too large")

@@ -18,28 +18,6 @@ import (
 // that is not chunked alone or comes in HTTP/1.0. net/http forgives some of it;
 // the table in differential_test.go names every difference.
 
-// headEnd returns the length of the head in b including its empty line, or 0
-// and where to search on when more has come. A bare LF ends a line here, so
-// that such a head is found, and refused, at once.
-func headEnd(b []byte, from int) (end, next int) {
-	for i := from; ; {
-		k := bytes.IndexByte(b[i:], '\n')
-		if k < 0 {
-			return 0, len(b)
-		}
-		i += k
-		switch rest := b[i+1:]; {
-		case len(rest) > 0 && rest[0] == '\n':
-			return i + 2, 0
-		case len(rest) > 1 && rest[0] == '\r' && rest[1] == '\n':
-			return i + 3, 0
-		case len(rest) == 0 || len(rest) == 1 && rest[0] == '\r':
-			return 0, i
-		}
-		i++
-	}
-}
-
 // judgeEarly refuses what cannot become a request, before its head is
 // complete: the sender may wait for an answer already. It reports whether the
 // first line was there to be judged.
