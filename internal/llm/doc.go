@@ -23,6 +23,8 @@ const (
 	Anthropic   Dialect = "anthropic"   // Anthropic /v1/messages
 	Completions Dialect = "completions" // OpenAI /v1/completions, the legacy text form
 	Embeddings  Dialect = "embeddings"  // OpenAI /v1/embeddings
+	Gemini      Dialect = "gemini"      // Google :generateContent and :streamGenerateContent
+	Converse    Dialect = "converse"    // Amazon Bedrock Converse and ConverseStream
 )
 
 // Op is what a request asks for.
