@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -57,6 +58,8 @@ var (
 // the exit code.
 func serve(ctx context.Context, o cli.ServeOptions, out, errs io.Writer) error {
 	debug.SetMemoryLimit(app.MemoryLimit())
+	ballast := app.Ballast()
+	defer runtime.KeepAlive(ballast)
 	signal.Ignore(syscall.SIGPIPE) // a reader of our output that went away is no reason to stop serving
 	err := app.Serve(ctx, app.Options{
 		Version: version, Config: o.Config, Data: o.Data, Admin: o.Admin, State: o.State,

@@ -12,14 +12,16 @@ type recordStore interface {
 // recordBatch is settled exchanges on their way into a store.
 type recordBatch struct {
 	entries []entry
-	sums    rollup // over the entries
+	sums    rollup  // over the entries that were added to it
+	known   *rollup // over all entries, where somebody has counted them before
 	scratch Exchange
 }
 
-// entry is one record; its texts may be parts of a longer one.
+// entry is one record. The record lies where its owner has it, until the batch
+// is reset.
 type entry struct {
 	id     string
-	record string // JSON as appendExchange writes it
+	record []byte // as appendExchange writes it
 	stray  bool   // see isStray
 	start  int64  // Unix microseconds
 }
@@ -28,20 +30,40 @@ func (b *recordBatch) reset() {
 	clear(b.entries)
 	b.entries = b.entries[:0]
 	b.sums.reset()
+	b.known = nil
 	b.scratch = Exchange{Attempts: b.scratch.Attempts[:0]}
 }
 
 // addRecord takes a record that is still to be decoded.
-func (b *recordBatch) addRecord(record string) error {
+func (b *recordBatch) addRecord(record []byte) error {
 	ex := &b.scratch
-	if err := decodeInto(ex, record); err != nil {
+	if err := decodeInto(ex, string(record)); err != nil {
 		return err
 	}
 	b.add(ex, record)
 	return nil
 }
 
-func (b *recordBatch) add(ex *Exchange, record string) {
+func (b *recordBatch) add(ex *Exchange, record []byte) {
 	b.entries = append(b.entries, entry{id: ex.ID, record: record, stray: isStray(ex.ID, ex.Start), start: micro(ex.Start)})
 	b.sums.add(ex)
+}
+
+// total is the sums over all entries.
+func (b *recordBatch) total() *rollup {
+	if b.known != nil {
+		return b.known
+	}
+	return &b.sums
+}
+
+// addCounted takes a record that known has already. Its id must tell when it
+// began.
+func (b *recordBatch) addCounted(record []byte) error {
+	id, err := payloadID(record)
+	if err != nil {
+		return err
+	}
+	b.entries = append(b.entries, entry{id: id, record: record})
+	return nil
 }

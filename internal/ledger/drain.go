@@ -104,6 +104,7 @@ func (j *Journal) end() (Position, error) {
 // drainSome drains a batch from the segment at pos, which it moves on, to the
 // next segment where the batch was the last. The caller holds the token.
 func (j *Journal) drainSome(ctx context.Context, end Position) error {
+	counted := j.nextStretch()
 	seg, ok := j.segmentAt(j.pos.Segment)
 	if !ok {
 		j.moveTo(Position{Segment: j.pos.Segment + 1, Offset: headerSize}, 0, 0)
@@ -113,23 +114,29 @@ func (j *Journal) drainSome(ctx context.Context, end Position) error {
 	if err != nil {
 		return err
 	}
-	if seg.seq == end.Segment {
+	if counted != nil && (counted.segment != seg.seq || counted.stray) {
+		counted = nil
+	}
+	switch {
+	case counted != nil:
+		data = data[:min(len(data), int(counted.to))]
+	case seg.seq == end.Segment:
 		data = data[:min(len(data), int(end.Offset))]
 	}
 	sc := scanner{data: data, off: int(max(j.pos.Offset, headerSize))}
 	defer j.batch.reset() // so that it does not keep the records' texts
-	b, err := j.nextBatch(&sc)
+	d, err := j.nextBatch(&sc, counted)
 	if err != nil {
 		return fmt.Errorf("drain journal segment %d: %w", seg.seq, err)
 	}
 	pos := Position{Segment: seg.seq, Offset: int64(sc.off)}
-	if b.size > 0 {
-		if err := b.store(ctx, pos); err != nil {
+	if d.size > 0 {
+		if err := j.store(ctx, pos, d); err != nil {
 			return fmt.Errorf("drain journal into the store: %w", err)
 		}
 	}
-	j.moveTo(pos, b.size, b.unread)
-	if b.size == drainBatch || seg.seq == end.Segment {
+	j.moveTo(pos, d.size, d.unread)
+	if !d.ended || seg.seq == end.Segment || counted != nil && counted.to < int64(seg.used) {
 		return nil
 	}
 	j.loaded = loaded{}
@@ -137,36 +144,49 @@ func (j *Journal) drainSome(ctx context.Context, end Position) error {
 	return j.retire(seg.seq)
 }
 
-// drained is a batch on its way: how many exchanges, how many records were
-// passed over, and what gives it to the store.
-type drained struct {
-	size, unread int
-	store        func(context.Context, Position) error
+// nextStretch closes the stretch that grows, and returns the one to drain next,
+// if there is one. The caller holds the token.
+func (j *Journal) nextStretch() *stretch {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.fresh.close()
+	return j.fresh.next(j.pos)
 }
 
-// nextBatch reads settled records up to the limit, and counts those whose
-// checksum holds and whose JSON does not decode: only a bug in the writer makes
-// such a record, and it must not hold up the rest.
-func (j *Journal) nextBatch(sc *scanner) (drained, error) {
+// drained is a batch on its way: how many exchanges, how many records were
+// passed over, and the exchanges themselves for a store that takes no records.
+type drained struct {
+	size, unread int
+	ended        bool // the last record was among them
+	decoded      []*Exchange
+}
+
+// nextBatch reads settled records up to the limit, or to the end of a stretch
+// whose sums are known. It counts those whose checksum holds and that
+// do not decode: only a bug in the writer makes such a record, and it must not hold
+// up the rest.
+func (j *Journal) nextBatch(sc *scanner, counted *stretch) (drained, error) {
 	var d drained
-	var take func(payload []byte) error
-	if st, ok := j.opt.Store.(recordStore); ok {
-		take = func(payload []byte) error { return j.batch.addRecord(string(payload)) }
-		d.store = func(ctx context.Context, pos Position) error { return st.appendRecords(ctx, pos, &j.batch) }
-	} else {
-		var list []*Exchange
-		take = func(payload []byte) error {
-			ex, err := decodeExchange(payload)
+	take := j.batch.addRecord
+	if j.records == nil {
+		take = func(record []byte) error {
+			ex, err := decodeExchange(record)
 			if err == nil {
-				list = append(list, ex)
+				d.decoded = append(d.decoded, ex)
 			}
 			return err
 		}
-		d.store = func(ctx context.Context, pos Position) error { return j.opt.Store.Append(ctx, pos, list) }
 	}
 	for d.size < drainBatch {
+		if counted != nil && sc.off == int(counted.from) {
+			if d.size > 0 {
+				break // what comes before a stretch is a batch of its own
+			}
+			j.batch.known, take = &counted.sums, j.batch.addCounted
+		}
 		rec, err := sc.next()
 		if err == io.EOF {
+			d.ended = true
 			break
 		}
 		if err != nil {
@@ -182,6 +202,14 @@ func (j *Journal) nextBatch(sc *scanner) (drained, error) {
 		}
 	}
 	return d, nil
+}
+
+// store gives a batch to the store.
+func (j *Journal) store(ctx context.Context, pos Position, d drained) error {
+	if j.records != nil {
+		return j.records.appendRecords(ctx, pos, &j.batch)
+	}
+	return j.opt.Store.Append(ctx, pos, d.decoded)
 }
 
 // segmentAt returns a copy of a segment's state; its bytes up to used are fixed.

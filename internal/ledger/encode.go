@@ -1,244 +1,178 @@
 package ledger
 
 import (
-	"strconv"
+	"encoding/binary"
+	"strings"
 	"time"
 	"unicode/utf8"
 
 	"tailplane/internal/llm"
 )
 
-// The encoder writes the JSON that encoding/json writes for an Exchange with
-// HTML escaping off, byte for byte, without reflection or allocation. A field
-// added to the record is added here as well: TestEncoderEqualsReflection fails
-// until it is.
+// A record is a Protocol Buffers message as record.proto describes it, written
+// by hand: without reflection, without allocation, and in a third of the bytes
+// and of the time that JSON takes. A field added to the record gets a number in
+// record.proto, a line here and one in decode.go: a test fails until it has them.
+
+// The wire types that are used.
+const (
+	wireVarint = 0
+	wireFixed  = 1
+	wireBytes  = 2
+)
 
 // appendExchange appends the full record.
 func appendExchange(b []byte, ex *Exchange) []byte {
-	b = append(b, `{"id":`...)
-	b = appendString(b, ex.ID)
-	b = append(b, `,"start":`...)
-	b = appendTime(b, ex.Start)
-	b = optString(b, `,"config":`, ex.Config)
-	b = optString(b, `,"trace_id":`, ex.TraceID)
-	b = optString(b, `,"key":`, ex.Key)
-	b = optString(b, `,"name":`, ex.Name)
-	b = optString(b, `,"customer":`, ex.Customer)
-	b = optString(b, `,"client":`, ex.Client)
 	b = appendAsk(b, ex)
-	b = optInt(b, `,"max_tokens":`, int64(ex.MaxTokens))
-	b = optString(b, `,"reason":`, ex.Reason)
-	b = append(b, `,"attempts":`...)
-	b = appendAttempts(b, ex.Attempts)
-	b = appendLosses(b, ex.Losses)
-	b = append(b, `,"outcome":`...)
-	b = appendString(b, string(ex.Outcome))
-	b = putInt(b, `,"status":`, int64(ex.Status))
-	b = optString(b, `,"fault":`, string(ex.Fault))
-	b = optString(b, `,"message":`, ex.Message)
-	b = putInt(b, `,"admitted_ns":`, int64(ex.Admitted))
-	b = optInt(b, `,"first_token_ns":`, int64(ex.FirstToken))
-	b = putInt(b, `,"total_ns":`, int64(ex.Total))
-	b = optInt(b, `,"events":`, int64(ex.Events))
-	b = optInt(b, `,"itl_max_ns":`, int64(ex.ITLMax))
-	b = putInt(b, `,"sent_bytes":`, ex.SentBytes)
-	b = append(b, `,"usage":`...)
-	b = appendUsage(b, &ex.Usage)
-	b = putInt(b, `,"cost_nano":`, ex.Cost)
-	b = append(b, `,"pricing":`...)
-	b = appendString(b, string(ex.PriceStatus))
-	b = optString(b, `,"price_version":`, ex.PriceVersion)
-	return append(b, '}')
+	b = putText(b, 4, ex.TraceID)
+	b = putText(b, 8, ex.Client)
+	b = putInt(b, 14, int64(ex.MaxTokens))
+	b = putText(b, 15, ex.Reason)
+	for i := range ex.Attempts {
+		b = nest(b, 16)
+		begin := len(b)
+		b = closeNest(appendAttempt(b, &ex.Attempts[i]), begin)
+	}
+	for i := range ex.Losses {
+		b = nest(b, 17)
+		begin := len(b)
+		b = putText(b, 1, ex.Losses[i].Feature)
+		b = closeNest(putText(b, 2, ex.Losses[i].Detail), begin)
+	}
+	b = putText(b, 18, string(ex.Outcome))
+	b = putInt(b, 19, int64(ex.Status))
+	b = putText(b, 20, string(ex.Fault))
+	b = putText(b, 21, ex.Message)
+	b = putInt(b, 22, int64(ex.Admitted))
+	b = putInt(b, 23, int64(ex.FirstToken))
+	b = putInt(b, 24, int64(ex.Total))
+	b = putInt(b, 25, int64(ex.Events))
+	b = putInt(b, 26, int64(ex.ITLMax))
+	b = putInt(b, 27, ex.SentBytes)
+	b = putUsage(b, 28, &ex.Usage)
+	b = putInt(b, 29, ex.Cost)
+	b = putText(b, 30, string(ex.PriceStatus))
+	return putText(b, 31, ex.PriceVersion)
 }
 
 // appendOpen appends what an admission records: who asks for what. It decodes
 // into an Exchange like the full record.
-func appendOpen(b []byte, ex *Exchange) []byte {
-	b = append(b, `{"id":`...)
-	b = appendString(b, ex.ID)
-	b = append(b, `,"start":`...)
-	b = appendTime(b, ex.Start)
-	b = optString(b, `,"config":`, ex.Config)
-	b = optString(b, `,"key":`, ex.Key)
-	b = optString(b, `,"name":`, ex.Name)
-	b = optString(b, `,"customer":`, ex.Customer)
-	b = appendAsk(b, ex)
-	return append(b, '}')
-}
+func appendOpen(b []byte, ex *Exchange) []byte { return appendAsk(b, ex) }
 
 func appendAsk(b []byte, ex *Exchange) []byte {
-	b = append(b, `,"op":`...)
-	b = appendString(b, string(ex.Op))
-	b = append(b, `,"dialect":`...)
-	b = appendString(b, string(ex.Dialect))
-	b = append(b, `,"model":`...)
-	b = appendString(b, ex.Model)
-	b = optTrue(b, `,"stream":`, ex.Stream)
-	return putInt(b, `,"bytes":`, int64(ex.Bytes))
-}
-
-func appendAttempts(b []byte, as []Attempt) []byte {
-	if as == nil {
-		return append(b, "null"...)
-	}
-	b = append(b, '[')
-	for i := range as {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendAttempt(b, &as[i])
-	}
-	return append(b, ']')
+	b = putText(b, 1, ex.ID)
+	b = putTime(b, 2, ex.Start)
+	b = putText(b, 3, ex.Config)
+	b = putText(b, 5, ex.Key)
+	b = putText(b, 6, ex.Name)
+	b = putText(b, 7, ex.Customer)
+	b = putText(b, 9, string(ex.Op))
+	b = putText(b, 10, string(ex.Dialect))
+	b = putText(b, 11, ex.Model)
+	b = putBool(b, 12, ex.Stream)
+	return putInt(b, 13, int64(ex.Bytes))
 }
 
 func appendAttempt(b []byte, a *Attempt) []byte {
-	b = append(b, `{"target":`...)
-	b = appendString(b, a.Target)
-	b = append(b, `,"kind":`...)
-	b = appendString(b, a.Kind)
-	b = append(b, `,"model":`...)
-	b = appendString(b, a.Model)
-	b = append(b, `,"dialect":`...)
-	b = appendString(b, string(a.Dialect))
-	b = append(b, `,"lane":`...)
-	b = appendString(b, a.Lane)
-	b = append(b, `,"why":`...)
-	b = appendString(b, a.Why)
-	b = optInt(b, `,"waited_ns":`, int64(a.Waited))
-	b = putInt(b, `,"begin_ns":`, int64(a.Begin))
-	b = optTrue(b, `,"reused":`, a.Reused)
-	b = optInt(b, `,"connect_ns":`, int64(a.Connect))
-	b = optInt(b, `,"head_ns":`, int64(a.Head))
-	b = optInt(b, `,"first_token_ns":`, int64(a.FirstToken))
-	b = putInt(b, `,"took_ns":`, int64(a.Took))
-	b = optInt(b, `,"status":`, int64(a.Status))
-	b = optString(b, `,"upstream_id":`, a.Upstream)
-	b = optString(b, `,"stop":`, string(a.Stop))
-	b = optString(b, `,"fault":`, string(a.Fault))
-	b = optString(b, `,"phase":`, string(a.Phase))
-	b = optString(b, `,"retry":`, string(a.Retry))
-	b = optInt(b, `,"after_ns":`, int64(a.After))
-	b = optString(b, `,"code":`, a.Code)
-	b = optString(b, `,"message":`, a.Message)
-	b = append(b, `,"usage":`...)
-	b = appendUsage(b, &a.Usage)
-	b = putInt(b, `,"cost_nano":`, a.Cost)
-	b = optString(b, `,"pricing":`, string(a.Priced))
-	return append(b, '}')
+	b = putText(b, 1, a.Target)
+	b = putText(b, 2, a.Kind)
+	b = putText(b, 3, a.Model)
+	b = putText(b, 4, string(a.Dialect))
+	b = putText(b, 5, a.Lane)
+	b = putText(b, 6, a.Why)
+	b = putInt(b, 7, int64(a.Waited))
+	b = putInt(b, 8, int64(a.Begin))
+	b = putBool(b, 9, a.Reused)
+	b = putInt(b, 10, int64(a.Connect))
+	b = putInt(b, 11, int64(a.Head))
+	b = putInt(b, 12, int64(a.FirstToken))
+	b = putInt(b, 13, int64(a.Took))
+	b = putInt(b, 14, int64(a.Status))
+	b = putText(b, 15, a.Upstream)
+	b = putText(b, 16, string(a.Stop))
+	b = putText(b, 17, string(a.Fault))
+	b = putText(b, 18, string(a.Phase))
+	b = putText(b, 19, string(a.Retry))
+	b = putInt(b, 20, int64(a.After))
+	b = putText(b, 21, a.Code)
+	b = putText(b, 22, a.Message)
+	b = putUsage(b, 23, &a.Usage)
+	b = putInt(b, 24, a.Cost)
+	return putText(b, 25, string(a.Priced))
 }
 
-func appendLosses(b []byte, ls []llm.Loss) []byte {
-	if len(ls) == 0 {
-		return b
+func putUsage(b []byte, field uint64, u *llm.Usage) []byte {
+	b = nest(b, field)
+	begin := len(b)
+	b = putInt(b, 1, u.Input)
+	b = putInt(b, 2, u.CacheRead)
+	b = putInt(b, 3, u.CacheWrite)
+	b = putInt(b, 4, u.CacheWrite1h)
+	b = putInt(b, 5, u.InputAudio)
+	b = putInt(b, 6, u.Output)
+	b = putInt(b, 7, u.Reasoning)
+	b = putInt(b, 8, u.OutputAudio)
+	return closeNest(putText(b, 9, string(u.Source)), begin)
+}
+
+// putTag appends the number and the wire type of a field. Both fit into two
+// bytes for every field there is.
+func putTag(b []byte, field uint64, kind uint64) []byte {
+	if tag := field<<3 | kind; tag < 0x80 {
+		return append(b, byte(tag))
+	} else {
+		return append(b, byte(tag)|0x80, byte(tag>>7))
 	}
-	b = append(b, `,"losses":[`...)
-	for i := range ls {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, `{"feature":`...)
-		b = appendString(b, ls[i].Feature)
-		b = optString(b, `,"detail":`, ls[i].Detail)
-		b = append(b, '}')
-	}
-	return append(b, ']')
 }
 
-func appendUsage(b []byte, u *llm.Usage) []byte {
-	b = putInt(b, `{"input":`, u.Input)
-	b = optInt(b, `,"cache_read":`, u.CacheRead)
-	b = optInt(b, `,"cache_write":`, u.CacheWrite)
-	b = optInt(b, `,"cache_write_1h":`, u.CacheWrite1h)
-	b = optInt(b, `,"input_audio":`, u.InputAudio)
-	b = putInt(b, `,"output":`, u.Output)
-	b = optInt(b, `,"reasoning":`, u.Reasoning)
-	b = optInt(b, `,"output_audio":`, u.OutputAudio)
-	b = optString(b, `,"source":`, string(u.Source))
-	return append(b, '}')
-}
-
-// appendTime writes RFC 3339 with nanoseconds. Years outside 0 to 9999 have no
-// such form; the gateway's clock does not produce them.
-func appendTime(b []byte, t time.Time) []byte {
-	b = append(b, '"')
-	b = t.AppendFormat(b, time.RFC3339Nano)
-	return append(b, '"')
-}
-
-func putInt(b []byte, key string, v int64) []byte {
-	return strconv.AppendInt(append(b, key...), v, 10)
-}
-
-func optInt(b []byte, key string, v int64) []byte {
+func putInt(b []byte, field uint64, v int64) []byte {
 	if v == 0 {
 		return b
 	}
-	return putInt(b, key, v)
+	return binary.AppendUvarint(putTag(b, field, wireVarint), uint64(v))
 }
 
-func optTrue(b []byte, key string, v bool) []byte {
+func putBool(b []byte, field uint64, v bool) []byte {
 	if !v {
 		return b
 	}
-	return append(append(b, key...), "true"...)
+	return append(putTag(b, field, wireVarint), 1)
 }
 
-func optString(b []byte, key, v string) []byte {
-	if v == "" {
+// putTime appends Unix nanoseconds, which reach to the year 2262.
+func putTime(b []byte, field uint64, t time.Time) []byte {
+	if t.IsZero() {
 		return b
 	}
-	return appendString(append(b, key...), v)
+	return binary.LittleEndian.AppendUint64(putTag(b, field, wireFixed), uint64(t.UnixNano()))
 }
 
-// appendString quotes s as JSON. Invalid UTF-8 becomes the replacement
-// character; U+2028 and U+2029 are escaped, as encoding/json does.
-func appendString(b []byte, s string) []byte {
-	b = append(b, '"')
-	from := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
-		if c < utf8.RuneSelf {
-			b = appendEscape(append(b, s[from:i]...), c)
-			i++
-			from = i
-			continue
-		}
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			b = append(append(b, s[from:i]...), `\ufffd`...)
-			from = i + n
-		case r == '\u2028':
-			b = append(append(b, s[from:i]...), `\u2028`...)
-			from = i + n
-		case r == '\u2029':
-			b = append(append(b, s[from:i]...), `\u2029`...)
-			from = i + n
-		}
-		i += n
+// putText appends a text. What is no UTF-8, which only a caller can have sent,
+// becomes the replacement character.
+func putText(b []byte, field uint64, s string) []byte {
+	if s == "" {
+		return b
 	}
-	return append(append(b, s[from:]...), '"')
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	b = binary.AppendUvarint(putTag(b, field, wireBytes), uint64(len(s)))
+	return append(b, s...)
 }
 
-func appendEscape(b []byte, c byte) []byte {
-	const hex = "0123456789abcdef"
-	switch c {
-	case '"', '\\':
-		return append(b, '\\', c)
-	case '\b':
-		return append(b, '\\', 'b')
-	case '\f':
-		return append(b, '\\', 'f')
-	case '\n':
-		return append(b, '\\', 'n')
-	case '\r':
-		return append(b, '\\', 'r')
-	case '\t':
-		return append(b, '\\', 't')
-	}
-	return append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+// nestRoom is the room for the length of a message inside of another. A length
+// is always written in so many bytes, which the format allows; it holds two
+// mebibytes.
+const nestRoom = 3
+
+// nest begins a message inside of another; closeNest, which is told where it
+// began, must follow.
+func nest(b []byte, field uint64) []byte {
+	return append(putTag(b, field, wireBytes), 0, 0, 0)
+}
+
+func closeNest(b []byte, begin int) []byte {
+	n := len(b) - begin
+	b[begin-3], b[begin-2], b[begin-1] = byte(n)|0x80, byte(n>>7)|0x80, byte(n>>14)
+	return b
 }

@@ -102,6 +102,7 @@ type Journal struct {
 	recovered Recovery
 	lock      *os.File
 	bufs      sync.Pool     // *[]byte, for encoding outside the lock
+	records   recordStore   // opt.Store, where it takes records; else nil
 	drain     chan struct{} // holds one token; its holder owns pos
 	pos       Position      // up to where the store has everything
 	batch     recordBatch   // used again by each drain; so is what follows
@@ -126,6 +127,7 @@ type Journal struct {
 	made   int        // spares so far, for their names
 	closed bool
 	stats  Stats
+	fresh  stretches // only for a store that takes records
 }
 
 // Stats counts what the journal did since it was opened.
@@ -134,7 +136,7 @@ type Stats struct {
 	Settled  uint64 // settlements recorded, the recovered ones included
 	Lost     uint64 // admissions and settlements that could not be recorded
 	Drained  uint64 // settlements that the store has
-	Unread   uint64 // settlements that were passed over because their JSON does not decode
+	Unread   uint64 // settlements that were passed over because they do not decode
 	Open     int    // admitted and not settled
 	Lag      uint64 // settled and not yet in the store
 	Segments int    // kept, the current one included
@@ -167,7 +169,7 @@ func (j *Journal) append(kind byte, ex *Exchange) (uint64, error) {
 	} else {
 		rec = appendExchange(rec, ex)
 	}
-	seq, err := j.write(kind, rec, ex.Admission)
+	seq, err := j.write(kind, rec, ex)
 	*buf = rec
 	j.bufs.Put(buf)
 	if !j.dirty.Load() && j.dirty.CompareAndSwap(false, true) {
@@ -177,7 +179,7 @@ func (j *Journal) append(kind byte, ex *Exchange) (uint64, error) {
 }
 
 // write appends a record and returns the segment it is in.
-func (j *Journal) write(kind byte, rec []byte, admission uint64) (uint64, error) {
+func (j *Journal) write(kind byte, rec []byte, ex *Exchange) (uint64, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.room(len(rec)); err != nil {
@@ -200,22 +202,27 @@ func (j *Journal) write(kind byte, rec []byte, admission uint64) (uint64, error)
 	}
 	j.link = link
 	j.cur.used = off + align(len(rec))
-	j.count(kind, admission)
+	j.count(kind, off, ex)
 	return j.cur.seq, nil
 }
 
-func (j *Journal) count(kind byte, admission uint64) {
+func (j *Journal) count(kind byte, off int, ex *Exchange) {
 	if kind == kindOpen {
+		j.fresh.wrote(j.cur.seq, int64(j.cur.used))
 		j.stats.Admitted++
 		j.stats.Open++
 		j.cur.open++
 		return
 	}
+	if j.records != nil {
+		j.fresh.add(j.cur.seq, int64(off), ex)
+		j.fresh.wrote(j.cur.seq, int64(j.cur.used))
+	}
 	j.stats.Settled++
 	if j.lag()%drainBatch == 0 {
 		notify(j.full)
 	}
-	if s := j.segment(admission); s != nil && s.open > 0 {
+	if s := j.segment(ex.Admission); s != nil && s.open > 0 {
 		s.open--
 		j.stats.Open--
 	}

@@ -286,7 +286,7 @@ func TestDrainedSegmentsGoAfterTheirRetention(t *testing.T) {
 		if err := j.Admit(stays); err != nil {
 			t.Fatal(err)
 		}
-		for i := range 30 {
+		for i := range 60 {
 			if err := j.Settle(typical(id(i))); err != nil {
 				t.Fatal(err)
 			}
@@ -334,7 +334,7 @@ func TestWrittenSegmentsHoldWhatMappedOnesHold(t *testing.T) {
 		}
 		return &segmentFile{data: make([]byte, size), file: f}, writeZeros(f, size)
 	}
-	for i := range 40 {
+	for i := range 80 {
 		ex := typical(id(i))
 		if err := errors.Join(j.Admit(ex), j.Settle(ex)); err != nil {
 			t.Fatal(err)
@@ -346,7 +346,7 @@ func TestWrittenSegmentsHoldWhatMappedOnesHold(t *testing.T) {
 	if err := j.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if s := j.Stats(); s.Drained != 40 || s.Segments < 5 {
+	if s := j.Stats(); s.Drained != 80 || s.Segments < 5 {
 		t.Errorf("stats %+v", s)
 	}
 }

@@ -34,6 +34,7 @@ func OpenJournal(o JournalOptions) (*Journal, error) {
 		full:    make(chan struct{}, 1),
 		create:  createSegmentFile,
 	}
+	j.records, _ = j.opt.Store.(recordStore)
 	j.bufs.New = func() any { return new(make([]byte, frameSize, 4<<10)) }
 	pos, err := j.opt.Store.Position(context.Background())
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 // A segment file is a header and records, each at a multiple of 8 bytes, then
 // zeros. Integers are little endian.
 //
-//	header  0  magic "TPLEDG01"
+//	header  0  magic "TPLEDG02"
 //	        8  sequence number of the segment, from 1
 //	       16  floor: the oldest segment that held an open exchange, or one that
 //	           the store had not drained, when this segment began
@@ -31,13 +31,13 @@ import (
 //	        8  kind: 1 open, 2 settled
 //	        9  zeros
 //	       12  link: SHA-256 over bytes 8 to 11, the link before, the payload
-//	       44  payload: JSON of an Exchange
+//	       44  payload: an Exchange, see record.proto
 //
 // The checksum finds damage. The chain of links finds what a checksum cannot:
 // records that were exchanged, left out or written again by somebody else. The
 // first record that does not hold ends the segment.
 const (
-	segmentMagic = "TPLEDG01"
+	segmentMagic = "TPLEDG02"
 	headerSize   = 72
 	frameSize    = 44
 	frameKind    = 8

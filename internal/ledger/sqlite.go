@@ -102,10 +102,8 @@ func (s *SQLite) Append(ctx context.Context, pos Position, batch []*Exchange) er
 	s.appending.Lock()
 	defer s.appending.Unlock()
 	defer s.batch.reset()
-	var buf []byte
 	for _, ex := range batch {
-		buf = appendExchange(buf[:0], ex)
-		s.batch.add(ex, string(buf))
+		s.batch.add(ex, appendExchange(nil, ex))
 	}
 	return s.appendRecords(ctx, pos, &s.batch)
 }
@@ -123,7 +121,7 @@ func (s *SQLite) appendRecords(ctx context.Context, pos Position, b *recordBatch
 		if err := s.insert(ctx, tx, b.entries); err != nil {
 			return err
 		}
-		return s.addSums(ctx, tx, &b.sums)
+		return s.addSums(ctx, tx, b.total())
 	})
 	if !errors.Is(err, errConflict) {
 		return err
@@ -141,7 +139,7 @@ func (s *SQLite) appendRecords(ctx context.Context, pos Position, b *recordBatch
 				return err
 			}
 		}
-		return s.addSums(ctx, tx, &stored.sums)
+		return s.addSums(ctx, tx, stored.total())
 	})
 }
 

@@ -8,11 +8,11 @@ CREATE TABLE state (
 );
 INSERT INTO state (one, segment, offset, pruned) VALUES (1, 0, 0, -9223372036854775808);
 
--- One row for each exchange: the record as JSON, as the journal has it. The
+-- One row for each exchange: the record as the journal has it (record.proto). The
 -- gateway's ids sort by the time at which they were made.
 CREATE TABLE exchanges (
 	id     TEXT PRIMARY KEY NOT NULL,
-	record TEXT NOT NULL
+	record BLOB NOT NULL
 );
 
 -- Exchanges whose id does not tell when they began. Unix microseconds.
