@@ -61,7 +61,7 @@ type Options struct {
 // Server is a running program.
 type Server struct {
 	opt     Options
-	log     *slog.Logger
+	log     *telemetry.Log
 	logs    *telemetry.LogWriter
 	metrics *telemetry.Metrics
 	book    *meter.Book
@@ -107,7 +107,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	s := &Server{opt: opt, started: time.Now()}
 	s.metrics = telemetry.New(opt.Version)
 	s.logs = telemetry.NewLogWriter(opt.Err, s.metrics.LogDropped.Inc)
-	s.log = slog.New(handler(opt.LogFormat, s.logs))
+	s.log = telemetry.NewLog(s.logs, opt.LogFormat, nil)
 	file, err := s.firstFile(ctx)
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	if s.book, err = meter.Load(); err != nil {
 		return nil, fmt.Errorf("load the price book: %w", err)
 	}
-	if s.sim, err = newSimulator(s.log); err != nil {
+	if s.sim, err = newSimulator(s.log.Logger); err != nil {
 		return nil, err
 	}
 	s.client, s.inside = h1.New(h1.Options{Dial: s.opt.Dial}), h1.New(h1.Options{Dial: s.sim.pipes.dial})
@@ -134,13 +134,6 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-func handler(format string, w io.Writer) slog.Handler {
-	if format == "json" {
-		return slog.NewJSONHandler(w, nil)
-	}
-	return slog.NewTextHandler(w, nil)
 }
 
 // listenConfig is the file's section with what the command line says instead,
@@ -271,7 +264,7 @@ func (s *Server) serveData(w http.ResponseWriter, r *http.Request) {
 
 // servers are the servers of the two listeners.
 func (s *Server) servers() (data *dataServer, adm *http.Server) {
-	data = newDataServer(http.HandlerFunc(s.serveData), s.log)
+	data = newDataServer(http.HandlerFunc(s.serveData), s.log.Logger)
 	service := &admin.Service{
 		Reader: s.records, Journal: s.journal, Keys: s.store,
 		Models: s.models, Status: s.status, Reload: s.Reload,

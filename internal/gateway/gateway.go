@@ -12,7 +12,6 @@
 package gateway
 
 import (
-	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -29,17 +28,15 @@ type Gateway struct {
 	plane   atomic.Pointer[Plane]
 	journal *ledger.Journal
 	metrics *telemetry.Metrics
-	log     *slog.Logger
+	log     *telemetry.Log
 	paths   map[string]surface
 	calls   sync.Pool
-	lines   sync.Pool // of *accessLine
 }
 
 // New makes a gateway that serves p.
-func New(p *Plane, journal *ledger.Journal, metrics *telemetry.Metrics, log *slog.Logger) *Gateway {
+func New(p *Plane, journal *ledger.Journal, metrics *telemetry.Metrics, log *telemetry.Log) *Gateway {
 	g := &Gateway{journal: journal, metrics: metrics, log: log, paths: surfaces()}
 	g.calls.New = func() any { return newCall(g) }
-	g.lines.New = func() any { return new(accessLine) }
 	g.plane.Store(p)
 	return g
 }

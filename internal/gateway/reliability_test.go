@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"bytes"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"tailplane/internal/gateway"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llmtest"
+	"tailplane/internal/telemetry"
 )
 
 // bubble runs a test in virtual time with a gateway of its own, and stops that
@@ -253,7 +253,7 @@ func TestAFullLedgerStopsNobody(t *testing.T) {
 		if err := closed.Close(); err != nil {
 			t.Fatal(err)
 		}
-		log := slog.New(slog.NewJSONHandler(r.lines, nil))
+		log := telemetry.NewLog(r.lines, "json", nil)
 		r.gateway = gateway.New(r.gateway.Plane(), closed, r.metrics, log)
 		if w := r.post(chatBody); w.Code != http.StatusOK {
 			t.Errorf("%d %s", w.Code, w.Body)

@@ -94,7 +94,7 @@ func newRigWith(t tester, text string, dial upstream.Dialer, o ledger.JournalOpt
 		t.Fatal(err)
 	}
 	r.lines = telemetry.NewLogWriter(r.log, r.metrics.LogDropped.Inc)
-	log := slog.New(slog.NewJSONHandler(r.lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := telemetry.NewLog(r.lines, "json", slog.LevelDebug)
 	r.gateway = gateway.New(r.plane(text), r.journal, r.metrics, log)
 	var ctx context.Context
 	ctx, r.cancel = context.WithCancel(context.Background())

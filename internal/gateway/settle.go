@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
@@ -121,35 +120,30 @@ func (c *call) logLine() {
 	if c.ex.Outcome != ledger.OutcomeOK && c.ex.Outcome != ledger.OutcomeGone {
 		level = slog.LevelWarn
 	}
-	handler := c.gateway.log.Handler()
-	if !handler.Enabled(context.Background(), level) {
-		return
-	}
 	target := ""
 	if n := len(c.ex.Attempts); n > 0 {
 		target = c.ex.Attempts[n-1].Target
 	}
-	line := c.gateway.lines.Get().(*accessLine)
-	defer c.gateway.lines.Put(line)
-	*line = accessLine{
-		slog.String("request", c.ex.ID), slog.String("key", c.ex.Name), slog.String("dialect", string(c.ex.Dialect)),
-		slog.String("model", c.ex.Model), slog.String("target", target), slog.Int("attempts", len(c.ex.Attempts)),
-		slog.String("outcome", string(c.ex.Outcome)), slog.Int("status", c.ex.Status), slog.String("fault", string(c.ex.Fault)),
-		slog.Bool("stream", c.ex.Stream), slog.Duration("ttft", c.ex.FirstToken), slog.Duration("took", c.ex.Total),
-		slog.Int64("input", c.ex.Usage.Input), slog.Int64("output", c.ex.Usage.Output),
-		slog.Int64("cost_nano", c.ex.Cost), slog.String("pricing", string(c.ex.PriceStatus)), slog.String("config", c.ex.Config),
-	}
-	// The record is made by hand, without the caller's place in the code, which
-	// nobody wants to know here and which is dear to find. As one group without
-	// a name, which is written like its members, the attributes need no memory
-	// of the logger's.
-	record := slog.NewRecord(c.ex.Start.Add(c.ex.Total), level, "request", 0)
-	record.AddAttrs(slog.Attr{Value: slog.GroupValue(line[:]...)})
-	_ = handler.Handle(context.Background(), record) // the log's own writer never fails
+	line := c.gateway.log.Line(c.ex.Start.Add(c.ex.Total), level, "request")
+	line.Text("request", c.ex.ID)
+	line.Text("key", c.ex.Name)
+	line.Text("dialect", string(c.ex.Dialect))
+	line.Text("model", c.ex.Model)
+	line.Text("target", target)
+	line.Int("attempts", int64(len(c.ex.Attempts)))
+	line.Text("outcome", string(c.ex.Outcome))
+	line.Int("status", int64(c.ex.Status))
+	line.Text("fault", string(c.ex.Fault))
+	line.Bool("stream", c.ex.Stream)
+	line.Duration("ttft", c.ex.FirstToken)
+	line.Duration("took", c.ex.Total)
+	line.Int("input", c.ex.Usage.Input)
+	line.Int("output", c.ex.Usage.Output)
+	line.Int("cost_nano", c.ex.Cost)
+	line.Text("pricing", string(c.ex.PriceStatus))
+	line.Text("config", c.ex.Config)
+	line.Send()
 }
-
-// accessLine is the memory of one line of the access log.
-type accessLine [17]slog.Attr
 
 // ledgerFailed reports a record that the journal did not take. The request goes
 // on: an answer is worth more to its caller than its record is to us, and the

@@ -1,0 +1,84 @@
+package telemetry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// A line is what slog's own handlers write for the same members.
+func TestLineIsWhatSlogWrites(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		format := rapid.SampledFrom([]string{"text", "json"}).Draw(t, "format")
+		at := time.UnixMilli(rapid.Int64Range(0, 4e12).Draw(t, "at")).UTC()
+		level := rapid.SampledFrom([]slog.Level{slog.LevelInfo, slog.LevelWarn}).Draw(t, "level")
+		text := rapid.OneOf(rapid.StringMatching(`[ -~]{0,12}`), rapid.String()).Draw(t, "text")
+		took := time.Duration(rapid.OneOf(rapid.Int64Range(-1e3, 1e13), rapid.Int64Range(0, 1e7)).Draw(t, "took"))
+		number := rapid.Int64().Draw(t, "number")
+
+		var got, want bytes.Buffer
+		l := NewLog(&got, format, nil)
+		for range 2 { // the second uses the memory of the first
+			got.Reset()
+			n := l.Line(at, level, "request")
+			n.Text("text", text)
+			n.Duration("took", took)
+			n.Int("number", number)
+			n.Bool("yes", number > 0)
+			n.Send()
+		}
+		r := slog.NewRecord(at, level, "request", 0)
+		r.AddAttrs(slog.String("text", text), slog.Duration("took", took), slog.Int64("number", number), slog.Bool("yes", number > 0))
+		if err := NewLog(&want, format, nil).Handler().Handle(context.Background(), r); err != nil {
+			t.Fatal(err)
+		}
+		if format == "json" {
+			if sameJSON(t, got.Bytes()) != sameJSON(t, want.Bytes()) {
+				t.Fatalf("got  %swant %s", got.Bytes(), want.Bytes())
+			}
+			return
+		}
+		if got.String() != want.String() {
+			t.Fatalf("got  %swant %s", got.Bytes(), want.Bytes())
+		}
+	})
+}
+
+func TestLineCostsNoMemory(t *testing.T) {
+	l := NewLog(nowhere{}, "text", nil)
+	at := time.Now()
+	n := testing.AllocsPerRun(100, func() {
+		line := l.Line(at, slog.LevelInfo, "request")
+		line.Text("request", "req_1")
+		line.Duration("took", 1234567*time.Nanosecond)
+		line.Send()
+	})
+	if n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+type nowhere struct{}
+
+func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
+
+// sameJSON is JSON as text that does not depend on how it was spelled: slog
+// writes whole seconds without a fraction.
+func sameJSON(t *rapid.T, line []byte) string {
+	var v struct {
+		Time             time.Time
+		Level, Msg, Text string
+		Took, Number     int64
+		Yes              bool
+	}
+	if err := json.Unmarshal(line, &v); err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return fmt.Sprint(v)
+}
