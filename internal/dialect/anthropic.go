@@ -211,10 +211,11 @@ func antTapDelta(t *Tap, data []byte) Sight {
 }
 
 // TapReply implements [Surface].
-func (AnthropicCodec) TapReply(t *Tap, body []byte) {
-	body = bytes.TrimSpace(body)
-	if len(body) == 0 || body[0] != '{' {
-		return
+func (AnthropicCodec) TapReply(t *Tap, body []byte) (Sight, error) {
+	if fault, err := replyFault(body); fault || err != nil {
+		return SightFault, err
 	}
+	body = bytes.TrimSpace(body)
 	antTapMessage(t, body, wire.Span{End: len(body)})
+	return SightContent, nil
 }

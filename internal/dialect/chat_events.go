@@ -120,8 +120,8 @@ func endsDone(rest []byte) bool {
 
 func readChunk(ev wire.Event, emit emitter, c chunkReader) error {
 	data := ev.Data
-	at, ok := scanChunk(data)
-	if string(ev.Name) == "error" || ok && at.isFault(data) {
+	at, err := scanChunk(data)
+	if string(ev.Name) == "error" || err == nil && at.isFault(data) {
 		body := openAIError(data)
 		emit(llm.Event{Kind: llm.EventFault, Fault: &body})
 		return nil

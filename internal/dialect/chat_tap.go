@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"bytes"
+	"errors"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
@@ -18,7 +19,7 @@ func (ChatCodec) TapEvent(t *Tap, ev wire.Event) Sight {
 }
 
 // TapReply implements [Surface].
-func (ChatCodec) TapReply(t *Tap, body []byte) { tapOpenAIReply(t, body) }
+func (ChatCodec) TapReply(t *Tap, body []byte) (Sight, error) { return tapOpenAIReply(t, body) }
 
 // chatContentIn reports whether a chunk has a piece of the answer.
 func chatContentIn(data []byte) bool {
@@ -144,10 +145,10 @@ const (
 	inObject
 )
 
-func scanChunk(data []byte) (c chunkAt, ok bool) {
+func scanChunk(data []byte) (c chunkAt, err error) {
 	names := [...]string{"model", "usage", "choices", "x_groq", "error", "object"}
-	_, err := wire.Scan(data, names[:], c.at[:])
-	return c, err == nil
+	_, err = wire.Scan(data, names[:], c.at[:])
+	return c, err
 }
 
 func (c *chunkAt) value(data []byte, i int) []byte {
@@ -190,8 +191,8 @@ func (c *chunkAt) usage(data []byte) []byte {
 
 // tapScan reads what the cheap search found. It allocates for the model name.
 func tapScan(t *Tap, data []byte) Sight {
-	c, ok := scanChunk(data)
-	if !ok {
+	c, err := scanChunk(data)
+	if err != nil {
 		return 0
 	}
 	if c.isFault(data) {
@@ -215,11 +216,15 @@ func tapScan(t *Tap, data []byte) Sight {
 	return 0
 }
 
-// tapOpenAIReply reads a complete answer.
-func tapOpenAIReply(t *Tap, body []byte) {
-	c, ok := scanChunk(body)
-	if !ok || c.isFault(body) {
-		return
+// tapOpenAIReply reads a complete answer in one scan.
+func tapOpenAIReply(t *Tap, body []byte) (Sight, error) {
+	c, err := scanChunk(body)
+	choices := c.value(body, inChoices)
+	switch {
+	case err != nil:
+		return 0, notJSON(err)
+	case choices == nil && c.isFault(body):
+		return SightFault, nil
 	}
 	if m := c.value(body, inModel); t.Model == "" {
 		t.name(m)
@@ -229,16 +234,28 @@ func tapOpenAIReply(t *Tap, body []byte) {
 			t.Usage, t.HasUsage = u, true
 		}
 	}
-	if choices := c.at[inChoices]; !choices.IsZero() {
-		names := [...]string{"finish_reason"}
-		var at [1]wire.Member
-		for item := range wire.Elements(body, choices.Value) {
-			if nested(body, wire.Member{Key: item, Value: item}, names[:], at[:]) && !at[0].IsZero() {
-				if v := at[0].Value.Of(body); v[0] == '"' {
-					t.Stop = tapStop(v)
-				}
-			}
-			return
-		}
+	if i := nextValue(choices, `"finish_reason"`, 0); i >= 0 && choices[i] == '"' {
+		t.Stop = tapStop(choices[i:])
 	}
+	return SightContent, nil
+}
+
+// notJSON is err, unless the text is JSON in which a member stands twice: such an
+// answer is the client's to judge.
+func notJSON(err error) error {
+	if _, twice := errors.AsType[*wire.DuplicateError](err); twice {
+		return nil
+	}
+	return err
+}
+
+// replyFault reports whether an answer is an error object in truth. The error
+// says that it is no JSON object at all.
+func replyFault(body []byte) (bool, error) {
+	names := [...]string{"error"}
+	var at [1]wire.Member
+	if _, err := wire.Scan(body, names[:], at[:]); err != nil {
+		return false, notJSON(err)
+	}
+	return !at[0].IsZero() && !wire.IsNull(at[0].Value.Of(body)), nil
 }

@@ -47,8 +47,10 @@ type Surface interface {
 	// usage and stop in t, and says what it saw. It allocates nothing for an
 	// event that carries content only.
 	TapEvent(t *Tap, ev wire.Event) Sight
-	// TapReply does the same for a complete answer.
-	TapReply(t *Tap, body []byte)
+	// TapReply does the same for a complete answer. It sees content, or a fault
+	// where the answer is an error object in truth; the error says that it is
+	// not even a JSON object.
+	TapReply(t *Tap, body []byte) (Sight, error)
 	// DecodeError reads the provider's error envelope; a body that is none
 	// (HTML, empty, plain text) gives a short, printable Message.
 	DecodeError(body []byte) llm.ErrorBody

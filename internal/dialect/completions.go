@@ -41,7 +41,9 @@ func (CompletionsCodec) TapEvent(t *Tap, ev wire.Event) Sight {
 }
 
 // TapReply implements [Surface].
-func (CompletionsCodec) TapReply(t *Tap, body []byte) { tapOpenAIReply(t, body) }
+func (CompletionsCodec) TapReply(t *Tap, body []byte) (Sight, error) {
+	return tapOpenAIReply(t, body)
+}
 
 // DecodeError implements [Surface].
 func (CompletionsCodec) DecodeError(body []byte) llm.ErrorBody {

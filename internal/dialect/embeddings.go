@@ -34,7 +34,9 @@ func (EmbeddingsSurface) Splice(dst, body []byte, at *At, r Rewrite) []byte {
 func (EmbeddingsSurface) TapEvent(*Tap, wire.Event) Sight { return 0 }
 
 // TapReply implements [Surface].
-func (EmbeddingsSurface) TapReply(t *Tap, body []byte) { tapOpenAIReply(t, body) }
+func (EmbeddingsSurface) TapReply(t *Tap, body []byte) (Sight, error) {
+	return tapOpenAIReply(t, body)
+}
 
 // DecodeError implements [Surface].
 func (EmbeddingsSurface) DecodeError(body []byte) llm.ErrorBody {

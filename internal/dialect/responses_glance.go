@@ -138,8 +138,12 @@ func respCalled(data []byte, output wire.Member) bool {
 }
 
 // TapReply implements [Surface].
-func (ResponsesCodec) TapReply(t *Tap, body []byte) {
+func (ResponsesCodec) TapReply(t *Tap, body []byte) (Sight, error) {
+	if fault, err := replyFault(body); fault || err != nil {
+		return SightFault, err
+	}
 	respTapObject(t, body, wire.Span{Start: 0, End: len(body)})
+	return SightContent, nil
 }
 
 // AppendFault implements [Surface]. The event's number in the stream is not

@@ -26,9 +26,8 @@ import (
 // written to it, so the reads bound the writes. It allocates nothing. ok is false when raw is no
 // object or names a figure twice.
 func openAIUsage(raw []byte) (u llm.Usage, ok bool) {
-	names := usageNames
-	var at [len(names)]wire.Member
-	if _, err := wire.Scan(raw, names[:], at[:]); err != nil {
+	var at [len(usageNames)]wire.Member
+	if _, err := wire.Scan(raw, usageNames[:], at[:]); err != nil {
 		return u, false
 	}
 	u.Source = llm.UsageReported

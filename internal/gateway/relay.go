@@ -58,9 +58,10 @@ func (c *call) notAStream(target *candidate, resp *h1.Response, spoken dialect.S
 	if err := c.readWhole(resp, maxErrorBody, now().Add(errorBodyTime)); err != nil && !errors.Is(err, errTooLong) {
 		return upstream.Broken(err, llm.FaultFirstToken)
 	}
-	if body, is, _ := errorObject(c.reply, spoken); is {
-		return target.Classify(upstream.Answer{Body: body}, now())
+	if sight, err := spoken.TapReply(&c.tap, c.reply); err == nil && sight.Has(dialect.SightFault) {
+		return target.Classify(upstream.Answer{Body: spoken.DecodeError(c.reply)}, now())
 	}
+	c.tap.Reset()
 	return garbage(fmt.Sprintf("target %s answered a streamed request with %s and no stream", target.Name, contentType(resp)), nil)
 }
 
@@ -78,23 +79,6 @@ func garbage(message string, err error) *llm.Fault {
 	}
 }
 
-// errorMembers tell an error object from an answer.
-var errorMembers = []string{"error", "choices", "output", "data"}
-
-// errorObject reports whether a body of status 200 is an error in truth. The
-// error says that it is no JSON object at all.
-func errorObject(body []byte, spoken dialect.Surface) (llm.ErrorBody, bool, error) {
-	var found [4]wire.Member
-	if _, err := wire.Scan(body, errorMembers, found[:]); err != nil {
-		return llm.ErrorBody{}, false, err
-	}
-	value := found[0].Value
-	if value.IsZero() || wire.IsNull(value.Of(body)) || !found[1].Value.IsZero() {
-		return llm.ErrorBody{}, false, nil
-	}
-	return spoken.DecodeError(body), true, nil
-}
-
 // relayWhole carries an answer that is not streamed.
 func (c *call) relayWhole(target *candidate, a *ledger.Attempt, resp *h1.Response, spoken dialect.Surface, begin time.Time) *llm.Fault {
 	c.reply = c.reply[:0]
@@ -109,14 +93,13 @@ func (c *call) relayWhole(target *candidate, a *ledger.Attempt, resp *h1.Respons
 		return upstream.Broken(err, llm.FaultTotal)
 	}
 	a.FirstToken = now().Sub(begin)
-	failure, is, err := errorObject(c.reply, spoken)
+	sight, err := spoken.TapReply(&c.tap, c.reply)
 	switch {
 	case err != nil:
 		return garbage(fmt.Sprintf("target %s answered with %s that is not a JSON object", target.Name, contentType(resp)), err)
-	case is:
-		return target.Classify(upstream.Answer{Body: failure}, now())
+	case sight.Has(dialect.SightFault):
+		return target.Classify(upstream.Answer{Body: spoken.DecodeError(c.reply)}, now())
 	}
-	spoken.TapReply(&c.tap, c.reply)
 	body := c.reply
 	if a.Lane == laneTranslate {
 		if body, err = c.translateWhole(spoken.(dialect.Codec)); err != nil {
