@@ -132,6 +132,9 @@ func (r *Response) readRaw(p []byte) (int, error) {
 	if r.rawErr != nil {
 		return 0, r.rawErr
 	}
+	if cn.ofHead {
+		_ = r.SetReadDeadline(time.Time{})
+	}
 	n, err := cn.read(p)
 	if n > 0 {
 		r.later(err)
@@ -189,7 +192,11 @@ func (r *Response) SetReadDeadline(t time.Time) error {
 	if r.conn == nil {
 		return net.ErrClosed
 	}
-	r.conn.deadline = true
+	r.conn.ofHead = false
+	if t.Equal(r.conn.until) {
+		return nil // setting it again would cost as much as the first time
+	}
+	r.conn.until = t
 	return r.conn.net.SetReadDeadline(t)
 }
 

@@ -32,7 +32,8 @@ type conn struct {
 	buf      []byte             // buf[r:w] was read and is not consumed yet
 	r, w     int                // both 0 while buf is nil
 	pooled   *[readBufSize]byte // what buf is made of, nil if grown or none
-	deadline bool               // a deadline is or may be set
+	until    time.Time          // the deadline of reading that is set; zero for none
+	ofHead   bool               // until is the head's, and the body is not to be bound by it
 
 	reused    bool
 	idleSince time.Time
@@ -51,7 +52,9 @@ func (cn *conn) closePolitely() { _ = cn.net.Close() }
 // watch ties the connection to ctx until unwatch.
 func (cn *conn) watch(ctx context.Context) {
 	cn.stop = nil
-	if ctx.Done() != nil {
+	if own, ok := ctx.(interface{ AfterFunc(func()) func() bool }); ok {
+		cn.stop = own.AfterFunc(cn.abort) // spares a context derived from it
+	} else if ctx.Done() != nil {
 		cn.stop = context.AfterFunc(ctx, cn.abort)
 	}
 }
@@ -92,10 +95,11 @@ func (cn *conn) grow(limit int) bool {
 // exchange sends req and reads the response head. On failure the connection is
 // closed. now is the current time, give or take the time since it was asked for.
 func (cn *conn) exchange(ctx context.Context, req *Request, now time.Time) (*Response, *failure) {
-	if cn.deadline || !req.HeadDeadline.IsZero() {
+	if !cn.until.IsZero() || !req.HeadDeadline.IsZero() {
 		_ = cn.net.SetDeadline(req.HeadDeadline)
-		cn.deadline = !req.HeadDeadline.IsZero()
+		cn.until = req.HeadDeadline
 	}
+	cn.ofHead = !req.HeadDeadline.IsZero()
 	cn.watch(ctx)
 	r := &Response{conn: cn, ctx: ctx}
 	sent := r.send(req)
@@ -106,9 +110,6 @@ func (cn *conn) exchange(ctx context.Context, req *Request, now time.Time) (*Res
 		if err == nil {
 			r.close = r.close || sent.err != nil
 			r.timing(now, r.progress(sent), at)
-			if cn.deadline {
-				_ = cn.net.SetReadDeadline(time.Time{})
-			}
 			return r, nil
 		}
 		return nil, r.fail(sent, err, at)
@@ -250,8 +251,8 @@ func (cn *conn) quiet() bool {
 	if !cn.tls {
 		return true
 	}
-	cn.deadline = true
-	_ = cn.net.SetReadDeadline(time.Unix(1, 0))
+	cn.until = time.Unix(1, 0)
+	_ = cn.net.SetReadDeadline(cn.until)
 	n, err := cn.net.Read(cn.one[:])
 	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 }

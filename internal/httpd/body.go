@@ -142,7 +142,7 @@ func (b *body) leave(err error) {
 	w.bodyRead = false
 	w.mu.Unlock()
 	if err != nil && !timedOut(err) {
-		b.x.cancel()
+		b.x.ctx.cancel()
 	}
 }
 

@@ -1,7 +1,6 @@
 package httpd
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"time"
@@ -13,7 +12,7 @@ import (
 type exchange struct {
 	conn    *conn
 	request *http.Request // what the handler gets: proto with a context
-	cancel  context.CancelFunc
+	ctx     *requestContext
 	proto   http.Request // what every request begins from
 	url     url.URL
 	header  http.Header
@@ -54,10 +53,9 @@ func (s *Server) exchange() *exchange {
 
 // begin makes the request that the handler gets.
 func (x *exchange) begin() {
-	ctx, cancel := context.WithCancel(context.Background())
-	x.cancel = cancel
+	x.ctx = &requestContext{}
 	x.proto.RemoteAddr = x.conn.remote
-	x.request = x.proto.WithContext(ctx)
+	x.request = x.proto.WithContext(x.ctx)
 	x.watch.begin(x.body.err != nil)
 }
 
@@ -66,14 +64,14 @@ func (x *exchange) begin() {
 func (x *exchange) finish() (keep bool) {
 	w := &x.response
 	w.finish()
-	x.cancel()
+	x.ctx.cancel()
 	x.watch.end()
 	return !w.closing && w.err == nil && w.complete()
 }
 
 // abandon ends an exchange whose handler panicked. What is buffered is dropped.
 func (x *exchange) abandon() {
-	x.cancel()
+	x.ctx.cancel()
 	x.watch.end()
 }
 
@@ -85,7 +83,7 @@ func (x *exchange) unread() bool { return x.body.err == nil && x.response.err ==
 func (x *exchange) reset() {
 	c := x.conn
 	x.response.reset()
-	x.conn, x.request, x.cancel = nil, nil, nil
+	x.conn, x.request, x.ctx = nil, nil, nil
 	x.proto = http.Request{}
 	x.url = url.URL{}
 	x.header = emptied(x.header)

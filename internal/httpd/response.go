@@ -291,7 +291,7 @@ func (w *response) write(b, extra, tail []byte) {
 	}
 	if err != nil {
 		w.err = err
-		w.x.cancel()
+		w.x.ctx.cancel()
 	}
 }
 

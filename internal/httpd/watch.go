@@ -108,7 +108,7 @@ func (w *watch) read() {
 		w.got = true
 	case w.running || !timedOut(err):
 		w.ended = true
-		w.x.cancel()
+		w.x.ctx.cancel()
 	}
 	close(w.reading)
 }

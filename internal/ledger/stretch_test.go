@@ -44,7 +44,7 @@ func TestSumsOfStretchesEqualSumsOfRecords(t *testing.T) {
 		dir := t.TempDir()
 		store := &summing{Memory: NewMemory(1)}
 		open := func() *Journal {
-			j, err := OpenJournal(JournalOptions{Dir: filepath.Join(dir, "journal"), SegmentBytes: 32 << 10, Store: store})
+			j, err := OpenJournal(JournalOptions{Dir: filepath.Join(dir, "journal"), SegmentBytes: 8 << 10, Store: store})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -54,7 +54,7 @@ func TestSumsOfStretchesEqualSumsOfRecords(t *testing.T) {
 		j, n, want := open(), 0, rollup{}
 		rt.Repeat(map[string]func(*rapid.T){
 			"settle": func(rt *rapid.T) {
-				for range rapid.IntRange(1, 40).Draw(rt, "n") {
+				for range rapid.IntRange(1, 12).Draw(rt, "n") {
 					ex := typical(fmt.Sprintf("%s%016d", idFrom(begin.UnixMilli()), n))
 					if rapid.IntRange(0, 30).Draw(rt, "stray") == 0 {
 						ex.ID = "stray-" + id(n)

@@ -1,0 +1,100 @@
+package httpd
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// requestContext is the context of one request. It ends when the client has
+// left or the handler has returned. It is what context.WithCancel would make,
+// but what is done with the context of most requests, to hang one function on
+// it and take that off again, needs no map and no further context.
+//
+// It has no deadline and no values. It is made for each request and never used
+// again: whoever keeps it finds it ended.
+type requestContext struct {
+	mu    sync.Mutex
+	done  chan struct{} // made when it is asked for
+	err   error
+	hooks []*hook
+	first [1]*hook // what hooks begins in
+}
+
+// hook is a function that runs when the context ends.
+type hook struct{ run func() }
+
+// Deadline implements context.Context; there is none.
+func (c *requestContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Value implements context.Context; there is none.
+func (c *requestContext) Value(any) any { return nil }
+
+// Done implements context.Context.
+func (c *requestContext) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		c.done = make(chan struct{})
+		if c.err != nil {
+			close(c.done)
+		}
+	}
+	return c.done
+}
+
+// Err implements context.Context.
+func (c *requestContext) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// AfterFunc runs f in a goroutine of its own when the context ends, at once if
+// it has. stop takes f off and reports whether that was in time. Package context
+// finds this method, for contexts that are derived from this one, too.
+func (c *requestContext) AfterFunc(f func()) (stop func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		go f()
+		return func() bool { return false }
+	}
+	h := &hook{f}
+	if c.hooks == nil {
+		c.hooks = c.first[:0]
+	}
+	c.hooks = append(c.hooks, h)
+	return func() bool { return c.unhook(h) }
+}
+
+func (c *requestContext) unhook(h *hook) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, have := range c.hooks {
+		if have == h {
+			last := len(c.hooks) - 1
+			c.hooks[i], c.hooks[last] = c.hooks[last], nil
+			c.hooks = c.hooks[:last]
+			return true
+		}
+	}
+	return false
+}
+
+// cancel ends the context. A second call does nothing.
+func (c *requestContext) cancel() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return
+	}
+	c.err = context.Canceled
+	if c.done != nil {
+		close(c.done)
+	}
+	for _, h := range c.hooks {
+		go h.run()
+	}
+	c.hooks = nil
+}
