@@ -75,8 +75,9 @@ const kept = 256 << 10
 // open begins a call.
 func (c *call) open(p *Plane, s surface, w http.ResponseWriter, r *http.Request) {
 	c.plane, c.surface, c.w, c.r, c.ctx = p, s, w, r, r.Context()
+	start := now()
 	c.ex = ledger.Exchange{
-		ID: newID(), Start: now(), Config: p.Hash, Op: s.op, Dialect: s.dialect.Name(),
+		ID: newID(start), Start: start, Config: p.Hash, Op: s.op, Dialect: s.dialect.Name(),
 		TraceID: cut(r.Header.Get("X-Request-Id"), 128), Client: cut(r.UserAgent(), 64),
 	}
 	c.ex.Attempts = c.attempt[:0]
@@ -139,9 +140,9 @@ var idAlphabet = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadd
 
 // newID makes a request id: 48 bits of milliseconds, so that ids sort by time,
 // and 80 random bits.
-func newID() string {
+func newID(at time.Time) string {
 	var raw [16]byte
-	binary.BigEndian.PutUint64(raw[:], uint64(now().UnixMilli())<<16)
+	binary.BigEndian.PutUint64(raw[:], uint64(at.UnixMilli())<<16)
 	_, _ = rand.Read(raw[6:]) // never fails (crypto/rand)
 	var text [4 + 26]byte
 	copy(text[:], "req_")
