@@ -235,14 +235,22 @@ func antShapeCall(p llm.Part, l *lossList) llm.Part {
 	}
 	t := *p.Tool
 	t.ID = antID(t.ID)
-	if _, err := wire.Scan([]byte(t.Arguments), nil, nil); err != nil || !utf8.ValidString(t.Arguments) {
-		if strings.TrimSpace(t.Arguments) != "" {
-			l.add("messages.tool_calls.arguments", "they are no JSON object and became {}")
-		}
+	if !sayableInput(t.Arguments) {
+		l.add("messages.tool_calls.arguments", "they are no JSON object and became {}")
 		t.Arguments = "{}"
 	}
 	p.Tool = &t
 	return p
+}
+
+// sayableInput reports whether arguments can be said as an object: they are one,
+// or nothing.
+func sayableInput(arguments string) bool {
+	if strings.TrimSpace(arguments) == "" {
+		return true
+	}
+	_, err := wire.Scan([]byte(arguments), nil, nil)
+	return err == nil && utf8.ValidString(arguments)
 }
 
 func antShapeResult(p llm.Part, l *lossList) llm.Part {

@@ -32,6 +32,9 @@ func lawsOfRequest(codec dialect.Codec, body []byte) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
+	if codec.Name() == llm.Converse {
+		call.Model = "us.anthropic.claude-sonnet-4-5-20250929-v1:0" // its path says it
+	}
 	again, losses, err := codec.EncodeCall(call)
 	if err != nil || len(losses) > 0 {
 		return []string{fmt.Sprintf("encode: %v, losses %v", err, losses)}
@@ -55,6 +58,7 @@ func lawsOfRequest(codec dialect.Codec, body []byte) []string {
 			out = append(out, fmt.Sprintf("to %s: its own reader refuses it: %v\n%s", target.Name(), err, said))
 			continue
 		}
+		byPath(got, call, target.Name())
 		for _, missing := range want.missing(callSaid(got, said), losses) {
 			out = append(out, fmt.Sprintf("to %s: silently lost: %s (losses: %s)\n%s", target.Name(), missing, lossText(losses), said))
 		}
