@@ -23,6 +23,7 @@ type blockPart struct {
 	ended     bool // its PartEnd has come
 	index     int
 	skip      bool // it cannot be said
+	told      bool // converse: a delta of its text is out
 }
 
 // blockTeller writes the events of blocks.
@@ -76,7 +77,7 @@ func (q *blockQueue) more(t blockTeller, ev llm.Event, sign bool) {
 	}
 	p.text = append(p.text, ev.Text...)
 	if !slices.Contains(q.queue, p) { // its block had to end; it goes on in a new one
-		p.open, p.ended = false, false
+		p.open, p.ended, p.told = false, false, false
 		p.block.Text = ""
 		q.queue = append(q.queue, p)
 	}

@@ -11,8 +11,8 @@ import (
 // Collect folds the events of one answer into a reply. The error is that of
 // the sequence, an *llm.Fault for an error that the upstream reported inside
 // the stream, or io.ErrUnexpectedEOF when the answer has no EventEnd; the reply
-// then holds what had come. Unknown members of chat chunks and what Bedrock tells
-// beside the usage end in the Extra of the reply or the choice; other events that only their dialect knows have no
+// then holds what had come. Unknown members of chat chunks end in the Extra of
+// the reply or the choice; other events that only their dialect knows have no
 // place in a reply and are left out.
 func Collect(events iter.Seq2[llm.Event, error]) (*llm.Reply, error) {
 	c := &collector{reply: &llm.Reply{}}
@@ -84,12 +84,11 @@ func (c *collector) choice(i int) (*llm.Choice, error) {
 }
 
 func (c *collector) other(ev *llm.Event) error {
-	beside := ev.Extra.Dialect == llm.Converse && ev.Extra.Form == convBeside
-	if ev.Extra.Dialect != llm.Chat && ev.Extra.Dialect != llm.Completions && !beside {
+	if ev.Extra.Dialect != llm.Chat && ev.Extra.Dialect != llm.Completions {
 		return nil
 	}
 	into := &c.reply.Extra
-	if ev.Extra.Form == otherChoice && !beside {
+	if ev.Extra.Form == otherChoice {
 		choice, err := c.choice(ev.Choice)
 		if err != nil {
 			return err

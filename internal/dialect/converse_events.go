@@ -19,7 +19,8 @@ import (
 //
 // An answer ends when both messageStop and metadata have come, in either order
 // (both are recorded), or when the source ends cleanly behind messageStop. A
-// source that ends before messageStop was cut.
+// source that ends before messageStop was cut. The stop is told then, because
+// both have members that stand at the top of a complete answer.
 //
 // The member p of an event is padding of random length and says nothing.
 //
@@ -46,7 +47,8 @@ func (ConverseCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
 				}
 			}
 			if errors.Is(err, io.EOF) && s.halves&convStopped != 0 {
-				yield(llm.Event{Kind: llm.EventEnd}, nil)
+				s.finish()
+				s.flush(yield)
 				return
 			}
 			if errors.Is(err, io.EOF) {
@@ -68,6 +70,7 @@ type convStream struct {
 	halves  uint8 // convStopped, convMeasured
 	parts   int   // parts opened so far
 	blocks  map[int64]*convBlock
+	last    llm.Event // the stop, with the members that messageStop and metadata have beside
 }
 
 // convBlock is a block that has begun and not ended.
@@ -133,10 +136,15 @@ func (s *convStream) event(ev wire.Event) error {
 		return fmt.Errorf("event %s: %w", ev.Name, err)
 	}
 	if s.halves == convOver {
-		s.emit(llm.Event{Kind: llm.EventEnd})
-		s.ended = true
+		s.finish()
 	}
 	return nil
+}
+
+func (s *convStream) finish() {
+	s.emit(s.last)
+	s.emit(llm.Event{Kind: llm.EventEnd})
+	s.ended = true
 }
 
 // convOther is an event that only this dialect knows: an object with its name.
@@ -145,14 +153,8 @@ func convOther(name string, data []byte) llm.Event {
 		data = []byte("{}")
 	}
 	raw := closeRaw(appendRaw(nil, stringJSON(name), data))
-	return llm.Event{Kind: llm.EventOther, Raw: raw, Extra: llm.Extra{Dialect: llm.Converse, Form: convWholeEvent}}
+	return llm.Event{Kind: llm.EventOther, Raw: raw, Extra: llm.Extra{Dialect: llm.Converse}}
 }
-
-// Forms of an EventOther: what its Raw is.
-const (
-	convWholeEvent = 1 // an event under its name
-	convBeside     = 2 // members of metadata that a complete answer has at its top
-)
 
 // start begins the answer, with messageStart or, where it is missing, without.
 func (s *convStream) start(kind convKind, o *object) error {
@@ -471,12 +473,19 @@ func (s *convStream) stop(o *object) error {
 		return err
 	}
 	s.halves |= convStopped
-	form := uint32(0)
+	s.last.Kind, s.last.Stop = llm.EventStop, stop
+	s.beside(o)
 	if !has {
-		form = convNoStop
+		s.last.Extra.Form = convNoStop
 	}
-	s.emit(llm.Event{Kind: llm.EventStop, Stop: stop, Extra: convExtra(o, form)})
 	return nil
+}
+
+// beside keeps the members of messageStop and metadata that nobody took.
+func (s *convStream) beside(o *object) {
+	more, e := convExtra(o, 0), &s.last.Extra
+	e.Dialect = llm.Converse
+	e.Members, e.Spelled = mergeMembers(e.Members, more.Members), mergeMembers(e.Spelled, more.Spelled)
 }
 
 // measure reads metadata: the usage, and members that stand at the top of a
@@ -490,8 +499,6 @@ func (s *convStream) measure(o *object) error {
 		}
 		s.emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: extra})
 	}
-	if rest := o.left(); rest != nil {
-		s.emit(llm.Event{Kind: llm.EventOther, Raw: rest, Extra: llm.Extra{Dialect: llm.Converse, Form: convBeside}})
-	}
+	s.beside(o)
 	return nil
 }

@@ -23,6 +23,7 @@ const (
 	convNoInput                   // toolUse without input
 	convStatusSuccess             // toolResult that states its success
 	convNoSignature               // reasoningText without signature
+	convNoContent                 // citationsContent without content
 )
 
 // convBlocks reads a list of blocks.
@@ -118,6 +119,10 @@ func convDecodeCited(o *object, p *llm.Part) (uint32, error) {
 	list, err := in.list("content")
 	if err != nil {
 		return 0, err
+	}
+	if list == nil {
+		p.Kind = llm.PartText
+		return convCited | convNoContent, nil
 	}
 	for i, raw := range list {
 		at := in.under("content")

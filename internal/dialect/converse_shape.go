@@ -32,6 +32,8 @@ func (s *convShaper) shape(c *llm.Call) {
 	for i := range system {
 		if p, ok := s.part(system[i], llm.RoleSystem); ok {
 			c.System = append(c.System, p)
+		} else {
+			moveMark(c.System, p.Cache, s.losses)
 		}
 	}
 	out := make([]llm.Turn, 0, len(turns))
@@ -85,6 +87,8 @@ func (s *convShaper) turn(t llm.Turn) llm.Turn {
 	for i := range t.Parts {
 		if p, ok := s.part(t.Parts[i], role); ok {
 			out.Parts = append(out.Parts, p)
+		} else {
+			moveMark(out.Parts, p.Cache, s.losses)
 		}
 	}
 	return out

@@ -67,7 +67,7 @@ func (e *convEncoder) text(w *objectWriter, text string, form uint32) {
 		in := w.sub("citationsContent")
 		if _, pieces := in.takeKept("content"); pieces != nil {
 			in.put("content", pieces)
-		} else {
+		} else if form&convNoContent == 0 || text != "" {
 			in.list("content")
 			piece := in.object(llm.Extra{})
 			piece.text("text", text)

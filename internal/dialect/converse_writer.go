@@ -251,7 +251,7 @@ func (a *convWriter) tellText(p *blockPart) {
 		return
 	}
 	text := string(p.text)
-	p.text = p.text[:0]
+	p.text, p.told = p.text[:0], true
 	switch p.block.Kind {
 	case llm.PartText, llm.PartRefusal:
 		a.delta(p.index, "text", stringJSON(text))
@@ -273,6 +273,9 @@ func (a *convWriter) endBlock(p *blockPart) {
 			e = p.end.Extra
 		}
 		a.cite(p.index, e)
+	}
+	if p.isText() && !p.told {
+		a.delta(p.index, "text", []byte(`""`)) // without it there is no block
 	}
 	w := newObject(llm.Extra{})
 	w.integer("contentBlockIndex", int64(p.index))
@@ -330,10 +333,6 @@ func (a *convWriter) other(ev llm.Event) {
 		return
 	default:
 		a.losses.add("events", "an event that only "+string(ev.Extra.Dialect)+" knows was left out")
-		return
-	}
-	if ev.Extra.Form == convBeside {
-		a.beside = mergeMembers(a.beside, ev.Raw)
 		return
 	}
 	if o := kept(ev.Raw); o != nil && len(o.members) > 0 {

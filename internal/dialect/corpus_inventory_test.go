@@ -193,7 +193,7 @@ func replyInventory(reply *llm.Reply, to llm.Dialect) inventory {
 			inv.add("logprobs", func(s *said) bool { return len(s.reply.Choices) > 0 && len(s.reply.Choices[0].Logprobs) == n }, "logprobs")
 		}
 	}
-	if to != llm.Converse { // whose answers name no model
+	if to != llm.Converse && reply.Model != "" { // answers of Converse name no model
 		inv.add("model "+reply.Model, func(s *said) bool { return s.reply.Model == reply.Model })
 	}
 	inv.usage(reply)
@@ -299,8 +299,15 @@ func (inv *inventory) media(m llm.Media) {
 		inv.add(what+" detail", func(s *said) bool { f := findMedia(s.media, m); return f != nil && f.Detail == m.Detail }, "detail", "content", "file")
 	}
 	if m.Name != "" {
-		inv.add(what+" name "+m.Name, func(s *said) bool { f := findMedia(s.media, m); return f != nil && f.Name == m.Name }, "name", "title", "content")
+		inv.add(what+" name "+m.Name, func(s *said) bool { return hasNamed(s.media, m) }, "name", "title", "content", "messages")
 	}
+}
+
+// hasNamed reports whether media stands in the list under its name.
+func hasNamed(list []llm.Media, m llm.Media) bool {
+	return slices.ContainsFunc(list, func(o llm.Media) bool {
+		return o.Data == m.Data && o.URL == m.URL && o.FileID == m.FileID && o.Name == m.Name
+	})
 }
 
 func findMedia(list []llm.Media, m llm.Media) *llm.Media {

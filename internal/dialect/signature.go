@@ -58,7 +58,7 @@ func signatureFor(d llm.Dialect, p *llm.Part) string {
 	switch {
 	case p.SignedBy == d || p.Extra.Dialect == d:
 		return p.Signature
-	case p.Redacted:
+	case p.Redacted && (p.SignedBy == llm.Anthropic || p.SignedBy == llm.Converse):
 		return wrapSignature(p.SignedBy+byRedacted, p.Signature)
 	case p.SignedBy == "" && p.Signature == "":
 		return wrapSignature(byNobody, "")

@@ -111,7 +111,9 @@ func isStream(r *Recording) bool {
 	return false
 }
 
-func isFrames(contentType string) bool { return strings.Contains(contentType, wire.EventStream.ContentType()) }
+func isFrames(contentType string) bool {
+	return strings.Contains(contentType, wire.EventStream.ContentType())
+}
 
 func surfaceOfPath(r *Recording) llm.Dialect {
 	if r.Method != "POST" || strings.Contains(r.Path, "/threads/") {
