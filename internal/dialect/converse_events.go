@@ -109,7 +109,7 @@ func (s *convStream) event(ev wire.Event) error {
 		return fmt.Errorf("event %s: %w", ev.Name, err)
 	}
 	o.take("p")
-	if !s.started && kind != convUnknown {
+	if !s.started {
 		if err := s.start(kind, o); err != nil {
 			return fmt.Errorf("event %s: %w", ev.Name, err)
 		}
