@@ -237,6 +237,8 @@ var natives = []struct{ part, name string }{
 	{"generativelanguage", "gemini"},
 	{"aiplatform", "vertex"},
 	{"/google", "gemini"},
+	{"/invoke-with-response-stream", "bedrock: invoke, streamed"},
+	{"/invoke", "bedrock: invoke"},
 	{"bedrock", "bedrock"},
 	{"cohere", "cohere"},
 	{"oauth", "token exchange"},
