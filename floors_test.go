@@ -36,7 +36,9 @@ var monopolies = map[string]struct {
 	packages []string
 	why      string
 }{
-	"github.com/go-json-experiment/json":  {nil, "it is the oracle of wire's tests; codecs read and write with wire"},
+	"github.com/go-json-experiment/json":                    {nil, "it is the oracle of wire's tests; codecs read and write with wire"},
+	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream": {nil, "it is the oracle of wire's tests; frames are read and written by wire"},
+
 	"go.yaml.in/yaml/v4":                  {[]string{"config"}, "the parser can be replaced in one place"},
 	"modernc.org/sqlite":                  {[]string{"ledger"}, "the store is a detail of the ledger"},
 	"github.com/prometheus/client_golang": {[]string{"telemetry"}, "metric names stand in one place"},

@@ -22,6 +22,9 @@ var antGlanceNames = [...]string{"model", "stream", "max_tokens"}
 // Name is llm.Anthropic.
 func (AnthropicCodec) Name() llm.Dialect { return llm.Anthropic }
 
+// Framing implements [Surface].
+func (AnthropicCodec) Framing() wire.Framing { return wire.SSE }
+
 // Glance implements [Surface]. The Op is OpGenerate; the caller, who knows the
 // path, makes it OpCount for count_tokens.
 func (AnthropicCodec) Glance(body []byte, at *At) (llm.Glance, error) {

@@ -19,7 +19,7 @@ func (AnthropicCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	}
 	c, l := *call, &lossList{}
 	if c.Extra.Dialect == llm.Anthropic {
-		antDropForeign(&c, l)
+		dropForeign(&c, llm.Anthropic, antOwnThought, l)
 	} else {
 		antSettle(&c, l)
 	}
@@ -50,14 +50,15 @@ func textSize(parts []llm.Part) (n int) {
 // antEncoder writes requests and answers.
 type antEncoder struct{ jsonWriter }
 
-// antDropForeign leaves out the parts of a native call that only another
-// dialect may be given, and the turns that have nothing else.
-func antDropForeign(c *llm.Call, l *lossList) {
+// dropForeign leaves out the parts of a native call of dialect d that only
+// another dialect may be given, and the turns that have nothing else. thinks
+// says which thinking of another dialect stays.
+func dropForeign(c *llm.Call, d llm.Dialect, thinks func(*llm.Part, *lossList) bool, l *lossList) {
 	foreign := func(p *llm.Part) bool {
-		if p.Kind == llm.PartThinking && p.Extra.Dialect != llm.Anthropic {
-			return !antOwnThought(p, l)
+		if p.Kind == llm.PartThinking && p.Extra.Dialect != d {
+			return !thinks(p, l)
 		}
-		if p.Kind == llm.PartOther && p.Extra.Dialect != llm.Anthropic {
+		if p.Kind == llm.PartOther && p.Extra.Dialect != d {
 			l.add("messages.content", "a block that only "+string(p.Extra.Dialect)+" knows was left out")
 			return true
 		}
@@ -66,9 +67,9 @@ func antDropForeign(c *llm.Call, l *lossList) {
 	turns := make([]llm.Turn, 0, len(c.Turns))
 	for _, t := range c.Turns {
 		parts := make([]llm.Part, 0, len(t.Parts))
-		for i := range t.Parts {
-			if !foreign(&t.Parts[i]) {
-				parts = append(parts, t.Parts[i])
+		for _, p := range t.Parts {
+			if !foreign(&p) {
+				parts = append(parts, p)
 			}
 		}
 		if len(parts) == 0 && len(t.Parts) > 0 {

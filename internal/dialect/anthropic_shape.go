@@ -29,6 +29,8 @@ func antShape(c *llm.Call, l *lossList) {
 		p, ok := antShapePart(system[i], llm.RoleSystem, l)
 		if ok {
 			c.System = append(c.System, p)
+		} else {
+			moveMark(c.System, p.Cache, l)
 		}
 	}
 	out := make([]llm.Turn, 0, len(turns))
@@ -119,9 +121,23 @@ func antShapeTurn(t llm.Turn, l *lossList) llm.Turn {
 	for i := range t.Parts {
 		if p, ok := antShapePart(t.Parts[i], role, l); ok {
 			out.Parts = append(out.Parts, p)
+		} else {
+			moveMark(out.Parts, p.Cache, l)
 		}
 	}
 	return out
+}
+
+// moveMark puts the mark of a part that was left out on the part before it,
+// which then ends the prefix to be cached.
+func moveMark(before []llm.Part, m *llm.CacheMark, l *lossList) {
+	switch n := len(before); {
+	case m == nil:
+	case n > 0 && before[n-1].Cache == nil && before[n-1].Kind != llm.PartThinking && before[n-1].Kind != llm.PartOther:
+		before[n-1].Cache = m
+	default:
+		l.add("cache_control", "the block that it marks was left out")
+	}
 }
 
 // antShapePart makes a part sayable in a turn of role; ok is false when it
@@ -235,14 +251,22 @@ func antShapeCall(p llm.Part, l *lossList) llm.Part {
 	}
 	t := *p.Tool
 	t.ID = antID(t.ID)
-	if _, err := wire.Scan([]byte(t.Arguments), nil, nil); err != nil || !utf8.ValidString(t.Arguments) {
-		if strings.TrimSpace(t.Arguments) != "" {
-			l.add("messages.tool_calls.arguments", "they are no JSON object and became {}")
-		}
+	if !sayableInput(t.Arguments) {
+		l.add("messages.tool_calls.arguments", "they are no JSON object and became {}")
 		t.Arguments = "{}"
 	}
 	p.Tool = &t
 	return p
+}
+
+// sayableInput reports whether arguments can be said as an object: they are one,
+// or nothing.
+func sayableInput(arguments string) bool {
+	if strings.TrimSpace(arguments) == "" {
+		return true
+	}
+	_, err := wire.Scan([]byte(arguments), nil, nil)
+	return err == nil && utf8.ValidString(arguments)
 }
 
 func antShapeResult(p llm.Part, l *lossList) llm.Part {

@@ -35,7 +35,7 @@ func (e *antEncoder) block(p *llm.Part) {
 		w.text("id", p.Tool.ID)
 		w.text("name", p.Tool.Name)
 		if own.Form&antNoInput == 0 || p.Tool.Arguments != "" {
-			w.put("input", antArguments(p))
+			w.put("input", toolInput(p, llm.Anthropic))
 		}
 	case llm.PartToolResult:
 		e.result(&w, p.Result, own.Form)
@@ -46,11 +46,12 @@ func (e *antEncoder) block(p *llm.Part) {
 	w.end()
 }
 
-// antArguments returns the input of a tool_use: what stood there, or {} when
-// it is no JSON object (antShape declares that loss).
-func antArguments(p *llm.Part) []byte {
+// toolInput returns the arguments of a call as dialect d, which has them as a
+// value, says them: what stood there, or {} when it is no JSON object (the
+// caller declares that loss).
+func toolInput(p *llm.Part, d llm.Dialect) []byte {
 	args := []byte(p.Tool.Arguments)
-	if p.Extra.Dialect == llm.Anthropic && len(args) > 0 && isJSON(args) {
+	if p.Extra.Dialect == d && len(args) > 0 && isJSON(args) {
 		return args
 	}
 	if _, err := wire.Scan(args, nil, nil); err != nil || !utf8.Valid(args) {

@@ -10,17 +10,13 @@ import (
 	"tailplane/internal/wire"
 )
 
-// Streams, written. Anthropic's blocks come one after the other, while the
-// parts of other dialects may interleave. So one block is open at a time: its
-// deltas go out as they come. A text or thinking block ends when another part
-// begins (more of it later becomes a new block); a tool's block ends only with
-// its part, and what belongs to other parts waits until then, in order of
-// opening. message_delta waits for the end, because some dialects tell the
-// usage after the stop.
+// Streams, written. Blocks come one after the other (see blocks.go).
+// message_delta waits for the end, because some dialects tell the usage after
+// the stop.
 
 // Writer implements Codec. call may be nil.
 func (AnthropicCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
-	a := &antWriter{w: w, parts: make(map[int]*antPart)}
+	a := &antWriter{w: w}
 	if call != nil {
 		a.model = call.Model
 	}
@@ -38,23 +34,9 @@ type antWriter struct {
 	started bool
 	native  bool // the stream came from this dialect
 	done    bool
-	index   int // of the next block
-	parts   map[int]*antPart
-	queue   []*antPart // parts that have begun and are not fully told; the first may be open
+	blocks  blockQueue
 	stop    *llm.Event
 	usage   *llm.Event
-}
-
-// antPart is a part of the stream.
-type antPart struct {
-	block     llm.Part // as it began
-	text      []byte   // not yet told
-	signature []byte
-	end       *llm.Part
-	open      bool // its content_block_start is out
-	ended     bool // its PartEnd has come
-	index     int
-	skip      bool // it cannot be said
 }
 
 // Write implements EventWriter.
@@ -83,15 +65,15 @@ func (a *antWriter) event(ev llm.Event) {
 	case llm.EventPart:
 		a.part(ev)
 	case llm.EventDelta:
-		a.more(ev, false)
+		a.blocks.more(a, ev, false)
 	case llm.EventSign:
-		a.more(ev, true)
+		a.blocks.more(a, ev, true)
 	case llm.EventPartEnd:
 		a.end(ev)
 	case llm.EventLogprobs:
 		a.losses.add("logprobs", antNoEquivalent)
 	case llm.EventStop:
-		a.drain(true)
+		a.blocks.drain(a, true)
 		a.stop = &ev
 	case llm.EventUsage:
 		if ev.Usage != nil {
@@ -163,20 +145,8 @@ func (a *antWriter) part(ev llm.Event) {
 	if ev.New == nil {
 		return
 	}
-	p := &antPart{block: withCallID(*ev.New, a.id, ev.Part)}
-	a.parts[ev.Part] = p
-	p.skip = !a.sayable(&p.block)
-	if p.block.Tool != nil {
-		p.text = append(p.text, p.block.Tool.Arguments...)
-	} else if p.block.Kind != llm.PartOther {
-		p.text = append(p.text, p.block.Text...)
-	}
-	p.signature = append(p.signature, p.block.Signature...)
-	if p.skip {
-		return
-	}
-	a.queue = append(a.queue, p)
-	a.drain(false)
+	block := withCallID(*ev.New, a.id, ev.Part)
+	a.blocks.part(a, ev.Part, block, !a.sayable(&block))
 }
 
 // sayable declares what of a part cannot be said, and whether it can at all.
@@ -195,93 +165,28 @@ func (a *antWriter) sayable(p *llm.Part) bool {
 	return false
 }
 
-func (a *antWriter) more(ev llm.Event, sign bool) {
-	p := a.parts[ev.Part]
-	if p == nil || p.skip || ev.Text == "" {
-		return
-	}
-	if sign {
-		p.signature = append(p.signature, ev.Text...)
-		return
-	}
-	p.text = append(p.text, ev.Text...)
-	if !slices.Contains(a.queue, p) { // its block had to end; it goes on in a new one
-		p.open, p.ended = false, false
-		p.block.Text = ""
-		a.queue = append(a.queue, p)
-	}
-	a.drain(false)
-}
-
 func (a *antWriter) end(ev llm.Event) {
-	p := a.parts[ev.Part]
-	if p == nil || p.skip {
-		return
-	}
-	p.ended, p.end = true, ev.New
-	if ev.New != nil {
+	if p := a.blocks.parts[ev.Part]; p != nil && !p.skip && ev.New != nil {
 		a.losses.extra("content", ev.New.Extra, llm.Anthropic)
 	}
-	late := len(p.signature) > 0 || ev.New != nil && ev.New.Signature != ""
-	if late && !slices.Contains(a.queue, p) {
+	if a.blocks.end(a, ev) {
 		a.losses.add("content.thinking.signature", "it came after another block had begun")
-	}
-	a.drain(false)
-}
-
-// drain tells what the queue holds as far as the order of blocks allows; all
-// ends every part.
-func (a *antWriter) drain(all bool) {
-	for len(a.queue) > 0 {
-		p := a.queue[0]
-		over := p.ended || all || len(a.queue) > 1 && a.cuttable(p)
-		if a.waits(p) && !over {
-			return
-		}
-		if !p.open && a.empty(p) {
-			if !over {
-				return
-			}
-			a.queue = a.queue[1:]
-			continue
-		}
-		a.openBlock(p)
-		a.tellText(p)
-		if !over {
-			return
-		}
-		a.endBlock(p)
-		a.queue = a.queue[1:]
 	}
 }
 
 // empty says that p has nothing to tell yet: a text without a character, which
 // Anthropic would refuse when the client hands it back.
-func (a *antWriter) empty(p *antPart) bool {
-	text := p.block.Kind == llm.PartText || p.block.Kind == llm.PartRefusal
-	return text && len(p.text) == 0 && p.block.Extra.Dialect != llm.Anthropic
-}
-
-// cuttable says that p's block may end before its part does.
-func (a *antWriter) cuttable(p *antPart) bool {
-	return p.block.Kind == llm.PartText || p.block.Kind == llm.PartRefusal ||
-		p.block.Kind == llm.PartThinking && !p.block.Redacted
+func (a *antWriter) empty(p *blockPart) bool {
+	return p.isText() && len(p.text) == 0 && p.block.Extra.Dialect != llm.Anthropic
 }
 
 // waits says that p can be told only when it is complete: its content stands
 // in the content_block_start.
-func (a *antWriter) waits(p *antPart) bool {
-	return p.block.Kind == llm.PartThinking && p.block.Redacted && len(p.signature) == 0
-}
+func (a *antWriter) waits(p *blockPart) bool { return p.redacted() && len(p.signature) == 0 }
 
 // openBlock writes content_block_start, with the parts that come as deltas
 // left empty.
-func (a *antWriter) openBlock(p *antPart) {
-	if p.open {
-		return
-	}
-	p.open, p.index = true, a.index
-	a.index++
+func (a *antWriter) openBlock(p *blockPart) {
 	b := p.block
 	switch b.Kind {
 	case llm.PartToolCall:
@@ -341,7 +246,7 @@ var antDeltaWords = map[llm.PartKind][2]string{
 	llm.PartOther:    {"input_json_delta", "partial_json"},
 }
 
-func (a *antWriter) tellText(p *antPart) {
+func (a *antWriter) tellText(p *blockPart) {
 	if len(p.text) == 0 || p.block.Redacted {
 		return
 	}
@@ -361,7 +266,7 @@ func (a *antWriter) delta(index int, kind, member string, value []byte) {
 }
 
 // endBlock writes what is known only at the end and content_block_stop.
-func (a *antWriter) endBlock(p *antPart) {
+func (a *antWriter) endBlock(p *blockPart) {
 	if p.block.Kind == llm.PartThinking && !p.block.Redacted {
 		a.sign(p)
 	}
@@ -372,13 +277,12 @@ func (a *antWriter) endBlock(p *antPart) {
 		}
 	}
 	a.tell("content_block_stop", append(a.begin("content_block_stop", p.index).buf, '}'))
-	p.open = false
 }
 
 // sign writes the signature of a thinking block in one piece, which is how
 // clients expect it; that of another dialect is wrapped. The one that the end
 // of the part tells is the final one.
-func (a *antWriter) sign(p *antPart) {
+func (a *antWriter) sign(p *blockPart) {
 	s := llm.Part{Signature: string(p.signature), SignedBy: p.block.SignedBy, Extra: p.block.Extra}
 	if p.end != nil {
 		if p.end.Signature != "" {
@@ -423,7 +327,7 @@ var antBesideDelta = []string{"context_management"}
 
 // finish writes message_delta and message_stop.
 func (a *antWriter) finish() {
-	a.drain(true)
+	a.blocks.drain(a, true)
 	a.done = true
 	if a.native && a.usage != nil && a.usage.Usage.Source == llm.UsageTapped {
 		a.usage = nil // message_start has said it

@@ -14,6 +14,9 @@ type ChatCodec struct{}
 // Name is llm.Chat.
 func (ChatCodec) Name() llm.Dialect { return llm.Chat }
 
+// Framing implements [Surface].
+func (ChatCodec) Framing() wire.Framing { return wire.SSE }
+
 // The members that Glance notes in At.Members, by index.
 const (
 	atModel = iota

@@ -34,6 +34,8 @@ import (
 type Surface interface {
 	// Name is the dialect.
 	Name() llm.Dialect
+	// Framing says how a stream of the dialect is cut into events.
+	Framing() wire.Framing
 	// Glance scans a request body once, without building a tree, and notes in
 	// at where the members stand that Splice edits. An error means that the
 	// body is not a usable request of this dialect (invalid JSON, no model,
@@ -129,9 +131,10 @@ type Tap struct {
 	Stop     llm.StopReason
 	Model    string // as the upstream names it; filled once
 	Tokens   int    // content events seen, the fallback for an unreported output
-	Ended    bool   // the dialect's own end passed (anthropic); what comes behind it is no part of the answer
+	Ended    bool   // the dialect's own end passed (anthropic, converse); what comes behind it is no part of the answer
 
-	last string // the model of the answer before
+	last   string // the model of the answer before
+	halves uint8  // converse: which of the two last events have passed
 }
 
 // Reset makes the tap ready for another answer. It remembers the model's name,

@@ -25,6 +25,9 @@ const (
 // Name is llm.Completions.
 func (CompletionsCodec) Name() llm.Dialect { return llm.Completions }
 
+// Framing implements [Surface].
+func (CompletionsCodec) Framing() wire.Framing { return wire.SSE }
+
 // Glance implements [Surface].
 func (CompletionsCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	return openAIGlance(body, at, llm.Completions)

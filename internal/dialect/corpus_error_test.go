@@ -3,6 +3,7 @@ package dialect_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -47,6 +48,9 @@ func errorsAreTold(t *testing.T, samples []sample) {
 // badEnvelope says what is wrong with an error envelope.
 func badEnvelope(surface dialect.Surface, f *llm.Fault) string {
 	body := surface.EncodeError(f, "req-1")
+	if typed, ok := surface.(dialect.TypedErrors); ok {
+		return badTypedError(typed, f, body)
+	}
 	var envelope struct {
 		Type  string `json:"type"`
 		Error struct {
@@ -70,6 +74,25 @@ func badEnvelope(surface dialect.Surface, f *llm.Fault) string {
 	return ""
 }
 
+// badTypedError is badEnvelope where the type stands in a header.
+func badTypedError(surface dialect.TypedErrors, f *llm.Fault, body []byte) string {
+	kind := surface.ErrorType(f)
+	header := func(name string) string {
+		if name != surface.ErrorHeader() {
+			return ""
+		}
+		return kind + ":http://example/"
+	}
+	e := dialect.ReadError(surface, header, body)
+	switch {
+	case kind == "" || e.Type != kind:
+		return fmt.Sprintf("type %q is read as %q", kind, e.Type)
+	case e.Message != f.Message:
+		return "another message: " + string(body)
+	}
+	return ""
+}
+
 // badStreamEnd says what is wrong with the events that end a stream in failure.
 func badStreamEnd(surface dialect.Surface, f *llm.Fault) string {
 	text := surface.AppendFault(nil, f, "req-1")
@@ -78,7 +101,7 @@ func badStreamEnd(surface dialect.Surface, f *llm.Fault) string {
 	}
 	var tap dialect.Tap
 	var r wire.EventReader
-	r.Reset(bytes.NewReader(text), 0)
+	r.ResetFrames(bytes.NewReader(text), surface.Framing(), 0)
 	told := false
 	for {
 		err := r.Fill()

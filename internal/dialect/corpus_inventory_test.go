@@ -160,7 +160,7 @@ func callInventory(call *llm.Call, to llm.Dialect) inventory {
 	source := callSaid(call, nil)
 	inv.tools(source)
 	for _, t := range call.Tools {
-		inv.tool(t)
+		inv.tool(t, unofferable(call, to))
 	}
 	inv.sampling(call)
 	inv.output(call.Output, to)
@@ -193,7 +193,9 @@ func replyInventory(reply *llm.Reply, to llm.Dialect) inventory {
 			inv.add("logprobs", func(s *said) bool { return len(s.reply.Choices) > 0 && len(s.reply.Choices[0].Logprobs) == n }, "logprobs")
 		}
 	}
-	inv.add("model "+reply.Model, func(s *said) bool { return s.reply.Model == reply.Model })
+	if to != llm.Converse && reply.Model != "" { // answers of Converse name no model
+		inv.add("model "+reply.Model, func(s *said) bool { return s.reply.Model == reply.Model })
+	}
 	inv.usage(reply)
 	inv.extras(reflect.ValueOf(*reply), to)
 	return inv
@@ -297,8 +299,15 @@ func (inv *inventory) media(m llm.Media) {
 		inv.add(what+" detail", func(s *said) bool { f := findMedia(s.media, m); return f != nil && f.Detail == m.Detail }, "detail", "content", "file")
 	}
 	if m.Name != "" {
-		inv.add(what+" name "+m.Name, func(s *said) bool { f := findMedia(s.media, m); return f != nil && f.Name == m.Name }, "name", "title", "content")
+		inv.add(what+" name "+m.Name, func(s *said) bool { return hasNamed(s.media, m) }, "name", "title", "content", "messages")
 	}
+}
+
+// hasNamed reports whether media stands in the list under its name.
+func hasNamed(list []llm.Media, m llm.Media) bool {
+	return slices.ContainsFunc(list, func(o llm.Media) bool {
+		return o.Data == m.Data && o.URL == m.URL && o.FileID == m.FileID && o.Name == m.Name
+	})
 }
 
 func findMedia(list []llm.Media, m llm.Media) *llm.Media {
@@ -365,7 +374,16 @@ func sameValue(a, b []byte) bool {
 	return reflect.DeepEqual(va, vb)
 }
 
-func (inv *inventory) tool(t llm.Tool) {
+// unofferable are the losses under which the tools of a call may go: Bedrock
+// cannot be told not to call what it is offered.
+func unofferable(call *llm.Call, to llm.Dialect) []string {
+	if call.Choice.Mode == llm.ToolNone && to == llm.Converse {
+		return []string{"tool_choice"}
+	}
+	return nil
+}
+
+func (inv *inventory) tool(t llm.Tool, names []string) {
 	if t.Raw != nil {
 		inv.add(fmt.Sprintf("tool %.80s", t.Raw), func(*said) bool { return false }, "tools")
 		return
@@ -380,15 +398,15 @@ func (inv *inventory) tool(t llm.Tool) {
 			return false
 		}
 	}
-	inv.add("tool "+t.Name, with(func(llm.Tool) bool { return true }))
-	inv.add("description of tool "+t.Name, with(func(u llm.Tool) bool { return u.Description == t.Description }))
+	inv.add("tool "+t.Name, with(func(llm.Tool) bool { return true }), names...)
+	inv.add("description of tool "+t.Name, with(func(u llm.Tool) bool { return u.Description == t.Description }), names...)
 	if t.Schema != nil {
-		inv.add("schema of tool "+t.Name, with(func(u llm.Tool) bool { return sameValue(u.Schema, t.Schema) }), "parameters", "schema")
+		inv.add("schema of tool "+t.Name, with(func(u llm.Tool) bool { return sameValue(u.Schema, t.Schema) }), append(names, "parameters", "schema")...)
 	}
 	if t.Strict != nil {
 		inv.add("strictness of tool "+t.Name, with(func(u llm.Tool) bool {
 			return u.Strict != nil && *u.Strict == *t.Strict || u.Strict == nil && !*t.Strict
-		}), "strict")
+		}), append(names, "strict")...)
 	}
 }
 
@@ -435,7 +453,7 @@ func (inv *inventory) output(o llm.Output, to llm.Dialect) {
 	if o.Description != "" {
 		inv.add("output description", func(s *said) bool { return s.call.Output.Description == o.Description }, append(names, "description")...)
 	}
-	if o.Strict != nil && *o.Strict {
+	if o.Strict != nil && *o.Strict && to != llm.Converse { // whose schemas are always strict
 		inv.add("output strictness", func(s *said) bool { return reflect.DeepEqual(s.call.Output.Strict, o.Strict) }, append(names, "strict")...)
 	}
 }

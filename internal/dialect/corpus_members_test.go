@@ -32,6 +32,9 @@ func lawsOfRequest(codec dialect.Codec, body []byte) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
+	if codec.Name() == llm.Converse {
+		call.Model = "us.anthropic.claude-sonnet-4-5-20250929-v1:0" // its path says it
+	}
 	again, losses, err := codec.EncodeCall(call)
 	if err != nil || len(losses) > 0 {
 		return []string{fmt.Sprintf("encode: %v, losses %v", err, losses)}
@@ -55,6 +58,7 @@ func lawsOfRequest(codec dialect.Codec, body []byte) []string {
 			out = append(out, fmt.Sprintf("to %s: its own reader refuses it: %v\n%s", target.Name(), err, said))
 			continue
 		}
+		byPath(got, call, target.Name())
 		for _, missing := range want.missing(callSaid(got, said), losses) {
 			out = append(out, fmt.Sprintf("to %s: silently lost: %s (losses: %s)\n%s", target.Name(), missing, lossText(losses), said))
 		}
@@ -130,9 +134,9 @@ func memberCases() []memberCase {
 			`{"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aGk="}},{"type":"image","source":{"type":"url","url":"https://x/y.png"}},{"type":"image","source":{"type":"file","file_id":"file_1"}}]}]}`,
 			`{"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"aGk="},"title":"t","context":"c","citations":{"enabled":true}}]}]}`,
 			`{"messages":[{"role":"user","content":[{"type":"document","source":{"type":"text","media_type":"text/plain","data":"words"},"title":"t"}]}]}`,
-			`{"messages":[{"role":"user","content":[{"type":"document","source":{"type":"url","url":"https://x/y.pdf"}}]}]}`,
-			`{"messages":[{"role":"user","content":[{"type":"document","source":{"type":"content","content":[{"type":"text","text":"x"}]}}]}]}`,
-			`{"messages":[{"role":"user","content":[{"type":"search_result","source":"s","title":"t","content":[{"type":"text","text":"x"}]}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"document","source":{"type":"url","url":"https://x/y.pdf"}},{"type":"text","text":"a"}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"document","source":{"type":"content","content":[{"type":"text","text":"x"}]}},{"type":"text","text":"a"}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"search_result","source":"s","title":"t","content":[{"type":"text","text":"x"}]},{"type":"text","text":"a"}]}]}`,
 			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"sig"},{"type":"redacted_thinking","data":"red"},{"type":"text","text":"x"}]},{"role":"user","content":"b"}]}`,
 			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"text","text":"x","citations":[{"type":"char_location","cited_text":"y"}]}]},{"role":"user","content":"b"}]}`,
 			`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"f","input":{"a":1}},{"type":"tool_use","id":"t2","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"t2","is_error":true,"content":"bad"},{"type":"tool_result","tool_use_id":"t1","content":[{"type":"text","text":"ok"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aGk="}}]},{"type":"text","text":"and"}]}]}`,
@@ -158,6 +162,31 @@ func memberCases() []memberCase {
 			`{"input":[{"role":"user","content":"a"},{"type":"function_call","call_id":"c1","name":"f","arguments":"{}"},{"type":"function_call","call_id":"c2","name":"f","arguments":"{\"a\":1}"},{"type":"function_call_output","call_id":"c2","output":"two"},{"type":"function_call_output","call_id":"c1","output":[{"type":"input_text","text":"one"},{"type":"input_image","image_url":"data:image/png;base64,aGk="}]}]}`,
 			`{"input":[{"role":"user","content":"a"},{"type":"item_reference","id":"x"}]}`, `{"input":[{"role":"user","content":"a"},{"type":"web_search_call","id":"w","status":"completed"},{"role":"user","content":"b"}]}`,
 			`{"input":[{"role":"user","content":"a"},{"type":"custom_tool_call","call_id":"c","name":"c","input":"x"},{"type":"custom_tool_call_output","call_id":"c","output":"y"}]}`,
+		}},
+		{llm.Converse, `{"messages":[{"role":"user","content":[{"text":"hi"}]}],"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{"type":"object"}}}}]}}`, []string{
+			`{"system":[{"text":"be"},{"cachePoint":{"type":"default","ttl":"1h"}}]}`, `{"system":[]}`, `{"system":[{"guardContent":{"text":{"text":"be","qualifiers":["query"]}}}]}`,
+			`{"inferenceConfig":{"maxTokens":5,"temperature":0.5,"stopSequences":["a"]}}`, `{"inferenceConfig":{"topP":1.0}}`, `{"inferenceConfig":{"stopSequences":[],"new":1}}`, `{"inferenceConfig":null}`,
+			`{"additionalModelRequestFields":{"thinking":{"type":"enabled","budget_tokens":2000},"anthropic_beta":["x"]}}`, `{"additionalModelRequestFields":{"reasoning_config":{"type":"enabled","budget_tokens":2000}}}`,
+			`{"additionalModelRequestFields":{"thinking":{"type":"adaptive"},"output_config":{"effort":"high"},"top_k":5}}`, `{"additionalModelRequestFields":{"reasoning_config":"high"}}`,
+			`{"additionalModelRequestFields":{"reasoning_effort":"low","top_k":1.5}}`, `{"additionalModelRequestFields":{"reasoningConfig":{"type":"enabled","maxReasoningEffort":"low"},"inferenceConfig":{"topK":3}}}`,
+			`{"additionalModelRequestFields":["any"]}`, `{"additionalModelRequestFields":{}}`, `{"additionalModelResponseFieldPaths":["/stop_sequence"]}`,
+			`{"guardrailConfig":{"guardrailIdentifier":"g","guardrailVersion":"1","trace":"enabled","streamProcessingMode":"async"}}`, `{"promptVariables":{"a":{"text":"b"}}}`,
+			`{"requestMetadata":{"team":"a","b":"c\"d"}}`, `{"requestMetadata":{}}`, `{"performanceConfig":{"latency":"optimized"}}`, `{"serviceTier":{"type":"flex"}}`,
+			`{"outputConfig":{"textFormat":{"type":"json_schema","structure":{"jsonSchema":{"schema":"{\"type\":\"object\"}","name":"n","description":"d"}}}}}`, `{"outputConfig":{"effort":"low"}}`,
+			`{"toolConfig":{"tools":[{"toolSpec":{"name":"f","description":"d","strict":true,"inputSchema":{"json":{"type":"object"}}}},{"cachePoint":{"type":"default"}}],"toolChoice":{"any":{}}}}`,
+			`{"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{"type":"object","properties":{}}}}},{"systemTool":{"name":"nova_grounding"}}],"toolChoice":{"tool":{"name":"f"}}}}`,
+			`{"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{}}}],"toolChoice":{"auto":{}}}}`, `{"toolConfig":{"tools":[{"toolSpec":{"name":"f"}}],"toolChoice":{"new":{}}}}`,
+			`{"messages":[{"role":"user","content":[{"image":{"format":"png","source":{"bytes":"aGk="}}},{"image":{"format":"jpeg","source":{"s3Location":{"uri":"s3://b/k","bucketOwner":"1"}}}},{"text":"a"}]}]}`,
+			`{"messages":[{"role":"user","content":[{"document":{"format":"pdf","name":"a b","source":{"bytes":"aGk="},"context":"c","citations":{"enabled":true}}},{"text":"a"},{"cachePoint":{"type":"default","ttl":"5m"}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"document":{"format":"txt","name":"n","source":{"text":"words"}}},{"document":{"name":"m","source":{"text":"words"}}},{"document":{"name":"o","source":{"content":[{"text":"x"}]}}},{"text":"a"}]}]}`,
+			`{"messages":[{"role":"user","content":[{"video":{"format":"three_gp","source":{"bytes":"aGk="}}},{"audio":{"format":"wav","source":{"bytes":"aGk="}}},{"video":{"format":"new","source":{"bytes":"aGk="}}},{"text":"a"}]}]}`,
+			`{"messages":[{"role":"user","content":[{"guardContent":{"text":{"text":"g","qualifiers":["query"]}}},{"guardContent":{"image":{"format":"png","source":{"bytes":"aGk="}}}},{"searchResult":{"source":"s","title":"t","content":[{"text":"x"}]}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"cachePoint":{"type":"default"}},{"text":"a"},{"cachePoint":{"type":"default"}},{"cachePoint":{"type":"default"}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"text":"a"}]},{"role":"assistant","content":[{"reasoningContent":{"reasoningText":{"text":"hm","signature":"sig"}}},{"reasoningContent":{"redactedContent":"cmVk"}},{"reasoningContent":{"reasoningText":{"text":"bare"}}},{"text":"x"}]},{"role":"user","content":[{"text":"b"}]}]}`,
+			`{"messages":[{"role":"user","content":[{"text":"a"}]},{"role":"assistant","content":[{"citationsContent":{"content":[{"text":"x"}],"citations":[{"title":"t","location":{"web":{"url":"u"}}}]}},{"citationsContent":{"content":[{"text":"x"},{"text":"y"}]}},{"citationsContent":{"citations":[{"title":"t"}]}}]},{"role":"user","content":[{"text":"b"}]}]}`,
+			`{"messages":[{"role":"user","content":[{"text":"a"}]},{"role":"assistant","content":[{"toolUse":{"toolUseId":"t1","name":"f","input":{"a":1}}},{"toolUse":{"toolUseId":"t2","name":"f","input":{},"type":"tool_use"}}]},{"role":"user","content":[{"toolResult":{"toolUseId":"t2","status":"error","content":[{"text":"bad"}]}},{"toolResult":{"toolUseId":"t1","status":"success","content":[{"json":{"a":[1,2.0]}},{"image":{"format":"png","source":{"bytes":"aGk="}}},{"document":{"format":"pdf","name":"d","source":{"bytes":"aGk="}}}]}},{"text":"and"}]}]}`,
+			`{"messages":[{"role":"user","content":[{"text":"a"}]},{"role":"assistant","content":[{"toolUse":{"toolUseId":"s1","name":"nova_code_interpreter","type":"server_tool_use","input":{"x":"1"}}},{"toolResult":{"toolUseId":"s1","type":"nova_code_interpreter_result","content":[{"json":{"out":"1"}}]}},{"text":"x"}]},{"role":"user","content":[{"text":"b"}]}]}`,
+			`{"messages":[{"role":"user","content":[{"text":"a"},{"toolAddition":{"tool":{"name":"x"}}},{"toolRemoval":{"tool":{"name":"x"}}}]},{"role":"system","content":[{"text":"s"}]},{"role":"user","content":[{"text":"b","type":"text"}]}]}`,
 		}},
 	}
 }

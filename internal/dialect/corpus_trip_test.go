@@ -156,7 +156,7 @@ func replyRoundTrip(t *testing.T, samples []sample) {
 func anyCall(s *sample) *llm.Call {
 	call := &llm.Call{}
 	if s.request {
-		if got, err := s.codec.DecodeCall(s.Request); err == nil {
+		if got, err := decodeCall(s); err == nil {
 			call = got
 		}
 	}
@@ -293,6 +293,12 @@ func spliceIsExact(t *testing.T, samples []sample) {
 		ran++
 		if same := s.surface.Splice(nil, s.Request, &at, dialect.Rewrite{}); !bytes.Equal(same, s.Request) {
 			c.add(s, "splice with nothing to do changed the request")
+		}
+		if s.Surface == llm.Converse {
+			if same := s.surface.Splice(nil, s.Request, &at, dialect.Rewrite{Model: otherModel, Usage: true}); !bytes.Equal(same, s.Request) {
+				c.add(s, "what stands in the path was put into the body")
+			}
+			continue
 		}
 		if d := spliceModel(s, &at); d != "" {
 			c.add(s, "model: %s", d)

@@ -12,6 +12,9 @@ type EmbeddingsSurface struct{}
 // Name is llm.Embeddings.
 func (EmbeddingsSurface) Name() llm.Dialect { return llm.Embeddings }
 
+// Framing implements [Surface].
+func (EmbeddingsSurface) Framing() wire.Framing { return wire.SSE }
+
 // Glance implements [Surface].
 func (EmbeddingsSurface) Glance(body []byte, at *At) (llm.Glance, error) {
 	g := llm.Glance{Op: llm.OpEmbed, Dialect: llm.Embeddings, Bytes: len(body)}

@@ -124,3 +124,12 @@ func mergeMembers(a, b []byte) []byte {
 	}
 	return x.left()
 }
+
+// clone is the object with memory of its own.
+func (o *object) clone() *object {
+	out := &object{where: o.where}
+	for i := range o.members {
+		out.put(o.members[i].key, o.members[i].value)
+	}
+	return out
+}

@@ -18,6 +18,9 @@ type ResponsesCodec struct{}
 // Name is the dialect.
 func (ResponsesCodec) Name() llm.Dialect { return llm.Responses }
 
+// Framing implements [Surface].
+func (ResponsesCodec) Framing() wire.Framing { return wire.SSE }
+
 // DecodeError implements [Surface]. The event response.failed holds its error
 // inside of the response.
 func (ResponsesCodec) DecodeError(body []byte) llm.ErrorBody {

@@ -42,14 +42,14 @@ func unwrapSignature(text string) (by llm.Dialect, signature string, ok bool) {
 	return llm.Dialect(name), string(raw), true
 }
 
-// Two words stand where a wrapping names the dialect.
+// Two words stand where a wrapping names the dialect, or behind its name.
 const (
 	// byNobody is for thinking that nobody signed, so that it is not taken for
 	// the client dialect's own when it comes back.
 	byNobody llm.Dialect = "unsigned"
-	// byRedacted is for Anthropic's redacted thinking, which has no text, so
-	// that it comes back as such.
-	byRedacted llm.Dialect = "anthropic-redacted"
+	// byRedacted ends the name of a dialect whose thinking is redacted, so has
+	// no text, so that it comes back as such.
+	byRedacted llm.Dialect = "-redacted"
 )
 
 // signatureFor is the signature of a thinking part as a client of dialect d
@@ -58,8 +58,8 @@ func signatureFor(d llm.Dialect, p *llm.Part) string {
 	switch {
 	case p.SignedBy == d || p.Extra.Dialect == d:
 		return p.Signature
-	case p.Redacted && p.SignedBy == llm.Anthropic:
-		return wrapSignature(byRedacted, p.Signature)
+	case p.Redacted && (p.SignedBy == llm.Anthropic || p.SignedBy == llm.Converse):
+		return wrapSignature(p.SignedBy+byRedacted, p.Signature)
 	case p.SignedBy == "" && p.Signature == "":
 		return wrapSignature(byNobody, "")
 	}
@@ -77,11 +77,11 @@ func unwrapThinking(p *llm.Part) {
 		return
 	}
 	p.Signature, p.SignedBy, p.Extra = signature, by, llm.Extra{}
-	switch by {
-	case byNobody:
+	if by == byNobody {
 		p.SignedBy = ""
-	case byRedacted:
-		p.SignedBy, p.Redacted = llm.Anthropic, true
+	}
+	if name, redacted := strings.CutSuffix(string(by), string(byRedacted)); redacted {
+		p.SignedBy, p.Redacted = llm.Dialect(name), true
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tailplane/internal/dialect"
 	"tailplane/internal/h1"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
@@ -171,6 +172,9 @@ func (c *call) refuse(f *llm.Fault) {
 	}
 	if f.Kind == llm.FaultTooLarge || f.Kind == llm.FaultBadRequest && len(c.ex.Attempts) == 0 {
 		h.Set("Connection", "close") // the rest of the body may still be on its way
+	}
+	if typed, ok := c.surface.dialect.(dialect.TypedErrors); ok {
+		h.Set(typed.ErrorHeader(), typed.ErrorType(f))
 	}
 	body := c.surface.dialect.EncodeError(f, c.ex.ID)
 	h.Set("Content-Length", strconv.Itoa(len(body)))

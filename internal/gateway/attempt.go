@@ -225,7 +225,7 @@ func (c *call) refused(target *candidate, resp *h1.Response, spoken dialect.Surf
 	}
 	c.refusal = resp.Header
 	return target.Classify(upstream.Answer{
-		Status: resp.Status, Body: spoken.DecodeError(c.reply), After: upstream.RetryAfter(resp.Header.Get, now()),
+		Status: resp.Status, Body: dialect.ReadError(spoken, resp.Header.Get, c.reply), After: upstream.RetryAfter(resp.Header.Get, now()),
 	}, now())
 }
 

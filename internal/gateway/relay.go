@@ -34,7 +34,7 @@ func (c *call) relay(target *candidate, a *ledger.Attempt, resp *h1.Response, sp
 	if !c.seen.Stream {
 		return c.relayWhole(target, a, resp, spoken, begin)
 	}
-	if !isEventStream(resp) {
+	if !isStream(resp, spoken.Framing()) {
 		return c.notAStream(target, resp, spoken)
 	}
 	s := &c.stream
@@ -46,9 +46,9 @@ func (c *call) relay(target *candidate, a *ledger.Attempt, resp *h1.Response, sp
 	return s.translate(spoken.(dialect.Codec), c.surface.dialect.(dialect.Codec))
 }
 
-func isEventStream(resp *h1.Response) bool {
+func isStream(resp *h1.Response, framing wire.Framing) bool {
 	kind, _, _ := strings.Cut(resp.Header.Get("content-type"), ";")
-	return strings.EqualFold(strings.TrimSpace(kind), "text/event-stream")
+	return strings.EqualFold(strings.TrimSpace(kind), framing.ContentType())
 }
 
 // notAStream says what an upstream sent instead of the stream it was asked for:
@@ -102,7 +102,7 @@ func (c *call) relayWhole(target *candidate, a *ledger.Attempt, resp *h1.Respons
 	}
 	body := c.reply
 	if a.Lane == laneTranslate {
-		if body, err = c.translateWhole(spoken.(dialect.Codec)); err != nil {
+		if body, err = c.translateWhole(target, spoken.(dialect.Codec)); err != nil {
 			return garbage(fmt.Sprintf("target %s answered with something that is not valid %s: %v", target.Name, spoken.Name(), err), err)
 		}
 	}
@@ -111,14 +111,26 @@ func (c *call) relayWhole(target *candidate, a *ledger.Attempt, resp *h1.Respons
 }
 
 // translateWhole says a whole answer in the client's dialect.
-func (c *call) translateWhole(spoken dialect.Codec) ([]byte, error) {
+func (c *call) translateWhole(target *candidate, spoken dialect.Codec) ([]byte, error) {
 	reply, err := spoken.DecodeReply(c.reply)
 	if err != nil {
 		return nil, err
 	}
+	c.label(target, reply)
 	body, losses, err := c.surface.dialect.(dialect.Codec).EncodeReply(reply)
 	c.ex.Losses = append(c.ex.Losses, losses...)
 	return body, err
+}
+
+// label names an answer of a dialect whose answers have no name and no model
+// (Bedrock's), which clients of other dialects take for granted.
+func (c *call) label(target *candidate, reply *llm.Reply) {
+	if reply.ID == "" {
+		reply.ID = c.ex.ID
+	}
+	if reply.Model == "" {
+		reply.Model = target.model
+	}
 }
 
 var errTooLong = errors.New("the answer is too long")
@@ -208,7 +220,7 @@ func (s *stream) ranOut() llm.FaultKind {
 func (s *stream) splice(own dialect.Surface, hide bool) *llm.Fault {
 	c := s.call
 	c.reply = c.reply[:0] // what is held back until the first token
-	c.events.Reset(s.resp, int(c.plane.Listen.MaxEvent))
+	c.events.ResetFrames(s.resp, own.Framing(), int(c.plane.Listen.MaxEvent))
 	for {
 		s.arm(now())
 		readErr := c.events.Fill()
@@ -232,7 +244,7 @@ func (s *stream) pass(own dialect.Surface, hide bool) *llm.Fault {
 			if f := s.send(c.events.Buffered()[run.Start:run.End], sights); f != nil {
 				return f
 			}
-			f := s.target.Classify(upstream.Answer{Body: own.DecodeError(ev.Data)}, now())
+			f := s.target.Classify(upstream.Answer{Body: dialect.EventError(own, ev)}, now())
 			f.Phase = s.phase()
 			return f
 		}
@@ -294,7 +306,7 @@ func (s *stream) token(at time.Time) {
 // commit sends the head: from here on this answer is the answer.
 func (s *stream) commit() {
 	c := s.call
-	c.head("text/event-stream", s.resp, s.target)
+	c.head(c.surface.dialect.Framing().ContentType(), s.resp, s.target)
 	c.w.Header()["Cache-Control"] = noCache
 	c.ex.Status = http.StatusOK
 	c.committed = true
@@ -354,5 +366,8 @@ func (s *stream) finish(own dialect.Surface, readErr error) *llm.Fault {
 }
 
 // endsWithoutMark reports whether servers of a dialect are known to leave out
-// the mark of the end: some engines send no [DONE] after the finish reason.
-func endsWithoutMark(d llm.Dialect) bool { return d == llm.Chat || d == llm.Completions }
+// the mark of the end: some engines send no [DONE] after the finish reason, and
+// a model on Bedrock may have nothing to measure.
+func endsWithoutMark(d llm.Dialect) bool {
+	return d == llm.Chat || d == llm.Completions || d == llm.Converse
+}

@@ -57,6 +57,9 @@ func (s *stream) events(spoken dialect.Codec, out dialect.EventWriter) *llm.Faul
 			f.Phase = s.phase()
 			return f
 		}
+		if ev.Kind == llm.EventStart {
+			c.label(s.target, ev.Start)
+		}
 		s.see(ev)
 		if err := out.Write(ev); err != nil {
 			return s.broken(err)

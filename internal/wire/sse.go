@@ -42,11 +42,15 @@ const byteOrderMark = "\xEF\xBB\xBF"
 // Event is one block of a stream: an event, or comments, or an empty line alone. All fields
 // alias the reader's memory and are valid until the next Fill, Reset or Release.
 type Event struct {
-	Name []byte // of the last event field; nil when absent
-	Data []byte // the data lines joined by LF; nil when the block has none
+	Name []byte // of the last event field, or a frame's type of event, exception or error; nil when absent
+	Data []byte // the data lines joined by LF, nil when the block has none; a frame's payload
 	ID   []byte // of the last id field; nil when absent
 
-	// Raw is the block as it came, the empty line included. All Raws and then Rest, joined,
+	// Exception says that a frame tells a failure: Name is the exception's type. A frame of
+	// the kind error, which has its words in a header, has them in Data.
+	Exception bool
+
+	// Raw is the block or the frame as it came, the empty line included. All Raws and then Rest, joined,
 	// are the input. A byte order mark belongs to the first Raw. The LF of a CR LF that two
 	// reads cut apart starts the next Raw; while nothing else has come it is a Raw of its own.
 	Raw    []byte
@@ -70,15 +74,21 @@ type EventReader struct {
 	cr      bool // the byte before line is a CR: an LF there belongs to it
 	full    bool // the last read took all the room there was
 	first   bool // no block has been returned: a byte order mark may stand at start
+
+	framing Framing
 }
 
-// Reset makes the reader read from r from the beginning. An event may have limit bytes, not
-// counting its empty line; 0 means DefaultEventLimit. Memory of an earlier use is kept.
-func (e *EventReader) Reset(r io.Reader, limit int) {
+// Reset makes the reader read server-sent events from r from the beginning. An event may
+// have limit bytes, not counting its empty line; 0 means DefaultEventLimit. Memory of an
+// earlier use is kept.
+func (e *EventReader) Reset(r io.Reader, limit int) { e.ResetFrames(r, SSE, limit) }
+
+// ResetFrames is Reset for a stream in any framing.
+func (e *EventReader) ResetFrames(r io.Reader, framing Framing, limit int) {
 	if limit <= 0 {
 		limit = DefaultEventLimit
 	}
-	*e = EventReader{src: r, limit: limit, buf: e.buf[:0], joined: e.joined[:0], first: true}
+	*e = EventReader{src: r, framing: framing, limit: limit, buf: e.buf[:0], joined: e.joined[:0], first: true}
 }
 
 // Release lets go of the source and of a buffer of more than 64 KiB, so that the reader can
@@ -97,10 +107,11 @@ func (e *EventReader) Release() {
 // Fill reads from the source once (again only after an empty read without error) and drops
 // the bytes that Next has returned. It blocks as long as the source does. It returns io.EOF
 // at the end, or the source's error, after the bytes that came with it; ErrEventTooLarge
-// when Next met an event above the limit. Every error stays.
+// when Next met an event above the limit, a *FrameError when it met a broken frame, and
+// io.ErrUnexpectedEOF when the source ended inside a frame. Every error stays.
 func (e *EventReader) Fill() error {
 	if e.err != nil {
-		return e.err
+		return e.end()
 	}
 	e.joined = e.joined[:0]
 	if e.start > 0 {
@@ -126,10 +137,18 @@ func (e *EventReader) Fill() error {
 			return nil
 		}
 		if err != nil {
-			return err
+			return e.end()
 		}
 	}
 	e.err = io.ErrNoProgress
+	return e.err
+}
+
+// end is why there is nothing more to read.
+func (e *EventReader) end() error {
+	if e.framing == EventStream && e.err == io.EOF && len(e.Rest()) > 0 {
+		e.err = io.ErrUnexpectedEOF
+	}
 	return e.err
 }
 
@@ -141,10 +160,13 @@ func (e *EventReader) Buffered() []byte { return e.buf }
 func (e *EventReader) Rest() []byte { return e.buf[e.start:] }
 
 // Next returns the next complete event among the buffered bytes, and false when there is
-// none or when it is larger than the limit.
+// none, when it is larger than the limit, or when it is a broken frame.
 func (e *EventReader) Next() (Event, bool) {
 	if e.err == ErrEventTooLarge {
 		return Event{}, false
+	}
+	if e.framing == EventStream {
+		return e.nextFrame()
 	}
 	blank, ok := e.findBlank()
 	if !ok {

@@ -1,5 +1,5 @@
 // Package wire owns bytes: it finds and edits members inside JSON text and cuts
-// server-sent-event streams into events, both in place.
+// streams, of server-sent events or of AWS's binary frames, into events, both in place.
 //
 // It never builds a tree, never re-serialises what it did not change, and knows no
 // dialect: which members and events matter is the caller's business. It keeps no
@@ -7,7 +7,7 @@
 // EventReader does I/O.
 //
 // Start reading at Scan (scan.go) and Splice (edit.go) for request bodies, and at
-// EventReader (sse.go) for streams.
+// EventReader (sse.go, eventstream.go) for streams.
 package wire
 
 // Span is a half-open range of bytes: Start is inside, End is not.

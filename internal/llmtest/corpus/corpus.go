@@ -51,7 +51,7 @@ type Recording struct {
 	// ByteExact says that Body is what was on the wire; otherwise a serialiser
 	// stood between, and only its events or its JSON value count.
 	ByteExact bool
-	Streamed  bool // Body is a stream of server-sent events
+	Streamed  bool // Body is a stream of events
 }
 
 // Name is the recording's address in a report: its file and position.

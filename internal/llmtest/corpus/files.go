@@ -10,9 +10,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"tailplane/internal/wire"
 )
 
 // httprrMagic opens a trace of HTTP request and response pairs.
@@ -105,7 +108,36 @@ func parseChunks(name string, data []byte) ([]Recording, error) {
 		events.WriteString("data: [DONE]\n\n")
 	}
 	r.Body, r.URL = events.Bytes(), "file://fixture/"+name
+	if frames := converseFrames(data); frames != nil {
+		r.Body = frames
+		r.Header.Set("Content-Type", wire.EventStream.ContentType())
+	}
 	return []Recording{r}, nil
+}
+
+// converseFrames are payloads that stand under the names of Bedrock's events, in
+// the frames in which they came; nil when they are others.
+func converseFrames(data []byte) (out []byte) {
+	for line := range bytes.Lines(data) {
+		var event map[string]json.RawMessage
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		if json.Unmarshal(line, &event) != nil || len(event) != 1 {
+			return nil
+		}
+		for name, payload := range event {
+			if !slices.Contains(converseEvents, name) {
+				return nil
+			}
+			out = wire.AppendFrame(out, name, payload)
+		}
+	}
+	return out
+}
+
+var converseEvents = []string{
+	"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata",
 }
 
 // typeOf reads the type that stands first in a payload that is no valid JSON.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tailplane/internal/llm"
+	"tailplane/internal/wire"
 )
 
 // This file says what an exchange is: by the path that was called, and by the
@@ -21,6 +22,8 @@ var endpoints = []struct {
 	{"/embeddings", llm.Embeddings},
 	{"/responses", llm.Responses},
 	{"/messages", llm.Anthropic},
+	{"/converse", llm.Converse},
+	{"/converse-stream", llm.Converse},
 }
 
 // providers are parts of an address, most telling first, and who answers there.
@@ -95,7 +98,8 @@ func pathOf(address string) string {
 }
 
 func isStream(r *Recording) bool {
-	if strings.Contains(r.Header.Get("Content-Type"), "text/event-stream") {
+	kind := r.Header.Get("Content-Type")
+	if strings.Contains(kind, wire.SSE.ContentType()) || isFrames(kind) {
 		return true
 	}
 	start := bytes.TrimLeft(r.Body, "\r\n\ufeff")
@@ -105,6 +109,10 @@ func isStream(r *Recording) bool {
 		}
 	}
 	return false
+}
+
+func isFrames(contentType string) bool {
+	return strings.Contains(contentType, wire.EventStream.ContentType())
 }
 
 func surfaceOfPath(r *Recording) llm.Dialect {
@@ -131,6 +139,7 @@ var wanted = map[llm.Dialect][]string{
 	llm.Embeddings:  {"input"},
 	llm.Responses:   {"input", "previous_response_id", "conversation", "prompt"},
 	llm.Anthropic:   {"messages"},
+	llm.Converse:    {"messages"},
 }
 
 func hasAny(body []byte, names ...string) bool {
@@ -152,6 +161,8 @@ type answerHead struct {
 	Type    string          `json:"type"`
 	Choices json.RawMessage `json:"choices"`
 	Error   json.RawMessage `json:"error"`
+	Output  json.RawMessage `json:"output"`
+	Stop    string          `json:"stopReason"`
 }
 
 // surfaceOfAnswer guesses from an answer alone.
@@ -160,6 +171,9 @@ func surfaceOfAnswer(r *Recording) llm.Dialect {
 		return surfaceOfError(r)
 	}
 	payload := r.Body
+	if isFrames(r.Header.Get("Content-Type")) {
+		return llm.Converse
+	}
 	if r.Streamed {
 		payload = firstPayload(r.Body)
 	}
@@ -176,6 +190,8 @@ func surfaceOfAnswer(r *Recording) llm.Dialect {
 		return llm.Responses
 	case head.Type == "message" || head.Type == "message_start":
 		return llm.Anthropic
+	case head.Stop != "" && bytes.Contains(head.Output, []byte(`"message"`)):
+		return llm.Converse
 	case head.Object == "list" && bytes.Contains(payload, []byte(`"embedding"`)):
 		return llm.Embeddings
 	}
@@ -221,6 +237,8 @@ var natives = []struct{ part, name string }{
 	{"generativelanguage", "gemini"},
 	{"aiplatform", "vertex"},
 	{"/google", "gemini"},
+	{"/invoke-with-response-stream", "bedrock: invoke, streamed"},
+	{"/invoke", "bedrock: invoke"},
 	{"bedrock", "bedrock"},
 	{"cohere", "cohere"},
 	{"oauth", "token exchange"},

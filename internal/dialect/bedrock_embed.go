@@ -1,0 +1,340 @@
+package dialect
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"math"
+	"strings"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// Embeddings through Bedrock's InvokeModel, whose bodies are those of the models'
+// makers, to and from OpenAI's:
+//
+//	Titan v1     {"inputText"}                                        one text
+//	Titan v2     {"inputText","dimensions","normalize"}               one text
+//	             -> {"embedding","inputTextTokenCount"}
+//	Cohere v3    {"texts","input_type"} -> {"embeddings":[[...]]}     up to 96 texts
+//	Cohere v4    the same with "output_dimension" -> {"embeddings":{"float":[[...]]}}
+//
+// A request for more texts than one call takes becomes several. Numbers pass as
+// they are spelled. Cohere's bodies do not say how many tokens were read: the
+// header x-amzn-bedrock-input-token-count does, for every model.
+
+// InvokeTokenHeader is the header in which Bedrock counts the tokens of a request.
+const InvokeTokenHeader = "x-amzn-bedrock-input-token-count"
+
+// InvokeEmbedding is the family of an embedding model on Bedrock.
+type InvokeEmbedding uint8
+
+// The families.
+const (
+	InvokeNoEmbedding InvokeEmbedding = iota
+	InvokeTitanV1
+	InvokeTitanV2
+	InvokeCohereV3
+	InvokeCohereV4
+)
+
+// cohereTexts is the most texts of one call (Cohere's embed API).
+const cohereTexts = 96
+
+// InvokeEmbeddingOf finds the family by the model id, which may have a region
+// before it or be an ARN.
+func InvokeEmbeddingOf(model string) InvokeEmbedding {
+	for _, f := range [...]struct {
+		mark   string
+		family InvokeEmbedding
+	}{
+		{"titan-embed-text-v2", InvokeTitanV2},
+		{"titan-embed-text-v1", InvokeTitanV1},
+		{"titan-embed-g1-text", InvokeTitanV1},
+		{"cohere.embed-v4", InvokeCohereV4},
+		{"cohere.embed-", InvokeCohereV3},
+	} {
+		if strings.Contains(strings.ToLower(model), f.mark) {
+			return f.family
+		}
+	}
+	return InvokeNoEmbedding
+}
+
+func (f InvokeEmbedding) isCohere() bool { return f == InvokeCohereV3 || f == InvokeCohereV4 }
+
+// EmbedPlan is what an OpenAI request for embeddings becomes: the bodies of calls
+// whose answers belong together, in order.
+type EmbedPlan struct {
+	Bodies [][]byte
+	Base64 bool // the client wants vectors as base64
+	Losses []llm.Loss
+}
+
+// Requests turns an OpenAI request into the calls of the family.
+func (f InvokeEmbedding) Requests(body []byte) (*EmbedPlan, error) {
+	o, err := parseObject(body)
+	if err != nil {
+		return nil, err
+	}
+	texts, err := embedTexts(o)
+	if err != nil {
+		return nil, err
+	}
+	l, plan := &lossList{}, &EmbedPlan{}
+	format, err := o.str("encoding_format")
+	if err != nil {
+		return nil, err
+	}
+	plan.Base64 = format == "base64"
+	dimensions, err := o.integer("dimensions")
+	if err != nil {
+		return nil, err
+	}
+	if dimensions != nil && f != InvokeTitanV2 && f != InvokeCohereV4 {
+		l.add("dimensions", "the model has one size of vectors")
+		dimensions = nil
+	}
+	kind := "search_document"
+	if s, ok := wire.String(o.get("input_type")); ok && f.isCohere() {
+		o.raw("input_type")
+		kind = s
+	}
+	o.take("model")
+	l.extra("", o.extra(llm.Embeddings, 0), llm.Converse)
+	for len(texts) > 0 {
+		n := 1
+		if f.isCohere() {
+			n = min(len(texts), cohereTexts)
+		}
+		plan.Bodies = append(plan.Bodies, f.request(texts[:n], kind, dimensions))
+		texts = texts[n:]
+	}
+	plan.Losses = l.all
+	return plan, nil
+}
+
+// embedTexts takes input: a text or a list of them.
+func embedTexts(o *object) ([]string, error) {
+	raw := o.raw("input")
+	if s, ok := wire.String(raw); ok {
+		return []string{s}, nil
+	}
+	texts, err := takeStrings(elements(raw), o.under("input"))
+	if err != nil || len(texts) == 0 {
+		return nil, o.under("input").wrong("must be a text or a list of texts: the model takes no tokens")
+	}
+	return texts, nil
+}
+
+func (f InvokeEmbedding) request(texts []string, kind string, dimensions *int64) []byte {
+	w := newObject(llm.Extra{})
+	name := "dimensions"
+	if f.isCohere() {
+		name = "output_dimension"
+		w.strings("texts", texts)
+		w.text("input_type", kind)
+	} else {
+		w.text("inputText", texts[0])
+	}
+	if dimensions != nil {
+		w.integer(name, *dimensions)
+	}
+	return w.end()
+}
+
+// EmbedAnswer is the answer of one call.
+type EmbedAnswer struct {
+	Body   []byte
+	Tokens int64 // what InvokeTokenHeader says; 0 when it is missing
+}
+
+// Reply turns the answers to a plan's calls into one OpenAI answer.
+func (f InvokeEmbedding) Reply(model string, plan *EmbedPlan, answers []EmbedAnswer) ([]byte, error) {
+	w := newObject(llm.Extra{})
+	w.text("object", "list")
+	w.list("data")
+	var index, tokens int64
+	for _, a := range answers {
+		vectors, counted, err := f.vectors(a.Body)
+		if err != nil {
+			return nil, err
+		}
+		if a.Tokens > 0 {
+			counted = a.Tokens
+		}
+		tokens += counted
+		for _, v := range vectors {
+			item := w.object(llm.Extra{})
+			item.text("object", "embedding")
+			item.integer("index", index)
+			if plan.Base64 {
+				if v, err = packVector(v); err != nil {
+					return nil, err
+				}
+			}
+			item.put("embedding", v)
+			item.end()
+			index++
+		}
+	}
+	w.closeList()
+	w.text("model", model)
+	usage := w.sub("usage")
+	usage.integer("prompt_tokens", tokens)
+	usage.integer("total_tokens", tokens)
+	w.endSub("usage", &usage)
+	return w.end(), nil
+}
+
+// vectors reads an answer; tokens is 0 when the body does not say.
+func (f InvokeEmbedding) vectors(body []byte) (vectors [][]byte, tokens int64, err error) {
+	o, err := parseObject(body)
+	if err != nil {
+		return nil, 0, err
+	}
+	if f.isCohere() {
+		raw := o.get("embeddings")
+		if len(raw) > 0 && raw[0] == '{' {
+			in, err := o.sub("embeddings")
+			if err != nil {
+				return nil, 0, err
+			}
+			raw = in.get("float")
+		}
+		vectors = elements(raw)
+	} else if raw := o.get("embedding"); raw != nil {
+		vectors = [][]byte{raw}
+		tokens, _ = antFigure(o.get("inputTextTokenCount"))
+	}
+	for _, v := range vectors {
+		if v[0] != '[' {
+			return nil, 0, where{name: "embedding"}.wrong("must be a list of numbers")
+		}
+	}
+	if len(vectors) == 0 {
+		return nil, 0, errors.New("embeddings: the answer has none")
+	}
+	return vectors, tokens, nil
+}
+
+// packVector is a vector as OpenAI's base64: float32, little endian.
+func packVector(raw []byte) ([]byte, error) {
+	numbers := elements(raw)
+	packed := make([]byte, 0, 4*len(numbers))
+	for _, n := range numbers {
+		v, ok := number(n)
+		if !ok {
+			return nil, where{name: "embedding"}.wrong("must be a list of numbers")
+		}
+		packed = binary.LittleEndian.AppendUint32(packed, math.Float32bits(float32(v)))
+	}
+	return append(base64.StdEncoding.AppendEncode([]byte{'"'}, packed), '"'), nil
+}
+
+// unpackVector undoes packVector; a list passes as it is.
+func unpackVector(raw []byte) ([]byte, error) {
+	text, ok := wire.String(raw)
+	if !ok {
+		return raw, nil
+	}
+	packed, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(packed)%4 != 0 {
+		return nil, where{name: "embedding"}.wrong("must be a list of numbers, or float32 in base64")
+	}
+	out := []byte{'['}
+	for i := 0; i < len(packed); i += 4 {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = appendFloat(out, float64(math.Float32frombits(binary.LittleEndian.Uint32(packed[i:]))))
+	}
+	return append(out, ']'), nil
+}
+
+// OpenAIRequest turns a body that a client of Bedrock sends to the family into an
+// OpenAI request to model.
+func (f InvokeEmbedding) OpenAIRequest(model string, body []byte) ([]byte, []llm.Loss, error) {
+	o, err := parseObject(body)
+	if err != nil {
+		return nil, nil, err
+	}
+	w, name := newObject(llm.Extra{}), "dimensions"
+	w.text("model", model)
+	if f.isCohere() {
+		name = "output_dimension"
+		list, err := o.list("texts")
+		if err != nil {
+			return nil, nil, err
+		}
+		texts, err := takeStrings(list, o.under("texts"))
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(texts) == 0 {
+			return nil, nil, o.under("texts").wrong("is required and must not be empty")
+		}
+		w.strings("input", texts)
+	} else {
+		text, err := o.need("inputText")
+		if err != nil {
+			return nil, nil, err
+		}
+		w.text("input", text)
+	}
+	size, err := o.integer(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if size != nil {
+		w.integer("dimensions", *size)
+	}
+	o.keepDefaults([]defaultValue{{"normalize", "true"}, {"embedding_types", `["float"]`}, {"embeddingTypes", `["float"]`}})
+	l := &lossList{}
+	l.extra("", o.extra(llm.Converse, 0), llm.Embeddings)
+	return w.end(), l.all, nil
+}
+
+// InvokeReply turns an OpenAI answer into the body that a client of the family
+// expects, and says how many tokens were read, for InvokeTokenHeader.
+func (f InvokeEmbedding) InvokeReply(body []byte) (out []byte, tokens int64, err error) {
+	o, err := parseObject(body)
+	if err != nil {
+		return nil, 0, err
+	}
+	var vectors [][]byte
+	at := o.under("data")
+	for i, raw := range elements(o.get("data")) {
+		in, err := openObject(raw, at.item(i))
+		if err != nil {
+			return nil, 0, err
+		}
+		v, err := unpackVector(in.get("embedding"))
+		if err != nil {
+			return nil, 0, err
+		}
+		vectors = append(vectors, v)
+	}
+	if len(vectors) == 0 || len(vectors) > 1 && !f.isCohere() {
+		return nil, 0, at.wrong("has %d vectors", len(vectors))
+	}
+	var tap Tap
+	EmbeddingsSurface{}.TapReply(&tap, body)
+	tokens = tap.Usage.Input
+	w := newObjectOf(llm.Extra{}, len(body))
+	switch f {
+	case InvokeCohereV4:
+		in := w.sub("embeddings")
+		in.items("float", vectors)
+		w.endSub("embeddings", &in)
+		w.text("response_type", "embeddings_by_type")
+	case InvokeCohereV3:
+		w.items("embeddings", vectors)
+		w.text("response_type", "embeddings_floats")
+	default:
+		w.put("embedding", vectors[0])
+		w.integer("inputTextTokenCount", tokens)
+	}
+	return w.end(), tokens, nil
+}

@@ -1,0 +1,179 @@
+package dialect
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"tailplane/internal/llm"
+)
+
+// Images, documents, videos and sounds. Bedrock takes bytes, or objects of S3:
+// these are files that only Bedrock can read, so their address is the FileID.
+
+// convMediaKind is a block of media with the formats that Bedrock names.
+type convMediaKind struct {
+	member  string
+	kind    llm.PartKind
+	formats []convFormat
+}
+
+type convFormat struct{ format, mime string }
+
+// convMedia is the table of media; formats are those of botocore's enums. Of a
+// MIME type that stands twice the first format is written.
+var convMedia = []convMediaKind{
+	{"image", llm.PartImage, []convFormat{
+		{"png", "image/png"}, {"jpeg", "image/jpeg"}, {"gif", "image/gif"}, {"webp", "image/webp"},
+	}},
+	{"document", llm.PartFile, []convFormat{
+		{"pdf", "application/pdf"},
+		{"csv", "text/csv"},
+		{"doc", "application/msword"},
+		{"docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
+		{"xls", "application/vnd.ms-excel"},
+		{"xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
+		{"html", "text/html"},
+		{"txt", "text/plain"},
+		{"md", "text/markdown"},
+	}},
+	{"video", llm.PartFile, []convFormat{
+		{"mp4", "video/mp4"},
+		{"mkv", "video/x-matroska"},
+		{"mov", "video/quicktime"},
+		{"webm", "video/webm"},
+		{"flv", "video/x-flv"},
+		{"mpeg", "video/mpeg"},
+		{"mpg", "video/mpg"},
+		{"wmv", "video/x-ms-wmv"},
+		{"three_gp", "video/3gpp"},
+	}},
+	{"audio", llm.PartAudio, []convFormat{
+		{"mp3", "mp3"},
+		{"wav", "wav"},
+		{"opus", "opus"},
+		{"aac", "aac"},
+		{"flac", "flac"},
+		{"mp4", "mp4"},
+		{"ogg", "ogg"},
+		{"mkv", "mkv"},
+		{"mka", "mka"},
+		{"x-aac", "x-aac"},
+		{"m4a", "m4a"},
+		{"mpeg", "mpeg"},
+		{"mpga", "mpga"},
+		{"pcm", "pcm"},
+		{"webm", "webm"},
+	}},
+}
+
+// decode takes a block of this kind. A format or a source that is not known
+// leaves the whole block to PartOther.
+func (k *convMediaKind) decode(o *object, p *llm.Part) (form uint32, err error) {
+	in, err := o.sub(k.member)
+	if err != nil {
+		return 0, err
+	}
+	m := &llm.Media{}
+	format, stated, err := in.text("format")
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range k.formats {
+		if f.format == format {
+			m.Type = f.mime
+		}
+	}
+	if m.Type == "" && (stated || k.member != "document") {
+		return 0, nil
+	}
+	if !stated {
+		form = convNoFormat
+	}
+	if k.member == "document" {
+		if m.Name, err = in.str("name"); err != nil {
+			return 0, err
+		}
+	}
+	source, err := in.sub("source")
+	if source == nil {
+		return 0, err
+	}
+	switch {
+	case source.get("bytes") != nil:
+		m.Data, err = source.need("bytes")
+	case source.get("s3Location") != nil:
+		place, err := source.sub("s3Location")
+		if err != nil {
+			return 0, err
+		}
+		if m.FileID, err = place.need("uri"); err != nil {
+			return 0, err
+		}
+	case source.get("text") != nil:
+		var text string
+		text, err = source.need("text")
+		m.Data = base64.StdEncoding.EncodeToString([]byte(text))
+		form |= convSourceText
+		if m.Type == "" {
+			m.Type = "text/plain"
+		}
+	}
+	if m.Data != "" || m.FileID != "" {
+		p.Kind, p.Media = k.kind, m
+	}
+	return form, err
+}
+
+// convMediaOf finds the block and the format for media of another dialect; nil
+// when Bedrock takes no such thing.
+func convMediaOf(kind llm.PartKind, mime string) (*convMediaKind, string) {
+	mime, _, _ = strings.Cut(strings.ToLower(mime), ";")
+	mime = strings.TrimSpace(mime)
+	if kind == llm.PartAudio {
+		mime = audioFormat(mime)
+	}
+	if mime == "image/jpg" {
+		mime = "image/jpeg"
+	}
+	for i := range convMedia {
+		k := &convMedia[i]
+		if k.kind != kind {
+			continue
+		}
+		for _, f := range k.formats {
+			if f.mime == mime {
+				return k, f.format
+			}
+		}
+	}
+	return nil, ""
+}
+
+// media writes a block of media. The caller has made it sayable (see
+// convShapeMedia); a document without a type is one that stated no format.
+func (e *convEncoder) media(w *objectWriter, p *llm.Part, form uint32) {
+	m := p.Media
+	k, format := convMediaOf(p.Kind, m.Type)
+	if k == nil || form&convNoFormat != 0 {
+		k, format = &convMedia[1], ""
+	}
+	in := w.sub(k.member)
+	in.str("format", format)
+	if k.member == "document" {
+		in.str("name", m.Name)
+	}
+	source := in.sub("source")
+	switch {
+	case m.FileID != "":
+		place := source.sub("s3Location")
+		place.text("uri", m.FileID)
+		source.endSub("s3Location", &place)
+	case form&convSourceText != 0:
+		text, _ := base64.StdEncoding.DecodeString(m.Data)
+		source.text("text", string(text))
+	default:
+		source.text("bytes", m.Data)
+	}
+	in.endSub("source", &source)
+	w.endSub(k.member, &in)
+}

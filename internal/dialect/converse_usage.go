@@ -1,0 +1,149 @@
+package dialect
+
+import (
+	"strconv"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// Usage. Bedrock reports disjoint figures, as Anthropic does: inputTokens counts
+// neither what was read from the cache nor what was written to it (recorded
+// totals are the sum of all four). The canonical Input is their sum.
+
+// Forms of a usage (llm.Reply.UsageExtra.Form): which figures stood there.
+const (
+	convUsageInput = 1 << iota
+	convUsageOutput
+	convUsageTotal
+	convUsageRead
+	convUsageWrite
+)
+
+// convFigure is a figure of a usage object as the encoder writes it.
+type convFigure struct {
+	name  string
+	value int64
+	form  uint32
+}
+
+func convFigures(u llm.Usage) [5]convFigure {
+	return [...]convFigure{
+		{"inputTokens", max(u.Input-u.CacheRead-u.CacheWrite, 0), convUsageInput},
+		{"outputTokens", u.Output, convUsageOutput},
+		{"totalTokens", u.Total(), convUsageTotal},
+		{"cacheReadInputTokens", u.CacheRead, convUsageRead},
+		{"cacheWriteInputTokens", u.CacheWrite, convUsageWrite},
+	}
+}
+
+// The names that convCount reads, in the order of its found.
+var (
+	convUsageNames  = [...]string{"inputTokens", "outputTokens", "cacheReadInputTokens", "cacheWriteInputTokens", "cacheDetails"}
+	convDetailNames = [...]string{"ttl", "inputTokens"}
+)
+
+// convCount reads the usage object at span at of body. It allocates nothing, so
+// that the tap and the decoders count in one and the same way.
+func convCount(body []byte, at wire.Span) (u llm.Usage, ok bool) {
+	var found [len(convUsageNames)]wire.Member
+	if body[at.Start] != '{' {
+		return u, false
+	}
+	if _, err := wire.ScanAt(body, at, convUsageNames[:], found[:]); err != nil {
+		return u, false
+	}
+	var v [4]int64
+	for i := range v {
+		v[i], _ = antFigure(found[i].Value.Of(body))
+	}
+	u = llm.Usage{Input: v[0] + v[2] + v[3], Output: v[1], CacheRead: v[2], CacheWrite: v[3], Source: llm.UsageReported}
+	if m := found[4]; !m.IsZero() && body[m.Value.Start] == '[' {
+		u.CacheWrite1h = min(convLongWrites(m.Value.Of(body)), u.CacheWrite)
+	}
+	return u, true
+}
+
+// convLongWrites sums the cache writes that live for an hour.
+func convLongWrites(list []byte) (n int64) {
+	for w := walkInto(list); w.element(); {
+		var found [len(convDetailNames)]wire.Member
+		if _, err := wire.Scan(w.value, convDetailNames[:], found[:]); err != nil {
+			continue
+		}
+		if v, ok := antFigure(found[1].Value.Of(w.value)); ok && wire.StringEquals(found[0].Value.Of(w.value), "1h") {
+			n = min(n+v, antMaxInt)
+		}
+	}
+	return n
+}
+
+// convDecodeUsage reads a usage object; what it says beyond llm.Usage is in the
+// Extra. Older names of the cache figures stand beside the newer ones.
+func convDecodeUsage(raw []byte, at where) (llm.Usage, llm.Extra, error) {
+	o, err := openObject(raw, at)
+	if err != nil {
+		return llm.Usage{}, llm.Extra{}, err
+	}
+	u, ok := convCount(raw, wire.Span{End: len(raw)})
+	if !ok {
+		return llm.Usage{}, llm.Extra{}, at.wrong("is not a usage")
+	}
+	form := uint32(0)
+	for _, f := range convFigures(u) {
+		if string(o.peek(f.name)) == strconv.FormatInt(f.value, 10) {
+			o.take(f.name)
+			form |= f.form
+		}
+	}
+	for name, value := range map[string]int64{"cacheReadInputTokenCount": u.CacheRead, "cacheWriteInputTokenCount": u.CacheWrite} {
+		if string(o.peek(name)) == strconv.FormatInt(value, 10) {
+			o.keep(name)
+		}
+	}
+	o.keep("cacheDetails")
+	for i := range o.members {
+		if m := &o.members[i]; m.use == useLeft && saysNothing(m.value) {
+			m.use = useSpelled
+		}
+	}
+	return u, convExtra(o, form), nil
+}
+
+// convPutUsage writes a usage object. One of another dialect has the three
+// figures that Bedrock always gives, and the others where they are not zero.
+func convPutUsage(w *objectWriter, u llm.Usage, extra llm.Extra, l *lossList) {
+	l.usage(extra, llm.Converse)
+	if u.InputAudio > 0 || u.OutputAudio > 0 {
+		l.add("usage.audio_tokens", convNoEquivalent)
+	}
+	if u.Reasoning > 0 {
+		l.add("usage.reasoning_tokens", convNoEquivalent)
+	}
+	own := extra.In(llm.Converse)
+	form := own.Form
+	if extra.Dialect != llm.Converse {
+		form = convUsageInput | convUsageOutput | convUsageTotal
+		if u.CacheRead > 0 || u.CacheWrite > 0 {
+			form |= convUsageRead | convUsageWrite
+		}
+	}
+	w.key("usage")
+	in := w.object(own)
+	for _, f := range convFigures(u) {
+		if form&f.form != 0 {
+			in.integer(f.name, f.value)
+		}
+	}
+	if extra.Dialect != llm.Converse && u.CacheWrite1h > 0 {
+		in.list("cacheDetails")
+		for _, d := range [...]convFigure{{name: "5m", value: u.CacheWrite - u.CacheWrite1h}, {name: "1h", value: u.CacheWrite1h}} {
+			item := in.object(llm.Extra{})
+			item.text("ttl", d.name)
+			item.integer("inputTokens", d.value)
+			item.end()
+		}
+		in.closeList()
+	}
+	in.end()
+}

@@ -1,0 +1,118 @@
+package dialect
+
+import (
+	"tailplane/internal/llm"
+)
+
+// Content blocks, written: the mirror of converse_parts.go.
+
+// convEncoder writes requests and answers.
+type convEncoder struct{ jsonWriter }
+
+// blocks writes parts as the list that is member name, each with its cache point.
+func (e *convEncoder) blocks(w *objectWriter, name string, parts []llm.Part) {
+	w.list(name)
+	for i := range parts {
+		e.block(&parts[i])
+		e.cache(parts[i].Cache)
+	}
+	w.closeList()
+}
+
+// block writes a part that this dialect can say. The caller has made parts of
+// other dialects sayable (see convShape).
+func (e *convEncoder) block(p *llm.Part) {
+	if p.Kind == llm.PartOther {
+		e.value(p.Raw)
+		return
+	}
+	own := p.Extra.In(llm.Converse)
+	w := e.object(own)
+	switch p.Kind {
+	case llm.PartText, llm.PartRefusal:
+		e.text(&w, p.Text, own.Form)
+	case llm.PartImage, llm.PartFile, llm.PartAudio:
+		e.media(&w, p, own.Form)
+	case llm.PartToolCall:
+		in := w.sub("toolUse")
+		in.text("toolUseId", p.Tool.ID)
+		in.text("name", p.Tool.Name)
+		if own.Form&convNoInput == 0 || p.Tool.Arguments != "" {
+			in.put("input", toolInput(p, llm.Converse))
+		}
+		w.endSub("toolUse", &in)
+	case llm.PartToolResult:
+		in := w.sub("toolResult")
+		e.result(&in, p.Result, own.Form)
+		w.endSub("toolResult", &in)
+	case llm.PartThinking:
+		in := w.sub("reasoningContent")
+		e.thought(&in, p, own.Form)
+		w.endSub("reasoningContent", &in)
+	}
+	w.end()
+}
+
+func (e *convEncoder) text(w *objectWriter, text string, form uint32) {
+	switch {
+	case form&convJSON != 0 && isJSON([]byte(text)):
+		w.put("json", []byte(text))
+	case form&convGuard != 0:
+		in := w.sub("guardContent")
+		inner := in.sub("text")
+		inner.text("text", text)
+		in.endSub("text", &inner)
+		w.endSub("guardContent", &in)
+	case form&convCited != 0:
+		in := w.sub("citationsContent")
+		if _, pieces := in.takeKept("content"); pieces != nil {
+			in.put("content", pieces)
+		} else if form&convNoContent == 0 || text != "" {
+			in.list("content")
+			piece := in.object(llm.Extra{})
+			piece.text("text", text)
+			piece.end()
+			in.closeList()
+		}
+		w.endSub("citationsContent", &in)
+	default:
+		w.text("text", text)
+	}
+}
+
+func (e *convEncoder) result(w *objectWriter, r *llm.ToolResult, form uint32) {
+	w.text("toolUseId", r.CallID)
+	e.blocks(w, "content", r.Parts)
+	switch {
+	case r.Error:
+		w.text("status", "error")
+	case form&convStatusSuccess != 0:
+		w.text("status", "success")
+	}
+}
+
+func (e *convEncoder) thought(w *objectWriter, p *llm.Part, form uint32) {
+	if p.Redacted && p.SignedBy == llm.Converse {
+		w.text("redactedContent", p.Signature)
+		return
+	}
+	in := w.sub("reasoningText")
+	in.text("text", p.Text)
+	if form&convNoSignature == 0 || p.Signature != "" {
+		in.text("signature", signatureFor(llm.Converse, p))
+	}
+	w.endSub("reasoningText", &in)
+}
+
+func (e *convEncoder) cache(m *llm.CacheMark) {
+	if m == nil {
+		return
+	}
+	w := e.object(llm.Extra{})
+	w.key("cachePoint")
+	in := e.object(m.Extra.In(llm.Converse))
+	in.constant("type", `"default"`, false)
+	in.str("ttl", m.TTL)
+	in.end()
+	w.end()
+}

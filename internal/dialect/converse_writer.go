@@ -1,0 +1,384 @@
+package dialect
+
+import (
+	"io"
+	"slices"
+	"strconv"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// Streams, written. Blocks come one after the other (see blocks.go). messageStop
+// and metadata wait for the end, because some dialects tell the usage, and
+// Bedrock its measurements, after the stop.
+
+// Writer implements Codec. call may be nil.
+func (ConverseCodec) Writer(w io.Writer, _ *llm.Call) EventWriter { return &convWriter{w: w} }
+
+type convWriter struct {
+	w      io.Writer
+	id     string // of the answer
+	losses lossList
+	out    []byte // whole frames, not yet written
+	err    error
+
+	started bool
+	native  bool // the stream came from this dialect
+	done    bool
+	blocks  blockQueue
+	stop    *llm.Event
+	usage   *llm.Event
+	beside  []byte // members of a complete answer: those of messageStop and of metadata
+}
+
+// Write implements EventWriter.
+func (a *convWriter) Write(ev llm.Event) error {
+	if a.err != nil || a.done {
+		return a.err
+	}
+	a.out = a.out[:0]
+	if ev.Choice > 0 {
+		a.losses.add("choices", "converse gives one answer; the first is told")
+		return nil
+	}
+	if !a.started && ev.Kind != llm.EventPing && ev.Kind != llm.EventFault {
+		start := ev.Start
+		if ev.Kind != llm.EventStart || start == nil {
+			start = &llm.Reply{}
+		}
+		a.start(start)
+	}
+	a.event(ev)
+	return a.send()
+}
+
+func (a *convWriter) event(ev llm.Event) {
+	switch ev.Kind {
+	case llm.EventPart:
+		a.part(ev)
+	case llm.EventDelta:
+		a.blocks.more(a, ev, false)
+	case llm.EventSign:
+		a.blocks.more(a, ev, true)
+	case llm.EventPartEnd:
+		a.end(ev)
+	case llm.EventLogprobs:
+		a.losses.add("logprobs", convNoEquivalent)
+	case llm.EventStop:
+		a.blocks.drain(a, true)
+		a.stop = &ev
+		a.keep(ev.Extra)
+	case llm.EventUsage:
+		if ev.Usage != nil {
+			a.usage = &ev
+		}
+	case llm.EventFault:
+		body := llm.ErrorBody{}
+		if ev.Fault != nil {
+			body = *ev.Fault
+		}
+		a.out = convAppendException(a.out, convFaultName(&body), body.Message)
+		a.done = true
+	case llm.EventOther:
+		a.other(ev)
+	case llm.EventEnd:
+		a.finish()
+	}
+}
+
+func (a *convWriter) send() error {
+	if len(a.out) > 0 {
+		_, a.err = a.w.Write(a.out)
+	}
+	return a.err
+}
+
+func (a *convWriter) tell(kind convKind, data []byte) {
+	a.out = wire.AppendFrame(a.out, convKinds[kind], data)
+}
+
+// Fail implements EventWriter.
+func (a *convWriter) Fail(f *llm.Fault, requestID string) error {
+	if a.err != nil || a.done {
+		return a.err
+	}
+	a.done = true
+	a.out = ConverseCodec{}.AppendFault(a.out[:0], f, requestID)
+	return a.send()
+}
+
+// Losses implements EventWriter.
+func (a *convWriter) Losses() []llm.Loss { return slices.Clone(a.losses.all) }
+
+func (a *convWriter) start(r *llm.Reply) {
+	a.started, a.native, a.id = true, r.Extra.Dialect == llm.Converse, r.ID
+	a.losses.extra("", r.Extra, llm.Converse)
+	a.keep(r.Extra)
+	w := newObject(llm.Extra{})
+	if !a.native || r.Extra.Form&convNoRole == 0 {
+		w.text("role", "assistant")
+	}
+	a.tell(convMessageStart, w.end())
+}
+
+// keep notes members that stand at the top of a complete answer.
+func (a *convWriter) keep(e llm.Extra) {
+	own := e.In(llm.Converse)
+	a.beside = mergeMembers(a.beside, mergeMembers(own.Members, own.Spelled))
+}
+
+func (a *convWriter) part(ev llm.Event) {
+	if ev.New == nil {
+		return
+	}
+	block := withCallID(*ev.New, a.id, ev.Part)
+	skip := !a.sayable(&block)
+	a.blocks.part(a, ev.Part, block, skip)
+}
+
+// sayable declares what of a part cannot be said, and whether it can at all.
+func (a *convWriter) sayable(p *llm.Part) bool {
+	if p.Extra.Dialect == llm.Converse {
+		return true
+	}
+	a.losses.extra("content", p.Extra, llm.Converse)
+	switch p.Kind {
+	case llm.PartText, llm.PartRefusal, llm.PartThinking:
+		return true
+	case llm.PartToolCall:
+		return p.Tool != nil
+	}
+	a.losses.add("content", "an answer of converse has no place for part kind "+strconv.Itoa(int(p.Kind)))
+	return false
+}
+
+func (a *convWriter) end(ev llm.Event) {
+	if p := a.blocks.parts[ev.Part]; p != nil && !p.skip && ev.New != nil {
+		a.losses.extra("content", ev.New.Extra, llm.Converse)
+	}
+	if a.blocks.end(a, ev) {
+		a.losses.add("content.thinking.signature", "it came after another block had begun")
+	}
+}
+
+// empty says that p has nothing to tell yet: a text without a character, which
+// Bedrock would refuse when the client hands it back.
+func (a *convWriter) empty(p *blockPart) bool {
+	return p.isText() && len(p.text) == 0 && p.block.Extra.Dialect != llm.Converse
+}
+
+// waits says that p can be told only when it is complete: redacted thinking is
+// one delta.
+func (a *convWriter) waits(p *blockPart) bool { return p.redacted() }
+
+// openBlock writes contentBlockStart for the blocks that have one.
+func (a *convWriter) openBlock(p *blockPart) {
+	switch p.block.Kind {
+	case llm.PartToolCall:
+		w := newObject(llm.Extra{})
+		start := w.sub("start")
+		own := p.block.Extra.In(llm.Converse)
+		start.members, start.spelled = kept(own.Members), kept(own.Spelled)
+		tool := start.sub("toolUse")
+		tool.text("toolUseId", p.block.Tool.ID)
+		tool.text("name", p.block.Tool.Name)
+		start.endSub("toolUse", &tool)
+		w.endSub("start", &start)
+		w.integer("contentBlockIndex", int64(p.index))
+		a.tell(convBlockStart, w.end())
+	case llm.PartOther:
+		a.openOther(p)
+	case llm.PartImage, llm.PartFile, llm.PartAudio, llm.PartToolResult:
+		e := convEncoder{}
+		e.block(&p.block)
+		p.block.Raw = e.buf
+		a.openOther(p)
+	}
+}
+
+// openOther tells a block of this dialect that stands whole in its Raw: what its
+// start says, and the rest as one delta.
+func (a *convWriter) openOther(p *blockPart) {
+	o, err := openObject(p.block.Raw, where{})
+	if err != nil || len(o.members) == 0 {
+		return
+	}
+	name := o.members[0].name()
+	in, err := openObject(o.members[0].value, where{})
+	if err != nil {
+		return
+	}
+	var rest []byte
+	switch name {
+	case "toolUse":
+		rest = closeRaw(appendRaw(nil, []byte(`"input"`), stringJSON(string(in.take("input")))))
+	case "toolResult":
+		if rest = in.take("content"); rest == nil {
+			rest = []byte("[]")
+		}
+	default:
+		rest = closeRaw(appendRaw(nil, []byte(`"source"`), in.take("source")))
+	}
+	head := in.left()
+	if head == nil {
+		head = []byte("{}")
+	}
+	w := newObject(llm.Extra{})
+	w.put("start", closeRaw(appendRaw(nil, o.members[0].key, head)))
+	w.integer("contentBlockIndex", int64(p.index))
+	a.tell(convBlockStart, w.end())
+	if rest != nil {
+		a.delta(p.index, name, rest)
+	}
+}
+
+// delta writes one delta whose only member is name.
+func (a *convWriter) delta(index int, name string, value []byte) {
+	w := newObject(llm.Extra{})
+	w.put("delta", closeRaw(appendRaw(nil, stringJSON(name), value)))
+	w.integer("contentBlockIndex", int64(index))
+	a.tell(convBlockDelta, w.end())
+}
+
+// convInside is an object with one member, a text.
+func convInside(name, text string) []byte {
+	return closeRaw(appendRaw(nil, stringJSON(name), stringJSON(text)))
+}
+
+func (a *convWriter) tellText(p *blockPart) {
+	if len(p.text) == 0 || p.redacted() {
+		return
+	}
+	text := string(p.text)
+	p.text, p.told = p.text[:0], true
+	switch p.block.Kind {
+	case llm.PartText, llm.PartRefusal:
+		a.delta(p.index, "text", stringJSON(text))
+	case llm.PartThinking:
+		a.delta(p.index, "reasoningContent", convInside("text", text))
+	case llm.PartToolCall:
+		a.delta(p.index, "toolUse", convInside("input", text))
+	}
+}
+
+// endBlock writes what is known only at the end, and contentBlockStop.
+func (a *convWriter) endBlock(p *blockPart) {
+	switch p.block.Kind {
+	case llm.PartThinking:
+		a.sign(p)
+	case llm.PartText:
+		e := p.block.Extra
+		if p.end != nil && p.end.Extra.Dialect == llm.Converse {
+			e = p.end.Extra
+		}
+		a.cite(p.index, e)
+	}
+	if p.isText() && !p.told {
+		a.delta(p.index, "text", []byte(`""`)) // without it there is no block
+	}
+	w := newObject(llm.Extra{})
+	w.integer("contentBlockIndex", int64(p.index))
+	a.tell(convBlockStop, w.end())
+}
+
+// sign writes the signature of thinking in one piece, or all of redacted
+// thinking. The one that the end of the part tells is the final one.
+func (a *convWriter) sign(p *blockPart) {
+	s := p.block
+	s.Signature = string(p.signature)
+	p.signature = p.signature[:0]
+	if p.end != nil {
+		if p.end.Signature != "" {
+			s.Signature = p.end.Signature
+		}
+		if s.SignedBy == "" {
+			s.SignedBy = p.end.SignedBy
+		}
+	}
+	signature, member := signatureFor(llm.Converse, &s), "signature"
+	if s.Redacted && s.SignedBy == llm.Converse {
+		member = "redactedContent"
+	}
+	if signature != "" {
+		a.delta(p.index, "reasoningContent", convInside(member, signature))
+	}
+}
+
+// cite writes the citations that a text's Extra keeps.
+func (a *convWriter) cite(index int, e llm.Extra) {
+	o := kept(e.In(llm.Converse).Members)
+	if o == nil {
+		return
+	}
+	in := kept(o.peek("citationsContent"))
+	if in == nil {
+		return
+	}
+	for _, c := range elements(in.peek("citations")) {
+		a.delta(index, "citation", c)
+	}
+}
+
+// other passes on what only this dialect says.
+func (a *convWriter) other(ev llm.Event) {
+	switch ev.Extra.Dialect {
+	case llm.Converse:
+	case llm.Chat, llm.Completions: // the members that a chunk has beyond the canonical form
+		prefix := ""
+		if ev.Extra.Form == otherChoice {
+			prefix = "choices"
+		}
+		a.losses.extra(prefix, llm.Extra{Dialect: ev.Extra.Dialect, Members: ev.Raw}, llm.Converse)
+		return
+	default:
+		a.losses.add("events", "an event that only "+string(ev.Extra.Dialect)+" knows was left out")
+		return
+	}
+	if o := kept(ev.Raw); o != nil && len(o.members) > 0 {
+		a.out = wire.AppendFrame(a.out, o.members[0].name(), o.members[0].value)
+	}
+}
+
+// convStopMembers are the members of a complete answer that stand in messageStop;
+// the others stand in metadata.
+var convStopMembers = []string{"additionalModelResponseFields"}
+
+// finish writes messageStop and metadata. A native stream that had no metadata
+// gets none.
+func (a *convWriter) finish() {
+	a.blocks.drain(a, true)
+	a.done = true
+	beside := kept(a.beside)
+	keptIn(beside, "output") // of a complete answer: its message has been told
+	stop, w := llm.Event{Stop: llm.Stop{Reason: llm.StopEnd}}, newObject(llm.Extra{})
+	if a.stop != nil {
+		stop = *a.stop
+		a.losses.extra("choices", stop.Extra, llm.Converse)
+	}
+	if stop.Extra.In(llm.Converse).Form&convNoStop == 0 {
+		w.text("stopReason", convStopWord(stop.Stop, &a.losses))
+	}
+	for _, name := range convStopMembers {
+		w.put(name, keptIn(beside, name))
+	}
+	a.tell(convMessageStop, w.end())
+	a.metadata(beside)
+}
+
+func (a *convWriter) metadata(beside *object) {
+	w := newObject(llm.Extra{})
+	switch {
+	case a.usage != nil:
+		convPutUsage(w, *a.usage.Usage, a.usage.Extra, &a.losses)
+	case !a.native:
+		convPutUsage(w, llm.Usage{}, llm.Extra{}, &a.losses)
+	}
+	if !a.native {
+		w.put("metrics", []byte(convNoLatency))
+	}
+	w.rest(beside)
+	if data := w.end(); string(data) != "{}" {
+		a.tell(convMetadata, data)
+	}
+}
