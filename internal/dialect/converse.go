@@ -150,4 +150,10 @@ func convTap(t *Tap, body []byte) {
 }
 
 // TapReply implements [Surface].
-func (ConverseCodec) TapReply(t *Tap, body []byte) { convTap(t, body) }
+func (ConverseCodec) TapReply(t *Tap, body []byte) (Sight, error) {
+	if fault, err := replyFault(body); fault || err != nil {
+		return SightFault, err
+	}
+	convTap(t, body)
+	return SightContent, nil
+}
