@@ -21,6 +21,9 @@ func egressCommand(d Deps) *cobra.Command {
 	return cmd
 }
 
+// allowed is the reason of what no target names.
+const allowed = "egress.allow"
+
 // reachable is everything that a config can lead to.
 type reachable struct {
 	Default      string               `json:"default"`
@@ -43,8 +46,8 @@ func egressList(d Deps) *cobra.Command {
 			return err
 		}
 		list := reachable{Default: cmp.Or(f.Egress.Default, "allow"), Destinations: f.Destinations()}
-		for _, allowed := range f.Egress.Allow {
-			list.Destinations = append(list.Destinations, egress.Destination{Address: allowed, Why: "egress.allow"})
+		for _, pattern := range f.Egress.Allow {
+			list.Destinations = append(list.Destinations, egress.Destination{Address: pattern, Why: allowed})
 		}
 		if list.Destinations == nil {
 			list.Destinations = []egress.Destination{}
@@ -61,7 +64,11 @@ func egressList(d Deps) *cobra.Command {
 func reachTable(w io.Writer, list []egress.Destination) error {
 	var rows [][]string
 	for _, d := range list {
-		rows = append(rows, []string{d.Address, d.Why, way(d.Via)})
+		how := way(d.Via)
+		if d.Why == allowed {
+			how = "-" // a pattern; the way depends on the host
+		}
+		rows = append(rows, []string{d.Address, d.Why, how})
 	}
 	return columns(w, []string{"HOST:PORT", "WHY", "WAY"}, rows)
 }

@@ -23,6 +23,9 @@ type Options struct {
 	Connect func(ctx context.Context, network, address string) (net.Conn, error)
 	// Resolver looks names up.
 	Resolver *net.Resolver
+	// Control sees every address that is about to be connected to, after the
+	// policy has let it pass; an error ends the attempt.
+	Control func(remote netip.AddrPort) error
 }
 
 // Network is the process's way out: one policy and one book for all dialers.
@@ -194,6 +197,9 @@ func (d *Dialer) connect(ctx context.Context, network string, to endpoint, rule 
 			}
 			if no := rule.Check(to.host, at.Port(), at.Addr()); no != nil {
 				return no
+			}
+			if d.network.opt.Control != nil {
+				return d.network.opt.Control(at)
 			}
 			return nil
 		},
