@@ -158,5 +158,9 @@ func refusals(r *egress.Report) error {
 	if dials == 0 {
 		return nil
 	}
-	return &Error{ExitProblem, fmt.Sprintf("%d dials were refused by the policy", dials), "the list says why; what is wanted is added to egress.allow"}
+	what := fmt.Sprintf("%d dials were refused by the policy", dials)
+	if dials == 1 {
+		what = "1 dial was refused by the policy"
+	}
+	return &Error{ExitProblem, what, "the list says why; what is wanted is added to egress.allow"}
 }
