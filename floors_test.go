@@ -68,6 +68,34 @@ func packages(t *testing.T) []listed {
 	}
 }
 
+// outward is what opens connections or makes somebody else do it.
+var outward = regexp.MustCompile(`\bnet\.(Dial\w*\(|Dialer\{)|\btls\.Dial|\bhttp\.(DefaultClient|DefaultTransport|Client\{|Transport\{|Get\(|Post\w*\()`)
+
+// mayDial are the packages that may, beside tests, each with the reason.
+var mayDial = map[string]string{
+	"internal/egress": "it is the way out",
+	"internal/cli":    "it asks the program that runs on this machine, from a process of its own",
+	"internal/h1":     "it has a default for those who give it no dialer, as its benchmarks; package app gives it egress's",
+}
+
+// TestThereIsOneWayOut: what is dialed elsewhere would pass by the policy and
+// the book.
+func TestThereIsOneWayOut(t *testing.T) {
+	err := filepath.WalkDir("internal", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if found := outward.Find(text); found != nil && mayDial[filepath.ToSlash(filepath.Dir(path))] == "" && !isTestOnly(strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "internal/")) {
+			t.Errorf("%s says %s; connections are opened by internal/egress", path, found)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 const internal = "tailplane/internal/"
 
 func TestImportsGoToALowerFloor(t *testing.T) {

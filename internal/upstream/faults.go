@@ -111,7 +111,7 @@ func Broken(err error, timeout llm.FaultKind) *llm.Fault {
 	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
 		f.Kind, f.Message = timeout, timeoutText[timeout]
 		f.Retry = timeoutRetry[timeout]
-	case toldBy(err, f):
+	case isH1 && he.Phase != h1.PhaseBody && toldBy(err, f):
 	case isH1 && (he.Phase == h1.PhaseDial || he.Phase == h1.PhaseTLS):
 		f.Kind, f.Message = llm.FaultConnect, "the target cannot be reached"
 	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || isH1:
