@@ -252,7 +252,7 @@ func TestTheBookIsBounded(t *testing.T) {
 
 func TestWhatIsNoAddressIsNotDialed(t *testing.T) {
 	d := dialer(t, New(Options{Connect: func(context.Context, string, string) (net.Conn, error) { panic("dialed") }}), Config{}, Override{})
-	for _, address := range []string{"", "host", ":80", "host:0", "host:x", "a b:80", "a\r\nX: y:80", "a/b:80", "u@h:80"} {
+	for _, address := range []string{"", "host", ":80", "host:0", "host:x", "a b:80", "a\r\nX: y:80", "a/b:80", "u@h:80", ".:80"} {
 		if _, err := d.DialContext(t.Context(), "tcp", address); err == nil {
 			t.Errorf("%q was dialed", address)
 		}

@@ -45,7 +45,7 @@ func parsePattern(text string) (pattern, error) {
 	if rest, ok := strings.CutPrefix(p.host, "*."); ok {
 		p.host, p.suffix = "."+rest, true
 	}
-	if strings.ContainsAny(p.host, "*/ \t@") || p.host == "." {
+	if strings.ContainsAny(p.host, "*/ \t@") || p.host == "" || p.host == "." {
 		return pattern{}, fmt.Errorf("%q is not the name of a host", host)
 	}
 	return p, nil
@@ -76,7 +76,7 @@ func (p pattern) covers(ip netip.Addr, port uint16) bool {
 }
 
 // canonical is the form in which the names of hosts are compared.
-func canonical(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
+func canonical(host string) string { return strings.ToLower(strings.TrimRight(host, ".")) }
 
 // WithPort is HOST or HOST:PORT with a port in any case.
 func WithPort(text, port string) (string, error) {
@@ -99,11 +99,12 @@ func split(address string) (host string, port uint16, err error) {
 	if err != nil {
 		return "", 0, err
 	}
+	host = canonical(host)
 	if host == "" || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '/' || r == '@' }) {
 		return "", 0, errors.New("no host")
 	}
 	port, err = parsePort(p)
-	return canonical(host), port, err
+	return host, port, err
 }
 
 // exemption is one item of `no_proxy:`, with the meaning that the NO_PROXY

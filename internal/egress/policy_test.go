@@ -254,7 +254,7 @@ func within(t *rapid.T, p netip.Prefix) netip.Addr {
 }
 
 func FuzzPatterns(f *testing.F) {
-	for _, s := range []string{"a:1", "*.a:1", "10.0.0.0/8", "[fd00::/8]:1", "a:*", "[::1%x]:1", "*", ".a", "a.b:80", "::ffff:1.2.3.4/100"} {
+	for _, s := range []string{"a:1", "*.a:1", "10.0.0.0/8", "[fd00::/8]:1", "a:*", "[::1%x]:1", "*", ".a", "a.b:80", "::ffff:1.2.3.4/100", "00..", "..:1"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
