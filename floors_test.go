@@ -18,8 +18,8 @@ import (
 // floors is the house: an import only goes to a strictly lower floor. DESIGN.md
 // section 4 has the reasons.
 var floors = map[string]int{
-	"llm": 0, "wire": 0, "http1": 0, "secret": 0, "suggest": 0, "telemetry": 1,
-	"dialect": 1, "engine": 1, "h1": 1, "httpd": 1, "ledger": 1,
+	"llm": 0, "wire": 0, "http1": 0, "secret": 0, "suggest": 0,
+	"dialect": 1, "egress": 1, "engine": 1, "h1": 1, "httpd": 1, "ledger": 1, "telemetry": 1,
 	"models": 2, "fleet": 2, "meter": 2, "sim": 2,
 	"policy": 3, "route": 3, "upstream": 3,
 	"gateway": 4, "admin": 4,
@@ -67,6 +67,34 @@ func packages(t *testing.T) []listed {
 			t.Fatal(err)
 		}
 		list = append(list, p)
+	}
+}
+
+// outward is what opens connections or makes somebody else do it.
+var outward = regexp.MustCompile(`\bnet\.(Dial\w*\(|Dialer\{)|\btls\.Dial|\bhttp\.(DefaultClient|DefaultTransport|Client\{|Transport\{|Get\(|Post\w*\()`)
+
+// mayDial are the packages that may, beside tests, each with the reason.
+var mayDial = map[string]string{
+	"internal/egress": "it is the way out",
+	"internal/cli":    "it asks the program that runs on this machine, from a process of its own",
+	"internal/h1":     "it has a default for those who give it no dialer, as its benchmarks; package app gives it egress's",
+}
+
+// TestThereIsOneWayOut: what is dialed elsewhere would pass by the policy and
+// the book.
+func TestThereIsOneWayOut(t *testing.T) {
+	err := filepath.WalkDir("internal", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if found := outward.Find(text); found != nil && mayDial[filepath.ToSlash(filepath.Dir(path))] == "" && !isTestOnly(strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "internal/")) {
+			t.Errorf("%s says %s; connections are opened by internal/egress", path, found)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"time"
 
+	"tailplane/internal/egress"
 	"tailplane/internal/ledger"
 	"tailplane/internal/policy"
 	"tailplane/internal/secret"
@@ -31,6 +32,8 @@ type Service struct {
 	// Status and Reload are the program's.
 	Status func() Status
 	Reload func() error
+	// Egress tells what was contacted since the start.
+	Egress func() egress.Report
 }
 
 // Model is one name that can be called and where it would go.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tailplane/internal/egress"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
 	"tailplane/internal/policy"
@@ -40,6 +41,7 @@ func desk(t *testing.T) (*Service, http.Handler) {
 		Reader: store, Journal: journal, Keys: keys,
 		Models: func(key string) ([]Model, bool) { return []Model{{Name: "m"}}, key != "nobody" },
 		Status: func() Status { return Status{Version: "test", Ledger: LedgerOf(journal)} },
+		Egress: func() egress.Report { return egress.Report{Default: "deny"} },
 		Reload: func() error { return errors.New("f.yaml:1:1: no; yes") },
 	}
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("tailplane_x 1\n")) })
@@ -59,6 +61,7 @@ func TestTheTableAnswers(t *testing.T) {
 	cases := []request{
 		{"status", "GET", "/admin/v1/status", "", local, bearer, 200, `"settled":2`},
 		{"models", "GET", "/admin/v1/models", "", local, bearer, 200, `"name":"m"`},
+		{"egress", "GET", "/admin/v1/egress", "", local, bearer, 200, `"default":"deny"`},
 		{"by id", "GET", "/admin/v1/exchanges/req_aa1", "", local, bearer, 200, `"id":"req_aa1"`},
 		{"by a beginning that two have", "GET", "/admin/v1/exchanges/req_aa", "", local, bearer, 409, `"conflict"`},
 		{"by an id that nobody has", "GET", "/admin/v1/exchanges/req_b", "", local, bearer, 404, `"not_found"`},
@@ -110,7 +113,7 @@ func TestTheTableAnswers(t *testing.T) {
 // to somebody without it.
 func TestEveryPlaceNeedsTheToken(t *testing.T) {
 	_, h := desk(t)
-	for _, path := range []string{"status", "models", "exchanges", "exchanges/x", "usage", "keys", "reload", "", "nosuch", "../v1/status"} {
+	for _, path := range []string{"status", "models", "egress", "exchanges", "exchanges/x", "usage", "keys", "reload", "", "nosuch", "../v1/status"} {
 		for _, method := range []string{"GET", "POST", "HEAD", "OPTIONS", "PUT"} {
 			r := httptest.NewRequest(method, "/admin/v1/"+path, nil)
 			r.Host = "localhost"

@@ -27,6 +27,7 @@ func (s *Service) Handler(token secret.Value, metrics http.Handler) http.Handler
 	api := http.NewServeMux()
 	api.HandleFunc("GET /admin/v1/status", s.status)
 	api.HandleFunc("GET /admin/v1/models", s.models)
+	api.HandleFunc("GET /admin/v1/egress", s.egress)
 	api.HandleFunc("GET /admin/v1/exchanges", s.recent)
 	api.HandleFunc("GET /admin/v1/exchanges/{id}", s.why)
 	api.HandleFunc("GET /admin/v1/usage", s.usage)
@@ -69,6 +70,8 @@ func localOnly(next http.Handler) http.Handler {
 }
 
 func (s *Service) status(w http.ResponseWriter, _ *http.Request) { answer(w, s.Status()) }
+
+func (s *Service) egress(w http.ResponseWriter, _ *http.Request) { answer(w, s.Egress()) }
 
 func (s *Service) models(w http.ResponseWriter, r *http.Request) {
 	list, ok := s.Models(r.FormValue("key"))

@@ -24,6 +24,7 @@ import (
 
 	"tailplane/internal/admin"
 	"tailplane/internal/config"
+	"tailplane/internal/egress"
 	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
 	"tailplane/internal/h1"
@@ -71,7 +72,7 @@ type Server struct {
 	records records
 	prune   func(context.Context, time.Time) (int64, error) // nil when nothing outlives the process
 	sim     *simulator
-	client  *h1.Client // to the network
+	network *egress.Network
 	inside  *h1.Client // to the simulator
 	gateway *gateway.Gateway
 	busy    sync.WaitGroup // requests to the data listener
@@ -82,6 +83,7 @@ type Server struct {
 
 	mu      sync.Mutex // serialises reloads
 	file    *config.File
+	clients clients // to the network
 	found   detection
 	refused atomic.Pointer[string] // why the last changed config was not taken
 }
@@ -104,7 +106,7 @@ func Serve(ctx context.Context, opt Options, ready func(*Server)) error {
 
 // start builds everything up to the listeners.
 func start(ctx context.Context, opt Options) (*Server, error) {
-	s := &Server{opt: opt, started: time.Now()}
+	s := &Server{opt: opt, started: time.Now(), network: egress.New(egress.Options{Connect: opt.Dial})}
 	s.metrics = telemetry.New(opt.Version)
 	s.logs = telemetry.NewLogWriter(opt.Err, s.metrics.LogDropped.Inc)
 	s.log = telemetry.NewLog(s.logs, opt.LogFormat, nil)
@@ -119,15 +121,16 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	if s.sim, err = newSimulator(s.log.Logger); err != nil {
 		return nil, err
 	}
-	s.client, s.inside = h1.New(h1.Options{Dial: s.opt.Dial}), h1.New(h1.Options{Dial: s.sim.pipes.dial})
+	s.inside = h1.New(h1.Options{Dial: s.sim.pipes.dial})
 	if err := s.openState(ctx); err != nil {
 		return nil, err
 	}
-	plane, err := s.plane(file)
+	plane, ways, err := s.plane(file)
 	if err != nil {
 		s.closeState()
 		return nil, err
 	}
+	s.adopt(file, ways)
 	s.gateway = gateway.New(plane, s.journal, s.metrics, s.log)
 	if err := s.listen(); err != nil {
 		s.closeState()
@@ -251,7 +254,11 @@ func (s *Server) drain(data *dataServer, adm *http.Server) {
 		s.log.Warn("requests did not end even when cut off; the next start marks them unknown")
 	}
 	_ = adm.Close()
-	s.client.CloseIdle()
+	s.mu.Lock()
+	for _, c := range s.clients {
+		c.CloseIdle()
+	}
+	s.mu.Unlock()
 	s.inside.CloseIdle()
 }
 
@@ -267,7 +274,7 @@ func (s *Server) servers() (data *dataServer, adm *http.Server) {
 	data = newDataServer(http.HandlerFunc(s.serveData), s.log.Logger)
 	service := &admin.Service{
 		Reader: s.records, Journal: s.journal, Keys: s.store,
-		Models: s.models, Status: s.status, Reload: s.Reload,
+		Models: s.models, Status: s.status, Reload: s.Reload, Egress: s.network.Report,
 	}
 	adm = &http.Server{
 		Handler: service.Handler(s.token, s.metrics.Handler()), ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),

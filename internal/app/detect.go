@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"tailplane/internal/config"
+	"tailplane/internal/egress"
 	"tailplane/internal/engine"
 	"tailplane/internal/policy"
 	"tailplane/internal/secret"
@@ -42,8 +43,16 @@ type foundKey struct {
 // detect looks for keys in the environment and for engines on some ports of the
 // loopback address. It sends GET requests to this machine and nothing anywhere
 // else.
-func detect(ctx context.Context, ports []int) detection {
+func detect(ctx context.Context, network *egress.Network, ports []int) (detection, error) {
 	var d detection
+	network.Enforce(egress.Config{Default: "deny"}, probes(ports))
+	dialer, err := network.Dialer(egress.Way{})
+	if err != nil {
+		return d, err
+	}
+	client := dialer.HTTPClient("looking for engines")
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	defer client.CloseIdleConnections()
 	for _, k := range upstream.Kinds() {
 		for _, env := range k.KeyEnv {
 			if text := os.Getenv(env); usable(text) {
@@ -56,7 +65,7 @@ func detect(ctx context.Context, ports []int) detection {
 	var wg sync.WaitGroup
 	for _, port := range ports {
 		wg.Go(func() {
-			if f, ok := probe(ctx, port); ok {
+			if f, ok := probe(ctx, client, port); ok {
 				found <- f
 			}
 		})
@@ -66,7 +75,7 @@ func detect(ctx context.Context, ports []int) detection {
 		d.engines = append(d.engines, f)
 	}
 	slices.SortFunc(d.engines, func(a, b engine.Found) int { return a.Port - b.Port })
-	return d
+	return d, nil
 }
 
 // usable reports whether a key of the environment is a provider's. One of our
@@ -77,17 +86,13 @@ func usable(text string) bool {
 }
 
 // probe asks one port for its models.
-func probe(ctx context.Context, port int) (engine.Found, bool) {
+func probe(ctx context.Context, client *http.Client, port int) (engine.Found, bool) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	url := "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + "/v1/models"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return engine.Found{}, false
-	}
-	client := http.Client{
-		Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -127,9 +132,9 @@ func (d *detection) name(i int) string {
 
 // Detected renders what was found on this machine as a config file: the bridge
 // from a first try to production.
-func Detected(ctx context.Context) string {
-	d := detect(ctx, engine.Ports())
-	return d.yaml()
+func Detected(ctx context.Context) (string, error) {
+	d, err := detect(ctx, egress.New(egress.Options{}), engine.Ports())
+	return d.yaml(), err
 }
 
 func (d *detection) yaml() string {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"tailplane/internal/config"
+	"tailplane/internal/egress"
 	"tailplane/internal/policy"
 	"tailplane/internal/upstream"
 )
@@ -71,7 +72,7 @@ func TestEnginesAreFoundByWhatTheyAnswer(t *testing.T) {
 		listening(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), // never answers
 		closedPort(t),
 	}
-	d := detect(t.Context(), ports)
+	d := found(t, ports)
 	var got []string
 	for _, e := range d.engines {
 		got = append(got, fmt.Sprint(e.Kind, e.Models))
@@ -117,7 +118,7 @@ func TestModelNamesCannotBreakTheConfigThatInitWrites(t *testing.T) {
 	noKeys(t)
 	for _, name := range []string{"a\nb", `a"b`, "a: {b}", "\u2028x", "[x]", "#"} {
 		body := fmt.Sprintf(`{"object":"list","data":[{"id":%q,"owned_by":"vllm"}]}`, name)
-		d := detect(t.Context(), []int{listening(t, answers("", body))})
+		d := found(t, []int{listening(t, answers("", body))})
 		if _, problems := config.Parse("init.yaml", []byte(d.yaml())); len(problems) > 0 {
 			t.Errorf("%q: %v\n%s", name, problems, d.yaml())
 		}
@@ -133,7 +134,7 @@ func TestKeysOfTheEnvironmentAreFoundButNotOurOwn(t *testing.T) {
 	t.Setenv("OPENAI_API_KEY", own.Reveal()) // as after eval "$(tailplane env)"
 	t.Setenv("ANTHROPIC_API_KEY", "sk-ant-0123456789abcdefWXYZ")
 	t.Setenv("GROQ_API_KEY", "two\nlines")
-	d := detect(t.Context(), nil)
+	d := found(t, nil)
 	if len(d.keys) != 1 || d.keys[0].env != "ANTHROPIC_API_KEY" || d.keys[0].hint != "...WXYZ" {
 		t.Errorf("keys %+v", d.keys)
 	}
@@ -188,4 +189,9 @@ func TestATakenPortIsLeftToItsHolder(t *testing.T) {
 	if _, err := listenOn(held.Addr().String(), false); err == nil {
 		t.Error("another port was taken though this one was asked for")
 	}
+}
+
+func found(t *testing.T, ports []int) detection {
+	t.Helper()
+	return must(detect(t.Context(), egress.New(egress.Options{}), ports))
 }

@@ -18,16 +18,22 @@ import (
 	"tailplane/internal/upstream"
 )
 
-// plane builds the immutable plane of a file. All of its errors are told at
-// once.
-func (s *Server) plane(f *config.File) (*gateway.Plane, error) {
+// plane builds the immutable plane of a file, and the clients that its targets
+// use. All of its errors are told at once.
+func (s *Server) plane(f *config.File) (*gateway.Plane, clients, error) {
 	var errs []error
 	now := time.Now()
 	var targets []*upstream.Target
+	out := outward{network: s.network, before: s.clients, now: clients{}}
 	prices := map[string]meter.Override{}
 	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
 		c := f.Targets[name]
-		t, err := upstream.New(name, c, s.clientFor(c), now)
+		client, err := s.clientFor(&out, f, c)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("target %q: %w", name, err))
+			continue
+		}
+		t, err := upstream.New(name, c, client, now)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -42,20 +48,20 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, error) {
 	book, err := s.book.With(prices)
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return gateway.NewPlane(gateway.Parts{
 		Hash: f.Hash, Listen: s.listenConfig(f), Models: f.ModelConfig(), Targets: targets,
 		Keys: keys, Fleet: &s.fleet, Book: book, Metrics: s.metrics,
-	}), nil
+	}), out.now, nil
 }
 
 // clientFor is the client by which a target is reached.
-func (s *Server) clientFor(c upstream.Config) *h1.Client {
+func (s *Server) clientFor(out *outward, f *config.File, c upstream.Config) (*h1.Client, error) {
 	if c.Kind == "sim" && c.URL == "" {
-		return s.inside
+		return s.inside, nil
 	}
-	return s.client
+	return out.client(f, c)
 }
 
 // models tells which names a key may call and where they lead now.

@@ -37,7 +37,7 @@ func exists(path string) bool {
 
 // firstFile is the file that the program starts with, or the one that was
 // detected.
-func (s *Server) firstFile(ctx context.Context) (*config.File, error) {
+func (s *Server) firstFile(ctx context.Context) (_ *config.File, err error) {
 	if s.opt.Config == "" {
 		s.opt.Config = FindConfig()
 	}
@@ -49,7 +49,9 @@ func (s *Server) firstFile(ctx context.Context) (*config.File, error) {
 		if ports == nil {
 			ports = engine.Ports()
 		}
-		s.found = detect(ctx, ports)
+		if s.found, err = detect(ctx, s.network, ports); err != nil {
+			return nil, err
+		}
 	}
 	return zeroConfig(s.found), nil
 }
@@ -116,13 +118,14 @@ func (s *Server) reload() error {
 	if err != nil {
 		return err
 	}
-	plane, err := s.plane(f)
+	plane, ways, err := s.plane(f)
 	if err != nil {
 		return err
 	}
 	if f.Listen.Data != s.file.Listen.Data || f.Listen.Admin != s.file.Listen.Admin || f.Ledger != s.file.Ledger {
 		s.log.Warn("listen addresses and ledger settings take effect only at the next start")
 	}
+	s.adopt(f, ways)
 	s.gateway.Swap(plane)
 	s.file = f
 	return nil

@@ -58,7 +58,7 @@ type Deps struct {
 	// FindConfig is the config file that a run would use; empty when none.
 	FindConfig func() string
 	// Detected is what zero-config would run, as YAML.
-	Detected func(ctx context.Context) string
+	Detected func(ctx context.Context) (string, error)
 	// Running finds the program that runs with a state directory; "" is the
 	// default one.
 	Running func(state string) (data, admin string, token secret.Value, err error)
@@ -90,7 +90,7 @@ func NewRoot(d Deps) *cobra.Command {
 	root.AddCommand(
 		serveCommand(d), tryCommand(d), envCommand(d),
 		configCommand(d), checkCommand(d),
-		whyCommand(d), usageCommand(d), modelsCommand(d), statusCommand(d),
+		whyCommand(d), usageCommand(d), modelsCommand(d), statusCommand(d), egressCommand(d),
 		versionCommand(d), completionCommand(),
 	)
 	root.SetHelpCommand(helpCommand())

@@ -55,9 +55,6 @@ func checkCommand(d Deps) *cobra.Command {
 			if path == "" {
 				path = d.FindConfig()
 			}
-			if path == "" {
-				return &Error{ExitUsage, "there is no config here", "name one: tailplane check -c FILE"}
-			}
 			return check(cmd, path, !noSecrets)
 		},
 	}
@@ -67,13 +64,9 @@ func checkCommand(d Deps) *cobra.Command {
 }
 
 func check(cmd *cobra.Command, path string, secrets bool) error {
-	text, err := os.ReadFile(path)
+	text, err := configText(path, "tailplane check -c FILE")
 	if err != nil {
-		code := ExitFailed
-		if errors.Is(err, fs.ErrNotExist) {
-			code = ExitNotFound
-		}
-		return &Error{code, fmt.Sprintf("the config cannot be read: %v", err), "name another one: tailplane check -c FILE"}
+		return err
 	}
 	f, problems := config.Parse(path, text)
 	if len(problems) == 0 && secrets {
@@ -93,6 +86,22 @@ func check(cmd *cobra.Command, path string, secrets bool) error {
 	return nil
 }
 
+// configText reads a config file; write is how another one is named.
+func configText(path, write string) ([]byte, error) {
+	if path == "" {
+		return nil, &Error{ExitUsage, "there is no config here", "name one: " + write}
+	}
+	text, err := os.ReadFile(path)
+	if err == nil {
+		return text, nil
+	}
+	code := ExitFailed
+	if errors.Is(err, fs.ErrNotExist) {
+		code = ExitNotFound
+	}
+	return nil, &Error{code, fmt.Sprintf("the config cannot be read: %v", err), "name another one: " + write}
+}
+
 func configCommand(d Deps) *cobra.Command {
 	cmd := parent(&cobra.Command{
 		Use: "config", Short: "Make a config", GroupID: "config", Example: "  tailplane config init > tailplane.yaml",
@@ -101,7 +110,11 @@ func configCommand(d Deps) *cobra.Command {
 		Use: "init", Short: "Print what was found on this machine as a config", Args: args(cobra.NoArgs),
 		Example: "  tailplane config init > tailplane.yaml",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprint(cmd.OutOrStdout(), d.Detected(cmd.Context()))
+			found, err := d.Detected(cmd.Context())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), found)
 			return err
 		},
 	})

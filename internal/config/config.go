@@ -16,6 +16,7 @@ import (
 	"slices"
 	"time"
 
+	"tailplane/internal/egress"
 	"tailplane/internal/gateway"
 	"tailplane/internal/ledger"
 	"tailplane/internal/models"
@@ -28,6 +29,7 @@ import (
 type File struct {
 	Version  int                        `yaml:"version"`
 	Listen   gateway.Listen             `yaml:"listen"`
+	Egress   egress.Config              `yaml:"egress"`
 	Targets  map[string]upstream.Config `yaml:"targets"`
 	Models   map[string]models.Model    `yaml:"models"`
 	Timeouts models.Timeouts            `yaml:"timeouts"`
@@ -107,6 +109,8 @@ func (f *File) validate(report func(path, wrong, right string)) {
 		validateName("targets."+name, "target", name, report)
 		f.Targets[name].Validate("targets."+name, report)
 	}
+	f.Egress.Validate(report)
+	f.guarded(targets, report)
 	for name := range f.Models {
 		validateName("models."+name, "model", name, report)
 	}
@@ -114,6 +118,40 @@ func (f *File) validate(report func(path, wrong, right string)) {
 	f.Keys.Validate(report)
 	f.Listen.Validate(f.Keyless(), report)
 	f.Ledger.Validate(func(path, wrong, right string) { report("ledger."+path, wrong, right) })
+}
+
+// guarded reports targets at addresses that package egress lets nobody reach by
+// accident.
+func (f *File) guarded(targets []string, report func(path, wrong, right string)) {
+	policy := egress.NewPolicy(f.Egress, f.Destinations())
+	for _, name := range targets {
+		t := f.Targets[name]
+		for _, d := range t.Destinations(name) {
+			no := policy.Named(d)
+			switch {
+			case no == nil:
+			case t.Egress.Address != "":
+				report("targets."+name+".egress.address", no.Why, no.Do)
+			default:
+				report("targets."+name+".url", no.Why, no.Do)
+			}
+		}
+	}
+}
+
+// Destinations are the hosts and ports that the file leads to: its targets, and
+// the proxies on the way to them. What `egress.allow` adds is not among them.
+func (f *File) Destinations() []egress.Destination {
+	var out []egress.Destination
+	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
+		t := f.Targets[name]
+		for _, d := range f.Egress.Reach(t.Egress, t.Destinations(name)) {
+			if !slices.Contains(out, d) {
+				out = append(out, d)
+			}
+		}
+	}
+	return out
 }
 
 // longestName bounds names because they become labels, headers and log fields.
@@ -135,8 +173,10 @@ func (f *File) Secrets(text []byte) []Problem {
 	unresolved := func(path string, err error) {
 		d.report(path, err.Error(), "set it, or correct the reference")
 	}
+	f.Egress.Resolve(func(field string, err error) { unresolved("egress."+field, err) })
 	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
 		t := f.Targets[name]
+		t.Egress.Resolve(f.Egress, func(field string, err error) { unresolved("targets."+name+".egress."+field, err) })
 		if !t.Key.IsZero() {
 			if _, err := t.Key.Resolve(); err != nil {
 				unresolved("targets."+name+".key", err)

@@ -64,7 +64,7 @@ func TestParseFillsEveryPackagesConfig(t *testing.T) {
 // TestEveryProblemIsToldAtItsPlace is the promise of `tailplane check`.
 func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 	cases := []struct{ name, yaml, want string }{
-		{"unknown key", "version: 1\nmodles: {}\n", `f.yaml:2:1: there is no key "modles" in the file; use one of version, listen, targets, models, timeouts, retry, keys, ledger; did you mean "models"?`},
+		{"unknown key", "version: 1\nmodles: {}\n", `f.yaml:2:1: there is no key "modles" in the file; use one of version, listen, egress, targets, models, timeouts, retry, keys, ledger; did you mean "models"?`},
 		{"unknown key inside", "models:\n  a:\n    route: [x/y]\n    fallbak: [b]\ntargets: {x: {kind: sim}}\n", `f.yaml:4:5: there is no key "fallbak" in models.a; use one of route, pool, served_as, fallback, timeouts, retry; did you mean "fallback"?`},
 		{"dangling reference", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [y/z]}\n", `f.yaml:3:15: "y/z" is neither a model nor TARGET/MODEL of a known target; write TARGET/MODEL; did you mean "a" or "x"?`},
 		{"cycle", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [x/y], fallback: [b]}\n  b: {route: [x/y], fallback: [a]}\n", "f.yaml:3:3: the model leads back to itself: a -> b -> a; remove one of these references\nf.yaml:4:3: the model leads back to itself: b -> a -> b; remove one of these references"},
@@ -79,6 +79,15 @@ func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 		{"price", "targets: {x: {kind: sim, price: {input: cheap, output: 3}}}\n", `f.yaml:1:41: price "cheap": its exponent is not a number`},
 		{"bool", "keys: {required: yes}\n", `f.yaml:1:18: "yes" is neither true nor false`},
 		{"size", "listen: {max_body: 5 potatoes}\n", `f.yaml:1:20: "5 potatoes" is not a size`},
+		{"egress key", "egress: {defualt: deny}\n", `f.yaml:1:10: there is no key "defualt" in egress; use one of default, allow, proxy, proxy_auth, no_proxy, ca, client_cert, source_address; did you mean "default"?`},
+		{"egress choice", "egress:\n  default: denied\n", `f.yaml:2:12: "denied" is not a choice; use allow or deny`},
+		{"egress pattern", "egress:\n  allow: [a:1, api.example.com]\n", `f.yaml:2:16: "api.example.com" does not say which host and port; write HOST:PORT`},
+		{"a proxy with a password", "egress:\n  proxy: http://me:sk-live@proxy\n", "f.yaml:2:10: the address contains a user name or password; name them with proxy_auth"},
+		{"a proxy with a short password", "egress:\n  proxy: http://me:pw-live@proxy\n", "f.yaml:2:10: the address contains a user name or password"},
+		{"a literal login", "egress: {proxy: 'http://p', proxy_auth: 'me:sk-live'}\n", "f.yaml:1:41: a secret must be a reference"},
+		{"egress of a target", "targets:\n  x: {kind: openai, egress: {address: 'a b'}}\n", `f.yaml:2:39: "a b" is not the address of a host; write HOST or HOST:PORT`},
+		{"metadata", "targets:\n  x: {kind: vllm, url: 'http://169.254.169.254'}\n", "f.yaml:2:24: 169.254.169.254 is the metadata address of most clouds; if that is wanted, add 169.254.169.254:80 to egress.allow"},
+		{"link-local by its endpoint", "targets:\n  x: {kind: openai, egress: {address: 169.254.1.1}}\n", "f.yaml:2:39: 169.254.1.1 is link-local; if that is wanted, add 169.254.1.1:443 to egress.allow"},
 		{"name", "targets:\n  \"a b\": {kind: sim}\n", `f.yaml:2:3: "a b" cannot be the name of a target`},
 	}
 	for _, c := range cases {
@@ -86,7 +95,7 @@ func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 		var lines []string
 		for _, p := range problems {
 			lines = append(lines, p.String())
-			if strings.Contains(p.String()+p.Excerpt(), "sk-live") {
+			if strings.Contains(p.String()+p.Excerpt(), "-live") {
 				t.Errorf("%s: a secret is shown", c.name)
 			}
 		}
@@ -213,5 +222,57 @@ func TestExamplesAreValid(t *testing.T) {
 		if _, problems := Parse(path, text); len(problems) > 0 {
 			t.Error(problems)
 		}
+	}
+}
+
+// TestReferencesOfEgressAreProblemsWithAPlace, each told once: a target that
+// repeats what the file says is not told again.
+func TestReferencesOfEgressAreProblemsWithAPlace(t *testing.T) {
+	text := `egress:
+  proxy: env:NOT_SET_PROXY
+  ca: /nosuch/ca.pem
+targets:
+  a: {kind: sim, egress: {proxy: env:NOT_SET_PROXY}}
+  b: {kind: sim, egress: {client_cert: {cert: /nosuch/c.pem, key: /nosuch/k.pem}}}
+  c: {kind: sim, egress: {proxy: 'env:NOT_SET_EITHER'}}
+`
+	f, problems := Parse("f.yaml", []byte(text))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	var at []string
+	for _, p := range f.Secrets([]byte(text)) {
+		at = append(at, fmt.Sprintf("%d:%d", p.Line, p.Col))
+	}
+	if want := "2:10 3:7 6:40 7:34"; strings.Join(at, " ") != want {
+		t.Errorf("problems at %v, want %s: %v", at, want, f.Secrets([]byte(text)))
+	}
+}
+
+// TestTheDestinationsAreWhatTheFileLeadsTo, in the example for sites without
+// the internet.
+func TestTheDestinationsAreWhatTheFileLeadsTo(t *testing.T) {
+	text, err := os.ReadFile("../../examples/airgapped.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, problems := Parse("airgapped.yaml", text)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	var got []string
+	for _, d := range f.Destinations() {
+		got = append(got, strings.TrimSuffix(fmt.Sprintf("%s (%s) %s", d.Address, d.Why, d.Via), " "))
+	}
+	want := []string{
+		"10.2.0.200:443 (target azure)",
+		"api.openai.com:443 (target openai) proxy.site.internal:3128",
+		"proxy.site.internal:3128 (proxy)",
+		"169.254.7.2:8000 (target site/edge)",
+		"10.2.0.14:8000 (target site/large)",
+		"models.site.internal:443 (target site/secure)",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got %q", got)
 	}
 }

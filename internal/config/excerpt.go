@@ -8,7 +8,7 @@ import (
 
 // secretive matches what may be a secret: a long run of key characters, or one
 // of the prefixes that providers give their keys. A line with one is not shown.
-var secretive = regexp.MustCompile(`(?i)sk-|bearer|password|[A-Za-z0-9_\-+/=]{20,}`)
+var secretive = regexp.MustCompile(`(?i)sk-|bearer|password|://[^\s/]*@|[A-Za-z0-9_\-+/=]{20,}`)
 
 // reference matches the harmless long words of a config.
 var reference = regexp.MustCompile(`(env:|file:)[^\s,}\]]*|https?://[^\s,}\]@]*(?:[\s,}\]]|$)`)

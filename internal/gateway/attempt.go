@@ -185,6 +185,9 @@ func (c *call) note(target *candidate, a *ledger.Attempt, f *llm.Fault) {
 	}
 	a.Fault, a.Phase, a.Retry, a.After = f.Kind, f.Phase, f.Retry, f.After
 	a.Code, a.Message = cut(f.Code, 100), cut(f.Message, 500)
+	if f.Detail != "" {
+		a.Message = cut(f.Message+": "+f.Detail, 500)
+	}
 	target.Metrics.Attempt(a.Why, string(f.Kind), string(f.Phase))
 	if f.Err != nil {
 		c.gateway.log.Debug("attempt failed", "request", c.ex.ID, "target", target.Name, "fault", string(f.Kind), "error", f.Err.Error())

@@ -78,8 +78,8 @@ const (
 
 // Fault is a failure with all that the next step needs: what to do about it,
 // what it is about, and what the caller may be told. Message is public: it
-// never holds a secret or an upstream address. Err is the cause, for the log
-// alone.
+// never holds a secret or an upstream address. Detail is for operators. Err is
+// the cause, for the log alone.
 type Fault struct {
 	Kind    FaultKind
 	Retry   Retry
@@ -91,7 +91,10 @@ type Fault struct {
 	Code    string        // the provider's own code
 	Param   string        // the member of the request that is wrong
 	Message string
-	Err     error
+	// Detail is what an operator may read beside Message, in the record of the
+	// attempt: where, and what to do. It holds no secret.
+	Detail string
+	Err    error
 }
 
 // Error renders the fault for a log line.

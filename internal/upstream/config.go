@@ -2,10 +2,12 @@ package upstream
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
 
+	"tailplane/internal/egress"
 	"tailplane/internal/llm"
 	"tailplane/internal/meter"
 	"tailplane/internal/secret"
@@ -35,6 +37,8 @@ type Config struct {
 	Limits      Limits `yaml:"limits"`
 	// Price overrides the list price, in dollars per million tokens.
 	Price Price `yaml:"price"`
+	// Egress is how the target is reached, where that is not as the file says.
+	Egress egress.Override `yaml:"egress"`
 }
 
 // Limits bound what a target is given.
@@ -72,6 +76,7 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 			report(path+".url", err.Error(), "write http://HOST:PORT/PATH or https://...")
 		}
 	}
+	c.Egress.Validate(path+".egress", report)
 	for i, d := range c.Dialects {
 		if _, known := paths[d]; !known {
 			report(fmt.Sprintf("%s.dialects[%d]", path, i), fmt.Sprintf("there is no dialect %q", d),
@@ -105,6 +110,42 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 	if !c.Price.IsZero() && (c.Price.Input == "" || c.Price.Output == "") {
 		report(path+".price", "a price needs both input and output", "add the missing one, in dollars per million tokens")
 	}
+}
+
+// Destinations are the hosts and ports that the target called name leads to;
+// none for the simulator, which is in this process.
+func (c Config) Destinations(name string) []egress.Destination {
+	kind, ok := Find(c.Kind)
+	if !ok || kind == &simulator && c.URL == "" {
+		return nil
+	}
+	text := c.URL
+	if text == "" {
+		text = kind.URL
+	}
+	u, err := parseURL(text)
+	if err != nil {
+		return nil
+	}
+	address, err := dialed(u, c.Egress)
+	if err != nil {
+		return nil
+	}
+	return []egress.Destination{{Address: address, Why: "target " + name}}
+}
+
+// dialed is host:port that a target is dialed at: its URL's, unless its egress
+// section names another.
+func dialed(u *url.URL, o egress.Override) (string, error) {
+	address := hostPort(u)
+	if o.Address == "" {
+		return address, nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", err
+	}
+	return egress.WithPort(o.Address, port)
 }
 
 // reserved headers belong to the framing of a message.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"tailplane/internal/egress"
 	"tailplane/internal/h1"
 	"tailplane/internal/llm"
 )
@@ -110,6 +111,7 @@ func Broken(err error, timeout llm.FaultKind) *llm.Fault {
 	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
 		f.Kind, f.Message = timeout, timeoutText[timeout]
 		f.Retry = timeoutRetry[timeout]
+	case isH1 && he.Phase != h1.PhaseBody && toldBy(err, f):
 	case isH1 && (he.Phase == h1.PhaseDial || he.Phase == h1.PhaseTLS):
 		f.Kind, f.Message = llm.FaultConnect, "the target cannot be reached"
 	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || isH1:
@@ -118,6 +120,21 @@ func Broken(err error, timeout llm.FaultKind) *llm.Fault {
 		f.Kind, f.Message = llm.FaultGarbage, "the target's answer is not valid"
 	}
 	return f
+}
+
+// toldBy fills in a fault of the way to the target that package egress has
+// words for: a policy, a proxy, a name, a certificate. The same target gives the
+// same fault again, unless egress knows better.
+func toldBy(err error, f *llm.Fault) bool {
+	advice, ok := egress.Explain(err)
+	if !ok {
+		return false
+	}
+	f.Kind, f.Phase, f.Message, f.Detail = llm.FaultConnect, llm.PhaseConnect, advice.Public, advice.Detail
+	if !advice.Again {
+		f.Retry = llm.RetryElsewhere
+	}
+	return true
 }
 
 var timeoutText = map[llm.FaultKind]string{

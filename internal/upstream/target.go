@@ -79,7 +79,9 @@ func (t *Target) place(text string) error {
 		return err
 	}
 	t.tls, t.host = u.Scheme == "https", u.Host
-	t.address = hostPort(u)
+	if t.address, err = dialed(u, t.Config.Egress); err != nil {
+		return fmt.Errorf("egress.address: %w", err)
+	}
 	t.prefix = strings.TrimSuffix(u.EscapedPath(), "/")
 	if t.prefix == "" {
 		t.prefix = t.Kind.Prefix

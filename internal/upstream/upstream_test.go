@@ -2,12 +2,15 @@ package upstream
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"tailplane/internal/egress"
 	"tailplane/internal/h1"
 	"tailplane/internal/llm"
 	"tailplane/internal/secret"
@@ -87,6 +91,13 @@ func TestBrokenConnectionsAreClassifiedByPhaseAndDeadline(t *testing.T) {
 		{&h1.Error{Phase: h1.PhaseDial, Err: syscall.ECONNREFUSED}, "connect_failed same target connect"},
 		{&h1.Error{Phase: h1.PhaseDial, Err: os.ErrDeadlineExceeded}, "connect_timeout same target connect"},
 		{&h1.Error{Phase: h1.PhaseTLS, Err: errors.New("x509: unknown authority")}, "connect_failed same target connect"},
+		{&h1.Error{Phase: h1.PhaseDial, Err: &egress.Error{Kind: egress.Refused}}, "connect_failed elsewhere target connect"},
+		{&h1.Error{Phase: h1.PhaseDial, Err: &egress.Error{Kind: egress.ProxyAuth}}, "connect_failed elsewhere target connect"},
+		{&h1.Error{Phase: h1.PhaseDial, Err: &egress.Error{Kind: egress.ProxyGave, Again: true}}, "connect_failed same target connect"},
+		{&h1.Error{Phase: h1.PhaseDial, Err: &egress.Error{Kind: egress.Lookup}}, "connect_failed elsewhere target connect"},
+		{&h1.Error{Phase: h1.PhaseTLS, Err: x509.UnknownAuthorityError{}}, "connect_failed elsewhere target connect"},
+		{&h1.Error{Phase: h1.PhaseTLS, Err: context.Canceled}, "client_gone never request connect"},
+		{&h1.Error{Phase: h1.PhaseHead, Err: &net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")}}, "connect_failed elsewhere target connect"},
 		{&h1.Error{Phase: h1.PhaseHead, Err: os.ErrDeadlineExceeded}, "first_token_timeout elsewhere target head"},
 		{&h1.Error{Phase: h1.PhaseHead, Err: io.ErrUnexpectedEOF}, "stream_cut same target head"},
 		{&h1.Error{Phase: h1.PhaseBody, Err: io.ErrUnexpectedEOF}, "stream_cut same target stream"},
@@ -283,5 +294,40 @@ func TestIndexComplete(t *testing.T) {
 	}
 	if len(names) != declared || declared == 0 {
 		t.Errorf("%d kinds are declared, %d are in the index", declared, len(names))
+	}
+}
+
+// TestAPrivateEndpointIsDialedUnderTheURLsName, and is what the config leads to.
+func TestAPrivateEndpointIsDialedUnderTheURLsName(t *testing.T) {
+	cases := []struct{ kind, url, address, want string }{
+		{"openai", "", "", "api.openai.com:443"},
+		{"openai", "", "10.0.0.9", "10.0.0.9:443"},
+		{"vllm", "http://gpu.site:8000/v1", "10.0.0.9", "10.0.0.9:8000"},
+		{"vllm", "https://gpu.site", "private.site:8443", "private.site:8443"},
+		{"vllm", "https://[fd00::1]:1", "", "[fd00::1]:1"},
+		{"sim", "http://10.0.0.1", "", "10.0.0.1:80"},
+		{"sim", "", "", ""},
+	}
+	for _, c := range cases {
+		conf := Config{Kind: c.kind, URL: c.url, Egress: egress.Override{Address: c.address}}
+		to := conf.Destinations("t")
+		if c.want == "" {
+			if len(to) > 0 {
+				t.Errorf("%+v leads to %v", c, to)
+			}
+			continue
+		}
+		target, err := New("t", conf, nil, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var req h1.Request
+		target.Fill(&req, Call{Dialect: llm.Chat}, time.Now())
+		if len(to) != 1 || to[0].Address != c.want || to[0].Why != "target t" || req.Address != c.want {
+			t.Errorf("%+v leads to %v, and is dialed at %s", c, to, req.Address)
+		}
+		if u, _ := url.Parse(c.url); c.url != "" && req.Host != u.Host {
+			t.Errorf("%+v is asked as %s", c, req.Host)
+		}
 	}
 }
