@@ -113,6 +113,7 @@ func appendAttempt(b []byte, a *Attempt) []byte {
 	b = putInt(b, `,"took_ns":`, int64(a.Took))
 	b = optInt(b, `,"status":`, int64(a.Status))
 	b = optString(b, `,"upstream_id":`, a.Upstream)
+	b = optTrue(b, `,"spilled":`, a.Spilled)
 	b = optString(b, `,"stop":`, string(a.Stop))
 	b = optString(b, `,"fault":`, string(a.Fault))
 	b = optString(b, `,"phase":`, string(a.Phase))

@@ -91,6 +91,7 @@ func (p *parser) attempt(a *Attempt) {
 	a.Took = time.Duration(p.int(`,"took_ns":`))
 	a.Status = int(p.optInt(`,"status":`))
 	p.optStr(`,"upstream_id":`, &a.Upstream)
+	p.optTrue(`,"spilled":`, &a.Spilled)
 	p.optStr(`,"stop":`, (*string)(&a.Stop))
 	p.optStr(`,"fault":`, (*string)(&a.Fault))
 	p.optStr(`,"phase":`, (*string)(&a.Phase))

@@ -103,24 +103,27 @@ func (k *Kind) judge(f *llm.Fault, a Answer) {
 	}
 }
 
-// wait works out how long the target must be left alone: the longest of what the
-// head, the body, the kind and, for a rate limit, an exhausted quota demand. A
-// success demands nothing, whatever its headers say. A rate limit that is
+// wait works out how long the target must be left alone: the longer of what the
+// head and the body demand, or where a rate limit comes without a demand, until
+// the quota that is exhausted has something left; never less than the kind's
+// own. A success demands nothing, whatever its headers say. A rate limit that is
 // smaller than the request itself is no matter of time.
 func (k *Kind) wait(f *llm.Fault, a Answer) {
 	if a.Status/100 == 2 {
 		return
 	}
 	f.After = max(a.After, a.Body.After)
-	if f.Kind == llm.FaultRateLimit || f.Kind == llm.FaultOverloaded {
-		f.After = max(f.After, k.LeastWait)
-	}
 	if f.Kind == llm.FaultRateLimit && a.Quota != nil {
 		if !a.Quota.Fits(a.Input, a.Output) {
 			f.Kind, f.Retry, f.Scope, f.After = llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest, 0
 			return
 		}
-		f.After = max(f.After, a.Quota.Wait(a.At))
+		if f.After <= 0 {
+			f.After = a.Quota.Wait(a.At)
+		}
+	}
+	if f.Kind == llm.FaultRateLimit || f.Kind == llm.FaultOverloaded {
+		f.After = max(f.After, k.LeastWait)
 	}
 	f.After = min(max(f.After, 0), longestAfter)
 }

@@ -37,11 +37,16 @@ type Told struct {
 	period [llm.Resources]time.Duration // Azure's, to finish with
 }
 
-// Read reads the head of an answer. It allocates nothing.
-func (t *Told) Read(h *h1.Header, now time.Time) {
+// Reset forgets the last answer.
+func (t *Told) Reset() {
 	if t.Limited || t.Counted || t.Spilled {
 		*t = Told{}
 	}
+}
+
+// Read reads the head of an answer. It allocates nothing.
+func (t *Told) Read(h *h1.Header, now time.Time) {
+	t.Reset()
 	for name, value := range h.All() {
 		t.field(name, value, now)
 	}

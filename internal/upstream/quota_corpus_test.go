@@ -15,9 +15,14 @@ var silent = []string{"-query-cost", "x-ratelimit-key", "-abusepenalty-active", 
 
 // families tell recordings apart for the report, more telling fields first.
 var families = []struct{ name, mark string }{
-	{"azure", "x-ratelimit-renewalperiod-"}, {"mistral", "-minute"}, {"anthropic", "anthropic-ratelimit-"},
-	{"openai and groq", "x-ratelimit-reset-"}, {"bare", "x-ratelimit-reset"}, {"openai, filtered, and xai", "x-ratelimit-"},
-	{"cohere", "num-tokens"}, {"bedrock", "x-amzn-bedrock-"},
+	{"azure", "x-ratelimit-renewalperiod-"},
+	{"mistral", "-minute"},
+	{"anthropic", "anthropic-ratelimit-"},
+	{"openai and groq", "x-ratelimit-reset-"},
+	{"bare", "x-ratelimit-reset"},
+	{"openai, filtered, and xai", "x-ratelimit-"},
+	{"cohere", "num-tokens"},
+	{"bedrock", "x-amzn-bedrock-"},
 }
 
 // TestCorpusQuotasAreUnderstood reads the head of every recorded answer. Each

@@ -149,7 +149,11 @@ func TestQuotaInTheBody(t *testing.T) {
 		{`{"error":{"details":[{"@type":"x/google.rpc.QuotaFailure","violations":[{"quotaId":"TokensPerDay"}]}]}}`, "tokens 0/0"},
 		{`{"error":{"details":[{"@type":"x/google.rpc.RetryInfo","retryDelay":"3s"}]}}`, ""},
 		{`{"error":{"details":[1,{"@type":"x/google.rpc.QuotaFailure","violations":[{"quotaId":"Unheard"},7]}]}}`, ""},
-		{`{"error":{"message":"no"}}`, ""}, {`{"error":"no"}`, ""}, {`{`, ""}, {``, ""}, {`[]`, ""},
+		{`{"error":{"message":"no"}}`, ""},
+		{`{"error":"no"}`, ""},
+		{`{`, ""},
+		{``, ""},
+		{`[]`, ""},
 	}
 	for _, c := range cases {
 		q, known := BodyQuota([]byte(c.body), t0)
@@ -175,7 +179,9 @@ func TestTheLongestDemandCounts(t *testing.T) {
 		{"and when it is overloaded", Answer{Status: 503}, time.Second},
 		{"the head's", Answer{Status: 429, After: 3 * time.Second, Body: body(2 * time.Second)}, 3 * time.Second},
 		{"the body's", Answer{Status: 429, After: 3 * time.Second, Body: body(34400 * time.Millisecond)}, 34400 * time.Millisecond},
-		{"the limit's", Answer{Status: 429, After: time.Second, Quota: spent, At: t0}, 20 * time.Second},
+		{"the limit's, where nothing is demanded", Answer{Status: 429, Quota: spent, At: t0}, 20 * time.Second},
+		{"a demand knows better than the limit", Answer{Status: 429, After: 2 * time.Second, Quota: spent, At: t0}, 2 * time.Second},
+		{"but not better than the kind", Answer{Status: 429, After: time.Millisecond, Quota: spent, At: t0}, time.Second},
 		{"a limit is no matter of a server error", Answer{Status: 500, Quota: spent, At: t0}, 0},
 		{"in a stream", Answer{Status: 0, Body: body(2 * time.Second)}, 2 * time.Second},
 		{"of a success", Answer{Status: 200, After: time.Minute, Body: body(time.Minute)}, 0},
