@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"tailplane/internal/fleet"
+	"tailplane/internal/models"
 	"tailplane/internal/secret"
 )
 
@@ -20,12 +22,13 @@ targets:
     kind: vllm
     url: http://10.2.0.14:8000
     limits: {in_flight: 96}
+    capacity: {tokens_per_second: 2500, output_ratio: 1.5, spill_at: 92.5%}
   acme/vllm-b: {<<: *engine, url: "http://10.2.0.15:8000"}
 models:
   chat:
     route: [anthropic/claude-sonnet-4-6, {to: openai/gpt-5-mini, weight: 3}]
     timeouts: {first_token: 20s, total: 2m}
-  pool: {pool: [acme/vllm-a, acme/vllm-b], served_as: llama, fallback: [chat]}
+  pool: {pool: [acme/vllm-a, acme/vllm-b], served_as: llama, fallback: [chat], prefer: headroom}
 listen: {max_body: 8MiB}
 ledger: {retention: 30d}
 keys:
@@ -43,10 +46,12 @@ func TestParseFillsEveryPackagesConfig(t *testing.T) {
 		{f.Targets["openai"].Key, secret.Env("OPENAI_API_KEY")},
 		{b.URL, "http://10.2.0.15:8000"},
 		{b.Limits.InFlight, 96}, // merged in
+		{b.Capacity, fleet.Config{TokensPerSecond: 2500, OutputRatio: 1.5, SpillAt: .925}},
 		{f.Models["chat"].Route[0].To, "anthropic/claude-sonnet-4-6"},
 		{f.Models["chat"].Route[1].Weight, 3},
 		{f.Models["chat"].Timeouts.FirstToken, 20 * time.Second},
 		{f.Models["pool"].ServedAs, "llama"},
+		{f.Models["pool"].Prefer, models.PreferHeadroom},
 		{f.Listen.MaxBody, int64(8 << 20)},
 		{f.Listen.Data.Addr, "127.0.0.1:4600"}, // default
 		{f.Ledger.Retention, 30 * 24 * time.Hour},
