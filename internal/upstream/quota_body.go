@@ -63,11 +63,9 @@ func violation(body []byte, at wire.Span) (r llm.Resource, limit int64, ok bool)
 	if _, err := wire.ScanAt(body, at, []string{"quotaMetric", "quotaId", "quotaValue"}, m[:]); err != nil {
 		return 0, 0, false
 	}
-	name := ""
-	for _, part := range m[:2] {
-		text, _ := wire.String(part.Value.Of(body))
-		name += strings.ReplaceAll(strings.ToLower(text), "_", "") + " "
-	}
+	metric, _ := wire.String(m[0].Value.Of(body))
+	id, _ := wire.String(m[1].Value.Of(body))
+	name := strings.ReplaceAll(strings.ToLower(metric+" "+id), "_", "")
 	if text, isText := wire.String(m[2].Value.Of(body)); isText {
 		limit, _ = number(text)
 	} else {
