@@ -55,6 +55,10 @@ type Candidate struct {
 	Local    bool     `json:"local"`
 	State    string   `json:"state"`             // ready, or why it is not
 	Pricing  string   `json:"pricing,omitempty"` // priced, unpriced, free
+	// Headroom is what is left of its limits, 0 to 1, which is 1 when nothing is
+	// known; Utilisation how much of its configured capacity is in use, 1 = all.
+	Headroom    float64 `json:"headroom"`
+	Utilisation float64 `json:"utilisation,omitempty"`
 }
 
 // Status is the program at a glance.

@@ -132,6 +132,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	}
 	s.adopt(file, ways)
 	s.gateway = gateway.New(plane, s.journal, s.metrics, s.log)
+	s.showFleet()
 	if err := s.listen(); err != nil {
 		s.closeState()
 		return nil, err

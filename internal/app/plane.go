@@ -9,6 +9,7 @@ import (
 
 	"tailplane/internal/admin"
 	"tailplane/internal/config"
+	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
 	"tailplane/internal/h1"
 	"tailplane/internal/llm"
@@ -92,13 +93,8 @@ func (s *Server) models(key string) ([]admin.Model, bool) {
 
 // describe tells a candidate as it stands.
 func describe(p *gateway.Plane, t *gateway.Target, c models.Candidate, now time.Time) admin.Candidate {
-	state := "ready"
-	switch view := t.State.View(now, c.Model); {
-	case view.Wait > 0:
-		state = fmt.Sprintf("cooling down for %v", view.Wait.Round(time.Second))
-	case view.Broken:
-		state = "broken: it failed too often in a row"
-	}
+	view := t.State.View(now, c.Model)
+	share, _ := t.State.Headroom(now, c.Model)
 	var dialects []string
 	for _, d := range t.Dialects {
 		dialects = append(dialects, string(d))
@@ -106,8 +102,64 @@ func describe(p *gateway.Plane, t *gateway.Target, c models.Candidate, now time.
 	price := p.Book.RateAt(t.Name, t.Kind.Name, c.Model).Cost(now, llm.Usage{Input: 1, Output: 1})
 	return admin.Candidate{
 		Target: t.Name, Kind: t.Kind.Name, Model: c.Model, Address: t.Address(), Dialects: dialects,
-		Group: c.Group, Weight: c.Weight, Local: t.Local(), State: state, Pricing: string(price.Status),
+		Group: c.Group, Weight: c.Weight, Local: t.Local(), State: stateOf(view, share), Pricing: string(price.Status),
+		Headroom: share, Utilisation: view.Utilisation,
 	}
+}
+
+// stateOf tells in words how a candidate stands: ready, or why it is not, with
+// what is left of its limits (share) and used of its capacity.
+func stateOf(v fleet.View, share float64) string {
+	state := "ready"
+	switch {
+	case v.Wait > 0:
+		state = fmt.Sprintf("cooling down for %v", v.Wait.Round(time.Second))
+	case v.Broken:
+		state = "broken: it failed too often in a row"
+	case v.Spills > 0:
+		state = fmt.Sprintf("spills for %v", max(v.Spills.Round(time.Second), time.Second))
+	}
+	if v.Utilisation > 0 {
+		state += fmt.Sprintf(", %.0f%% of its capacity in use", 100*v.Utilisation)
+	}
+	if share < 1 {
+		state += fmt.Sprintf(", %.0f%% of its limits left", 100*share)
+	}
+	return state
+}
+
+// showFleet registers the figures of limits and capacities, which are worked out
+// when somebody looks.
+func (s *Server) showFleet() {
+	each := func(see func(t *gateway.Target, now time.Time)) {
+		p, now := s.gateway.Plane(), time.Now()
+		for i := range p.Targets {
+			see(&p.Targets[i], now)
+		}
+	}
+	limits := func(figure func(a *llm.Allowance) int64) func(emit func(float64, ...string)) {
+		return func(emit func(float64, ...string)) {
+			each(func(t *gateway.Target, now time.Time) {
+				q := t.State.Tightest(now)
+				for r := range q {
+					if q[r].Known {
+						emit(float64(figure(&q[r])), t.Name, llm.Resource(r).String())
+					}
+				}
+			})
+		}
+	}
+	labels := []string{"upstream", "kind"}
+	s.metrics.Watch("ratelimit_remaining", "What is left of a target's tightest limit, as it told; absent when that is not known.", labels, limits(func(a *llm.Allowance) int64 { return a.Remaining }))
+	s.metrics.Watch("ratelimit_limit", "The limit of which ratelimit_remaining is left; 0 when the target does not say.", labels, limits(func(a *llm.Allowance) int64 { return a.Limit }))
+	s.metrics.Watch("upstream_utilisation_ratio", "How much of a target's configured capacity is in use, as predicted; above 1 the provider refuses.", labels[:1], func(emit func(float64, ...string)) {
+		each(func(t *gateway.Target, now time.Time) {
+			if c := t.State.Capacity(); c != nil {
+				utilisation, _ := c.State(now)
+				emit(utilisation, t.Name)
+			}
+		})
+	})
 }
 
 // status is the program at a glance.

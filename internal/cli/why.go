@@ -98,6 +98,9 @@ func (p *printer) attempt(i int, a *ledger.Attempt) {
 	} else {
 		p.line("            ok%s, stopped: %s%s", status(a.Status), orDash(string(a.Stop)), with(", upstream id ", a.Upstream))
 	}
+	if a.Spilled {
+		p.line("            the provider spilled it to a standard deployment: the provisioned capacity was full")
+	}
 }
 
 func outcome(ex *ledger.Exchange) string {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"tailplane/internal/fleet"
+	"tailplane/internal/models"
 	"tailplane/internal/secret"
 )
 
@@ -20,12 +22,13 @@ targets:
     kind: vllm
     url: http://10.2.0.14:8000
     limits: {in_flight: 96}
+    capacity: {tokens_per_second: 2500, output_ratio: 1.5, spill_at: 92.5%}
   acme/vllm-b: {<<: *engine, url: "http://10.2.0.15:8000"}
 models:
   chat:
     route: [anthropic/claude-sonnet-4-6, {to: openai/gpt-5-mini, weight: 3}]
     timeouts: {first_token: 20s, total: 2m}
-  pool: {pool: [acme/vllm-a, acme/vllm-b], served_as: llama, fallback: [chat]}
+  pool: {pool: [acme/vllm-a, acme/vllm-b], served_as: llama, fallback: [chat], prefer: headroom}
 listen: {max_body: 8MiB}
 ledger: {retention: 30d}
 keys:
@@ -43,10 +46,12 @@ func TestParseFillsEveryPackagesConfig(t *testing.T) {
 		{f.Targets["openai"].Key, secret.Env("OPENAI_API_KEY")},
 		{b.URL, "http://10.2.0.15:8000"},
 		{b.Limits.InFlight, 96}, // merged in
+		{b.Capacity, fleet.Config{TokensPerSecond: 2500, OutputRatio: 1.5, SpillAt: .925}},
 		{f.Models["chat"].Route[0].To, "anthropic/claude-sonnet-4-6"},
 		{f.Models["chat"].Route[1].Weight, 3},
 		{f.Models["chat"].Timeouts.FirstToken, 20 * time.Second},
 		{f.Models["pool"].ServedAs, "llama"},
+		{f.Models["pool"].Prefer, models.PreferHeadroom},
 		{f.Listen.MaxBody, int64(8 << 20)},
 		{f.Listen.Data.Addr, "127.0.0.1:4600"}, // default
 		{f.Ledger.Retention, 30 * 24 * time.Hour},
@@ -65,7 +70,10 @@ func TestParseFillsEveryPackagesConfig(t *testing.T) {
 func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 	cases := []struct{ name, yaml, want string }{
 		{"unknown key", "version: 1\nmodles: {}\n", `f.yaml:2:1: there is no key "modles" in the file; use one of version, listen, egress, targets, models, timeouts, retry, keys, ledger; did you mean "models"?`},
-		{"unknown key inside", "models:\n  a:\n    route: [x/y]\n    fallbak: [b]\ntargets: {x: {kind: sim}}\n", `f.yaml:4:5: there is no key "fallbak" in models.a; use one of route, pool, served_as, fallback, timeouts, retry; did you mean "fallback"?`},
+		{"unknown key inside", "models:\n  a:\n    route: [x/y]\n    fallbak: [b]\ntargets: {x: {kind: sim}}\n", `f.yaml:4:5: there is no key "fallbak" in models.a; use one of route, pool, served_as, fallback, prefer, timeouts, retry; did you mean "fallback"?`},
+		{"a share without its sign", "targets:\n  x: {kind: sim, capacity: {input_tpm: 5, spill_at: 90}}\n", `f.yaml:2:53: "90" is not a share; write one such as 90%`},
+		{"units that are not sold", "targets:\n  x: {kind: sim, capacity: {ptu: 7, model: gpt-5.2}}\n", `f.yaml:2:34: gpt-5.2 is not deployed with 7 units; use 15 or more, in steps of 5`},
+		{"nothing to prefer", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [x/y], prefer: headroom}\n", `f.yaml:3:29: no two candidates share traffic, so there is nothing to prefer; give neighbours of the route a weight, or use a pool`},
 		{"dangling reference", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [y/z]}\n", `f.yaml:3:15: "y/z" is neither a model nor TARGET/MODEL of a known target; write TARGET/MODEL; did you mean "a" or "x"?`},
 		{"cycle", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [x/y], fallback: [b]}\n  b: {route: [x/y], fallback: [a]}\n", "f.yaml:3:3: the model leads back to itself: a -> b -> a; remove one of these references\nf.yaml:4:3: the model leads back to itself: b -> a -> b; remove one of these references"},
 		{"literal secret", "targets:\n  x: {kind: openai, key: sk-live-abcdefghijklmnop}\n", "f.yaml:2:26: a secret must be a reference, never the secret itself; write env:NAME or file:/path"},

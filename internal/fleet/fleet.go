@@ -1,6 +1,6 @@
 // Package fleet keeps the live state of every target: what is in flight, what
-// must not be asked again yet, what is broken, and how many retries it has
-// left.
+// must not be asked again yet, what is broken, how many retries it has left,
+// what is left of its limits, and how much of its capacity is in use.
 //
 // It owns facts about targets and nothing else: it never talks to one and
 // never chooses one (package route does). Its state outlives a reload of the
@@ -49,6 +49,9 @@ type Target struct {
 	// a healthy target costs one atomic load.
 	troubled atomic.Bool
 
+	capacity atomic.Pointer[Capacity] // nil: none is configured
+	quotas   quotas
+
 	mu     sync.Mutex
 	until  time.Time            // the target's own demand not to be asked before
 	models map[string]time.Time // the same for one of its models
@@ -69,7 +72,28 @@ type View struct {
 	Wait time.Duration
 	// Broken: it failed so often in a row that traffic is kept off it.
 	Broken bool
+	// Utilisation is how much of its capacity is in use, where one is configured;
+	// 1 is all. Spills is how long that is more than it may be, if nothing comes
+	// on top: until then requests go elsewhere.
+	Utilisation float64
+	Spills      time.Duration
 }
+
+// Provision gives the target a capacity of that size, or changes the size of the
+// one that it has; nil takes it away. What is in use stays across changes.
+func (t *Target) Provision(now time.Time, p *Provision) {
+	switch c := t.capacity.Load(); {
+	case p == nil:
+		t.capacity.Store(nil)
+	case c == nil:
+		t.capacity.Store(&Capacity{p: *p})
+	default:
+		c.Resize(now, *p)
+	}
+}
+
+// Capacity is what the target has of it; nil when none is configured.
+func (t *Target) Capacity() *Capacity { return t.capacity.Load() }
 
 // The breaker opens after breakerFails consecutive faults of the target, for
 // breakerPause, doubled for each further failed trial up to breakerLongest.
@@ -88,6 +112,9 @@ const maxModels = 256
 // View says how the target stands for a model.
 func (t *Target) View(now time.Time, model string) View {
 	v := View{InFlight: t.inFlight.Load()}
+	if c := t.capacity.Load(); c != nil {
+		v.Utilisation, v.Spills = c.State(now)
+	}
 	if !t.troubled.Load() {
 		return v
 	}

@@ -31,6 +31,25 @@ func TestASplicedRequestAllocatesNextToNothing(t *testing.T) {
 	}
 }
 
+// TestLimitsAndCapacityAllocateNothing: weighing them costs time and no memory.
+func TestLimitsAndCapacityAllocateNothing(t *testing.T) {
+	const weighed = `
+targets:
+  a: {kind: openai, url: "http://a", key: "env:PROVIDER_KEY", capacity: {ptu: 100, model: gpt-5.2}}
+  b: {kind: vllm, url: "http://b"}
+models:
+  fast: {prefer: headroom, route: [{to: a/gpt-5-nano, weight: 3}, {to: a/gpt-5-mini, weight: 1}], fallback: [b/local]}
+keys: {static: [{name: app, key: "env:CLIENT_KEY", customer: acme}]}
+`
+	limited := strings.Replace(wholeAnswer, "X-Ratelimit-Remaining-Requests: 99\r\n",
+		"X-Ratelimit-Remaining-Requests: 99\r\nX-Ratelimit-Limit-Requests: 100\r\nX-Ratelimit-Reset-Requests: 6m0s\r\n", 1)
+	plain, got := measureWith(t, gateConfig, limited, false), measureWith(t, weighed, limited, false)
+	t.Logf("a request makes %.1f allocations, and %.1f with limits and capacity weighed", plain, got)
+	if got > plain || got > mostAllocsPerRequest {
+		t.Errorf("a request whose limits and capacity are weighed makes %.1f allocations, want the %.1f of any other", got, plain)
+	}
+}
+
 func TestAStreamedEventAllocatesNothing(t *testing.T) {
 	short, long := measure(t, streamedAnswer(200), true), measure(t, streamedAnswer(400), true)
 	each := (long - short) / 200
@@ -43,10 +62,14 @@ func TestAStreamedEventAllocatesNothing(t *testing.T) {
 // measure counts the allocations of one request, less those of a handler that
 // does nothing.
 func measure(t *testing.T, answer string, stream bool) float64 {
+	return measureWith(t, gateConfig, answer, stream)
+}
+
+func measureWith(t *testing.T, config, answer string, stream bool) float64 {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	caller, r := newCaller(t, answer, stream, ledger.JournalOptions{Sync: time.Hour}) // the drain into the store is not the request's
+	caller, r := newCallerWith(t, config, answer, stream, ledger.JournalOptions{Sync: time.Hour}) // the drain into the store is not the request's
 	defer r.stop()
 	idle := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	for range 50 { // warm the pools
@@ -107,12 +130,16 @@ type caller struct {
 }
 
 func newCaller(t testing.TB, answer string, stream bool, o ledger.JournalOptions) (*caller, *rig) {
+	return newCallerWith(t, gateConfig, answer, stream, o)
+}
+
+func newCallerWith(t testing.TB, config, answer string, stream bool, o ledger.JournalOptions) (*caller, *rig) {
 	t.Setenv("CLIENT_KEY", clientKey)
 	t.Setenv("PROVIDER_KEY", providerKey)
 	dial := func(context.Context, string, string) (net.Conn, error) {
 		return &cannedConn{answer: []byte(answer)}, nil
 	}
-	r := newRigWith(t, gateConfig, dial, o)
+	r := newRigWith(t, config, dial, o)
 	c := &caller{
 		raw:    []byte(`{"model":"fast","stream":` + strconv.FormatBool(stream) + `,"messages":[{"role":"user","content":"` + strings.Repeat("word ", 200) + `"}]}`),
 		header: http.Header{"Authorization": {"Bearer " + clientKey}, "Content-Type": {"application/json"}, "User-Agent": {"OpenAI/JS 6.49.0"}},

@@ -65,7 +65,8 @@ func (c *call) attempts() *llm.Fault {
 // waitForFirst holds the first attempt back while its target demands it: when
 // every candidate is cooling down, a short wait is better than an error.
 func (c *call) waitForFirst() (time.Duration, *llm.Fault) {
-	wait := c.views[c.order[0]].Wait
+	first := &c.dest.candidates[c.order[0]]
+	wait := first.State.View(now(), first.model).Wait // what was demanded; limits that we infer hold nobody back
 	if wait > c.dest.retry.MaxWait || wait > 0 && wait >= time.Until(c.deadline) {
 		return 0, &llm.Fault{
 			Kind: llm.FaultRateLimit, Retry: llm.RetrySame, Scope: llm.ScopeModel, Phase: llm.PhaseAdmit, After: wait,
@@ -138,6 +139,7 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 		target.State.Deposit(c.dest.retry.Budget)
 		c.dest.metrics.Overhead.Observe(a.Begin.Seconds())
 	}
+	reserved := c.reserve(target, begin)
 	target.Metrics.InFlight.Inc()
 	f := c.exchangeOnce(target, a, begin)
 	target.Metrics.InFlight.Dec()
@@ -147,6 +149,7 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 	}
 	target.State.Report(now(), target.model, f)
 	c.note(target, a, f)
+	reserved.settle(a)
 	return f
 }
 
@@ -197,6 +200,7 @@ func (c *call) note(target *candidate, a *ledger.Attempt, f *llm.Fault) {
 // exchange sends one attempt and relays its answer.
 func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *llm.Fault {
 	c.tap.Reset()
+	c.aside.Reset()
 	c.refusal = h1.Header{}
 	codec, f := c.prepare(target, a)
 	if f != nil {
@@ -212,6 +216,7 @@ func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *
 	}
 	defer resp.Close()
 	a.Head = now().Sub(begin)
+	c.learn(target, a, &resp.Header, begin.Add(a.Head))
 	a.Reused, a.Connect, a.Status = resp.Timing.Reused, resp.Timing.Connect+resp.Timing.TLS, resp.Status
 	a.Upstream = target.RequestID(resp.Header.Get, begin)
 	if resp.Status/100 != 2 {
@@ -227,9 +232,10 @@ func (c *call) refused(target *candidate, resp *h1.Response, spoken dialect.Surf
 		c.reply = c.reply[:0] // the status alone says enough
 	}
 	c.refusal = resp.Header
-	return target.Classify(upstream.Answer{
-		Status: resp.Status, Body: dialect.ReadError(spoken, resp.Header.Get, c.reply), After: upstream.RetryAfter(resp.Header.Get, now()),
-	}, now())
+	at := now()
+	return c.limited(target, upstream.Answer{
+		Status: resp.Status, Body: dialect.ReadError(spoken, resp.Header.Get, c.reply), After: upstream.RetryAfter(resp.Header.Get, at), At: at,
+	})
 }
 
 // An error answer is read no further and no longer than this.

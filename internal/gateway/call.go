@@ -20,6 +20,7 @@ import (
 	"tailplane/internal/models"
 	"tailplane/internal/policy"
 	"tailplane/internal/route"
+	"tailplane/internal/upstream"
 	"tailplane/internal/wire"
 )
 
@@ -51,6 +52,7 @@ type call struct {
 	req     h1.Request
 	forward []h1.Field
 	events  wire.EventReader
+	aside   upstream.Told // what the head of the current answer tells beside it
 	tap     dialect.Tap
 	stream  stream
 	reply   []byte    // a whole answer
@@ -314,7 +316,7 @@ func (c *call) choose() *llm.Fault {
 	at := now()
 	c.views = c.views[:0]
 	for i := range c.dest.candidates {
-		c.views = append(c.views, c.dest.candidates[i].view(at, c.surface))
+		c.views = append(c.views, c.dest.candidates[i].view(at, c.surface, c.dest.headroom))
 	}
 	var why route.Why
 	c.order, why = route.Order(c.order[:0], c.views, c.plane.roll())
@@ -323,6 +325,9 @@ func (c *call) choose() *llm.Fault {
 	}
 	if len(c.dest.candidates) > 1 {
 		c.ex.Reason = string(why)
+	}
+	if why == route.WhySpill {
+		c.countSpill()
 	}
 	return nil
 }

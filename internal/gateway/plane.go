@@ -69,7 +69,9 @@ func NewPlane(parts Parts) *Plane {
 	}
 	var known []models.Target
 	for _, t := range parts.Targets {
-		p.Targets = append(p.Targets, Target{t, parts.Fleet.Target(t.Name), parts.Metrics.Upstream(t.Name)})
+		state := parts.Fleet.Target(t.Name)
+		state.Provision(now(), provision(t.Config.Capacity))
+		p.Targets = append(p.Targets, Target{t, state, parts.Metrics.Upstream(t.Name)})
 		lists := append(slices.Clone(t.Config.Models), parts.Lists[t.Name]...)
 		known = append(known, models.Target{Name: t.Name, Owns: t.Kind.Owns, Lists: lists})
 	}
@@ -82,11 +84,20 @@ func NewPlane(parts Parts) *Plane {
 	return p
 }
 
+// provision is the capacity that a config states; nil when it states none.
+func provision(c fleet.Config) *fleet.Provision {
+	if c.IsZero() {
+		return nil
+	}
+	return new(c.Provision())
+}
+
 // destination is where a name leads, with every handle resolved.
 type destination struct {
 	name       string
 	why        string
 	candidates []candidate
+	headroom   bool // candidates with more of it are preferred
 	timeouts   models.Timeouts
 	retry      models.Retry
 	metrics    *telemetry.Model
@@ -133,7 +144,10 @@ func (p *Plane) destination(name string, key *policy.Key) (*destination, error) 
 }
 
 func (p *Plane) build(plan *models.Plan, label string) *destination {
-	d := &destination{name: plan.Name, why: plan.Why, timeouts: plan.Timeouts, retry: plan.Retry, metrics: p.Metrics.Model(label)}
+	d := &destination{
+		name: plan.Name, why: plan.Why, headroom: plan.Prefer == models.PreferHeadroom,
+		timeouts: plan.Timeouts, retry: plan.Retry, metrics: p.Metrics.Model(label),
+	}
 	for _, c := range plan.Candidates {
 		i := slices.IndexFunc(p.Targets, func(t Target) bool { return t.Name == c.Target })
 		if i < 0 {
@@ -148,15 +162,23 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 	return d
 }
 
-// view is what routing needs to know of a candidate.
-func (c *candidate) view(at time.Time, s surface) route.View {
+// view is what routing needs to know of a candidate. One whose limits are
+// exhausted until their reset counts as one that demands a wait, where headroom
+// is looked at.
+func (c *candidate) view(at time.Time, s surface, headroom bool) route.View {
 	live := c.State.View(at, c.model)
-	return route.View{
+	v := route.View{
 		Group: c.group, Weight: c.weight, Pooled: c.pooled,
 		InFlight: live.InFlight, Wait: live.Wait, Broken: live.Broken,
 		Full:   c.Limits.InFlight > 0 && live.InFlight >= int64(c.Limits.InFlight),
+		Spills: live.Spills > 0,
 		Cannot: c.cannot(s),
 	}
+	if headroom {
+		share, wait := c.State.Headroom(at, c.model)
+		v.Prefer, v.Headroom, v.Wait = true, max(0, min(share, 1-live.Utilisation)), max(v.Wait, wait)
+	}
+	return v
 }
 
 // cannot says why a candidate cannot serve a surface at all.

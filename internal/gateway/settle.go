@@ -37,6 +37,10 @@ func (c *call) used(a *ledger.Attempt, f *llm.Fault) llm.Usage {
 		u.Output = max(u.Output, int64(c.tap.Tokens))
 		u.Source = llm.UsageTapped
 		return u
+	case c.aside.Counted && f == nil:
+		u := c.aside.Usage
+		u.Source = llm.UsageReported
+		return u
 	}
 	u := llm.Usage{Input: meter.EstimateTokens(len(c.body)), Output: int64(c.tap.Tokens), Source: llm.UsageEstimated}
 	if !c.seen.Stream && f == nil {

@@ -190,6 +190,8 @@ func (a *Attempt) outcome(m *message) {
 		a.Cost = m.int
 	case 25:
 		a.Priced = Pricing(m.text)
+	case 26:
+		a.Spilled = m.int != 0
 	}
 }
 

@@ -98,7 +98,8 @@ func appendAttempt(b []byte, a *Attempt) []byte {
 	b = putText(b, 22, a.Message)
 	b = putUsage(b, 23, &a.Usage)
 	b = putInt(b, 24, a.Cost)
-	return putText(b, 25, string(a.Priced))
+	b = putText(b, 25, string(a.Priced))
+	return putBool(b, 26, a.Spilled)
 }
 
 func putUsage(b []byte, field uint64, u *llm.Usage) []byte {

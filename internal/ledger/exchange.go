@@ -99,6 +99,7 @@ type Attempt struct {
 
 	Status   int            `json:"status,omitempty"`
 	Upstream string         `json:"upstream_id,omitempty"` // the provider's request id
+	Spilled  bool           `json:"spilled,omitempty"`     // the provider served it outside of the provisioned capacity
 	Stop     llm.StopReason `json:"stop,omitempty"`
 	Fault    llm.FaultKind  `json:"fault,omitempty"`
 	Phase    llm.Phase      `json:"phase,omitempty"`

@@ -1,5 +1,7 @@
 package llm
 
+import "time"
+
 // Reply is a complete answer in the canonical form.
 type Reply struct {
 	ID      string
@@ -100,4 +102,5 @@ type ErrorBody struct {
 	Code    string
 	Param   string
 	Message string
+	After   time.Duration // the demand to wait that the body holds (Gemini's RetryInfo); 0 = none
 }

@@ -118,10 +118,3 @@ func (b *bill) add(n int64, prices ...*tieredPrice) {
 	}
 	b.unknown = true
 }
-
-// EstimateTokens guesses how many tokens a text of so many bytes has: a quarter,
-// rounded up, which fits English prose and the tokenizers of today. Usage made
-// from it carries llm.UsageEstimated.
-func EstimateTokens(bytes int) int64 {
-	return (int64(max(bytes, 0)) + 3) / 4
-}

@@ -30,9 +30,16 @@ type Model struct {
 	// Fallback lists models that are asked, in order, when every candidate of
 	// Route or Pool has failed in a way that another target could mend.
 	Fallback []string `yaml:"fallback"`
+	// Prefer ranks candidates that share traffic: those that have the most left
+	// of their limits and capacity first ("headroom"); empty leaves it to weights
+	// and load.
+	Prefer   string   `yaml:"prefer"`
 	Timeouts Timeouts `yaml:"timeouts"`
 	Retry    Retry    `yaml:"retry"`
 }
+
+// PreferHeadroom is the one choice of Model.Prefer.
+const PreferHeadroom = "headroom"
 
 // Step is one candidate of a route. In the file it is a bare string, or
 // {to: ..., weight: ...}.
@@ -127,6 +134,9 @@ func (c Config) Validate(targets []string, report func(path, wrong, right string
 		validateTimeouts(path+".timeouts", m.Timeouts, report)
 		validateRetry(path+".retry", m.Retry, report)
 		c.validateRoute(path, name, m, targets, report)
+		if m.Prefer != "" && m.Prefer != PreferHeadroom {
+			report(path+".prefer", fmt.Sprintf("%q is not a choice", m.Prefer), "use headroom, or leave it out")
+		}
 	}
 	c.validateCycles(targets, report)
 }
@@ -212,10 +222,24 @@ func (c Config) validateCycles(targets []string, report func(path, wrong, right 
 			continue
 		}
 		w := walk{config: c, targets: targets, left: mostSteps}
-		if n := len(w.flatten(name, 0)); n > maxCandidates || w.left < 0 {
+		list := w.flatten(name, 0)
+		if len(list) > maxCandidates || w.left < 0 {
 			report("models."+name, fmt.Sprintf("the model has more than %d candidates with its fallbacks", maxCandidates), "name fewer")
 		}
+		if c.Models[name].Prefer == PreferHeadroom && !shares(list) {
+			report("models."+name+".prefer", "no two candidates share traffic, so there is nothing to prefer", "give neighbours of the route a weight, or use a pool")
+		}
 	}
+}
+
+// shares reports whether two candidates stand in one group.
+func shares(list []Candidate) bool {
+	for i := 1; i < len(list); i++ {
+		if list[i].Group == list[i-1].Group {
+			return true
+		}
+	}
+	return false
 }
 
 // loops finds the ways on which models lead back to themselves. It visits every

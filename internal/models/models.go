@@ -49,6 +49,7 @@ type Plan struct {
 	Name       string
 	Why        string // how the name was understood, for the explanation
 	Candidates []Candidate
+	Prefer     string // PreferHeadroom or empty
 	Timeouts   Timeouts
 	Retry      Retry
 }
@@ -75,6 +76,7 @@ func New(c Config, targets []Target) *Catalog {
 			Name:       name,
 			Why:        "model of the config",
 			Candidates: (&walk{config: c, targets: cat.names, left: mostSteps}).flatten(name, 0),
+			Prefer:     m.Prefer,
 			Timeouts:   m.Timeouts.Or(c.Timeouts),
 			Retry:      m.Retry.Or(c.Retry),
 		}

@@ -122,6 +122,10 @@ func TestValidateReportsEveryProblemAtItsPlace(t *testing.T) {
 			"none": {},
 			"half": {Pool: []string{"ollama"}},
 			"ok":   {Route: []Step{{To: "openai/gpt-5"}}, Fallback: []string{"ollama/qwen3:8b"}},
+			"rank": {Route: []Step{{To: "openai/gpt-5", Weight: 1}, {To: "ollama/x", Weight: 1}}, Prefer: "heedroom"},
+			"solo": {Route: []Step{{To: "openai/gpt-5"}, {To: "ollama/x"}}, Prefer: PreferHeadroom},
+			"best": {Pool: []string{"openai", "ollama"}, ServedAs: "x", Prefer: PreferHeadroom},
+			"far":  {Route: []Step{{To: "best"}, {To: "openai/gpt-5"}}, Prefer: PreferHeadroom},
 		},
 		Timeouts: Timeouts{Idle: -1},
 		Retry:    Retry{Attempts: 99},
@@ -136,7 +140,7 @@ func TestValidateReportsEveryProblemAtItsPlace(t *testing.T) {
 	slices.Sort(got)
 	want := []string{
 		"models.a", "models.b", "models.bad.route[0]", "models.bad.route[0].weight", "models.half", "models.none",
-		"models.pool.pool[0]", "retry.attempts", "timeouts.idle",
+		"models.pool.pool[0]", "models.rank.prefer", "models.solo.prefer", "retry.attempts", "timeouts.idle",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("problems at\n %q\nwant\n %q", got, want)

@@ -23,11 +23,14 @@ type View struct {
 	Wait     time.Duration // the target must not be asked before
 	Broken   bool          // the breaker keeps traffic off
 	Full     bool          // it has as many requests as its limit allows
+	Spills   bool          // more of its capacity is in use than it may
+	Prefer   bool          // those of its group with more Headroom come first
+	Headroom float64       // what is left of its limits and its capacity, 0 to 1
 	Cannot   string        // why it cannot serve this request at all; empty when it can
 }
 
 // ready reports whether a candidate may be asked at once.
-func (v *View) ready() bool { return v.Wait <= 0 && !v.Broken && !v.Full }
+func (v *View) ready() bool { return v.Wait <= 0 && !v.Broken && !v.Full && !v.Spills }
 
 // Why says how the first candidate was chosen. Its text is shown to people.
 type Why string
@@ -38,7 +41,9 @@ const (
 	WhyFirst    Why = "first of its route"
 	WhyWeighted Why = "drawn by weight"
 	WhyLoad     Why = "less in flight of two drawn replicas"
+	WhyHeadroom Why = "the most left of its limits"
 	WhyFallback Why = "those before it are cooling down, broken or full"
+	WhySpill    Why = "spill: the capacity of those before it is used up"
 	WhyLastHope Why = "nothing is ready; the least bad is asked"
 	WhyNobody   Why = "no candidate can serve this request"
 )
@@ -49,9 +54,10 @@ const (
 //
 // Candidates that are ready come first, group by group; within a group the
 // first is drawn (by weight, or for replicas the less loaded of two), the rest
-// follow as they stand. Then those that are not ready, as a last hope: broken
-// or full ones before those that demand a wait, shorter waits first. roll is 64
-// random bits.
+// follow as they stand; where headroom is preferred, it ranks the group first,
+// and the draw is among those with the most. Then those that are not ready, as a
+// last hope: broken, full or spilling ones before those that demand a wait,
+// shorter waits first. roll is 64 random bits.
 func Order(order []int, views []View, roll uint64) ([]int, Why) {
 	able := 0
 	for i := range views {
@@ -93,10 +99,27 @@ func Order(order []int, views []View, roll uint64) ([]int, Why) {
 	switch {
 	case able == 1:
 		why = WhyOnly
-	case views[order[start]].Group > firstGroup(views):
-		why = WhyFallback
+	case views[order[start]].Group > firstGroup(views) || why == WhyFirst && ready < able:
+		why = passedOver(views, views[order[start]].Group, why)
 	}
 	return order, why
+}
+
+// passedOver says why those that come before the chosen one, or beside it, were
+// not: for their capacity alone, or for other reasons as well. It is why where
+// there were none.
+func passedOver(views []View, group int, why Why) Why {
+	for i := range views {
+		v := &views[i]
+		switch {
+		case v.Cannot != "" || v.Group > group || v.ready():
+		case v.Wait > 0 || v.Broken || v.Full:
+			return WhyFallback
+		default:
+			why = WhySpill
+		}
+	}
+	return why
 }
 
 // firstGroup is the lowest group that can serve the request at all.
@@ -115,6 +138,12 @@ func draw(group []int, views []View, roll uint64) Why {
 	if len(group) == 1 {
 		return WhyFirst
 	}
+	if views[group[0]].Prefer {
+		if most := byHeadroom(group, views); most < len(group) {
+			draw(group[:most], views, roll)
+			return WhyHeadroom
+		}
+	}
 	if views[group[0]].Pooled {
 		toFront(group, lessLoaded(group, views, roll))
 		return WhyLoad
@@ -132,6 +161,23 @@ func draw(group []int, views []View, roll uint64) Why {
 		}
 	}
 	return WhyWeighted
+}
+
+// steps is how finely headroom is told apart: what differs by less is balanced
+// as without it, so that not all requests run after the last answer's figure.
+const steps = 20
+
+func (v *View) step() int { return int(v.Headroom * steps) }
+
+// byHeadroom ranks a group, the most first, and returns how many share the first
+// place.
+func byHeadroom(group []int, views []View) int {
+	slices.SortStableFunc(group, func(a, b int) int { return views[b].step() - views[a].step() })
+	most := 1
+	for most < len(group) && views[group[most]].step() == views[group[0]].step() {
+		most++
+	}
+	return most
 }
 
 // lessLoaded draws two different members and returns the place of the one with

@@ -49,6 +49,7 @@ type Metrics struct {
 	upstreamTTFT *prometheus.HistogramVec
 	upstreamBusy *prometheus.GaugeVec
 	fallbacks    *prometheus.CounterVec
+	spills       *prometheus.CounterVec
 
 	Refused       *prometheus.CounterVec // before a model was known
 	LedgerErrors  prometheus.Counter
@@ -91,6 +92,7 @@ func New(version string) *Metrics {
 	m.upstreamTTFT = histogram("upstream_ttft_seconds", "Time to a target's first token, per attempt.", ttftBuckets, "upstream")
 	m.upstreamBusy = gauge("upstream_inflight", "Requests at a target.", "upstream")
 	m.fallbacks = counter("fallback_total", "Requests that went on to another target.", "from", "to", "cause")
+	m.spills = counter("spill_total", "Requests that went to another target because the capacity of this one was used up.", "upstream")
 	m.Refused = counter("refused_total", "Requests refused before a model was known.", "cause")
 	m.ConfigReloads = counter("config_reloads_total", "Attempts to load a changed config.", "result")
 	m.LedgerErrors = counter("ledger_errors_total", "Records that the journal did not take.").WithLabelValues()
@@ -187,6 +189,7 @@ type Upstream struct {
 	firstOK  prometheus.Counter
 	TTFT     prometheus.Observer
 	InFlight prometheus.Gauge
+	Spills   prometheus.Counter
 }
 
 // Upstream returns the handles of a target of the config.
@@ -199,6 +202,7 @@ func (m *Metrics) Upstream(name string) *Upstream {
 	h := &Upstream{
 		name: name, m: m, firstOK: m.attempts.WithLabelValues(name, "first", "ok", "", ""),
 		TTFT: m.upstreamTTFT.WithLabelValues(name), InFlight: m.upstreamBusy.WithLabelValues(name),
+		Spills: m.spills.WithLabelValues(name),
 	}
 	m.upstreams[name] = h
 	return h

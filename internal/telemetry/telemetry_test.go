@@ -53,6 +53,22 @@ func TestCountsAppearUnderTheirPublishedNames(t *testing.T) {
 	}
 }
 
+func TestWatchedFiguresComeAndGo(t *testing.T) {
+	m, left := New("test"), map[string]float64{"a": 3}
+	m.Watch("ratelimit_remaining", "What is left.", []string{"upstream", "kind"}, func(emit func(float64, ...string)) {
+		for name, n := range left {
+			emit(n, name, "requests")
+		}
+	})
+	if text := scrape(m); !strings.Contains(text, `tailplane_ratelimit_remaining{kind="requests",upstream="a"} 3`) {
+		t.Errorf("it is not shown: %s", text)
+	}
+	delete(left, "a")
+	if text := scrape(m); strings.Contains(text, "tailplane_ratelimit_remaining") {
+		t.Error("it is shown when nobody knows it any more")
+	}
+}
+
 // lockedText is a destination that the test looks at while it is written.
 type lockedText struct {
 	mu  sync.Mutex

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tailplane/internal/egress"
+	"tailplane/internal/fleet"
 	"tailplane/internal/llm"
 	"tailplane/internal/meter"
 	"tailplane/internal/secret"
@@ -35,6 +36,9 @@ type Config struct {
 	// ("ask", "never"); empty is the kind's own.
 	StreamUsage string `yaml:"stream_usage"`
 	Limits      Limits `yaml:"limits"`
+	// Capacity is the provisioned throughput behind the target; requests go to
+	// the next candidate before it is used up.
+	Capacity fleet.Config `yaml:"capacity"`
 	// Price overrides the list price, in dollars per million tokens.
 	Price Price `yaml:"price"`
 	// Egress is how the target is reached, where that is not as the file says.
@@ -89,6 +93,7 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 	if c.Limits.InFlight < 0 {
 		report(path+".limits.in_flight", "a limit cannot be negative", "use a whole number from 1, or leave it out")
 	}
+	c.Capacity.Validate(path+".capacity", report)
 	for name, value := range c.Headers {
 		if reserved[strings.ToLower(name)] {
 			report(path+".headers."+name, "this header is set by Tailplane itself", "use `key:` for credentials, or leave it out")

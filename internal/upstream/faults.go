@@ -60,7 +60,14 @@ var common = []Rule{
 type Answer struct {
 	Status int // 0 for an error object inside a stream
 	Body   llm.ErrorBody
-	After  time.Duration
+	After  time.Duration // as [RetryAfter] read it from the head
+	// Quota is what is known of the target's limits, nil when nothing is; At is
+	// when.
+	Quota *llm.Quota
+	At    time.Time
+	// Input and Output are the tokens that the request asks for, as estimated; 0
+	// when nobody can say.
+	Input, Output int64
 }
 
 // Classify says what an answer means for the next step, without whatever looks
@@ -68,15 +75,22 @@ type Answer struct {
 func (k *Kind) Classify(a Answer) *llm.Fault {
 	a.Body = masked(a.Body, nil)
 	f := &llm.Fault{
-		Status: a.Status, After: a.After, Phase: llm.PhaseHead,
+		Status: a.Status, Phase: llm.PhaseHead,
 		Type: a.Body.Type, Code: a.Body.Code, Param: a.Body.Param, Message: a.Body.Message,
 	}
+	k.judge(f, a)
+	k.wait(f, a)
+	return titled(f, k)
+}
+
+// judge finds the rule that fits.
+func (k *Kind) judge(f *llm.Fault, a Answer) {
 	text := strings.ToLower(a.Body.Type + "\n" + a.Body.Code + "\n" + a.Body.Message)
 	for _, rules := range [2][]Rule{k.Rules, common} {
 		for _, r := range rules {
 			if (r.Status == 0 || r.Status == a.Status) && strings.Contains(text, r.Match) {
 				f.Kind, f.Retry, f.Scope = r.Kind, r.Retry, r.Scope
-				return titled(f, k)
+				return
 			}
 		}
 	}
@@ -88,7 +102,31 @@ func (k *Kind) Classify(a Answer) *llm.Fault {
 	default: // a redirect or an unasked-for 1xx
 		f.Kind, f.Retry, f.Scope = llm.FaultGarbage, llm.RetryElsewhere, llm.ScopeTarget
 	}
-	return titled(f, k)
+}
+
+// wait works out how long the target must be left alone: the longer of what the
+// head and the body demand, or where a rate limit comes without a demand, until
+// the quota that is exhausted has something left; never less than the kind's
+// own. A success demands nothing, whatever its headers say. A rate limit that is
+// smaller than the request itself is no matter of time.
+func (k *Kind) wait(f *llm.Fault, a Answer) {
+	if a.Status/100 == 2 {
+		return
+	}
+	f.After = max(a.After, a.Body.After)
+	if f.Kind == llm.FaultRateLimit && a.Quota != nil {
+		if !a.Quota.Fits(a.Input, a.Output) {
+			f.Kind, f.Retry, f.Scope, f.After = llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest, 0
+			return
+		}
+		if f.After <= 0 {
+			f.After = a.Quota.Wait(a.At)
+		}
+	}
+	if f.Kind == llm.FaultRateLimit || f.Kind == llm.FaultOverloaded {
+		f.After = max(f.After, k.LeastWait)
+	}
+	f.After = min(max(f.After, 0), longestAfter)
 }
 
 // Broken classifies a failure of the connection or of the bytes on it. after

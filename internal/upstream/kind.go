@@ -11,6 +11,7 @@ package upstream
 
 import (
 	"slices"
+	"time"
 
 	"tailplane/internal/h1"
 	"tailplane/internal/llm"
@@ -46,6 +47,9 @@ type Kind struct {
 	NewCap bool
 	// NoStreamUsage: it refuses or ignores stream_options.include_usage.
 	NoStreamUsage bool
+	// LeastWait is the shortest wait after a refusal for rate or load, whatever
+	// the answer demands; 0 where the provider states none.
+	LeastWait time.Duration
 	// Rules are this kind's own faults; they are consulted before the common
 	// ones.
 	Rules []Rule

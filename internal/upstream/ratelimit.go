@@ -38,7 +38,12 @@ func RateHeader(name, value string, d llm.Dialect, now time.Time) (outName, outV
 
 // hasPrefix ignores case and allocates nothing.
 func hasPrefix(name, prefix string) bool {
-	return len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
+	return len(name) > len(prefix) && same(name[:len(prefix)], prefix)
+}
+
+// same compares without regard to case. Most servers send what we write.
+func same(a, b string) bool {
+	return a == b || len(a) == len(b) && strings.EqualFold(a, b)
 }
 
 func toAnthropic(name, value string, now time.Time) (string, string, bool) {
