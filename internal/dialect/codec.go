@@ -129,7 +129,8 @@ type Tap struct {
 	Tokens   int    // content events seen, the fallback for an unreported output
 	Ended    bool   // the dialect's own end passed (anthropic); what comes behind it is no part of the answer
 
-	last string // the model of the answer before
+	called bool   // gemini: the answer has a function call, so its plain end is a stop for tools
+	last   string // the model of the answer before
 }
 
 // Reset makes the tap ready for another answer. It remembers the model's name,

@@ -16,7 +16,7 @@ import (
 
 // conversations are the dialects that are translated into each other.
 func conversations() []dialect.Codec {
-	return []dialect.Codec{dialect.ChatCodec{}, dialect.ResponsesCodec{}, dialect.AnthropicCodec{}}
+	return []dialect.Codec{dialect.ChatCodec{}, dialect.ResponsesCodec{}, dialect.AnthropicCodec{}, dialect.GeminiCodec{}}
 }
 
 // targets are the dialects that a recording is translated to.
@@ -38,7 +38,7 @@ func requestTranslation(t *testing.T, samples []sample) {
 			continue
 		}
 		for _, target := range targets(s) {
-			call, err := s.codec.DecodeCall(s.Request)
+			call, err := s.call()
 			if err != nil {
 				continue // law 1 complains
 			}
@@ -52,7 +52,7 @@ func requestTranslation(t *testing.T, samples []sample) {
 				c.add(s, "to %s: %v", target.Name(), err)
 				continue
 			}
-			got, err := target.DecodeCall(body)
+			got, err := decodeSaid(target, body, call)
 			if err != nil {
 				c.add(s, "to %s: its own reader refuses it: %v", target.Name(), err)
 				continue

@@ -9,6 +9,7 @@ func Surfaces() []Surface {
 		ChatCodec{},
 		ResponsesCodec{},
 		AnthropicCodec{},
+		GeminiCodec{},
 		CompletionsCodec{},
 		EmbeddingsSurface{},
 	}

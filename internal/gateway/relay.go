@@ -371,5 +371,8 @@ func (s *stream) finish(own dialect.Surface, readErr error) *llm.Fault {
 }
 
 // endsWithoutMark reports whether servers of a dialect are known to leave out
-// the mark of the end: some engines send no [DONE] after the finish reason.
-func endsWithoutMark(d llm.Dialect) bool { return d == llm.Chat || d == llm.Completions }
+// the mark of the end, some engines no [DONE] after the finish reason, or that
+// there is none (Gemini).
+func endsWithoutMark(d llm.Dialect) bool {
+	return d == llm.Chat || d == llm.Completions || d == llm.Gemini
+}

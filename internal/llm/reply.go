@@ -1,5 +1,7 @@
 package llm
 
+import "time"
+
 // Reply is a complete answer in the canonical form.
 type Reply struct {
 	ID      string
@@ -100,4 +102,7 @@ type ErrorBody struct {
 	Code    string
 	Param   string
 	Message string
+	// After is the wait that the envelope itself demands (Google's RetryInfo);
+	// 0 when it states none.
+	After time.Duration
 }

@@ -21,7 +21,12 @@ var endpoints = []struct {
 	{"/embeddings", llm.Embeddings},
 	{"/responses", llm.Responses},
 	{"/messages", llm.Anthropic},
+	{":generateContent", llm.Gemini},
+	{geminiStream, llm.Gemini},
 }
+
+// geminiStream ends the path of an answer that streams in whatever frame.
+const geminiStream = ":streamGenerateContent"
 
 // providers are parts of an address, most telling first, and who answers there.
 var providers = []struct{ part, name string }{
@@ -95,7 +100,7 @@ func pathOf(address string) string {
 }
 
 func isStream(r *Recording) bool {
-	if strings.Contains(r.Header.Get("Content-Type"), "text/event-stream") {
+	if strings.Contains(r.Header.Get("Content-Type"), "text/event-stream") || strings.HasSuffix(r.Path, geminiStream) && r.Status < 400 {
 		return true
 	}
 	start := bytes.TrimLeft(r.Body, "\r\n\ufeff")
@@ -131,6 +136,7 @@ var wanted = map[llm.Dialect][]string{
 	llm.Embeddings:  {"input"},
 	llm.Responses:   {"input", "previous_response_id", "conversation", "prompt"},
 	llm.Anthropic:   {"messages"},
+	llm.Gemini:      {"contents"},
 }
 
 func hasAny(body []byte, names ...string) bool {
@@ -148,10 +154,11 @@ func hasAny(body []byte, names ...string) bool {
 
 // answerHead is what tells whose answer or event a payload is.
 type answerHead struct {
-	Object  string          `json:"object"`
-	Type    string          `json:"type"`
-	Choices json.RawMessage `json:"choices"`
-	Error   json.RawMessage `json:"error"`
+	Object     string          `json:"object"`
+	Type       string          `json:"type"`
+	Choices    json.RawMessage `json:"choices"`
+	Candidates json.RawMessage `json:"candidates"`
+	Error      json.RawMessage `json:"error"`
 }
 
 // surfaceOfAnswer guesses from an answer alone.
@@ -178,6 +185,8 @@ func surfaceOfAnswer(r *Recording) llm.Dialect {
 		return llm.Anthropic
 	case head.Object == "list" && bytes.Contains(payload, []byte(`"embedding"`)):
 		return llm.Embeddings
+	case len(head.Candidates) > 0:
+		return llm.Gemini
 	}
 	return ""
 }
@@ -204,6 +213,8 @@ func surfaceOfError(r *Recording) llm.Dialect {
 		return llm.Anthropic
 	}
 	switch {
+	case isGoogleError(head.Error):
+		return llm.Gemini
 	case strings.Contains(r.File, "/anthropic/"):
 		return llm.Anthropic
 	case strings.Contains(r.File, "/responses/"):
@@ -214,6 +225,16 @@ func surfaceOfError(r *Recording) llm.Dialect {
 		return ""
 	}
 	return llm.Chat
+}
+
+// isGoogleError reports whether an error is one of google.rpc, whose status is
+// a word.
+func isGoogleError(raw json.RawMessage) bool {
+	var body struct {
+		Code   int    `json:"code"`
+		Status string `json:"status"`
+	}
+	return json.Unmarshal(raw, &body) == nil && body.Code >= 400 && body.Status != ""
 }
 
 // natives are parts of the addresses of other APIs, and what to call them.
