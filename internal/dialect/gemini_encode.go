@@ -75,7 +75,11 @@ func (e *gemEncoder) request(c *llm.Call) {
 	e.system(&w, c.System)
 	w.list("contents")
 	for i := range c.Turns {
-		e.turn(&c.Turns[i])
+		if !e.own || !gemOnlyForeign(&c.Turns[i]) {
+			e.turn(&c.Turns[i])
+		} else {
+			e.losses.add("messages.content.thinking", "thinking that another model did was left out")
+		}
 	}
 	w.closeList()
 	e.tools(&w, c.Tools, own.Form)
@@ -83,6 +87,17 @@ func (e *gemEncoder) request(c *llm.Call) {
 	e.config(&w, c)
 	w.set("labels", mapJSON(c.Metadata))
 	gemEnd(&w)
+}
+
+// gemOnlyForeign reports whether a turn has nothing but thinking that another
+// dialect signed, which Gemini may not be given.
+func gemOnlyForeign(t *llm.Turn) bool {
+	for i := range t.Parts {
+		if p := &t.Parts[i]; p.Kind != llm.PartThinking || p.Extra.Dialect == llm.Gemini {
+			return false
+		}
+	}
+	return len(t.Parts) > 0
 }
 
 func (e *gemEncoder) system(w *objectWriter, parts []llm.Part) {
@@ -296,9 +311,9 @@ func (e *gemEncoder) thinking(in *objectWriter, r *llm.Reasoning) {
 	switch {
 	case r.Budget > 0:
 		t.count("thinkingBudget", r.Budget)
-	case r.Mode == "disabled" && r.Effort == "":
+	case r.Mode == "disabled":
 		t.integer("thinkingBudget", 0)
-	case r.Mode == "adaptive" && r.Effort == "":
+	case r.Mode == "adaptive":
 		t.integer("thinkingBudget", gemDynamic)
 	default:
 		t.set("thinkingBudget", nil)

@@ -24,8 +24,8 @@ type gemNode struct {
 	kind  byte   // '{', '[', '"', or 0 for whole
 }
 
-// maxPartialList bounds the index that a path may name.
-const maxPartialList = 10000
+// maxPartialDepth bounds the steps of a path.
+const maxPartialDepth = 100
 
 // set puts one piece of an argument into the tree.
 func (n *gemNode) set(raw []byte, at where) error {
@@ -56,14 +56,18 @@ func (n *gemNode) set(raw []byte, at where) error {
 	return nil
 }
 
-// find makes the nodes of a path where they are not there yet.
+// find makes the nodes of a path where they are not there yet. The elements of
+// a list come in order, so a path makes one node for each of its steps.
 func (n *gemNode) find(path string) (*gemNode, bool) {
 	rest, ok := strings.CutPrefix(path, "$")
 	if !ok || rest == "" {
 		return nil, false
 	}
-	for rest != "" {
+	for steps := 0; rest != ""; steps++ {
 		var step string
+		if steps == maxPartialDepth {
+			return nil, false
+		}
 		switch {
 		case rest[0] == '.':
 			rest = rest[1:]
@@ -82,7 +86,7 @@ func (n *gemNode) find(path string) (*gemNode, bool) {
 		case rest[0] == '[':
 			step, rest, ok = strings.Cut(rest[1:], "]")
 			i, err := strconv.Atoi(step)
-			if !ok || err != nil || i < 0 || i >= maxPartialList {
+			if !ok || err != nil || i < 0 || i > len(n.list) || n.kind != '[' && i > 0 {
 				return nil, false
 			}
 			n = n.element(i)
@@ -111,7 +115,7 @@ func (n *gemNode) element(i int) *gemNode {
 	if n.kind != '[' {
 		*n = gemNode{kind: '['}
 	}
-	for len(n.list) <= i {
+	if len(n.list) == i {
 		n.list = append(n.list, &gemNode{whole: []byte("null")})
 	}
 	return n.list[i]

@@ -22,7 +22,8 @@ import (
 
 // Forms of a part (llm.Part.Extra.Form).
 const (
-	gemNoID = 1 << iota // a call or a result without id; the codec made one
+	gemNoID   = 1 << iota // a call or a result without id; the codec made one
+	gemIsFile             // media in fileData
 )
 
 // gemDecodePart reads one part, with its signature before it.
@@ -45,7 +46,7 @@ func gemDecodePart(raw []byte, at where) ([]llm.Part, error) {
 	case o.get("inlineData") != nil:
 		err = gemDecodeMedia(o, "inlineData", &p)
 	case o.get("fileData") != nil:
-		err = gemDecodeMedia(o, "fileData", &p)
+		err, form = gemDecodeMedia(o, "fileData", &p), gemIsFile
 	default:
 		return []llm.Part{{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Gemini}}}, nil
 	}

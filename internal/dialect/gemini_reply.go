@@ -305,7 +305,8 @@ func (GeminiCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	} else {
 		w.set("candidates", nil)
 	}
-	feedback, _ := w.takeKept("promptFeedback")
+	feedback, quiet := w.takeKept("promptFeedback")
+	w.put("promptFeedback", quiet)
 	w.put("promptFeedback", feedback)
 	if reply.HasUsage {
 		w.put("usageMetadata", gemUsageJSON(&reply.Usage, reply.UsageExtra, l))

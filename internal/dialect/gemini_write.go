@@ -84,7 +84,7 @@ func (e *gemEncoder) part(p *llm.Part, sign string) {
 	case llm.PartToolResult:
 		e.result(&w, p)
 	case llm.PartImage, llm.PartAudio, llm.PartFile:
-		e.media(&w, p.Media)
+		e.media(&w, p)
 	default:
 		w.text("text", p.Text)
 		w.flag("thought", false)
@@ -188,19 +188,20 @@ func gemResponse(raw []byte, text string, failed bool) []byte {
 	return w.end()
 }
 
-func (e *gemEncoder) media(w *objectWriter, m *llm.Media) {
+func (e *gemEncoder) media(w *objectWriter, p *llm.Part) {
+	m := p.Media
 	name, uri := "inlineData", m.URL
 	if m.FileID != "" {
 		uri = m.FileID
 	}
-	if m.Data == "" && uri != "" {
+	if m.Data == "" && uri != "" || p.Extra.In(llm.Gemini).Form&gemIsFile != 0 {
 		name = "fileData"
 	}
 	in := w.sub(name)
 	in.str("mimeType", m.Type)
 	in.str("displayName", m.Name)
 	if name == "fileData" {
-		in.text("fileUri", uri)
+		in.str("fileUri", uri)
 	} else {
 		in.str("data", m.Data)
 	}
