@@ -201,12 +201,12 @@ type gemSchema struct {
 // that says it all, else as JSON Schema.
 func gemPutSchema(w *objectWriter, own, other string, s gemSchema) {
 	member, raw := w.takeKept(own)
+	w.put(own, member) // stood beside the other, or is none of a kind that is read
 	switch {
-	case s.schema == nil && member != nil:
-		w.put(own, member)
 	case s.schema == nil:
 		w.put(own, raw)
 	case s.isJSON:
+		w.put(own, raw)
 		w.put(other, s.schema)
 	case gemSame(raw, s.schema):
 		w.put(own, raw)

@@ -62,6 +62,7 @@ func FuzzGeminiEvents(f *testing.F) {
 	f.Add([]byte("[" + gemReplies[0] + "\n,\r\n" + gemReplies[5] + "]"))
 	f.Add([]byte(gemStream(gemReplies[3])))
 	f.Add([]byte("data: {\"error\":{}}\n\n"))
+	f.Add([]byte("data: {\"promptFeedback\":{\"blockReason\":\"0\"},\"\\b0\":{\"\":0}}\n\n"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		read := func(one bool) (events []llm.Event, bad error) {
 			var r interface{ Read([]byte) (int, error) } = bytes.NewReader(stream)

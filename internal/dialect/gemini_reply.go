@@ -113,13 +113,17 @@ func gemDecodeStop(o *object, called bool) llm.Stop {
 	raw := o.raw("finishReason")
 	word := gemStopWord(raw)
 	if word == nil {
-		o.keep("finishReason")
+		if raw != nil {
+			o.release("finishReason")
+		}
 		return llm.Stop{}
 	}
-	if raw[0] != '"' {
+	text, isText := wire.String(raw)
+	if !isText {
+		text = string(word)
 		o.keep("finishReason")
 	}
-	stop := gemStops.stop(string(word))
+	stop := gemStops.stop(text)
 	stop.Reason = gemStopOf(stop.Reason, called)
 	return stop
 }
@@ -331,8 +335,10 @@ func (e *gemEncoder) candidate(c *llm.Choice, i int) {
 	called := slices.ContainsFunc(c.Parts, func(p llm.Part) bool { return p.Kind == llm.PartToolCall })
 	gemPutStop(&w, c.Stop, called, e.losses)
 	w.constant("index", strconv.Itoa(i), own.Form&gemNoIndex != 0)
-	_, probs := w.takeKept("logprobsResult")
+	other, probs := w.takeKept("logprobsResult")
 	switch {
+	case other != nil:
+		w.put("logprobsResult", other)
 	case len(c.Logprobs) == 0:
 		w.put("logprobsResult", probs)
 	case len(gemDecodeLogprobs(probs)) == len(c.Logprobs):

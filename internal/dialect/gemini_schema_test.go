@@ -10,18 +10,18 @@ import (
 func TestGeminiSchemasThatHaveAnEqual(t *testing.T) {
 	for schema, want := range map[string]string{
 		`{"type":"object","properties":{"a":{"type":["string","null"]},"b":{"type":"array","items":{"type":"integer"},"minItems":1}},"required":["a"]}`: `{"type":"OBJECT","properties":{"a":{"nullable":true,"type":"STRING"},"b":{"type":"ARRAY","items":{"type":"INTEGER"},"minItems":1}},"required":["a"]}`,
-		`{"anyOf":[{"type":"string","enum":["x"]},{"type":"number"}],"title":"t"}`:                                                                       `{"anyOf":[{"type":"STRING","enum":["x"]},{"type":"NUMBER"}],"title":"t"}`,
-		`{"type":"object"}`:                            "",
-		`{"type":"object","properties":{}}`:            "",
+		`{"anyOf":[{"type":"string","enum":["x"]},{"type":"number"}],"title":"t"}`:                                                                      `{"anyOf":[{"type":"STRING","enum":["x"]},{"type":"NUMBER"}],"title":"t"}`,
+		`{"type":"object"}`:                 "",
+		`{"type":"object","properties":{}}`: "",
 		`{"type":"object","additionalProperties":false,"properties":{"a":{"type":"string"}}}`: "",
-		`{"$ref":"#/$defs/a"}`:                         "",
-		`{"type":"integer","enum":[1]}`:                "",
-		`{"enum":["a"]}`:                               "",
-		`{"type":["string","number"]}`:                 "",
-		`{"type":"null"}`:                              "",
-		`{"type":"string","format":"uuid"}`:            "",
-		`{"type":"array","items":{"const":1}}`:         "",
-		`true`:                                         "",
+		`{"$ref":"#/$defs/a"}`:                 "",
+		`{"type":"integer","enum":[1]}`:        "",
+		`{"enum":["a"]}`:                       "",
+		`{"type":["string","number"]}`:         "",
+		`{"type":"null"}`:                      "",
+		`{"type":"string","format":"uuid"}`:    "",
+		`{"type":"array","items":{"const":1}}`: "",
+		`true`:                                 "",
 	} {
 		out, ok := gemFromSchema([]byte(schema))
 		if ok != (want != "") || ok && string(out) != want {
@@ -30,7 +30,7 @@ func TestGeminiSchemasThatHaveAnEqual(t *testing.T) {
 	}
 	for schema, want := range map[string]string{
 		`{"type":6,"properties":{"a":{"type":"STRING","nullable":true,"max_length":"3"}},"propertyOrdering":["a"],"any_of":[{"type":"TYPE"}]}`: `{"type":"object","properties":{"a":{"type":["string","null"],"maxLength":3}},"anyOf":[{"type":"type"}]}`,
-		`{"items":{"type":"ARRAY","items":7},"anyOf":1,"properties":2}`:                                                                       `{"items":{"type":"array","items":7},"anyOf":1,"properties":2}`,
+		`{"items":{"type":"ARRAY","items":7},"anyOf":1,"properties":2}`:                                                                        `{"items":{"type":"array","items":7},"anyOf":1,"properties":2}`,
 		`{}`: `{}`,
 	} {
 		if out := gemToSchema([]byte(schema)); string(out) != want {

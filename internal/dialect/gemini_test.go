@@ -18,6 +18,7 @@ import (
 var gemCalls = []string{
 	`{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`,
 	`{"contents":[]}`,
+	`{"contents":[{"parts":[{"functionResponse":{}},{"functionResponse":{"parts":[]}}]}],"tools":[{"functionDeclarations":[{"name":"f","parameters":{},"parametersJsonSchema":{}}]}]}`,
 	`{"model":"models/gemini-2.5-flash","contents":[{"parts":[{"text":"a"}]},{"role":"","parts":[]},{"role":"user"}],"systemInstruction":{"role":"user","parts":[{"text":"be"}]},"labels":{"a":"b"},"cachedContent":"c"}`,
 	`{"contents":[{"role":"model","parts":[{"text":"t","thought":true,"thoughtSignature":"c2ln"},{"text":"a","thoughtSignature":"c2lo"},{"text":"","thoughtSignature":"c2lp"},{"functionCall":{"name":"f","args":{"a":[1.0]}},"thoughtSignature":"c2lq"},{"functionCall":{"id":"x","name":"g"}},{"functionCall":{}}]}]}`,
 	`{"contents":[{"role":"function","parts":[{"functionResponse":{"name":"f","response":{"result":"x"}}},{"functionResponse":{"id":"1","name":"g","response":{"error":"x"},"parts":[{"inlineData":{"mimeType":"image/png","data":"aGk="}}],"willContinue":false}},{"functionResponse":{"name":"h","response":null}},{"function_response":{"name":"i","response":{}}}]}]}`,
@@ -42,6 +43,8 @@ var gemReplies = []string{
 	`{"candidates":[{"content":{"parts":[{"text":"4"}],"role":"model"},"finishReason":1,"logprobsResult":{"chosenCandidates":[{"token":"4","tokenId":2,"logProbability":-0.5}],"topCandidates":[{"candidates":[{"token":"4","logProbability":-0.5}]}]}}],"usageMetadata":{"promptTokenCount":1,"toolUsePromptTokenCount":5,"candidatesTokenCount":1,"totalTokenCount":7,"candidatesTokensDetails":[{"modality":4,"tokenCount":1}]}}`,
 	`{"candidates":[{"content":null,"finishReason":null}],"usageMetadata":null}`,
 	`{"usageMetadata":{"promptTokenCount":3}}`,
+	`{"candidates":[{"logprobsResult":{"":[{}]}}]}`,
+	`{"candidates":[{"finishReason":0.1},{"finishReason":0},{"finishReason":"FINISH_REASON_UNSPECIFIED"}]}`,
 }
 
 func gemTripCall(t testing.TB, body []byte) {
@@ -89,16 +92,16 @@ func TestGeminiSurvivesTheRoundTrip(t *testing.T) {
 
 func TestGeminiRequestsThatAreWrong(t *testing.T) {
 	for body, want := range map[string]string{
-		`{`:                        "",
-		`{}`:                       "contents: is required",
-		`{"contents":{}}`:          "contents: must be a list",
+		`{`:                         "",
+		`{}`:                        "contents: is required",
+		`{"contents":{}}`:           "contents: must be a list",
 		`{"contents":[{"role":1}]}`: "contents[0].role: must be a string",
-		`{"contents":[{"role":"assistant","parts":[]}]}`:                                             `contents[0].role: must be "user"`,
-		`{"contents":[{"parts":[{"functionCall":{"name":"f","args":"x"}}]}]}`:                        "contents[0].parts[0].functionCall.args: must be an object",
-		`{"contents":[{"parts":[{"functionResponse":{"name":"f","response":"x"}}]}]}`:                "contents[0].parts[0].functionResponse.response: must be an object",
-		`{"contents":[],"generationConfig":{"topK":1,"top_k":2}}`:                                    `generationConfig: member "topK" appears twice, also as "top_k"`,
-		`{"contents":[],"generationConfig":{"maxOutputTokens":-1}}`:                                  "generationConfig.maxOutputTokens: must be between 0",
-		`{"contents":[],"tools":[{"functionDeclarations":[{}]}]}`:                                    "tools[0].functionDeclarations[0].name: is missing",
+		`{"contents":[{"role":"assistant","parts":[]}]}`:                                                `contents[0].role: must be "user"`,
+		`{"contents":[{"parts":[{"functionCall":{"name":"f","args":"x"}}]}]}`:                           "contents[0].parts[0].functionCall.args: must be an object",
+		`{"contents":[{"parts":[{"functionResponse":{"name":"f","response":"x"}}]}]}`:                   "contents[0].parts[0].functionResponse.response: must be an object",
+		`{"contents":[],"generationConfig":{"topK":1,"top_k":2}}`:                                       `generationConfig: member "topK" appears twice, also as "top_k"`,
+		`{"contents":[],"generationConfig":{"maxOutputTokens":-1}}`:                                     "generationConfig.maxOutputTokens: must be between 0",
+		`{"contents":[],"tools":[{"functionDeclarations":[{}]}]}`:                                       "tools[0].functionDeclarations[0].name: is missing",
 		`{"contents":[],"generationConfig":{"responseMimeType":"application/json","responseSchema":1}}`: "generationConfig.responseSchema: must be an object",
 	} {
 		_, err := GeminiCodec{}.DecodeCall([]byte(body))
@@ -111,7 +114,7 @@ func TestGeminiRequestsThatAreWrong(t *testing.T) {
 func TestGeminiGlance(t *testing.T) {
 	var at At
 	for body, want := range map[string]int{
-		gemCalls[0]: 0, gemCalls[8]: 9,
+		gemCalls[0]: 0, `{"contents":[],"generation_config":{"max_output_tokens":9}}`: 9,
 		`{"contents":[],"generationConfig":{"maxOutputTokens":"x"}}`: 0,
 		`{"contents":[],"generationConfig":{"maxOutputTokens":7}}`:   7,
 	} {
@@ -251,7 +254,9 @@ func TestGeminiClientsHandBackForeignSignatures(t *testing.T) {
 	if err := json.Unmarshal(told, &answer); err != nil {
 		t.Fatalf("an SDK that wants base64 cannot read %s: %v", told, err)
 	}
-	var content struct{ Candidates []struct{ Content json.RawMessage } }
+	var content struct {
+		Candidates []struct{ Content json.RawMessage }
+	}
 	if err := json.Unmarshal(told, &content); err != nil {
 		t.Fatal(err)
 	}
@@ -431,7 +436,7 @@ func TestGeminiEmbedsForClientsOfOpenAI(t *testing.T) {
 
 func TestOpenAIEmbedsForClientsOfGemini(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"content":{"parts":[{"text":"a"},{"text":"b"}]},"outputDimensionality":2}`:                                                `{"embedding":{"values":[0.5,-1]}}`,
+		`{"content":{"parts":[{"text":"a"},{"text":"b"}]},"outputDimensionality":2}`:                                                      `{"embedding":{"values":[0.5,-1]}}`,
 		`{"requests":[{"model":"models/m","content":{"role":"user","parts":[{"text":"ab"}]},"output_dimensionality":2,"task_type":"X"}]}`: `{"embeddings":[{"values":[0.5,-1]}]}`,
 	} {
 		ask, err := DecodeGeminiEmbed([]byte(body))

@@ -134,7 +134,7 @@ func (e *gemEncoder) result(w *objectWriter, p *llm.Part) {
 	}
 	_, name := in.takeKept("name")
 	switch known := e.names[r.CallID]; {
-	case name != nil:
+	case name != nil || own.Dialect != "":
 		in.put("name", name)
 	case known != "":
 		in.text("name", known)
@@ -152,7 +152,10 @@ func (e *gemEncoder) result(w *objectWriter, p *llm.Part) {
 		}
 	}
 	_, raw := in.takeKept("response")
-	in.put("response", gemResponse(raw, text.String(), r.Error))
+	if raw != nil || text.Len() > 0 || own.Dialect == "" {
+		raw = gemResponse(raw, text.String(), r.Error)
+	}
+	in.put("response", raw)
 	switch {
 	case len(media) == 0:
 		in.set("parts", nil)
@@ -164,6 +167,9 @@ func (e *gemEncoder) result(w *objectWriter, p *llm.Part) {
 		in.closeList()
 	}
 	gemEndSub(w, "functionResponse", &in)
+	if len(w.buf) == w.start+1 {
+		w.put("functionResponse", []byte("{}"))
+	}
 }
 
 // gemResponse is the response that says text: the kept one when it does, nil

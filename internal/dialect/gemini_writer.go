@@ -362,8 +362,8 @@ func (g *gemWriter) finish() {
 		}
 		if o := kept(g.members); o != nil {
 			for i := range o.members {
-				w.key(o.members[i].name())
-				w.buf = append(w.buf, o.members[i].value...)
+				w.comma()
+				w.buf = append(append(append(w.buf, o.members[i].key...), ':'), o.members[i].value...)
 			}
 		}
 		if g.usage != nil {
