@@ -302,7 +302,7 @@ func (a *antWriter) sign(p *blockPart) {
 func (a *antWriter) other(ev llm.Event) {
 	switch ev.Extra.Dialect {
 	case llm.Anthropic:
-	case llm.Chat, llm.Completions: // the members that a chunk has beyond the canonical form
+	case llm.Chat, llm.Completions, llm.Gemini: // the members that a chunk has beyond the canonical form
 		prefix := ""
 		if ev.Extra.Form == otherChoice {
 			prefix = "choices"

@@ -85,6 +85,7 @@ func BenchmarkTapContent(b *testing.B) {
 	}{
 		{ChatCodec{}, "", `{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"lift"},"logprobs":null,"finish_reason":null}],"usage":null}`},
 		{AnthropicCodec{}, "content_block_delta", `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"lift"}}`},
+		{GeminiCodec{}, "", `{"candidates":[{"content":{"parts":[{"text":"lift"}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9,"promptTokensDetails":[{"modality":"TEXT","tokenCount":9}]},"modelVersion":"m","responseId":"r"}`},
 		{ResponsesCodec{}, "response.output_text.delta", `{"type":"response.output_text.delta","sequence_number":4,"item_id":"msg_1","output_index":0,"content_index":0,"delta":"lift","logprobs":[]}`},
 	} {
 		b.Run(string(c.surface.Name()), func(b *testing.B) {

@@ -61,7 +61,7 @@ func (c *choiceReader) text(kind llm.PartKind, form uint32, text string, emit em
 	if c.open < 0 || c.kind != kind || c.form != form {
 		p := &llm.Part{Kind: kind, Extra: llm.Extra{Dialect: c.dialect, Form: form}}
 		if kind == llm.PartThinking {
-			p.SignedBy = llm.Chat
+			p.SignedBy = c.dialect
 		}
 		c.begin(p, emit)
 	}

@@ -53,6 +53,8 @@ type chunkReader interface {
 	finish(emit emitter)
 	// complete reports whether every choice that began has stopped.
 	complete() bool
+	// fault reads the data of an event that is an error.
+	fault(data []byte) llm.ErrorBody
 }
 
 type emitter func(llm.Event) bool
@@ -122,7 +124,7 @@ func readChunk(ev wire.Event, emit emitter, c chunkReader) error {
 	data := ev.Data
 	at, err := scanChunk(data)
 	if string(ev.Name) == "error" || err == nil && at.isFault(data) {
-		body := openAIError(data)
+		body := c.fault(data)
 		emit(llm.Event{Kind: llm.EventFault, Fault: &body})
 		return nil
 	}
@@ -139,6 +141,8 @@ type chatReader struct {
 }
 
 func (c *chatReader) complete() bool { return allStopped(c.choices) }
+
+func (c *chatReader) fault(data []byte) llm.ErrorBody { return openAIError(data) }
 
 func allStopped(choices []*choiceReader) bool {
 	for _, ch := range choices {

@@ -304,6 +304,8 @@ func appendProviderError(dst []byte, b *llm.ErrorBody) []byte {
 
 func (w *chatWriter) other(ev *llm.Event) {
 	switch {
+	case ev.Extra.Dialect == llm.Gemini: // the members that a chunk has beyond the canonical form
+		w.losses.extra("choices", llm.Extra{Dialect: llm.Gemini, Members: ev.Raw}, llm.Chat)
 	case ev.Extra.Dialect != llm.Chat:
 		w.losses.add("event", "an event is known to "+string(ev.Extra.Dialect)+" only")
 	case ev.Extra.Form == otherChoice:

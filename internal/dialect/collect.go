@@ -11,7 +11,7 @@ import (
 // Collect folds the events of one answer into a reply. The error is that of
 // the sequence, an *llm.Fault for an error that the upstream reported inside
 // the stream, or io.ErrUnexpectedEOF when the answer has no EventEnd; the reply
-// then holds what had come. Unknown members of chat chunks end in the Extra of
+// then holds what had come. Unknown members of chat and gemini chunks end in the Extra of
 // the reply or the choice; other events that only their dialect knows have no
 // place in a reply and are left out.
 func Collect(events iter.Seq2[llm.Event, error]) (*llm.Reply, error) {
@@ -61,7 +61,7 @@ func (c *collector) event(ev *llm.Event) error {
 	case llm.EventFault:
 		return &llm.Fault{
 			Kind: llm.FaultServer, Phase: llm.PhaseStream,
-			Type: ev.Fault.Type, Code: ev.Fault.Code, Param: ev.Fault.Param, Message: ev.Fault.Message,
+			Type: ev.Fault.Type, Code: ev.Fault.Code, Param: ev.Fault.Param, Message: ev.Fault.Message, After: ev.Fault.After,
 		}
 	case llm.EventOther:
 		return c.other(ev)
@@ -84,7 +84,9 @@ func (c *collector) choice(i int) (*llm.Choice, error) {
 }
 
 func (c *collector) other(ev *llm.Event) error {
-	if ev.Extra.Dialect != llm.Chat && ev.Extra.Dialect != llm.Completions {
+	switch ev.Extra.Dialect {
+	case llm.Chat, llm.Completions, llm.Gemini:
+	default:
 		return nil
 	}
 	into := &c.reply.Extra

@@ -139,6 +139,8 @@ func (w *completionsWriter) chunk(choices, usage, extra []byte) {
 
 func (w *completionsWriter) other(ev *llm.Event) {
 	switch {
+	case ev.Extra.Dialect == llm.Gemini: // the members that a chunk has beyond the canonical form
+		w.losses.extra("choices", llm.Extra{Dialect: llm.Gemini, Members: ev.Raw}, llm.Completions)
 	case ev.Extra.Dialect != llm.Completions:
 		w.losses.add("event", "an event is known to "+string(ev.Extra.Dialect)+" only")
 	case ev.Extra.Form == otherChoice:

@@ -324,7 +324,7 @@ func (a *convWriter) cite(index int, e llm.Extra) {
 func (a *convWriter) other(ev llm.Event) {
 	switch ev.Extra.Dialect {
 	case llm.Converse:
-	case llm.Chat, llm.Completions: // the members that a chunk has beyond the canonical form
+	case llm.Chat, llm.Completions, llm.Gemini: // the members that a chunk has beyond the canonical form
 		prefix := ""
 		if ev.Extra.Form == otherChoice {
 			prefix = "choices"

@@ -55,11 +55,15 @@ func badEnvelope(surface dialect.Surface, f *llm.Fault) string {
 		Type  string `json:"type"`
 		Error struct {
 			Type    *string `json:"type"`
+			Status  *string `json:"status"` // gemini's word for it
 			Message *string `json:"message"`
 		} `json:"error"`
 	}
 	if err := json.Unmarshal(body, &envelope); err != nil {
 		return err.Error()
+	}
+	if surface.Name() == llm.Gemini {
+		envelope.Error.Type = envelope.Error.Status
 	}
 	switch {
 	case envelope.Error.Message == nil || *envelope.Error.Message != f.Message:

@@ -67,6 +67,7 @@ type said struct {
 	texts    map[llm.Role]string
 	all      string // every text
 	thinking string
+	signs    []string
 	calls    []llm.ToolCall
 	results  []string // the ids of the calls that they answer
 	failed   int      // results that are errors
@@ -117,6 +118,7 @@ func (s *said) parts(role llm.Role, parts []llm.Part) {
 			s.all += p.Text
 		case llm.PartThinking:
 			s.thinking += p.Text
+			s.signs = append(s.signs, p.Signature)
 		case llm.PartToolCall:
 			s.calls = append(s.calls, *p.Tool)
 		case llm.PartToolResult:
@@ -288,7 +290,7 @@ func (inv *inventory) thinking(p llm.Part) {
 	}
 	wrapped := base64.RawURLEncoding.EncodeToString([]byte(p.Signature))
 	inv.add(fmt.Sprintf("signature %.30q", p.Signature), func(s *said) bool {
-		return bytes.Contains(s.raw, []byte(p.Signature)) || bytes.Contains(s.raw, []byte(wrapped))
+		return bytes.Contains(s.raw, []byte(p.Signature)) || bytes.Contains(s.raw, []byte(wrapped)) || slices.Contains(s.signs, p.Signature)
 	}, append(names, "signature", "encrypted")...)
 }
 
@@ -440,7 +442,7 @@ func (inv *inventory) output(o llm.Output, to llm.Dialect) {
 	if o.Kind != "" && o.Kind != llm.OutputText {
 		inv.add("output "+string(o.Kind), func(s *said) bool { return s.call.Output.Kind == o.Kind }, names...)
 	}
-	if to == llm.Anthropic { // its schemas are always strict; the labels stand in them
+	if to == llm.Anthropic || to == llm.Gemini { // their schemas are always strict; the labels stand in them
 		inv.labelled(o)
 		return
 	}

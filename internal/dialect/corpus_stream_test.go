@@ -201,7 +201,7 @@ func tapSeesUsage(t *testing.T, samples []sample) {
 				continue // law 1 complains
 			}
 		default:
-			tapStream(s.surface, s.Body, &tap)
+			tapStream(s.surface, s.events(), &tap)
 			reply, _ = dialect.Collect(s.codec.Events(bytes.NewReader(s.Body)))
 		}
 		ran++

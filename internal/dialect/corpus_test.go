@@ -1,9 +1,12 @@
 package dialect_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -89,6 +92,46 @@ type sample struct {
 	answer  kind          // what Body is; empty when it is of no use
 }
 
+// call decodes the request. What a dialect says in the path is filled in, as the
+// gateway does.
+func (s *sample) call() (*llm.Call, error) {
+	call, err := s.codec.DecodeCall(s.Request)
+	if err == nil && s.Surface == llm.Converse {
+		_, rest, _ := strings.Cut(s.Path, "/model/")
+		name, _, _ := strings.Cut(rest, "/converse")
+		call.Model, _ = url.PathUnescape(name)
+		call.Stream = strings.HasSuffix(s.Path, "-stream")
+	}
+	if err == nil && s.Surface == llm.Gemini {
+		address, method, _ := strings.Cut(s.Path, ":")
+		call.Model = address[strings.LastIndex(address, "/")+1:]
+		call.Stream = strings.HasPrefix(method, "stream")
+	}
+	return call, err
+}
+
+// events are the answer as server-sent events, whatever its frame.
+func (s *sample) events() []byte {
+	if s.Surface != llm.Gemini {
+		return s.Body
+	}
+	text, err := io.ReadAll(dialect.NewGeminiArrayReader(bytes.NewReader(s.Body)))
+	if err != nil {
+		return s.Body
+	}
+	return text
+}
+
+// decodeSaid decodes a translated request. A dialect that says model and stream in
+// the path is given those that the path would have.
+func decodeSaid(target dialect.Codec, body []byte, call *llm.Call) (*llm.Call, error) {
+	got, err := target.DecodeCall(body)
+	if err == nil && (target.Name() == llm.Gemini || target.Name() == llm.Converse) {
+		got.Model, got.Stream = call.Model, call.Stream
+	}
+	return got, err
+}
+
 // violations are recordings, by the end of their name, that break the protocol
 // they claim to follow: what is left out, and why.
 var violations = []struct {
@@ -171,7 +214,7 @@ func unusableRequest(s *sample) string {
 	if s.codec == nil || s.Status < 400 {
 		return ""
 	}
-	if _, err := s.codec.DecodeCall(s.Request); err != nil {
+	if _, err := s.call(); err != nil {
 		return "a request that its provider refused as malformed"
 	}
 	return ""
@@ -202,7 +245,7 @@ func answerOf(s *sample) (k kind, why string) {
 }
 
 // answerMembers are those of which each answer has one.
-var answerMembers = []string{"choices", "output", "content"}
+var answerMembers = []string{"choices", "output", "content", "candidates", "promptFeedback"}
 
 // hasMember reports whether a body is an object in which one of the members
 // says something.

@@ -3,8 +3,6 @@ package dialect_test
 import (
 	"bytes"
 	"errors"
-	"net/url"
-	"strings"
 	"testing"
 
 	"tailplane/internal/dialect"
@@ -18,31 +16,7 @@ import (
 
 // conversations are the dialects that are translated into each other.
 func conversations() []dialect.Codec {
-	return []dialect.Codec{dialect.ChatCodec{}, dialect.ResponsesCodec{}, dialect.AnthropicCodec{}, dialect.ConverseCodec{}}
-}
-
-// decodeCall is a sample's request with what its path says.
-func decodeCall(s *sample) (*llm.Call, error) {
-	call, err := s.codec.DecodeCall(s.Request)
-	if err == nil && s.Surface == llm.Converse {
-		call.Model, call.Stream = s.pathModel(), strings.HasSuffix(s.Path, "-stream")
-	}
-	return call, err
-}
-
-// pathModel is the model that a path of Bedrock names.
-func (s *sample) pathModel() string {
-	_, rest, _ := strings.Cut(s.Path, "/model/")
-	name, _, _ := strings.Cut(rest, "/converse")
-	name, _ = url.PathUnescape(name)
-	return name
-}
-
-// byPath completes a translated call with what its path would say.
-func byPath(got, call *llm.Call, to llm.Dialect) {
-	if to == llm.Converse {
-		got.Model, got.Stream = call.Model, call.Stream
-	}
+	return []dialect.Codec{dialect.ChatCodec{}, dialect.ResponsesCodec{}, dialect.AnthropicCodec{}, dialect.GeminiCodec{}, dialect.ConverseCodec{}}
 }
 
 // targets are the dialects that a recording is translated to.
@@ -64,7 +38,7 @@ func requestTranslation(t *testing.T, samples []sample) {
 			continue
 		}
 		for _, target := range targets(s) {
-			call, err := decodeCall(s)
+			call, err := s.call()
 			if err != nil {
 				continue // law 1 complains
 			}
@@ -78,12 +52,11 @@ func requestTranslation(t *testing.T, samples []sample) {
 				c.add(s, "to %s: %v", target.Name(), err)
 				continue
 			}
-			got, err := target.DecodeCall(body)
+			got, err := decodeSaid(target, body, call)
 			if err != nil {
 				c.add(s, "to %s: its own reader refuses it: %v", target.Name(), err)
 				continue
 			}
-			byPath(got, call, target.Name())
 			for _, missing := range want.missing(callSaid(got, body), losses) {
 				c.add(s, "to %s: silently lost: %s (losses: %s)", target.Name(), missing, lossText(losses))
 			}

@@ -10,6 +10,7 @@ func Surfaces() []Surface {
 		ResponsesCodec{},
 		AnthropicCodec{},
 		ConverseCodec{},
+		GeminiCodec{},
 		CompletionsCodec{},
 		EmbeddingsSurface{},
 	}

@@ -22,6 +22,8 @@ var ownedCalls = map[string]struct {
 	"converse": {ConverseCodec{}, `{"x_new":{"a":1},"messages":[{"role":"user","content":[{"text":"hi","odd":2},{"searchResult":{"source":"s"}},{"guardContent":{"text":{"text":"g","qualifiers":["query"]}}}]},
 		{"role":"assistant","content":[{"toolUse":{"toolUseId":"t","name":"f","input":{"a":1}}},{"citationsContent":{"content":[{"text":"x"},{"text":"y"}],"citations":[{"title":"t"}]}}]}],
 		"toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{"type":"object"}}}},{"systemTool":{"name":"n"}}],"toolChoice":{"odd":{}}},"additionalModelRequestFields":{"thinking":{"type":"adaptive","x":1},"y":2}}`},
+	"gemini": {GeminiCodec{}, `{"x_new":{"a":1},"contents":[{"role":"user","parts":[{"text":"hi","odd":1},{"executableCode":{"code":"1"}},{"functionResponse":{"name":"f","response":{"a":1}}}]}],"tools":[{"googleSearch":{}},
+		{"function_declarations":[{"name":"f","parameters":{"type":"OBJECT"}},{"name":"g","parametersJsonSchema":{"type":"object"}}],"urlContext":{}}],"toolConfig":{"functionCallingConfig":{"mode":"odd"}},"generationConfig":{"responseMimeType":"application/json","responseSchema":{"type":"STRING"}}}`},
 	"responses": {ResponsesCodec{}, `{"model":"m","x_new":{"a":1},"input":[{"type":"item_reference","id":"i"},{"role":"user","content":[{"type":"input_text","text":"hi"},{"type":"odd","a":1}]}],
 		"tools":[{"type":"function","name":"f","parameters":{"type":"object"}},{"type":"web_search"}],"tool_choice":{"type":"odd"},"text":{"format":{"type":"json_schema","name":"s","schema":{"type":"object"}}}}`},
 }
@@ -33,6 +35,7 @@ var ownedReplies = map[string]struct {
 	"chat":      {ChatCodec{}, `{"id":"1","model":"m","x_new":[1],"choices":[{"index":0,"message":{"role":"assistant","content":"hi","annotations":[1]},"logprobs":{"content":[{"token":"hi","logprob":-1,"bytes":null,"top_logprobs":[]}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2,"cost":0.1}}`},
 	"anthropic": {AnthropicCodec{}, `{"id":"1","type":"message","role":"assistant","model":"m","content":[{"type":"server_tool_use","id":"s","name":"w","input":{}},{"type":"text","text":"hi"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1,"x":7}}`},
 	"converse":  {ConverseCodec{}, `{"output":{"message":{"role":"assistant","content":[{"toolUse":{"toolUseId":"s","name":"n","type":"server_tool_use","input":{}}},{"text":"hi"}]}},"stopReason":"end_turn","usage":{"inputTokens":1,"outputTokens":1,"totalTokens":2,"x":7},"metrics":{"latencyMs":5},"trace":{"a":1}}`},
+	"gemini":    {GeminiCodec{}, `{"x_new":[1],"responseId":"1","candidates":[{"content":{"parts":[{"executableCode":{"code":"1"}},{"functionCall":{"name":"f","args":{"a":1}},"odd":1}],"role":"model"},"finishReason":1,"groundingMetadata":{"a":1},"logprobsResult":{"chosenCandidates":[{"token":"a","logProbability":-1}]}}],"usageMetadata":{"promptTokenCount":1,"x":7}}`},
 	"responses": {ResponsesCodec{}, `{"id":"1","model":"m","object":"response","status":"completed","x_new":1,"output":[{"type":"web_search_call","id":"w"},{"type":"message","id":"i","role":"assistant","content":[{"type":"output_text","text":"hi","annotations":[1]}]}],"usage":{"input_tokens":1,"output_tokens":1,"total_tokens":2}}`},
 }
 

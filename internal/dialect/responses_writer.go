@@ -390,7 +390,7 @@ func (w *respWriter) piece(kind, place string, p *respPartOut, text string) {
 
 func (w *respWriter) other(ev *llm.Event) {
 	switch ev.Extra.Dialect {
-	case llm.Chat, llm.Completions: // the event is members that are new
+	case llm.Chat, llm.Completions, llm.Gemini: // the event is members that are new
 		w.enc.extra("", llm.Extra{Dialect: ev.Extra.Dialect, Members: ev.Raw}, llm.Responses)
 		return
 	}

@@ -42,7 +42,8 @@ func unwrapSignature(text string) (by llm.Dialect, signature string, ok bool) {
 	return llm.Dialect(name), string(raw), true
 }
 
-// Two words stand where a wrapping names the dialect, or behind its name.
+// Words that stand where a wrapping, and llm.Part.SignedBy, names the dialect, or
+// behind its name.
 const (
 	// byNobody is for thinking that nobody signed, so that it is not taken for
 	// the client dialect's own when it comes back.
@@ -50,6 +51,11 @@ const (
 	// byRedacted ends the name of a dialect whose thinking is redacted, so has
 	// no text, so that it comes back as such.
 	byRedacted llm.Dialect = "-redacted"
+	// byGeminiCall and byGeminiPart are for Gemini's signatures of a function
+	// call and of any other part that is no thought: they travel as a thinking
+	// part without text and go back on the next such part.
+	byGeminiCall llm.Dialect = "gemini-call"
+	byGeminiPart llm.Dialect = "gemini-part"
 )
 
 // signatureFor is the signature of a thinking part as a client of dialect d
@@ -90,5 +96,10 @@ func unwrapThinking(p *llm.Part) {
 // its own dialect: spliced, the wrapping would reach a provider that takes it
 // for a forged signature. It may be true of a text that merely quotes one.
 func CarriesWrappedSignature(body []byte) bool {
-	return bytes.Contains(body, []byte(`"`+signaturePrefix))
+	return bytes.Contains(body, []byte(`"`+signaturePrefix)) || bytes.Contains(body, []byte(`"`+signatureBase64))
 }
+
+// signatureBase64 is how a wrapped signature begins in base64, as Gemini's
+// clients keep it: five characters, because the sixth has bits of what
+// follows signaturePrefix.
+const signatureBase64 = "dHAxL"

@@ -366,8 +366,8 @@ func (s *stream) finish(own dialect.Surface, readErr error) *llm.Fault {
 }
 
 // endsWithoutMark reports whether servers of a dialect are known to leave out
-// the mark of the end: some engines send no [DONE] after the finish reason, and
-// a model on Bedrock may have nothing to measure.
+// the mark of the end, some engines no [DONE] after the finish reason and a model
+// on Bedrock no measurements, or that there is none (Gemini).
 func endsWithoutMark(d llm.Dialect) bool {
-	return d == llm.Chat || d == llm.Completions || d == llm.Converse
+	return d == llm.Chat || d == llm.Completions || d == llm.Converse || d == llm.Gemini
 }

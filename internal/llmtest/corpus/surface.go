@@ -24,7 +24,12 @@ var endpoints = []struct {
 	{"/messages", llm.Anthropic},
 	{"/converse", llm.Converse},
 	{"/converse-stream", llm.Converse},
+	{":generateContent", llm.Gemini},
+	{geminiStream, llm.Gemini},
 }
+
+// geminiStream ends the path of an answer that streams in whatever frame.
+const geminiStream = ":streamGenerateContent"
 
 // providers are parts of an address, most telling first, and who answers there.
 var providers = []struct{ part, name string }{
@@ -99,7 +104,7 @@ func pathOf(address string) string {
 
 func isStream(r *Recording) bool {
 	kind := r.Header.Get("Content-Type")
-	if strings.Contains(kind, wire.SSE.ContentType()) || isFrames(kind) {
+	if strings.Contains(kind, wire.SSE.ContentType()) || isFrames(kind) || strings.HasSuffix(r.Path, geminiStream) && r.Status < 400 {
 		return true
 	}
 	start := bytes.TrimLeft(r.Body, "\r\n\ufeff")
@@ -140,6 +145,7 @@ var wanted = map[llm.Dialect][]string{
 	llm.Responses:   {"input", "previous_response_id", "conversation", "prompt"},
 	llm.Anthropic:   {"messages"},
 	llm.Converse:    {"messages"},
+	llm.Gemini:      {"contents"},
 }
 
 func hasAny(body []byte, names ...string) bool {
@@ -157,12 +163,13 @@ func hasAny(body []byte, names ...string) bool {
 
 // answerHead is what tells whose answer or event a payload is.
 type answerHead struct {
-	Object  string          `json:"object"`
-	Type    string          `json:"type"`
-	Choices json.RawMessage `json:"choices"`
-	Error   json.RawMessage `json:"error"`
-	Output  json.RawMessage `json:"output"`
-	Stop    string          `json:"stopReason"`
+	Output     json.RawMessage `json:"output"`
+	Stop       string          `json:"stopReason"`
+	Object     string          `json:"object"`
+	Type       string          `json:"type"`
+	Choices    json.RawMessage `json:"choices"`
+	Candidates json.RawMessage `json:"candidates"`
+	Error      json.RawMessage `json:"error"`
 }
 
 // surfaceOfAnswer guesses from an answer alone.
@@ -194,6 +201,8 @@ func surfaceOfAnswer(r *Recording) llm.Dialect {
 		return llm.Converse
 	case head.Object == "list" && bytes.Contains(payload, []byte(`"embedding"`)):
 		return llm.Embeddings
+	case len(head.Candidates) > 0:
+		return llm.Gemini
 	}
 	return ""
 }
@@ -220,6 +229,8 @@ func surfaceOfError(r *Recording) llm.Dialect {
 		return llm.Anthropic
 	}
 	switch {
+	case isGoogleError(head.Error):
+		return llm.Gemini
 	case strings.Contains(r.File, "/anthropic/"):
 		return llm.Anthropic
 	case strings.Contains(r.File, "/responses/"):
@@ -230,6 +241,16 @@ func surfaceOfError(r *Recording) llm.Dialect {
 		return ""
 	}
 	return llm.Chat
+}
+
+// isGoogleError reports whether an error is one of google.rpc, whose status is
+// a word.
+func isGoogleError(raw json.RawMessage) bool {
+	var body struct {
+		Code   int    `json:"code"`
+		Status string `json:"status"`
+	}
+	return json.Unmarshal(raw, &body) == nil && body.Code >= 400 && body.Status != ""
 }
 
 // natives are parts of the addresses of other APIs, and what to call them.

@@ -1,0 +1,172 @@
+package dialect
+
+import (
+	"bytes"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// GeminiCodec is Google's :generateContent and :streamGenerateContent, as the
+// Gemini API and Vertex AI speak them. The model and whether the answer
+// streams stand in the URL, not in the body. This file holds what the splice
+// lane needs. Requests are read in gemini_call.go and gemini_config.go and
+// written in gemini_encode.go, after those of other dialects were made sayable
+// in gemini_settle.go; parts of content are in gemini_parts.go and
+// gemini_write.go, schemas in gemini_schema.go, answers in gemini_reply.go,
+// streams in gemini_events.go and gemini_writer.go. gemini_spell.go lets a
+// client write member names in either of the two spellings of protobuf's JSON.
+type GeminiCodec struct{}
+
+// Name is llm.Gemini.
+func (GeminiCodec) Name() llm.Dialect { return llm.Gemini }
+
+// Framing implements [Surface].
+func (GeminiCodec) Framing() wire.Framing { return wire.SSE }
+
+// Glance implements [Surface]. Model and Stream are left empty: the caller, who
+// knows the path, fills them in.
+func (GeminiCodec) Glance(body []byte, at *At) (llm.Glance, error) {
+	g := llm.Glance{Op: llm.OpGenerate, Dialect: llm.Gemini, WantUsage: true, Bytes: len(body)}
+	names := [...]string{"generationConfig", "generation_config"}
+	at.reset()
+	var err error
+	if at.Object, err = wire.Scan(body, names[:], at.Members[:]); err != nil {
+		return g, err
+	}
+	for _, m := range at.Members[:len(names)] {
+		limit := [...]string{"maxOutputTokens", "max_output_tokens"}
+		var found [len(limit)]wire.Member
+		if !nested(body, m, limit[:], found[:]) {
+			continue
+		}
+		for _, f := range found {
+			if n := figure(body, f); n > 0 {
+				g.MaxTokens = int(min(n, 1<<31-1))
+			}
+		}
+	}
+	return g, nil
+}
+
+// Splice implements [Surface]. Nothing of the body changes: the model stands in
+// the path, and usage always comes.
+func (GeminiCodec) Splice(dst, body []byte, _ *At, _ Rewrite) []byte { return append(dst, body...) }
+
+// The members of an answer that the tap looks for.
+const (
+	gemAtCandidates = iota
+	gemAtUsage
+	gemAtModel
+	gemAtFeedback
+	gemAtError
+)
+
+var (
+	gemTapNames       = [...]string{"candidates", "usageMetadata", "modelVersion", "promptFeedback", "error"}
+	gemCandidateNames = [...]string{"finishReason", "content"}
+	gemPartsName      = [...]string{"parts"}
+	gemCallName       = [...]string{"functionCall"}
+	gemBlockName      = [...]string{"blockReason"}
+)
+
+// TapEvent implements [Surface]. The dialect has no mark of its end, so no
+// event is a SightEnd: a stream is complete when it ends behind a stop.
+func (GeminiCodec) TapEvent(t *Tap, ev wire.Event) Sight {
+	if len(ev.Data) == 0 {
+		return 0
+	}
+	return gemTap(t, ev.Data)
+}
+
+// TapReply implements [Surface].
+func (GeminiCodec) TapReply(t *Tap, body []byte) (Sight, error) {
+	if fault, err := replyFault(body); fault || err != nil {
+		return SightFault, err
+	}
+	gemTap(t, bytes.TrimSpace(body))
+	return SightContent, nil
+}
+
+func gemTap(t *Tap, data []byte) Sight {
+	var at [len(gemTapNames)]wire.Member
+	if _, err := wire.Scan(data, gemTapNames[:], at[:]); err != nil {
+		return 0
+	}
+	if m := at[gemAtError]; !m.IsZero() && !wire.IsNull(m.Value.Of(data)) {
+		return SightFault
+	}
+	if m := at[gemAtModel]; t.Model == "" && !m.IsZero() {
+		t.name(m.Value.Of(data))
+	}
+	if m := at[gemAtUsage]; !m.IsZero() {
+		if u, ok := gemUsage(m.Value.Of(data)); ok {
+			t.Usage, t.HasUsage = u, true
+		}
+	}
+	var sight Sight
+	if gemContentIn(data) {
+		sight |= SightContent
+		t.Tokens++
+	}
+	stopped := t.Stop
+	if m := at[gemAtCandidates]; !m.IsZero() && data[m.Value.Start] == '[' {
+		for item := range wire.Elements(data, m.Value) {
+			gemTapCandidate(t, data, item)
+		}
+	} else if !at[gemAtFeedback].IsZero() && t.Stop == "" {
+		var block [1]wire.Member
+		if nested(data, at[gemAtFeedback], gemBlockName[:], block[:]) && gemBlocked(block[0].Value.Of(data)) {
+			t.Stop = llm.StopFilter
+		}
+	}
+	if t.Stop != stopped {
+		sight |= SightContent
+	}
+	return sight
+}
+
+// gemTapCandidate notes whether a candidate asks for a tool, and its stop.
+func gemTapCandidate(t *Tap, data []byte, item wire.Span) {
+	var found [len(gemCandidateNames)]wire.Member
+	if !nested(data, wire.Member{Key: item, Value: item}, gemCandidateNames[:], found[:]) {
+		return
+	}
+	if !t.called && bytes.Contains(item.Of(data), []byte(`"functionCall"`)) {
+		t.called = gemCallsIn(data, found[1])
+	}
+	if m := found[0]; !m.IsZero() {
+		if reason := gemStops.reason(gemStopWord(m.Value.Of(data))); reason != "" {
+			t.Stop = gemStopOf(reason, t.called)
+		}
+	}
+}
+
+// gemCallsIn reports whether one of the parts of a content is a call.
+func gemCallsIn(data []byte, content wire.Member) bool {
+	var parts, call [1]wire.Member
+	if !nested(data, content, gemPartsName[:], parts[:]) || parts[0].IsZero() || data[parts[0].Value.Start] != '[' {
+		return false
+	}
+	for item := range wire.Elements(data, parts[0].Value) {
+		call[0] = wire.Member{}
+		if nested(data, wire.Member{Key: item, Value: item}, gemCallName[:], call[:]) && !call[0].IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// gemContentIn reports whether a chunk has a piece of the answer.
+func gemContentIn(data []byte) bool {
+	for _, key := range [...]string{
+		`"text"`, `"functionCall"`, `"inlineData"`, `"executableCode"`, `"codeExecutionResult"`, `"thoughtSignature"`, `"fileData"`, `"toolCall"`,
+	} {
+		for i := nextValue(data, key, 0); i >= 0; i = nextValue(data, key, i) {
+			if hasContent(data[i:]) {
+				return true
+			}
+		}
+	}
+	return false
+}

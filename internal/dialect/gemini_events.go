@@ -1,0 +1,344 @@
+package dialect
+
+import (
+	"bytes"
+	"io"
+	"iter"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// Rules for reading a stream of :streamGenerateContent, whose events are whole
+// answers with a piece of the content each:
+//
+//   - The first chunk is the start. Unknown members of it are in Start.Extra;
+//     later ones, and those of candidates, are an EventOther when their value is
+//     new: Raw is an object of those members, Extra.Form otherChunk or
+//     otherChoice.
+//   - Texts and thoughts of chunks that follow each other are one part. A
+//     signature on a text is a thinking part before it (see gemini_parts.go),
+//     and a text without a character is none.
+//   - There is no mark of the end. The end of the bytes is the end of the answer
+//     when every candidate that began has its finishReason, or the prompt was
+//     blocked; otherwise the stream was cut.
+//   - The answer may be one JSON array of chunks, which is how Google frames it
+//     for a client that does not ask for alt=sse.
+
+// Events implements [Codec].
+func (GeminiCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
+	return func(yield func(llm.Event, error) bool) {
+		readStream(NewGeminiArrayReader(r), yield, &gemReader{})
+	}
+}
+
+// gemReader is the state of one stream.
+type gemReader struct {
+	started bool
+	id      string
+	blocked bool
+	seen    map[string]string // unknown members of chunks, with their last value
+	choices []*gemChoice      // in order of their first chunk
+}
+
+// gemChoice is one candidate.
+type gemChoice struct {
+	choiceReader
+	of      gemReplyAt
+	seen    map[string]string
+	called  bool
+	partial *gemNode // the arguments of the open call, when they come in pieces
+}
+
+func (g *gemReader) fault(data []byte) llm.ErrorBody { return GeminiCodec{}.DecodeError(data) }
+
+func (g *gemReader) complete() bool {
+	for _, c := range g.choices {
+		if !c.stopped {
+			return false
+		}
+	}
+	return len(g.choices) > 0 || g.blocked
+}
+
+func (g *gemReader) finish(emit emitter) {
+	for _, c := range g.choices {
+		c.endCall(emit)
+		c.close(nil, emit)
+	}
+}
+
+func (g *gemReader) chunk(data []byte, emit emitter) error {
+	o, err := parseObject(data)
+	if err != nil {
+		return err
+	}
+	r := &llm.Reply{}
+	if err := gemHead(r, o); err != nil {
+		return err
+	}
+	list, err := o.list("candidates")
+	if err != nil {
+		return err
+	}
+	usage := o.peek("usageMetadata")
+	figures, counted := gemUsage(usage)
+	o.keep("usageMetadata")
+	stop, blocked := gemBlockStop(o)
+	g.head(r, o, emit)
+	for i, raw := range list {
+		if err := g.candidate(raw, o.under("candidates").item(i), emit); err != nil {
+			return err
+		}
+	}
+	if counted {
+		emit(llm.Event{Kind: llm.EventUsage, Usage: &figures, Extra: gemUsageExtra(usage)})
+	}
+	if blocked && len(g.choices) == 0 && !g.blocked {
+		g.blocked = true
+		emit(llm.Event{Kind: llm.EventStop, Stop: stop, Extra: llm.Extra{Dialect: llm.Gemini, Form: gemNoCandidates}})
+	}
+	return nil
+}
+
+// head emits the start, or what a later chunk says that is new.
+func (g *gemReader) head(r *llm.Reply, o *object, emit emitter) {
+	if g.seen == nil {
+		g.seen = make(map[string]string)
+	}
+	fresh := freshMembers(o, g.seen)
+	switch {
+	case !g.started:
+		g.started, g.id = true, r.ID
+		r.Extra = llm.Extra{Dialect: llm.Gemini, Members: fresh}
+		emit(llm.Event{Kind: llm.EventStart, Start: r})
+	case fresh != nil:
+		emit(llm.Event{Kind: llm.EventOther, Raw: fresh, Extra: llm.Extra{Dialect: llm.Gemini, Form: otherChunk}})
+	}
+}
+
+// freshMembers are the members that nobody took and whose value is another than
+// seen has, which it then gets; nil when there are none.
+func freshMembers(o *object, seen map[string]string) []byte {
+	var fresh []byte
+	for i := range o.members {
+		m := &o.members[i]
+		if m.use != useLeft || isEmpty(m.value) || seen[m.name()] == string(m.value) {
+			continue
+		}
+		seen[m.name()] = string(m.value)
+		fresh = appendRaw(fresh, m.key, m.value)
+	}
+	return closeRaw(fresh)
+}
+
+func (g *gemReader) candidate(raw []byte, at where, emit emitter) error {
+	o, err := openObject(raw, at)
+	if err != nil {
+		return err
+	}
+	c, err := g.choiceOf(o)
+	if err != nil {
+		return err
+	}
+	content, err := o.sub("content")
+	if err != nil {
+		return err
+	}
+	if content != nil {
+		if err := c.content(content, emit); err != nil {
+			return err
+		}
+	}
+	if probs := gemDecodeLogprobs(o.get("logprobsResult")); probs != nil {
+		o.take("logprobsResult")
+		ev := c.event(llm.EventLogprobs, 0)
+		ev.Logprobs = probs
+		emit(ev)
+	}
+	stop := gemDecodeStop(o, c.called)
+	if stop.Reason != "" {
+		c.endCall(emit)
+	}
+	o.take("content")
+	if fresh := freshMembers(o, c.seen); fresh != nil {
+		ev := c.event(llm.EventOther, 0)
+		ev.Raw, ev.Extra = fresh, llm.Extra{Dialect: llm.Gemini, Form: otherChoice}
+		emit(ev)
+	}
+	if stop.Reason != "" && !c.stopped {
+		c.stop(stop, emit)
+	}
+	return nil
+}
+
+func (g *gemReader) choiceOf(o *object) (*gemChoice, error) {
+	n, _, err := o.whole("index")
+	if err != nil {
+		return nil, err
+	}
+	if n < 0 || n >= maxChoices {
+		return nil, o.under("index").wrong("must be between 0 and %d", maxChoices-1)
+	}
+	for _, c := range g.choices {
+		if c.index == int(n) {
+			return c, nil
+		}
+	}
+	c := &gemChoice{
+		choiceReader: choiceReader{dialect: llm.Gemini, index: int(n), open: -1},
+		of:           gemReplyAt{g.id, int(n)}, seen: make(map[string]string),
+	}
+	g.choices = append(g.choices, c)
+	return c, nil
+}
+
+func (c *gemChoice) content(o *object, emit emitter) error {
+	o.keep("role")
+	list, err := o.list("parts")
+	if err != nil {
+		return err
+	}
+	for i, raw := range list {
+		at := o.under("parts").item(i)
+		more, err := c.piece(raw, at, emit)
+		if err != nil {
+			return err
+		}
+		if more {
+			continue
+		}
+		parts, err := gemDecodePart(raw, at)
+		if err != nil {
+			return err
+		}
+		for k := range parts {
+			c.part(&parts[k], emit)
+		}
+	}
+	return nil
+}
+
+// part tells one part, or a piece of the open one.
+func (c *gemChoice) part(p *llm.Part, emit emitter) {
+	c.endCall(emit)
+	plain := p.Extra.Members == nil
+	switch {
+	case p.Kind == llm.PartText && plain:
+		c.text(llm.PartText, 0, p.Text, emit)
+	case p.Kind == llm.PartThinking && plain && p.SignedBy == llm.Gemini:
+		c.text(llm.PartThinking, 0, p.Text, emit)
+		if p.Signature == "" {
+			return
+		}
+		if c.open < 0 || c.kind != llm.PartThinking {
+			c.begin(&llm.Part{Kind: llm.PartThinking, SignedBy: llm.Gemini, Extra: llm.Extra{Dialect: llm.Gemini}}, emit)
+		}
+		c.sign(p.Signature, emit)
+	default:
+		c.whole(p, emit)
+	}
+}
+
+// sign tells the signature of the open part, which ends it.
+func (c *gemChoice) sign(signature string, emit emitter) {
+	ev := c.event(llm.EventSign, c.open)
+	ev.Text = signature
+	emit(ev)
+	c.close(nil, emit)
+}
+
+// whole tells a part that comes in one piece.
+func (c *gemChoice) whole(p *llm.Part, emit emitter) {
+	open, text, signature := *p, p.Text, p.Signature
+	open.Text = ""
+	if !p.Redacted {
+		open.Signature = ""
+	}
+	if p.Kind == llm.PartToolCall {
+		c.called = true
+		open = c.of.name(open, c.parts)
+		text = open.Tool.Arguments
+		open.Tool = &llm.ToolCall{ID: open.Tool.ID, Name: open.Tool.Name}
+	}
+	at := c.begin(&open, emit)
+	if text != "" {
+		ev := c.event(llm.EventDelta, at)
+		ev.Text = text
+		emit(ev)
+	}
+	if p.Kind == llm.PartThinking && !p.Redacted {
+		c.sign(signature, emit)
+		return
+	}
+	c.close(nil, emit)
+}
+
+// piece takes a piece of a call whose arguments come in pieces; false when the
+// part is none.
+func (c *gemChoice) piece(raw []byte, at where, emit emitter) (bool, error) {
+	if !bytes.Contains(raw, []byte(`"functionCall"`)) {
+		return false, nil
+	}
+	o, err := gemOpen(raw, at)
+	if err != nil {
+		return false, err
+	}
+	in, err := gemSub(o, "functionCall")
+	if in == nil {
+		return false, err
+	}
+	name, _ := wire.String(in.peek("name"))
+	more, _ := wire.Bool(in.peek("willContinue"))
+	pieces := elements(in.peek("partialArgs"))
+	switch {
+	case name != "" && !more && pieces == nil:
+		return false, nil
+	case name != "":
+		if err := c.beginCall(raw, at, emit); err != nil {
+			return true, err
+		}
+	case c.partial == nil:
+		return len(in.members) == 0, nil // the mark of an end that has been told
+	}
+	for i, piece := range pieces {
+		if err := c.partial.set(piece, in.under("partialArgs").item(i)); err != nil {
+			return true, err
+		}
+	}
+	if !more {
+		c.endCall(emit)
+	}
+	return true, nil
+}
+
+// beginCall opens a call whose arguments come in pieces.
+func (c *gemChoice) beginCall(raw []byte, at where, emit emitter) error {
+	parts, err := gemDecodePart(raw, at)
+	if err != nil {
+		return err
+	}
+	for i := range parts[:len(parts)-1] {
+		c.part(&parts[i], emit)
+	}
+	c.endCall(emit)
+	p := c.of.name(parts[len(parts)-1], c.parts)
+	p.Tool = &llm.ToolCall{ID: p.Tool.ID, Name: p.Tool.Name}
+	p.Extra.Members = nil // willContinue and partialArgs, which are told otherwise
+	c.called = true
+	c.partial = &gemNode{kind: '{'}
+	c.begin(&p, emit)
+	return nil
+}
+
+// endCall tells the arguments that were gathered.
+func (c *gemChoice) endCall(emit emitter) {
+	if c.partial == nil {
+		return
+	}
+	ev := c.event(llm.EventDelta, c.open)
+	ev.Text = string(c.partial.json())
+	c.partial = nil
+	emit(ev)
+	c.close(nil, emit)
+}

@@ -1,0 +1,458 @@
+package dialect
+
+import (
+	"fmt"
+	"math"
+	"path"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
+)
+
+// A call that came from another dialect is settled before it is written: what
+// Gemini cannot say or would refuse is changed or left out, and each such
+// change is a loss. Turns of one role are joined, because Gemini counts the
+// results behind a turn of calls.
+
+// gemFamily is a line of the table of models; the first whose mark stands in
+// the model's name counts.
+type gemFamily struct {
+	mark   string
+	thinks gemThinks
+	media  bool // results of tools may hold images and files
+	signs  bool // a call without its signature is refused
+}
+
+// gemThinks says how a model family is asked to think.
+type gemThinks uint8
+
+const (
+	gemThinksNever gemThinks = iota
+	gemThinksBudget
+	gemThinksLevel
+)
+
+// gemFamilies follows Google's guides on thinking, thought signatures and
+// function calling, November 2026. Models that nobody lists are taken for new
+// ones.
+var gemFamilies = []gemFamily{
+	{"gemini-1", gemThinksNever, false, false},
+	{"gemini-2.0", gemThinksNever, false, false},
+	{"gemini-2.5", gemThinksBudget, false, false},
+	{"gemma", gemThinksNever, false, false},
+	{"gemini-", gemThinksLevel, true, true},
+	{"", gemThinksLevel, false, false},
+}
+
+func gemFamilyOf(model string) gemFamily {
+	model = strings.ToLower(model)
+	for _, f := range gemFamilies {
+		if strings.Contains(model, f.mark) {
+			return f
+		}
+	}
+	return gemFamilies[len(gemFamilies)-1]
+}
+
+// gemSettle makes c, a shallow copy of the caller's, sayable.
+func gemSettle(c *llm.Call, l *lossList) {
+	l.extra("", c.Extra, llm.Gemini)
+	c.Extra = llm.Extra{}
+	gemSettleTurns(c, l)
+	gemSettleTools(c, l)
+	gemSettleSampling(c, l)
+	gemSettleOutput(c, l)
+	gemSettleThinking(c, l)
+	if len(c.Metadata) > 0 {
+		l.add("metadata", gemNoEquivalent)
+		c.Metadata = nil
+	}
+	if c.User != "" {
+		l.add("user", gemNoEquivalent)
+	}
+}
+
+func gemSettleTurns(c *llm.Call, l *lossList) {
+	system, turns := c.System, c.Turns
+	for len(turns) > 0 && turns[0].Role == llm.RoleSystem {
+		l.extra("messages", turns[0].Extra, llm.Gemini)
+		system = append(system[:len(system):len(system)], turns[0].Parts...)
+		turns = turns[1:]
+	}
+	c.System = nil
+	for i := range system {
+		p, ok := gemSettlePart(system[i], l)
+		if ok && p.Kind != llm.PartText {
+			l.add("system", "only text can be an instruction")
+			ok = false
+		}
+		if ok {
+			c.System = append(c.System, p)
+		}
+	}
+	c.Turns = nil
+	for i := range turns {
+		t := gemSettleTurn(turns[i], l)
+		if len(t.Parts) == 0 {
+			continue
+		}
+		if n := len(c.Turns); n > 0 && c.Turns[n-1].Role == t.Role {
+			c.Turns[n-1].Parts = append(c.Turns[n-1].Parts, t.Parts...)
+		} else {
+			c.Turns = append(c.Turns, t)
+		}
+	}
+	for i := range c.Turns {
+		c.Turns[i].Parts = antResultsFirst(c.Turns[i].Parts)
+	}
+	if len(c.Turns) == 0 && len(c.System) > 0 {
+		c.Turns = []llm.Turn{{Role: llm.RoleUser, Parts: c.System}}
+		c.System = nil
+		l.add("messages", "there are only instructions; they were said by the user")
+	}
+	if gemFamilyOf(c.Model).signs {
+		gemSignCalls(c.Turns)
+	}
+}
+
+// gemUnsigned is the signature with which Google's guide on thought signatures
+// lets a call through that another model made (its text is
+// skip_thought_signature_validator, here in base64).
+const gemUnsigned = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
+
+// gemSignCalls puts it before the first call of each turn that has none.
+func gemSignCalls(turns []llm.Turn) {
+	for i := range turns {
+		parts := turns[i].Parts
+		at := slices.IndexFunc(parts, func(p llm.Part) bool { return p.Kind == llm.PartToolCall })
+		signed := slices.ContainsFunc(parts, func(p llm.Part) bool { return p.SignedBy == byGeminiCall })
+		if at < 0 || signed {
+			continue
+		}
+		sign := llm.Part{Kind: llm.PartThinking, Signature: gemUnsigned, SignedBy: byGeminiCall}
+		turns[i].Parts = slices.Insert(slices.Clone(parts), at, sign)
+	}
+}
+
+func gemSettleTurn(t llm.Turn, l *lossList) llm.Turn {
+	l.extra("messages", t.Extra, llm.Gemini)
+	if t.Name != "" {
+		l.add("messages.name", gemNoEquivalent)
+	}
+	out := llm.Turn{Role: llm.RoleUser, Parts: make([]llm.Part, 0, len(t.Parts))}
+	switch t.Role {
+	case llm.RoleAssistant:
+		out.Role = llm.RoleAssistant
+	case llm.RoleSystem:
+		l.add("messages.role", "instructions in the middle of the conversation were said by the user")
+	}
+	for i := range t.Parts {
+		if p, ok := gemSettlePart(t.Parts[i], l); ok {
+			out.Parts = append(out.Parts, p)
+		}
+	}
+	return out
+}
+
+// gemSettlePart makes a part sayable; ok is false when it is left out. The
+// part's pointers are replaced, never written through.
+func gemSettlePart(p llm.Part, l *lossList) (llm.Part, bool) {
+	if p.Kind == llm.PartOther {
+		if p.Extra.Dialect == llm.Gemini {
+			return p, true
+		}
+		l.add("messages.content", "a part that only "+string(p.Extra.Dialect)+" knows was left out")
+		return p, false
+	}
+	l.extra("messages.content", p.Extra, llm.Gemini)
+	p.Extra = p.Extra.In(llm.Gemini)
+	if p.Cache != nil {
+		l.add("messages.content.cache_control", "gemini caches by itself; the mark was left out")
+		p.Cache = nil
+	}
+	switch p.Kind {
+	case llm.PartRefusal:
+		l.add("messages.content.refusal", "it became text")
+		p.Kind = llm.PartText
+		return p, p.Text != ""
+	case llm.PartText:
+		return p, p.Text != ""
+	case llm.PartImage, llm.PartAudio, llm.PartFile:
+		return gemSettleMedia(p, l)
+	case llm.PartToolCall:
+		return gemSettleCall(p, l), true
+	case llm.PartToolResult:
+		return gemSettleResult(p, l), true
+	case llm.PartThinking:
+		if by := p.SignedBy; by == llm.Gemini || by == byGeminiCall || by == byGeminiPart {
+			return p, p.Text != "" || p.Signature != ""
+		}
+		l.add("messages.content.thinking", "thinking that another model did was left out")
+	}
+	return p, false
+}
+
+func gemSettleCall(p llm.Part, l *lossList) llm.Part {
+	t := llm.ToolCall{}
+	if p.Tool != nil {
+		t = *p.Tool
+	}
+	if _, err := wire.Scan([]byte(t.Arguments), nil, nil); err != nil || !utf8.ValidString(t.Arguments) {
+		if strings.TrimSpace(t.Arguments) != "" {
+			l.add("messages.tool_calls.arguments", "they are no JSON object and became {}")
+		}
+		t.Arguments = "{}"
+	}
+	p.Tool = &t
+	return p
+}
+
+func gemSettleResult(p llm.Part, l *lossList) llm.Part {
+	r := llm.ToolResult{}
+	if p.Result != nil {
+		r = *p.Result
+	}
+	parts := make([]llm.Part, 0, len(r.Parts))
+	for i := range r.Parts {
+		if q, ok := gemSettlePart(r.Parts[i], l); ok {
+			parts = append(parts, q)
+		}
+	}
+	r.Parts = parts
+	p.Result = &r
+	return p
+}
+
+// gemMimes are the types that an address without one is taken for, by its
+// ending; the first of a kind stands for those that tell nothing.
+var gemMimes = []struct {
+	kind         llm.PartKind
+	ending, mime string
+}{
+	{llm.PartImage, ".jpg", "image/jpeg"},
+	{llm.PartImage, ".jpeg", "image/jpeg"},
+	{llm.PartImage, ".png", "image/png"},
+	{llm.PartImage, ".webp", "image/webp"},
+	{llm.PartImage, ".gif", "image/gif"},
+	{llm.PartImage, ".heic", "image/heic"},
+	{llm.PartAudio, ".mp3", "audio/mpeg"},
+	{llm.PartAudio, ".wav", "audio/wav"},
+	{llm.PartFile, ".pdf", "application/pdf"},
+	{llm.PartFile, ".mp4", "video/mp4"},
+	{llm.PartFile, ".webm", "video/webm"},
+	{llm.PartFile, ".mov", "video/quicktime"},
+	{llm.PartFile, ".txt", "text/plain"},
+}
+
+func gemSettleMedia(p llm.Part, l *lossList) (llm.Part, bool) {
+	feature := "messages.content.file"
+	switch p.Kind {
+	case llm.PartImage:
+		feature = "messages.content.image_url"
+	case llm.PartAudio:
+		feature = "messages.content.input_audio"
+	}
+	if p.Media == nil {
+		return p, false
+	}
+	if p.Extra.Dialect == llm.Gemini {
+		return p, true
+	}
+	m, ok := antInline(*p.Media)
+	if m.FileID != "" && !gemOwnFile(m.FileID) {
+		l.add(feature, "the id of a file at another provider means nothing at google")
+		return p, false
+	}
+	if !ok || m.Data == "" && m.URL == "" && m.FileID == "" {
+		l.add(feature, "it has no readable data")
+		return p, false
+	}
+	if m.Detail != "" && m.Detail != "auto" {
+		l.add(feature+".detail", gemNoEquivalent)
+	}
+	if m.Name != "" {
+		l.add(feature+".name", gemNoEquivalent)
+		m.Name = ""
+	}
+	m.Type = gemMime(p.Kind, &m)
+	p.Media = &m
+	return p, true
+}
+
+// gemMime is the MIME type of media, which Gemini demands.
+func gemMime(kind llm.PartKind, m *llm.Media) string {
+	switch {
+	case strings.Contains(m.Type, "/"):
+		return m.Type
+	case m.Type == "mp3":
+		return "audio/mpeg"
+	case m.Type != "" && kind == llm.PartAudio:
+		return "audio/" + m.Type
+	}
+	if mime := antSniff(m.Data); mime != "" {
+		return mime
+	}
+	address, _, _ := strings.Cut(m.URL, "?")
+	ending := strings.ToLower(path.Ext(address))
+	for _, g := range gemMimes {
+		if g.ending == ending {
+			return g.mime
+		}
+	}
+	for _, g := range gemMimes {
+		if g.kind == kind {
+			return g.mime
+		}
+	}
+	return "application/pdf"
+}
+
+func gemSettleTools(c *llm.Call, l *lossList) {
+	var tools []llm.Tool
+	for _, t := range c.Tools {
+		if t.Raw != nil && t.Extra.Dialect != llm.Gemini {
+			l.add("tools", "a tool that only "+string(t.Extra.Dialect)+" knows was left out")
+			continue
+		}
+		l.extra("tools", t.Extra, llm.Gemini)
+		if t.Strict != nil && *t.Strict {
+			l.add("tools.strict", gemNoEquivalent)
+		}
+		if t.Cache != nil {
+			l.add("tools.cache_control", "gemini caches by itself; the mark was left out")
+		}
+		tools = append(tools, t)
+	}
+	c.Tools = tools
+	if c.Choice.Raw != nil {
+		l.add("tool_choice", "the form is known to "+string(c.Choice.Extra.Dialect)+" only")
+		c.Choice = llm.ToolChoice{}
+	}
+	l.extra("tool_choice", c.Choice.Extra, llm.Gemini)
+	if len(tools) == 0 {
+		if c.Choice.Mode == llm.ToolRequired || c.Choice.Mode == llm.ToolNamed {
+			l.add("tool_choice", "there is no tool left to call")
+		}
+		c.Choice = llm.ToolChoice{}
+	}
+	if c.Parallel != nil && !*c.Parallel {
+		l.add("parallel_tool_calls", "gemini calls as many tools as it likes")
+	}
+}
+
+func gemSettleSampling(c *llm.Call, l *lossList) {
+	s := &c.Sampling
+	if s.Seed != nil && (*s.Seed > math.MaxInt32 || *s.Seed < math.MinInt32) {
+		l.add("seed", "gemini takes 32 bits")
+		s.Seed = nil
+	}
+	if s.Temperature != nil && *s.Temperature > 2 {
+		s.Temperature = new(2.0)
+		l.add("temperature", "gemini's highest is 2")
+	}
+	if s.N == 1 {
+		s.N = 0 // what Gemini does unasked
+	}
+	s.Stop = slices.DeleteFunc(slices.Clone(s.Stop), func(stop string) bool { return stop == "" })
+	if len(s.Stop) > 5 {
+		l.add("stop", "gemini takes five stop sequences")
+		s.Stop = s.Stop[:5]
+	}
+	if c.Logprobs.Top != nil && *c.Logprobs.Top == 0 {
+		c.Logprobs.Top = nil
+	}
+	if c.Logprobs.Top != nil {
+		c.Logprobs.Want = true
+	}
+}
+
+// gemSettleOutput keeps a schema. Gemini's form has no name and no description
+// beside the schema, so they become its title and description where it has
+// none.
+func gemSettleOutput(c *llm.Call, l *lossList) {
+	out := &c.Output
+	l.extra("response_format", out.Extra, llm.Gemini)
+	out.Extra = llm.Extra{}
+	if out.Verbosity != "" {
+		l.add("verbosity", gemNoEquivalent)
+	}
+	if out.Kind != llm.OutputSchema {
+		return
+	}
+	if len(out.Schema) == 0 {
+		l.add("response_format", "the schema is missing")
+		out.Kind = llm.OutputJSON
+		return
+	}
+	if out.Description != "" {
+		out.Schema = antPrepend(out.Schema, "description", string(stringJSON(out.Description)))
+	}
+	if out.Name != "" {
+		out.Schema = antPrepend(out.Schema, "title", string(stringJSON(out.Name)))
+	}
+}
+
+// gemLevels are the levels of thinking for the efforts of other dialects.
+var gemLevels = map[string]string{
+	"minimal": "minimal", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high",
+}
+
+// gemSettleThinking turns the reasoning of a foreign call into Gemini's. The
+// budgets for efforts are Google's own (see antEfforts).
+func gemSettleThinking(c *llm.Call, l *lossList) {
+	r, f := c.Reasoning, gemFamilyOf(c.Model)
+	l.extra("reasoning", r.Extra, llm.Gemini)
+	out := &c.Reasoning
+	*out = llm.Reasoning{}
+	off := r.Mode == "disabled" || r.Effort == "none"
+	if !off && r.Mode == "" && r.Effort == "" && r.Budget == 0 && r.Summary == "" {
+		return
+	}
+	if f.thinks == gemThinksNever {
+		if !off {
+			l.add(antReasonFeature, "the model does not think")
+		}
+		return
+	}
+	if off {
+		gemStopThinking(out, f, l)
+		return
+	}
+	if r.Summary != "" || r.Mode != "" {
+		out.Summary = "auto" // thoughts are shown
+	}
+	if r.Summary == "concise" || r.Summary == "detailed" {
+		l.add("reasoning.summary", "gemini does not let the length of the summary be chosen")
+	}
+	level, known := gemLevels[r.Effort]
+	if r.Effort != "" && !known {
+		l.add(antReasonFeature, fmt.Sprintf("gemini does not know the effort %q", r.Effort))
+	}
+	switch {
+	case r.Budget > 0:
+		out.Budget = r.Budget
+	case f.thinks == gemThinksLevel:
+		out.Effort = level
+		if level == "high" && r.Effort != "high" {
+			l.add(antReasonFeature, "high was asked for")
+		}
+	case known:
+		e, _ := antEffortOf(r.Effort)
+		out.Budget = e.budget
+	case r.Mode == "adaptive":
+		out.Mode = "adaptive"
+	}
+}
+
+// gemStopThinking asks for no thinking, or as little as there is.
+func gemStopThinking(out *llm.Reasoning, f gemFamily, l *lossList) {
+	if f.thinks == gemThinksBudget {
+		out.Mode = "disabled"
+		return
+	}
+	out.Effort = "low"
+	l.add(antReasonFeature, "the model cannot be kept from thinking; the effort low was asked for")
+}
