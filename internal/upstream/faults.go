@@ -117,6 +117,7 @@ func (k *Kind) wait(f *llm.Fault, a Answer) {
 	if f.Kind == llm.FaultRateLimit && a.Quota != nil {
 		if !a.Quota.Fits(a.Input, a.Output) {
 			f.Kind, f.Retry, f.Scope, f.After = llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest, 0
+			f.Message = strings.TrimPrefix(f.Message+"; the request is larger than the limit itself, so a wait does not help", "; ")
 			return
 		}
 		if f.After <= 0 {

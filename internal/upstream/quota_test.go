@@ -198,7 +198,7 @@ func TestTheLongestDemandCounts(t *testing.T) {
 func TestARequestAboveTheLimitIsNotRetried(t *testing.T) {
 	q, _ := BodyQuota([]byte(geminiRefusal), t0)
 	a := Answer{Status: 429, Quota: &q, At: t0, Input: 1_000_001}
-	if f := compatible.Classify(a); f.Kind != llm.FaultTooLong || f.Retry != llm.RetryElsewhere || f.Scope != llm.ScopeRequest || f.After != 0 {
+	if f := compatible.Classify(a); f.Kind != llm.FaultTooLong || f.Retry != llm.RetryElsewhere || f.Scope != llm.ScopeRequest || f.After != 0 || !strings.HasSuffix(f.Message, "a wait does not help") {
 		t.Errorf("above the limit: %+v", f)
 	}
 	a.Input = 1_000_000
