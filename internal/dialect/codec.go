@@ -78,7 +78,8 @@ type Codec interface {
 	// Events reads an upstream's stream. It yields one error at most, as its
 	// last element: the reader's own error as it is, or one that says what is
 	// wrong with the stream. A stream that ends before the dialect's own end
-	// (see llm.EventEnd) yields io.ErrUnexpectedEOF. It reads ahead no further
+	// (see llm.EventEnd) yields io.ErrUnexpectedEOF; where the dialect has no mark
+	// of it (Gemini), the end is that of the bytes behind a stop. It reads ahead no further
 	// than one Read.
 	Events(r io.Reader) iter.Seq2[llm.Event, error]
 	// Writer writes events as this dialect's stream. call is the client's

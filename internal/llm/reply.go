@@ -62,8 +62,8 @@ type EventKind uint8
 // then for each part EventPart, any number of EventDelta, EventPartEnd; then
 // EventStop for each choice. EventUsage may come anywhere after EventStart,
 // several times: later figures replace earlier ones. EventEnd is the end that
-// the dialect itself declares ([DONE], message_stop); a stream that ends
-// without it was cut.
+// the dialect itself declares ([DONE], message_stop, in Gemini the end of the
+// bytes behind a stop); a stream that ends without it was cut.
 const (
 	EventStart    EventKind = iota + 1 // Start
 	EventPart                          // Choice, Part, New: a part opens (its Text is empty or a first piece)
