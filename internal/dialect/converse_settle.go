@@ -198,7 +198,7 @@ func convSettleReasoning(c *llm.Call, family convFamily, l *lossList) (form uint
 		l.add("reasoning.summary", convNoEquivalent)
 	}
 	off := r.Mode == "disabled" || r.Effort == "none"
-	effort := convEffortOf(*r)
+	effort, was := convEffortOf(*r), *r
 	switch {
 	case family == convNova && off:
 		*r = llm.Reasoning{Mode: "disabled"}
@@ -219,7 +219,7 @@ func convSettleReasoning(c *llm.Call, family convFamily, l *lossList) (form uint
 		l.add(antReasonFeature, "converse knows no member for it at this model")
 		return 0
 	}
-	if was := c.Reasoning.Effort; was != "" && was != effort {
+	if was.Effort != effort && (was.Effort != "" || was.Budget > 0) {
 		l.add(antReasonFeature, "effort "+effort+" was asked for")
 	}
 	return form
