@@ -19,8 +19,10 @@ func sample(body []byte) Request {
 	return Request{
 		Method: "POST", Path: "/model/eu.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse", Payload: Hash(body),
 		Header: each([]Field{
-			{"host", "bedrock-runtime.eu-central-1.amazonaws.com"}, {"content-type", "application/json"},
-			{"accept", "application/json"}, {"user-agent", "tailplane"},
+			{"host", "bedrock-runtime.eu-central-1.amazonaws.com"},
+			{"content-type", "application/json"},
+			{"accept", "application/json"},
+			{"user-agent", "tailplane"},
 		}),
 	}
 }
