@@ -23,11 +23,13 @@ import (
 func (s *Server) plane(f *config.File) (*gateway.Plane, error) {
 	var errs []error
 	now := time.Now()
+	site := s.site()
 	var targets []*upstream.Target
 	prices := map[string]meter.Override{}
 	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
 		c := f.Targets[name]
-		t, err := upstream.New(name, c, s.clientFor(c), now)
+		site.Client = s.clientFor(c)
+		t, err := site.New(name, c, now)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -92,6 +94,9 @@ func describe(p *gateway.Plane, t *gateway.Target, c models.Candidate, now time.
 		state = fmt.Sprintf("cooling down for %v", view.Wait.Round(time.Second))
 	case view.Broken:
 		state = "broken: it failed too often in a row"
+	}
+	if ill := credentialState(t.Credential(now), now); ill != "" {
+		state += "; " + ill
 	}
 	var dialects []string
 	for _, d := range t.Dialects {

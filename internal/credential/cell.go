@@ -28,6 +28,7 @@ type fetched[T any] struct {
 // lease is a value in use.
 type lease[T any] struct {
 	fetched[T]
+	got     time.Time
 	refresh time.Time // from when on a newer one is looked for
 }
 
@@ -134,7 +135,7 @@ func (c *cell[T]) settle(got fetched[T], err error, now time.Time) {
 		c.retryAt = now.Add(pause/2 + time.Duration(c.roll()*float64(pause/2)))
 	} else {
 		old := c.have.Load()
-		next := &lease[T]{fetched: got, refresh: refreshTime(got.expires, now)}
+		next := &lease[T]{fetched: got, got: now, refresh: refreshTime(got.expires, now)}
 		if old != nil && !got.expires.IsZero() && got.expires.Equal(old.expires) {
 			// The endpoint keeps a token of its own and gave it once more.
 			next.refresh = now.Add(max(got.expires.Sub(now)/2, time.Second))
@@ -160,12 +161,12 @@ func refreshTime(expires, now time.Time) time.Time {
 }
 
 // renew makes the next get look for a newer value although this one lives: it
-// was refused.
+// was refused. One that was just got stays: the refusal has another reason.
 func (c *cell[T]) renew(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if have := c.have.Load(); have != nil && now.Before(have.refresh) {
-		c.have.Store(&lease[T]{have.fetched, now})
+	if have := c.have.Load(); have != nil && now.Before(have.refresh) && now.Sub(have.got) >= recheck {
+		c.have.Store(&lease[T]{have.fetched, have.got, now})
 	}
 }
 
