@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
@@ -28,6 +29,7 @@ import (
 type session struct {
 	sigv4.Credentials
 	region string
+	client sts.HTTPClient // with the CAs that the environment names
 	key    *atomic.Pointer[derivedKey]
 }
 
@@ -166,7 +168,7 @@ func (s *signer) chain(ctx context.Context) (fetched[session], error) {
 		return s.fixed(ctx)
 	}
 	options := []func(*awsconfig.LoadOptions) error{
-		awsconfig.WithHTTPClient(s.client),
+		awsconfig.WithHTTPClient(buildable(s.client)),
 		awsconfig.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = s.client }),
 	}
 	if s.config.Region != "" {
@@ -189,7 +191,24 @@ func (s *signer) chain(ctx context.Context) (fetched[session], error) {
 	if err != nil {
 		return fetched[session]{}, refusal("AWS's credential chain (environment, web identity, profile, container, instance metadata)", awsWords(err))
 	}
-	return found(got, loaded.Region), nil
+	f := found(got, loaded.Region)
+	f.value.client = loaded.HTTPClient
+	return f, nil
+}
+
+// buildable is the client in the only form to which the SDK can add the CAs of
+// AWS_CA_BUNDLE, where the client's transport allows that.
+func buildable(client *http.Client) awsconfig.HTTPClient {
+	base, ok := client.Transport.(*http.Transport)
+	if !ok {
+		return client
+	}
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		own := base.Clone()
+		t.DialContext, t.DialTLSContext, t.Proxy = own.DialContext, own.DialTLSContext, own.Proxy
+		t.TLSClientConfig, t.ProxyConnectHeader = own.TLSClientConfig, own.ProxyConnectHeader
+		t.IdleConnTimeout = time.Second // it is made for one identity and not used again
+	})
 }
 
 // fixed is the key of the config.
@@ -208,7 +227,9 @@ func (s *signer) fixed(ctx context.Context) (fetched[session], error) {
 		}
 		*part.to = v.Reveal()
 	}
-	return found(got, ""), nil
+	f := found(got, "")
+	f.value.client = s.client
+	return f, nil
 }
 
 func found(got aws.Credentials, region string) fetched[session] {
@@ -237,7 +258,7 @@ func (s *signer) assume(chain *cell[session], customer string) func(context.Cont
 		}
 		region := cmp.Or(s.config.Region, id.region, "us-east-1")
 		client := sts.New(sts.Options{
-			Region: region, HTTPClient: s.client,
+			Region: region, HTTPClient: id.client,
 			Credentials: credentials.NewStaticCredentialsProvider(id.ID, id.Secret, id.Token),
 		}, func(o *sts.Options) {
 			if s.config.STSURL != "" {
