@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -15,10 +16,13 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go/logging"
 
 	"tailplane/internal/h1"
 	"tailplane/internal/secret"
@@ -168,6 +172,10 @@ func (s *signer) chain(ctx context.Context) (fetched[session], error) {
 		return s.fixed(ctx)
 	}
 	options := []func(*awsconfig.LoadOptions) error{
+		awsconfig.WithLogger(logging.Nop{}),
+		// The other modes replace the dialer of a client by one of their own.
+		awsconfig.WithDefaultsMode(aws.DefaultsModeLegacy),
+		awsconfig.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) { o.Client = s.imds() }),
 		awsconfig.WithHTTPClient(buildable(s.client)),
 		awsconfig.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = s.client }),
 	}
@@ -180,9 +188,6 @@ func (s *signer) chain(ctx context.Context) (fetched[session], error) {
 	if s.config.STSURL != "" {
 		options = append(options, awsconfig.WithBaseEndpoint(s.config.STSURL))
 	}
-	if s.config.IMDSURL != "" {
-		options = append(options, awsconfig.WithEC2IMDSEndpoint(s.config.IMDSURL))
-	}
 	loaded, err := awsconfig.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return fetched[session]{}, refusal("AWS's credential chain", err)
@@ -194,6 +199,16 @@ func (s *signer) chain(ctx context.Context) (fetched[session], error) {
 	f := found(got, loaded.Region)
 	f.value.client = loaded.HTTPClient
 	return f, nil
+}
+
+// imds asks the instance metadata by our client: the one that the SDK would make
+// of it dials by itself.
+func (s *signer) imds() *imds.Client {
+	o := imds.Options{HTTPClient: s.client, Endpoint: cmp.Or(s.config.IMDSURL, os.Getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT")), Logger: logging.Nop{}}
+	if strings.EqualFold(os.Getenv("AWS_EC2_METADATA_DISABLED"), "true") {
+		o.ClientEnableState = imds.ClientDisabled
+	}
+	return imds.New(o)
 }
 
 // buildable is the client in the only form to which the SDK can add the CAs of

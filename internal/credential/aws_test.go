@@ -114,11 +114,11 @@ func TestEveryWayOfAWSSignsRequests(t *testing.T) {
 			return &AWS{}
 		}},
 		{"instance metadata", "ASIAIMDS", "imds-token", "imds-secret", func(t *testing.T, n *network) *AWS {
-			n.on("169.254.169.254", imds)
+			n.on("169.254.169.254", metadata)
 			return &AWS{}
 		}},
 		{"instance metadata elsewhere", "ASIAIMDS", "imds-token", "imds-secret", func(t *testing.T, n *network) *AWS {
-			n.on("imds.internal", imds)
+			n.on("imds.internal", metadata)
 			return &AWS{IMDSURL: "http://imds.internal"}
 		}},
 		{"assumed role", "ASIA", "token-of-", "secret", func(t *testing.T, _ *network) *AWS {
@@ -147,6 +147,7 @@ func TestEveryWayOfAWSSignsRequests(t *testing.T) {
 		t.Run(way.name, func(t *testing.T) {
 			n := newNetwork(t)
 			n.on("sts.eu-central-1.amazonaws.com", sts.serve)
+			t.Setenv("AWS_DEFAULTS_MODE", "standard") // whatever the environment says, the dialer stays ours
 			header, err := n.authorized(Config{AWS: way.config(t, n)}, "")
 			if err != nil {
 				t.Fatalf("%v\nasked: %s", err, n.log())
@@ -185,7 +186,7 @@ func verify(t *testing.T, header map[string]string, id, secret string) {
 	}
 }
 
-func imds(w http.ResponseWriter, r *http.Request) {
+func metadata(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodPut:
 		w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600")
