@@ -55,7 +55,7 @@ func Parse(text string) (Ref, error) {
 	switch {
 	case name == "":
 		return Ref{}, fmt.Errorf("%s: names nothing; write %s", scheme, s.form)
-	case !s.name.MatchString(r.name) || strings.Contains(r.name, "/../") || hasField && r.field == "" || s.demands && !hasField:
+	case !s.name.MatchString(r.name) || s.field && strings.Contains(r.name+"/", "/../") || hasField && r.field == "" || s.demands && !hasField:
 		return Ref{}, fmt.Errorf("this is no place of %s:; write %s", scheme, s.form)
 	}
 	return r, nil
