@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"io/fs"
 	"maps"
@@ -135,7 +136,7 @@ func repeatedElsewhere(w http.ResponseWriter, r *http.Request, said string) bool
 		fmt.Fprintf(w, `{"errors":[%q]}`, "permission denied: "+said)
 	case r.Header.Get("X-Amz-Date") != "":
 		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprintf(w, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>wrong identity: %s</Message></Error></ErrorResponse>`, said)
+		fmt.Fprintf(w, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>wrong identity: %s</Message></Error></ErrorResponse>`, html.EscapeString(said))
 	default:
 		return false
 	}
