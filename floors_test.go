@@ -40,6 +40,9 @@ var monopolies = map[string]struct {
 	"go.yaml.in/yaml/v4":                  {[]string{"config"}, "the parser can be replaced in one place"},
 	"modernc.org/sqlite":                  {[]string{"ledger"}, "the store is a detail of the ledger"},
 	"github.com/prometheus/client_golang": {[]string{"telemetry"}, "metric names stand in one place"},
+	"github.com/aws/aws-sdk-go-v2":        {[]string{"credential"}, "the SDK resolves identities and nothing else"},
+	"github.com/Azure/azure-sdk-for-go":   {[]string{"credential"}, "the SDK resolves identities and nothing else"},
+	"golang.org/x/oauth2":                 {[]string{"credential"}, "it resolves identities and nothing else"},
 	"github.com/spf13/cobra":              {[]string{"cli"}, "the command line is one package"},
 }
 

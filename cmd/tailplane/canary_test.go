@@ -181,8 +181,10 @@ func TestNoOutputHoldsASecret(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p := launch(t, "tailplane", dir, []string{"UP_KEY=" + canaryEnv, "UP_ORG=" + canaryHeader, "CLIENT_KEY=" + canaryClient, "NEXT_KEY=" + canaryNext, "AWS_KEY=" + canaryAWS,
-		"VAULT_ADDR=" + up.URL, "VAULT_TOKEN=" + canaryVault, "OPENAI_API_KEY=" + canaryOther})
+	p := launch(t, "tailplane", dir, []string{
+		"UP_KEY=" + canaryEnv, "UP_ORG=" + canaryHeader, "CLIENT_KEY=" + canaryClient, "NEXT_KEY=" + canaryNext, "AWS_KEY=" + canaryAWS,
+		"VAULT_ADDR=" + up.URL, "VAULT_TOKEN=" + canaryVault, "OPENAI_API_KEY=" + canaryOther,
+	})
 	out := map[string]string{}
 	for _, model := range []string{"ok", "both", "env/200-x", "env/200-late", "env/400-x", "env/401-x", "env/403-x", "env/404-x", "env/429-x", "env/500-x", "env/502-html", "file/401-x", "pool/401-x", "vault/200-x", "role/200-x", "nosuch"} {
 		for _, stream := range []bool{false, true} {

@@ -110,7 +110,7 @@ func (r Ref) Read(ctx context.Context, with Resolvers) (Value, error) {
 	}
 	resolve, ok := with[r.scheme]
 	if !ok {
-		return Value{}, fmt.Errorf("%s: secrets of %s: cannot be read here; use env: or file:", r, r.scheme)
+		return Value{}, fmt.Errorf("%s: secrets of %s: cannot be read here; use env: or file: instead", r, r.scheme)
 	}
 	v, err := resolve(ctx, r)
 	if err != nil {
@@ -153,7 +153,7 @@ func (r Ref) local() (Value, error) {
 	case "":
 		return Value{}, errors.New("no secret is referred to")
 	}
-	return Value{}, fmt.Errorf("%s is read over the network, which is not possible here; use env: or file:", r)
+	return Value{}, fmt.Errorf("%s is read over the network, which is not possible here; use env: or file: instead", r)
 }
 
 func (r Ref) trimmed(text string) (Value, error) {
