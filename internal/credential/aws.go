@@ -309,8 +309,22 @@ func awsWords(err error) error {
 	return err
 }
 
-func (s *signer) renew(now time.Time) {
-	s.base.renew(now) // sessions of customers end by themselves
+// renew replaces the session whose access key id was refused.
+func (s *signer) renew(used secret.Value, now time.Time) {
+	for _, c := range s.cells() {
+		if have := c.have.Load(); have != nil && have.value.ID == used.Reveal() {
+			c.renew(now)
+		}
+	}
+}
+
+// cells are all identities that requests are signed with.
+func (s *signer) cells() []*cell[session] {
+	cells := []*cell[session]{s.base}
+	if s.sessions != nil {
+		cells = s.sessions.all(cells)
+	}
+	return cells
 }
 
 func (s *signer) hint() string {
@@ -321,11 +335,7 @@ func (s *signer) hint() string {
 }
 
 func (s *signer) secrets(out []string) []string {
-	cells := []*cell[session]{s.base}
-	if s.sessions != nil {
-		cells = s.sessions.all(cells)
-	}
-	for _, c := range cells {
+	for _, c := range s.cells() {
 		if have := c.have.Load(); have != nil {
 			out = append(out, have.value.Secret)
 			if have.value.Token != "" {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -240,6 +241,48 @@ func TestSessionsAreTaggedWithTheCustomer(t *testing.T) {
 	if strings.Contains(strings.Join(sts.asked, "\n"), "AssumeRole  ") {
 		t.Error("an untagged session was asked for")
 	}
+}
+
+// TestARefusedSessionIsRenewed, that of its customer and no other.
+func TestARefusedSessionIsRenewed(t *testing.T) {
+	n := newNetwork(t)
+	sts := &fakeSTS{tagging: true, lifetime: 12 * time.Hour}
+	n.on("sts.eu-central-1.amazonaws.com", sts.serve)
+	c := base(t)
+	c.RoleARN, c.TagCustomer = role, true
+	s, err := New(Config{AWS: c}, "", n.options(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	ask := func(customer string, now time.Time) Use {
+		use, err := s.Authorize(t.Context(), sample(), Caller{customer}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return use
+	}
+	_, use := ask("globex", now), ask("acme", now)
+	later := now.Add(2 * recheck)
+	s.Report(use, badKey, later)
+	ask("globex", later)
+	ask("acme", later)
+	for !sts.asks(3) { // the fetch is in the background
+		if t.Context().Err() != nil || time.Since(now) > 10*time.Second {
+			t.Fatal("the session is not renewed")
+		}
+		runtime.Gosched()
+	}
+	if got := strings.Join(sts.asked, "\n"); strings.Count(got, "acme") != 2 || strings.Count(got, "globex") != 1 {
+		t.Errorf("asked:\n%s", got)
+	}
+}
+
+// asks reports whether there were so many questions.
+func (f *fakeSTS) asks(n int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.asked) >= n
 }
 
 // TestWhatSTSSaysHoldsNoSecret, although it repeats what it was sent.

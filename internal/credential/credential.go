@@ -132,7 +132,7 @@ func (s *Source) Report(u Use, f *llm.Fault, now time.Time) (another bool) {
 		return false
 	}
 	if u.slot.renew != nil && f.Kind == llm.FaultCredential {
-		u.slot.renew(now)
+		u.slot.renew(u.value, now)
 	}
 	return s.park(u, f, now)
 }

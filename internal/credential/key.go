@@ -188,7 +188,8 @@ func (b *builder) cell(s slot, in manner, fetch func(context.Context) (fetched[s
 	c := &cell[secret.Value]{fetch: fetch, roll: b.source.roll}
 	p := &bearer{in: in, read: c.get}
 	c.notice = b.source.noticed(s.name)
-	s.finish, s.hint, s.secrets, s.repeats, s.renew, s.status = p.finish, p.hint, p.secrets, p.repeats, c.renew, c.status
+	s.finish, s.hint, s.secrets, s.repeats, s.status = p.finish, p.hint, p.secrets, p.repeats, c.status
+	s.renew = func(_ secret.Value, now time.Time) { c.renew(now) }
 	s.current = func(time.Time) secret.Value {
 		if have := c.have.Load(); have != nil {
 			return have.value

@@ -18,7 +18,9 @@ type slot struct {
 	// current is the value as it is now, to see that a refused one was
 	// replaced; nil for an identity that has no single one.
 	current func(now time.Time) secret.Value
-	renew   func(now time.Time)                   // asks for a newer value; nil if there is none to ask
+	// renew asks for a newer value than the one that was refused; nil if there is
+	// none to ask.
+	renew   func(used secret.Value, now time.Time)
 	status  func() (expires time.Time, err error) // nil for a local key
 	hint    func() string                         // of the value in use
 	secrets func(out []string) []string           // appends what must not be repeated

@@ -32,17 +32,21 @@ func (r Request) canonical(fields []Field, query string) (text []byte, names str
 	return append(b, r.Payload...), string(list)
 }
 
-// appendFolded writes a value without the white space around it and with every
-// run of it inside as one space.
+// appendFolded writes a value without the blanks around it and with every run of
+// them inside as one space.
 func appendFolded(b []byte, value string) []byte {
-	first := true
-	for word := range strings.FieldsSeq(value) {
-		if !first {
-			b = append(b, ' ')
-		}
-		b, first = append(b, word...), false
+	value = strings.Trim(value, " \t")
+	if strings.IndexByte(value, '\t') >= 0 {
+		value = strings.ReplaceAll(value, "\t", " ")
 	}
-	return b
+	for {
+		i := strings.IndexByte(value, ' ')
+		if i < 0 {
+			return append(b, value...)
+		}
+		b = append(b, value[:i+1]...)
+		value = strings.TrimLeft(value[i:], " ")
+	}
 }
 
 func (r Request) appendPath(b []byte) []byte {
