@@ -18,9 +18,9 @@ import (
 // floors is the house: an import only goes to a strictly lower floor. DESIGN.md
 // section 4 has the reasons.
 var floors = map[string]int{
-	"llm": 0, "wire": 0, "http1": 0, "secret": 0, "suggest": 0,
+	"llm": 0, "wire": 0, "http1": 0, "secret": 0, "sigv4": 0, "suggest": 0,
 	"dialect": 1, "egress": 1, "engine": 1, "h1": 1, "httpd": 1, "ledger": 1, "telemetry": 1,
-	"models": 2, "fleet": 2, "meter": 2, "sim": 2,
+	"credential": 2, "models": 2, "fleet": 2, "meter": 2, "sim": 2,
 	"policy": 3, "route": 3, "upstream": 3,
 	"gateway": 4, "admin": 4,
 	"config": 5,
@@ -42,6 +42,9 @@ var monopolies = map[string]struct {
 	"go.yaml.in/yaml/v4":                  {[]string{"config"}, "the parser can be replaced in one place"},
 	"modernc.org/sqlite":                  {[]string{"ledger"}, "the store is a detail of the ledger"},
 	"github.com/prometheus/client_golang": {[]string{"telemetry"}, "metric names stand in one place"},
+	"github.com/aws/aws-sdk-go-v2":        {[]string{"credential"}, "the SDK resolves identities and nothing else"},
+	"github.com/Azure/azure-sdk-for-go":   {[]string{"credential"}, "the SDK resolves identities and nothing else"},
+	"golang.org/x/oauth2":                 {[]string{"credential"}, "it resolves identities and nothing else"},
 	"github.com/spf13/cobra":              {[]string{"cli"}, "the command line is one package"},
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"io/fs"
 	"maps"
@@ -100,6 +101,9 @@ func parrot(w http.ResponseWriter, r *http.Request) {
 	for _, name := range []string{"Authorization", "X-Org"} {
 		secrets.WriteString(" " + base64.StdEncoding.EncodeToString([]byte(strings.TrimPrefix(r.Header.Get(name), "Bearer "))))
 	}
+	if said := secrets.String() + " " + r.Header.Get("X-Vault-Token") + " " + r.Header.Get("X-Amz-Security-Token") + " " + string(body); repeatedElsewhere(w, r, said) {
+		return
+	}
 	fault := fmt.Sprintf(`{"error":{"message":"wrong key: %s","type":"%s","code":"%s","param":"%s"}}`, secrets.String(), secrets.String(), secrets.String(), secrets.String())
 	status, after, ok := strings.Cut(asked.Model, "-")
 	switch {
@@ -123,6 +127,22 @@ func parrot(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// repeatedElsewhere answers as Vault or AWS STS would refuse, with what they were
+// sent.
+func repeatedElsewhere(w http.ResponseWriter, r *http.Request, said string) bool {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/v1/kv/data/"):
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, `{"errors":[%q]}`, "permission denied: "+said)
+	case r.Header.Get("X-Amz-Date") != "":
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>wrong identity: %s</Message></Error></ErrorResponse>`, html.EscapeString(said))
+	default:
+		return false
+	}
+	return true
+}
+
 // The canaries have no form by which a scanner could know them.
 const (
 	canaryEnv    = "CANARYenvCANARYenv0123456789"
@@ -131,11 +151,17 @@ const (
 	canaryClient = "CANARYclientCANARYclient0123456789"
 	canaryWrong  = "CANARYwrongCANARYwrong0123456789"
 	canaryOther  = "CANARYotherCANARYother0123456789"
+	canaryNext   = "CANARYnextCANARYnext0123456789"
+	canaryVault  = "CANARYvaultCANARYvault0123456789"
+	canaryAWS    = "CANARYawsCANARYaws0123456789"
 )
 
 const canaryConfig = `targets:
   env: {kind: openai-compatible, url: "URL", key: env:UP_KEY, headers: {x-org: env:UP_ORG}}
   file: {kind: anthropic, url: "URL", key: "file:key.txt"}
+  pool: {kind: openai-compatible, url: "URL", keys: [{name: a, key: env:UP_KEY, next_key: env:NEXT_KEY}, {name: b, key: "file:key.txt"}]}
+  vault: {kind: openai-compatible, url: "URL", key: "vault:kv/x#key"}
+  role: {kind: openai-compatible, url: "URL", auth: {aws: {region: eu-central-1, access_key: env:AWS_KEY, secret_key: env:AWS_KEY, session_token: env:AWS_KEY, role_arn: "arn:aws:iam::123456789012:role/x", sts_url: "URL"}}}
 models:
   ok: {route: [env/m]}
   both: {route: [env/429-x, file/500-x]}
@@ -155,9 +181,12 @@ func TestNoOutputHoldsASecret(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p := launch(t, "tailplane", dir, []string{"UP_KEY=" + canaryEnv, "UP_ORG=" + canaryHeader, "CLIENT_KEY=" + canaryClient, "OPENAI_API_KEY=" + canaryOther})
+	p := launch(t, "tailplane", dir, []string{
+		"UP_KEY=" + canaryEnv, "UP_ORG=" + canaryHeader, "CLIENT_KEY=" + canaryClient, "NEXT_KEY=" + canaryNext, "AWS_KEY=" + canaryAWS,
+		"VAULT_ADDR=" + up.URL, "VAULT_TOKEN=" + canaryVault, "OPENAI_API_KEY=" + canaryOther,
+	})
 	out := map[string]string{}
-	for _, model := range []string{"ok", "both", "env/200-x", "env/200-late", "env/400-x", "env/401-x", "env/403-x", "env/404-x", "env/429-x", "env/500-x", "env/502-html", "file/401-x", "nosuch"} {
+	for _, model := range []string{"ok", "both", "env/200-x", "env/200-late", "env/400-x", "env/401-x", "env/403-x", "env/404-x", "env/429-x", "env/500-x", "env/502-html", "file/401-x", "pool/401-x", "vault/200-x", "role/200-x", "nosuch"} {
 		for _, stream := range []bool{false, true} {
 			for _, path := range []string{"/v1/chat/completions", "/v1/messages", "/v1/responses"} {
 				out[fmt.Sprint(path, model, stream)] = p.post(t, path, canaryClient, fmt.Sprintf(
@@ -176,11 +205,14 @@ func TestNoOutputHoldsASecret(t *testing.T) {
 	if !strings.Contains(strings.Join(slices.Collect(maps.Values(out)), "\n"), "wrong key: Bearer [key]") {
 		t.Error("the parrot's words are nowhere, so nothing could have been found in them")
 	}
+	if all := strings.Join(slices.Collect(maps.Values(out)), "\n"); !strings.Contains(all, "permission denied: ") || !strings.Contains(all, "wrong identity: ") || !strings.Contains(all, "left alone") {
+		t.Error("what identity endpoints said is nowhere, so nothing could have been found in it")
+	}
 	token := strings.TrimSpace(read(t, filepath.Join(dir, "state", "admin.token")))
 	gather(t, filepath.Join(dir, "state"), out)
 	delete(out, "admin.token") // its place
 	for place, said := range out {
-		for _, canary := range []string{canaryEnv, canaryFile, canaryHeader, canaryClient, canaryWrong, canaryOther, token} {
+		for _, canary := range []string{canaryEnv, canaryFile, canaryHeader, canaryClient, canaryWrong, canaryOther, canaryNext, canaryVault, canaryAWS, token} {
 			for _, form := range []string{canary, base64.StdEncoding.EncodeToString([]byte(canary)), base64.RawStdEncoding.EncodeToString([]byte("Bearer " + canary))[:24]} {
 				if i := strings.Index(said, form); i >= 0 {
 					t.Errorf("%s holds %s: ...%q", place, form, said[max(0, i-200):i+len(form)])

@@ -24,6 +24,7 @@ import (
 
 	"tailplane/internal/admin"
 	"tailplane/internal/config"
+	"tailplane/internal/credential"
 	"tailplane/internal/egress"
 	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
@@ -61,25 +62,27 @@ type Options struct {
 
 // Server is a running program.
 type Server struct {
-	opt     Options
-	log     *telemetry.Log
-	logs    *telemetry.LogWriter
-	metrics *telemetry.Metrics
-	book    *meter.Book
-	store   *policy.Store
-	fleet   fleet.Fleet
-	journal *ledger.Journal
-	records records
-	prune   func(context.Context, time.Time) (int64, error) // nil when nothing outlives the process
-	sim     *simulator
-	network *egress.Network
-	inside  *h1.Client // to the simulator
-	gateway *gateway.Gateway
-	busy    sync.WaitGroup // requests to the data listener
-	started time.Time
-	token   secret.Value
-	data    net.Listener
-	admin   net.Listener
+	opt        Options
+	log        *telemetry.Log
+	logs       *telemetry.LogWriter
+	metrics    *telemetry.Metrics
+	book       *meter.Book
+	store      *policy.Store
+	fleet      fleet.Fleet
+	journal    *ledger.Journal
+	records    records
+	prune      func(context.Context, time.Time) (int64, error) // nil when nothing outlives the process
+	sim        *simulator
+	network    *egress.Network
+	inside     *h1.Client   // to the simulator
+	identities *http.Client // to identity endpoints and secret stores
+	resolvers  secret.Resolvers
+	gateway    *gateway.Gateway
+	busy       sync.WaitGroup // requests to the data listener
+	started    time.Time
+	token      secret.Value
+	data       net.Listener
+	admin      net.Listener
 
 	mu      sync.Mutex // serialises reloads
 	file    *config.File
@@ -122,6 +125,10 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.inside = h1.New(h1.Options{Dial: s.sim.pipes.dial})
+	if s.identities, err = s.identityClient(file); err != nil {
+		return nil, err
+	}
+	s.resolvers = credential.Resolvers(s.identities)
 	if err := s.openState(ctx); err != nil {
 		return nil, err
 	}
@@ -133,6 +140,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	s.adopt(file, ways)
 	s.gateway = gateway.New(plane, s.journal, s.metrics, s.log)
 	s.showFleet()
+	s.metrics.Gauge("credentials_parked", "Credentials that are left alone now because their provider refused them.", s.parkedCredentials)
 	if err := s.listen(); err != nil {
 		s.closeState()
 		return nil, err
@@ -261,6 +269,7 @@ func (s *Server) drain(data *dataServer, adm *http.Server) {
 	}
 	s.mu.Unlock()
 	s.inside.CloseIdle()
+	s.identities.CloseIdleConnections()
 }
 
 // serveData is the gateway, counted so that a stop can wait for it.

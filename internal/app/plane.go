@@ -24,6 +24,7 @@ import (
 func (s *Server) plane(f *config.File) (*gateway.Plane, clients, error) {
 	var errs []error
 	now := time.Now()
+	site := s.site()
 	var targets []*upstream.Target
 	out := outward{network: s.network, before: s.clients, now: clients{}}
 	prices := map[string]meter.Override{}
@@ -34,7 +35,8 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, clients, error) {
 			errs = append(errs, fmt.Errorf("target %q: %w", name, err))
 			continue
 		}
-		t, err := upstream.New(name, c, client, now)
+		site.Client = client
+		t, err := site.New(name, c, now)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -95,6 +97,10 @@ func (s *Server) models(key string) ([]admin.Model, bool) {
 func describe(p *gateway.Plane, t *gateway.Target, c models.Candidate, now time.Time) admin.Candidate {
 	view := t.State.View(now, c.Model)
 	share, _ := t.State.Headroom(now, c.Model)
+	state := stateOf(view, share)
+	if ill := credentialState(t.Credential(now), now); ill != "" {
+		state += "; " + ill
+	}
 	var dialects []string
 	for _, d := range t.Dialects {
 		dialects = append(dialects, string(d))
@@ -102,7 +108,7 @@ func describe(p *gateway.Plane, t *gateway.Target, c models.Candidate, now time.
 	price := p.Book.RateAt(t.Name, t.Kind.Name, c.Model).Cost(now, llm.Usage{Input: 1, Output: 1})
 	return admin.Candidate{
 		Target: t.Name, Kind: t.Kind.Name, Model: c.Model, Address: t.Address(), Dialects: dialects,
-		Group: c.Group, Weight: c.Weight, Local: t.Local(), State: stateOf(view, share), Pricing: string(price.Status),
+		Group: c.Group, Weight: c.Weight, Local: t.Local(), State: state, Pricing: string(price.Status),
 		Headroom: share, Utilisation: view.Utilisation,
 	}
 }

@@ -9,6 +9,7 @@
 package config
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -21,7 +22,6 @@ import (
 	"tailplane/internal/ledger"
 	"tailplane/internal/models"
 	"tailplane/internal/policy"
-	"tailplane/internal/secret"
 	"tailplane/internal/upstream"
 )
 
@@ -164,8 +164,8 @@ func validateName(path, what, name string, report func(path, wrong, right string
 	}
 }
 
-// Secrets reports every reference of the file that cannot be resolved on this
-// machine now.
+// Secrets reports every local reference of the file that cannot be resolved on
+// this machine now.
 func (f *File) Secrets(text []byte) []Problem {
 	d := newDecoder(f.Name, text)
 	d.file(Default()) // for the positions
@@ -175,20 +175,14 @@ func (f *File) Secrets(text []byte) []Problem {
 	}
 	f.Egress.Resolve(func(field string, err error) { unresolved("egress."+field, err) })
 	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
-		t := f.Targets[name]
-		t.Egress.Resolve(f.Egress, func(field string, err error) { unresolved("targets."+name+".egress."+field, err) })
-		if !t.Key.IsZero() {
-			if _, err := t.Key.Resolve(); err != nil {
-				unresolved("targets."+name+".key", err)
+		f.Targets[name].Egress.Resolve(f.Egress, func(field string, err error) { unresolved("targets."+name+".egress."+field, err) })
+		refs := f.Targets[name].Refs()
+		for _, path := range slices.Sorted(maps.Keys(refs)) {
+			if refs[path].Remote() {
+				continue // it is read when it is needed: a start does not wait for the network
 			}
-		}
-		for header, value := range t.Headers {
-			ref, err := secret.Parse(value)
-			if err != nil {
-				continue // a plain value
-			}
-			if _, err := ref.Resolve(); err != nil {
-				unresolved("targets."+name+".headers."+header, err)
+			if _, err := refs[path].Read(context.Background(), nil); err != nil {
+				unresolved("targets."+name+"."+path, err)
 			}
 		}
 	}

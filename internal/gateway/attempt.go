@@ -210,6 +210,17 @@ func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *
 		Op: c.seen.Op, Dialect: a.Dialect, Stream: c.seen.Stream, Body: c.out, Forward: c.forwarded(a.Dialect),
 		ConnectTimeout: c.to.Connect, HeadDeadline: c.firstDeadline(begin),
 	}, begin)
+	use, f := target.Authorize(c.ctx, &c.req, c.ex.Customer, begin)
+	if f != nil {
+		return f
+	}
+	f = c.send(target, a, codec, begin)
+	target.Report(use, f, now())
+	return f
+}
+
+// send puts the prepared request on the wire and relays its answer.
+func (c *call) send(target *candidate, a *ledger.Attempt, codec dialect.Surface, begin time.Time) *llm.Fault {
 	resp, err := target.Do(c.ctx, &c.req)
 	if err != nil {
 		return upstream.Broken(err, c.timeoutKind(begin))

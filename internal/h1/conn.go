@@ -29,11 +29,11 @@ type conn struct {
 	abort func()      // closes raw; made once
 	stop  func() bool // stops the AfterFunc of the running exchange, or nil
 
-	buf      []byte             // buf[r:w] was read and is not consumed yet
-	r, w     int                // both 0 while buf is nil
-	pooled   *[readBufSize]byte // what buf is made of, nil if grown or none
-	until    time.Time          // the deadline of reading that is set; zero for none
-	ofHead   bool               // until is the head's, and the body is not to be bound by it
+	buf    []byte             // buf[r:w] was read and is not consumed yet
+	r, w   int                // both 0 while buf is nil
+	pooled *[readBufSize]byte // what buf is made of, nil if grown or none
+	until  time.Time          // the deadline of reading that is set; zero for none
+	ofHead bool               // until is the head's, and the body is not to be bound by it
 
 	reused    bool
 	idleSince time.Time

@@ -56,6 +56,9 @@ type Metrics struct {
 	LogDropped    prometheus.Counter
 	ConfigReloads *prometheus.CounterVec
 
+	credentialParked *prometheus.CounterVec
+	credentialFailed *prometheus.CounterVec
+
 	mu        sync.Mutex
 	models    map[string]*Model
 	upstreams map[string]*Upstream
@@ -95,6 +98,8 @@ func New(version string) *Metrics {
 	m.spills = counter("spill_total", "Requests that went to another target because the capacity of this one was used up.", "upstream")
 	m.Refused = counter("refused_total", "Requests refused before a model was known.", "cause")
 	m.ConfigReloads = counter("config_reloads_total", "Attempts to load a changed config.", "result")
+	m.credentialParked = counter("credential_parked_total", "Times that a provider refused a credential, which was then left alone for a while.", "upstream", "credential", "reason")
+	m.credentialFailed = counter("credential_fetch_failures_total", "Times that a token or remote secret could not be had.", "upstream", "credential")
 	m.LedgerErrors = counter("ledger_errors_total", "Records that the journal did not take.").WithLabelValues()
 	m.LogDropped = counter("log_dropped_total", "Log lines dropped because the writer was behind.").WithLabelValues()
 	gauge("build_info", "Always 1; the label says what runs.", "version").WithLabelValues(version).Set(1)
@@ -225,6 +230,17 @@ func (h *Upstream) Attempt(reason, class, phase string) {
 // Fallback counts a request that goes on from this target to another.
 func (h *Upstream) Fallback(to, cause string) {
 	h.m.fallbacks.WithLabelValues(h.name, to, cause).Inc()
+}
+
+// Parked counts a refusal of one of the target's credentials; name and reason
+// are the config's and ours.
+func (h *Upstream) Parked(name, reason string) {
+	h.m.credentialParked.WithLabelValues(h.name, name, reason).Inc()
+}
+
+// FetchFailed counts a token or secret that could not be had.
+func (h *Upstream) FetchFailed(name string) {
+	h.m.credentialFailed.WithLabelValues(h.name, name).Inc()
 }
 
 // Seconds is a duration as Prometheus counts it.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"tailplane/internal/credential"
 	"tailplane/internal/egress"
 	"tailplane/internal/fleet"
 	"tailplane/internal/llm"
@@ -22,15 +23,21 @@ type Config struct {
 	// URL is the address, with the path below which the API lies; without a
 	// path the kind's own ("/v1") is used.
 	URL string `yaml:"url"`
-	// Key refers to the credential: env:NAME or file:/path.
+	// Key refers to the credential: env:NAME, file:/path or a secret store's.
 	Key secret.Ref `yaml:"key"`
+	// NextKey takes over when Key is refused.
+	NextKey secret.Ref `yaml:"next_key"`
+	// Keys are a pool, instead of Key.
+	Keys []credential.Slot `yaml:"keys"`
+	// Auth is for whatever is no key: a cloud's identity, another header.
+	Auth credential.Auth `yaml:"auth"`
 	// Dialects are what the target speaks, best first for translation.
 	Dialects []llm.Dialect `yaml:"dialects"`
 	// Models are names that the target serves; clients may call them without
 	// naming the target.
 	Models []string `yaml:"models"`
-	// Headers are sent with every request. A value of the form env:NAME or
-	// file:/path is read from there.
+	// Headers are sent with every request. A value that is a reference, such as
+	// env:NAME or file:/path, is read from there.
 	Headers map[string]string `yaml:"headers"`
 	// StreamUsage says whether a stream may be asked to end with its usage
 	// ("ask", "never"); empty is the kind's own.
@@ -81,6 +88,7 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 		}
 	}
 	c.Egress.Validate(path+".egress", report)
+	c.credential().Validate(path, report)
 	for i, d := range c.Dialects {
 		if _, known := paths[d]; !known {
 			report(fmt.Sprintf("%s.dialects[%d]", path, i), fmt.Sprintf("there is no dialect %q", d),
@@ -152,6 +160,24 @@ func dialed(u *url.URL, o egress.Override) (string, error) {
 	}
 	return egress.WithPort(o.Address, port)
 }
+
+// credential is how the target is paid for.
+func (c Config) credential() credential.Config {
+	out := credential.Config{
+		Slot: credential.Slot{Key: c.Key, NextKey: c.NextKey}, Keys: c.Keys,
+		Header: c.Auth.Header, AWS: c.Auth.AWS, Azure: c.Auth.Azure, Google: c.Auth.Google,
+		Headers: map[string]secret.Ref{},
+	}
+	for name, value := range c.Headers {
+		if ref, err := secret.Parse(value); err == nil {
+			out.Headers[name] = ref
+		}
+	}
+	return out
+}
+
+// Refs are the secret references of the target, by their path below it.
+func (c Config) Refs() map[string]secret.Ref { return c.credential().Refs() }
 
 // reserved headers belong to the framing of a message.
 var reserved = map[string]bool{

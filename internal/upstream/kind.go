@@ -64,6 +64,14 @@ const (
 	AuthXAPIKey             // x-api-key: KEY
 )
 
+// header is the one in which a key is presented.
+func (a Auth) header() string {
+	if a == AuthXAPIKey {
+		return "x-api-key"
+	}
+	return "authorization"
+}
+
 // paths are the operations of the dialects below the prefix.
 var paths = map[llm.Dialect]string{
 	llm.Chat:        "/chat/completions",

@@ -31,7 +31,7 @@ const shortestSecret = 8
 // like a credential.
 func mask(text string, secrets []string) string {
 	for _, s := range secrets {
-		if len(s) < shortestSecret {
+		if len(s) < shortestSecret || len(s) > len(text) {
 			continue
 		}
 		text = strings.ReplaceAll(text, s, blank)

@@ -8,9 +8,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
+	"tailplane/internal/credential"
 	"tailplane/internal/h1"
 	"tailplane/internal/llm"
 	"tailplane/internal/secret"
@@ -18,7 +18,7 @@ import (
 
 // Target is one address that can be called, with everything that a request to
 // it needs. It is immutable after New, apart from its credential, which follows
-// its source. It is safe for concurrent use.
+// its sources. It is safe for concurrent use.
 type Target struct {
 	Name     string
 	Kind     *Kind
@@ -34,28 +34,34 @@ type Target struct {
 	host    string
 	prefix  string
 	fixed   []h1.Field
-	hidden  []string // values of fixed headers that came from a reference
-	key     *secret.Source
-	auth    atomic.Pointer[credential]
-}
-
-// credential is the ready header for one value of the key.
-type credential struct {
-	key   secret.Value
-	field h1.Field
+	source  *credential.Source
 }
 
 // Dialer opens connections; nil is the network's own.
 type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
+// Site is what targets share: the way to them, and to the identities by which
+// they are paid for.
+type Site struct {
+	Client     *h1.Client
+	Identities credential.Options
+	// Observe is told every event of a target's credential; nil is allowed.
+	Observe func(target string, e credential.Event)
+}
+
+// New makes a target from a valid config whose credential needs no network.
+func New(name string, c Config, client *h1.Client, now time.Time) (*Target, error) {
+	return Site{Client: client}.New(name, c, now)
+}
+
 // New makes a target from a valid config. Its error names the reference that
 // cannot be resolved.
-func New(name string, c Config, client *h1.Client, now time.Time) (*Target, error) {
+func (s Site) New(name string, c Config, now time.Time) (*Target, error) {
 	kind, ok := Find(c.Kind)
 	if !ok {
 		return nil, fmt.Errorf("target %q: there is no kind %q", name, c.Kind)
 	}
-	t := &Target{Name: name, Kind: kind, Dialects: c.Dialects, Limits: c.Limits, Config: c, client: client}
+	t := &Target{Name: name, Kind: kind, Dialects: c.Dialects, Limits: c.Limits, Config: c, client: s.Client}
 	if len(t.Dialects) == 0 {
 		t.Dialects = kind.Dialects
 	}
@@ -63,9 +69,16 @@ func New(name string, c Config, client *h1.Client, now time.Time) (*Target, erro
 	if err := t.place(c.URL); err != nil {
 		return nil, fmt.Errorf("target %q: %w", name, err)
 	}
-	if err := t.headers(c, now); err != nil {
+	t.headers(c)
+	with := s.Identities
+	if s.Observe != nil {
+		with.Observe = func(e credential.Event) { s.Observe(name, e) }
+	}
+	source, err := credential.New(c.credential(), kind.Auth.header(), with, now)
+	if err != nil {
 		return nil, fmt.Errorf("target %q: %w", name, err)
 	}
+	t.source = source
 	return t, nil
 }
 
@@ -97,31 +110,16 @@ func hostPort(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// headers resolves the key and the fixed headers.
-func (t *Target) headers(c Config, now time.Time) error {
+// headers are the fixed ones; those of the config, secret or not, stand for the
+// kind's of the same name.
+func (t *Target) headers(c Config) {
 	t.fixed = slices.Clone(t.Kind.Header)
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
-		value := c.Headers[name]
-		if ref, err := secret.Parse(value); err == nil {
-			v, err := ref.Resolve()
-			if err != nil {
-				return fmt.Errorf("header %s: %w", name, err)
-			}
-			value = v.Reveal()
-			t.hidden = append(t.hidden, value)
-		}
 		t.fixed = slices.DeleteFunc(t.fixed, func(f h1.Field) bool { return strings.EqualFold(f.Name, name) })
-		t.fixed = append(t.fixed, h1.Field{Name: name, Value: value})
+		if _, err := secret.Parse(c.Headers[name]); err != nil {
+			t.fixed = append(t.fixed, h1.Field{Name: name, Value: c.Headers[name]})
+		}
 	}
-	if c.Key.IsZero() {
-		return nil
-	}
-	key, err := c.Key.Open(now)
-	if err != nil {
-		return fmt.Errorf("key %s: %w", c.Key, err)
-	}
-	t.key = key
-	return nil
 }
 
 // Speaks reports whether the target serves a dialect itself.
@@ -155,8 +153,9 @@ type Call struct {
 	HeadDeadline   time.Time
 }
 
-// Fill writes the call into req, reusing its header slice.
-func (t *Target) Fill(req *h1.Request, c Call, now time.Time) {
+// Fill writes the call into req, reusing its header slice. It is complete but
+// for its credential: see Authorize.
+func (t *Target) Fill(req *h1.Request, c Call, _ time.Time) {
 	req.Method, req.TLS, req.Address, req.Host = "POST", t.tls, t.address, t.host
 	req.Target = t.path(c.Op, c.Dialect)
 	req.Body, req.ConnectTimeout, req.HeadDeadline = c.Body, c.ConnectTimeout, c.HeadDeadline
@@ -167,9 +166,6 @@ func (t *Target) Fill(req *h1.Request, c Call, now time.Time) {
 	}
 	h = append(h, h1.Field{Name: "content-type", Value: "application/json"}, h1.Field{Name: "accept", Value: accept},
 		h1.Field{Name: "user-agent", Value: "tailplane"})
-	if auth := t.authorization(now); auth != nil {
-		h = append(h, *auth)
-	}
 	for _, f := range t.fixed {
 		if !has(c.Forward, f.Name) {
 			h = append(h, f)
@@ -182,36 +178,39 @@ func has(fields []h1.Field, name string) bool {
 	return slices.ContainsFunc(fields, func(f h1.Field) bool { return strings.EqualFold(f.Name, name) })
 }
 
-// authorization is the credential's header; nil when the target has no key.
-func (t *Target) authorization(now time.Time) *h1.Field {
-	if t.key == nil {
-		return nil
+// Authorize adds the credential to a filled request that is made for a customer
+// (empty: for none that is known); what it used is to be told to Report. Its fault is public: it names the place where no credential
+// could be had.
+func (t *Target) Authorize(ctx context.Context, req *h1.Request, customer string, now time.Time) (credential.Use, *llm.Fault) {
+	use, err := t.source.Authorize(ctx, req, credential.Caller{Customer: customer}, now)
+	if err == nil {
+		return use, nil
 	}
-	key := t.key.Value(now)
-	if have := t.auth.Load(); have != nil && have.key == key {
-		return &have.field
+	if ctx.Err() != nil {
+		return use, Broken(ctx.Err(), llm.FaultTotal)
 	}
-	made := &credential{key: key, field: h1.Field{Name: "authorization", Value: "Bearer " + key.Reveal()}}
-	if t.Kind.Auth == AuthXAPIKey {
-		made.field = h1.Field{Name: "x-api-key", Value: key.Reveal()}
+	return use, &llm.Fault{
+		Kind: llm.FaultCredential, Retry: llm.RetryElsewhere, Scope: llm.ScopeKey, Phase: llm.PhasePrepare,
+		Message: "there is no credential for target " + t.Name + ": " + mask(err.Error(), t.source.Secrets()),
 	}
-	t.auth.Store(made)
-	return &made.field
 }
+
+// Report says what became of an attempt, so that a refused key is left alone.
+// When another key of the target may do better the fault says so.
+func (t *Target) Report(use credential.Use, f *llm.Fault, now time.Time) {
+	if t.source.Report(use, f, now) && f.Retry == llm.RetryElsewhere {
+		f.Retry = llm.RetrySame
+	}
+}
+
+// Credential is the state of the target's keys and tokens; no secret is in it.
+func (t *Target) Credential(now time.Time) []credential.State { return t.source.State(now) }
 
 // Classify says what an answer of this target means. Some servers quote the
 // credential that they were sent: it is cut out of their words.
-func (t *Target) Classify(a Answer, now time.Time) *llm.Fault {
-	a.Body = masked(a.Body, t.secrets(now))
+func (t *Target) Classify(a Answer, _ time.Time) *llm.Fault {
+	a.Body = masked(a.Body, t.source.Secrets())
 	return t.Kind.Classify(a)
-}
-
-// secrets are the texts that the target was trusted with and must not repeat.
-func (t *Target) secrets(now time.Time) []string {
-	if t.key == nil {
-		return t.hidden
-	}
-	return append(slices.Clip(t.hidden), t.key.Value(now).Reveal())
 }
 
 // longestID bounds a request id of an upstream.
@@ -220,15 +219,14 @@ const longestID = 100
 // RequestID is the upstream's own id of a request, under the names that
 // providers use; empty when there is none, or one that is no id: a server that
 // puts our credential there does not get it into the ledger.
-func (t *Target) RequestID(get func(name string) string, now time.Time) string {
+func (t *Target) RequestID(get func(name string) string, _ time.Time) string {
 	for _, name := range [...]string{"x-request-id", "request-id", "apim-request-id"} {
 		id := get(name)
 		if id == "" {
 			continue
 		}
 		odd := func(r rune) bool { return !strings.ContainsRune(idCharacters, r) }
-		repeats := func(secret string) bool { return len(secret) >= shortestSecret && strings.Contains(id, secret) }
-		if len(id) > longestID || strings.ContainsFunc(id, odd) || slices.ContainsFunc(t.hidden, repeats) || t.key != nil && repeats(t.key.Value(now).Reveal()) {
+		if len(id) > longestID || strings.ContainsFunc(id, odd) || t.source.Repeats(id, shortestSecret) {
 			return ""
 		}
 		return id
@@ -281,8 +279,8 @@ func (t *Target) List(ctx context.Context) ([]byte, error) {
 		Method: "GET", TLS: t.tls, Address: t.address, Host: t.host, Target: t.prefix + "/models",
 		Header: slices.Clone(t.fixed), ConnectTimeout: time.Second,
 	}
-	if auth := t.authorization(time.Now()); auth != nil {
-		req.Header = append(req.Header, *auth)
+	if _, f := t.Authorize(ctx, &req, "", time.Now()); f != nil {
+		return nil, f
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		req.HeadDeadline = deadline

@@ -180,7 +180,7 @@ func TestFillPutsTheCallOnTheWire(t *testing.T) {
 		{
 			Config{Kind: "anthropic", Key: secret.Env("UPSTREAM_TEST_KEY")},
 			Call{Op: llm.OpCount, Dialect: llm.Anthropic},
-			"https api.anthropic.com:443 /v1/messages/count_tokens x-api-key=k-1234567890abcdef anthropic-version=2023-06-01",
+			"https api.anthropic.com:443 /v1/messages/count_tokens anthropic-version=2023-06-01 x-api-key=k-1234567890abcdef",
 		},
 		{
 			Config{Kind: "anthropic", URL: "http://[::1]:9"},
@@ -202,6 +202,9 @@ func TestFillPutsTheCallOnTheWire(t *testing.T) {
 		}
 		var req h1.Request
 		target.Fill(&req, c.call, t0)
+		if _, f := target.Authorize(t.Context(), &req, "", t0); f != nil {
+			t.Fatal(f)
+		}
 		var got strings.Builder
 		got.WriteString(map[bool]string{true: "https ", false: "http "}[req.TLS] + req.Address + " " + req.Target)
 		for _, f := range req.Header {
