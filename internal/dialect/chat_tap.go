@@ -132,7 +132,7 @@ func tapStop(value []byte) llm.StopReason {
 
 // chunkAt is where the members of a chunk or a reply stand that the tap needs.
 type chunkAt struct {
-	at [6]wire.Member
+	at [7]wire.Member
 }
 
 const (
@@ -142,10 +142,11 @@ const (
 	inGroq
 	inError
 	inObject
+	inTier
 )
 
 func scanChunk(data []byte) (c chunkAt, ok bool) {
-	names := [...]string{"model", "usage", "choices", "x_groq", "error", "object"}
+	names := [...]string{"model", "usage", "choices", "x_groq", "error", "object", "service_tier"}
 	_, err := wire.Scan(data, names[:], c.at[:])
 	return c, err == nil
 }
@@ -197,10 +198,13 @@ func tapScan(t *Tap, data []byte) Sight {
 	if c.isFault(data) {
 		return SightFault
 	}
+	raw := c.usage(data)
+	if tier := tierWord(c.value(data, inTier)); tier != "" && (t.Model == "" || raw != nil) {
+		t.tier = tier
+	}
 	if m := c.value(data, inModel); t.Model == "" && len(m) > 2 {
 		t.name(m)
 	}
-	raw := c.usage(data)
 	if raw == nil {
 		return 0
 	}
@@ -208,6 +212,7 @@ func tapScan(t *Tap, data []byte) Sight {
 	if !ok {
 		return 0
 	}
+	u.Tier = t.tier
 	t.Usage, t.HasUsage = u, true
 	if choices := c.value(data, inChoices); choices == nil || !hasContent(choices) {
 		return SightUsageOnly
@@ -226,6 +231,7 @@ func tapOpenAIReply(t *Tap, body []byte) {
 	}
 	if raw := c.value(body, inUsage); len(raw) > 0 {
 		if u, ok := openAIUsage(raw); ok {
+			u.Tier = tierWord(c.value(body, inTier))
 			t.Usage, t.HasUsage = u, true
 		}
 	}

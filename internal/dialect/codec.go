@@ -130,6 +130,7 @@ type Tap struct {
 	Ended    bool   // the dialect's own end passed (anthropic); what comes behind it is no part of the answer
 
 	last string // the model of the answer before
+	tier string // the service tier that a chunk named
 }
 
 // Reset makes the tap ready for another answer. It remembers the model's name,

@@ -147,12 +147,20 @@ func appendLosses(b []byte, ls []llm.Loss) []byte {
 func appendUsage(b []byte, u *llm.Usage) []byte {
 	b = putInt(b, `{"input":`, u.Input)
 	b = optInt(b, `,"cache_read":`, u.CacheRead)
+	b = optInt(b, `,"cache_read_audio":`, u.CacheReadAudio)
 	b = optInt(b, `,"cache_write":`, u.CacheWrite)
 	b = optInt(b, `,"cache_write_1h":`, u.CacheWrite1h)
 	b = optInt(b, `,"input_audio":`, u.InputAudio)
 	b = putInt(b, `,"output":`, u.Output)
 	b = optInt(b, `,"reasoning":`, u.Reasoning)
 	b = optInt(b, `,"output_audio":`, u.OutputAudio)
+	if u.HasUnits() {
+		b = optInt(b, `,"images":`, u.Images)
+		b = optInt(b, `,"audio_millis":`, u.AudioMillis)
+		b = optInt(b, `,"characters":`, u.Characters)
+		b = optInt(b, `,"search_units":`, u.SearchUnits)
+	}
+	b = optString(b, `,"tier":`, u.Tier)
 	b = optString(b, `,"source":`, string(u.Source))
 	return append(b, '}')
 }

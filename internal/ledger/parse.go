@@ -125,12 +125,18 @@ func (p *parser) losses() []llm.Loss {
 func (p *parser) usage(key string, u *llm.Usage) {
 	u.Input = p.int(key)
 	u.CacheRead = p.optInt(`,"cache_read":`)
+	u.CacheReadAudio = p.optInt(`,"cache_read_audio":`)
 	u.CacheWrite = p.optInt(`,"cache_write":`)
 	u.CacheWrite1h = p.optInt(`,"cache_write_1h":`)
 	u.InputAudio = p.optInt(`,"input_audio":`)
 	u.Output = p.int(`,"output":`)
 	u.Reasoning = p.optInt(`,"reasoning":`)
 	u.OutputAudio = p.optInt(`,"output_audio":`)
+	u.Images = p.optInt(`,"images":`)
+	u.AudioMillis = p.optInt(`,"audio_millis":`)
+	u.Characters = p.optInt(`,"characters":`)
+	u.SearchUnits = p.optInt(`,"search_units":`)
+	p.optStr(`,"tier":`, &u.Tier)
 	p.optStr(`,"source":`, (*string)(&u.Source))
 	p.expect("}")
 }
