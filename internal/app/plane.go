@@ -34,7 +34,7 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, error) {
 		}
 		targets = append(targets, t)
 		if p := c.Price; !p.IsZero() {
-			prices[name+"/*"] = meter.Override{Input: p.Input, Output: p.Output, CacheRead: p.CacheRead, CacheWrite: p.CacheWrite}
+			prices[name+"/*"] = p
 		}
 	}
 	keys, err := policy.NewKeys(f.Keys, s.store)

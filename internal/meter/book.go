@@ -31,24 +31,6 @@ type rateKey struct{ target, kind, model string }
 // rateLimit bounds the cache of rates: model names may come from clients.
 const rateLimit = 4096
 
-// Override is an operator's prices for a model, as decimal numbers: in dollars
-// for a million tokens or characters, an image, an hour of sound, or a thousand
-// searches. It replaces the list prices as a whole and holds at every service
-// tier; an empty member has no price and follows the rules at [Rate.Cost].
-type Override struct {
-	Input        string `yaml:"input"`
-	Output       string `yaml:"output"`
-	CacheRead    string `yaml:"cache_read"`
-	CacheWrite   string `yaml:"cache_write"`
-	CacheWrite1h string `yaml:"cache_write_1h"`
-	InputAudio   string `yaml:"input_audio"`
-	OutputAudio  string `yaml:"output_audio"`
-	Images       string `yaml:"images"`
-	AudioHour    string `yaml:"audio_hour"`
-	Characters   string `yaml:"characters"`
-	Searches     string `yaml:"searches"`
-}
-
 // Load returns the book that is built into the program.
 func Load() (*Book, error) { return New(Files()) }
 
@@ -124,47 +106,6 @@ func (b *Book) With(overrides map[string]Override) (*Book, error) {
 		return nil, err
 	}
 	return nb, nil
-}
-
-func (o Override) rate(key string) (*Rate, error) {
-	r := &Rate{Model: key, status: ledger.Priced, flat: true}
-	var l priceList
-	var errs []error
-	for _, f := range []struct {
-		name, text string
-		to         **tieredPrice
-	}{
-		{"input", o.Input, &l.input},
-		{"output", o.Output, &l.output},
-		{"cache_read", o.CacheRead, &l.cacheRead},
-		{"cache_write", o.CacheWrite, &l.cacheWrite},
-		{"cache_write_1h", o.CacheWrite1h, &l.cacheWrite1h},
-		{"input_audio", o.InputAudio, &l.inputAudio},
-		{"output_audio", o.OutputAudio, &l.outputAudio},
-	} {
-		if f.text == "" {
-			continue
-		}
-		p, err := ParsePrice(f.text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", f.name, err))
-			continue
-		}
-		*f.to = &tieredPrice{base: p}
-	}
-	if l != (priceList{}) {
-		r.prices = []conditional{{list: l}}
-	}
-	if e := (unitEntry{Image: o.Images, AudioHour: o.AudioHour, Characters: o.Characters, Searches: o.Searches}); e != (unitEntry{}) {
-		units, err := e.list()
-		units.from = always
-		errs = append(errs, err)
-		r.units = []unitList{units}
-	}
-	if r.prices == nil && r.units == nil && len(errs) == 0 {
-		errs = append(errs, errors.New("no price is given: write at least input and output"))
-	}
-	return r, errors.Join(errs...)
 }
 
 // Price prices a usage of a model at a provider of a kind. It does not allocate
