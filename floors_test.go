@@ -21,14 +21,14 @@ var floors = map[string]int{
 	"llm": 0, "wire": 0, "http1": 0, "secret": 0, "suggest": 0, "telemetry": 0,
 	"dialect": 1, "engine": 1, "h1": 1, "httpd": 1, "ledger": 1,
 	"models": 2, "fleet": 2, "meter": 2, "sim": 2,
-	"policy": 3, "route": 3, "upstream": 3,
+	"catalog": 3, "policy": 3, "route": 3, "upstream": 3,
 	"gateway": 4, "admin": 4,
 	"config": 5,
 	"app":    6, "cli": 6,
 }
 
 // testOnly are packages that only tests and generators import.
-var testOnly = []string{"llmtest", "ledger/storetest", "meter/genprices"}
+var testOnly = []string{"llmtest", "ledger/storetest", "meter/genprices", "catalog/gencatalog"}
 
 // monopolies are modules that exactly the named packages may import, each with
 // the reason.

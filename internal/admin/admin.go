@@ -52,6 +52,7 @@ type Candidate struct {
 	Local    bool     `json:"local"`
 	State    string   `json:"state"`             // ready, or why it is not
 	Pricing  string   `json:"pricing,omitempty"` // priced, unpriced, free
+	Warning  string   `json:"warning,omitempty"` // that the provider ends the model, and when
 }
 
 // Status is the program at a glance.
@@ -67,6 +68,11 @@ type Status struct {
 	Uptime  time.Duration `json:"uptime_ns"`
 	// Refused is why the last changed config was not taken; empty when it was.
 	Refused string `json:"config_refused,omitempty"`
+	// Catalog is the version of the catalogue in force; CatalogRefused why
+	// another one is not, CatalogOld that it is older than the config wants.
+	Catalog        string `json:"catalog"`
+	CatalogRefused string `json:"catalog_refused,omitempty"`
+	CatalogOld     string `json:"catalog_old,omitempty"`
 }
 
 // Ledger is what the ledger did since the start.

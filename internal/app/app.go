@@ -84,6 +84,7 @@ type Server struct {
 	file    *config.File
 	found   detection
 	refused atomic.Pointer[string] // why the last changed config was not taken
+	known   atomic.Pointer[knowledge]
 }
 
 // records is a store that can also be asked.
@@ -113,15 +114,16 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.file = file
-	if s.book, err = meter.Load(); err != nil {
-		return nil, fmt.Errorf("load the price book: %w", err)
-	}
 	if s.sim, err = newSimulator(s.log); err != nil {
 		return nil, err
 	}
 	s.client, s.inside = h1.New(h1.Options{Dial: s.opt.Dial}), h1.New(h1.Options{Dial: s.sim.pipes.dial})
 	if err := s.openState(ctx); err != nil {
 		return nil, err
+	}
+	if err := s.learn(file, s.started); err != nil {
+		s.closeState()
+		return nil, fmt.Errorf("load the catalogue: %w", err)
 	}
 	plane, err := s.plane(file)
 	if err != nil {

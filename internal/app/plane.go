@@ -76,7 +76,11 @@ func (s *Server) models(key string) ([]admin.Model, bool) {
 		m := admin.Model{Name: name, Why: plan.Why}
 		for _, c := range plan.Candidates {
 			if i := slices.IndexFunc(p.Targets, func(t gateway.Target) bool { return t.Name == c.Target }); i >= 0 {
-				m.Candidates = append(m.Candidates, describe(p, &p.Targets[i], c, time.Now()))
+				d := describe(p, &p.Targets[i], c, time.Now())
+				if r, ok := s.known.Load().Retirement(d.Kind, d.Model); ok {
+					d.Warning = r.Warning(time.Now())
+				}
+				m.Candidates = append(m.Candidates, d)
 			}
 		}
 		list = append(list, m)
@@ -109,9 +113,11 @@ func (s *Server) status() admin.Status {
 	s.mu.Lock()
 	file := s.file
 	s.mu.Unlock()
+	known := s.known.Load()
 	st := admin.Status{
 		Version: s.opt.Version, Started: s.started.UTC(), Config: file.Name, Hash: file.Hash,
-		Data: s.data.Addr().String(), Admin: s.admin.Addr().String(), Prices: s.book.Version(),
+		Data: s.data.Addr().String(), Admin: s.admin.Addr().String(), Prices: s.gateway.Plane().Book.Version(),
+		Catalog: known.Version(), CatalogRefused: known.refused, CatalogOld: known.old,
 		Ledger: admin.LedgerOf(s.journal), Uptime: time.Since(s.started),
 	}
 	if why := s.refused.Load(); why != nil {

@@ -116,6 +116,9 @@ func (s *Server) reload() error {
 	if err != nil {
 		return err
 	}
+	if err := s.learn(f, time.Now()); err != nil {
+		return err
+	}
 	plane, err := s.plane(f)
 	if err != nil {
 		return err

@@ -64,7 +64,7 @@ func TestParseFillsEveryPackagesConfig(t *testing.T) {
 // TestEveryProblemIsToldAtItsPlace is the promise of `tailplane check`.
 func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 	cases := []struct{ name, yaml, want string }{
-		{"unknown key", "version: 1\nmodles: {}\n", `f.yaml:2:1: there is no key "modles" in the file; use one of version, listen, targets, models, timeouts, retry, keys, ledger; did you mean "models"?`},
+		{"unknown key", "version: 1\nmodles: {}\n", `f.yaml:2:1: there is no key "modles" in the file; use one of version, listen, targets, models, timeouts, retry, keys, ledger, catalog; did you mean "models"?`},
 		{"unknown key inside", "models:\n  a:\n    route: [x/y]\n    fallbak: [b]\ntargets: {x: {kind: sim}}\n", `f.yaml:4:5: there is no key "fallbak" in models.a; use one of route, pool, served_as, fallback, timeouts, retry; did you mean "fallback"?`},
 		{"dangling reference", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [y/z]}\n", `f.yaml:3:15: "y/z" is neither a model nor TARGET/MODEL of a known target; write TARGET/MODEL; did you mean "a" or "x"?`},
 		{"cycle", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [x/y], fallback: [b]}\n  b: {route: [x/y], fallback: [a]}\n", "f.yaml:3:3: the model leads back to itself: a -> b -> a; remove one of these references\nf.yaml:4:3: the model leads back to itself: b -> a -> b; remove one of these references"},
