@@ -92,7 +92,7 @@ func NewRoot(d Deps) *cobra.Command {
 	)
 	root.AddCommand(
 		serveCommand(d), tryCommand(d), envCommand(d),
-		configCommand(d), checkCommand(d), catalogCommand(d),
+		configCommand(d), checkCommand(d), importCommand(), catalogCommand(d),
 		whyCommand(d), usageCommand(d), modelsCommand(d), statusCommand(d),
 		versionCommand(d), completionCommand(),
 	)

@@ -34,6 +34,7 @@ func (im *importer) deploy(n node) {
 	}
 	if strings.ContainsAny(d.group, " \t\r\n\",") || len(d.group) > 128 {
 		im.refused(n.get("model_name"), "it cannot be a name here: use up to 128 printable characters without spaces, quotes and commas")
+		im.drop(n)
 		return
 	}
 	provider := params.get("custom_llm_provider")
@@ -62,7 +63,6 @@ func (im *importer) deploy(n node) {
 		im.wildcard(n, d, modelAt)
 	} else {
 		im.mapped(modelAt, "%s of kind %s", rest, t.kind)
-		im.mapped(n.get("model_name"), "models")
 	}
 	im.deployments = append(im.deployments, d)
 }
@@ -173,10 +173,8 @@ func (im *importer) who(p params, t *target, known provider) {
 		known.env = ""
 	}
 	im.credential(p.get("api_key"), t, known)
-	if t.key != "" || t.secret != "" {
-		if t.kind == "bedrock" {
-			t.authKind, t.auth = "", nil // a bearer key of Bedrock's own
-		}
+	if t.kind == "bedrock" && (t.key != "" || t.literal.there()) {
+		t.authKind, t.auth, t.lacking = "", nil, nil // a bearer key of Bedrock's own
 	}
 }
 
@@ -226,9 +224,7 @@ func (im *importer) authField(n node, t *target, name string, secret bool) {
 		t.auth = append(t.auth, field{name, ref})
 		im.mapped(n, "%s: %s", at, ref)
 	case secret:
-		variable := "TAILPLANE_" + strings.ToUpper(t.authKind+"_"+name)
-		t.auth = append(t.auth, field{name, "env:" + variable})
-		im.refused(n, "a secret is never written into a config: put it into the environment variable %s", variable)
+		t.lacking = append(t.lacking, lacking{name, n})
 		t.secret += "\x00" + n.text()
 	case is:
 		im.refused(n, "%s cannot be a reference: write it", at)
@@ -370,9 +366,12 @@ func (im *importer) seconds(n node) time.Duration {
 // names decides how the model is called at the target.
 func (im *importer) names(entry node, d *deployment, t *target) {
 	info := entry.get("model_info")
-	for _, name := range []string{"id", "mode"} {
-		if n := info.get(name); n.there() {
-			im.approximated(n, "a route is named by its target and model: left out")
+	for _, e := range info.members(0) {
+		switch {
+		case e.name == "id" || e.name == "mode":
+			im.approximated(e.value, "a route is named by its target and model: left out")
+		case strings.HasPrefix(e.name, "max_") || strings.HasPrefix(e.name, "supports_"):
+			im.approximated(e.value, "what models can do is known from the catalogue: left out")
 		}
 	}
 	if d.model == "*" || strings.HasSuffix(d.group, "/*") {
@@ -403,7 +402,7 @@ func (im *importer) wildcard(entry node, d *deployment, modelAt node) {
 		return
 	}
 	switch t := d.target; {
-	case word(prefix) != prefix || t.fixed && t.name != prefix || im.called(prefix, t):
+	case prefix == "" || word(prefix) != prefix || t.fixed && t.name != prefix || im.called(prefix, t):
 		im.approximated(name, "call its models as TARGET/MODEL")
 	default:
 		t.name, t.fixed = prefix, true

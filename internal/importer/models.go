@@ -29,8 +29,11 @@ func (im *importer) models() []*model {
 	for _, name := range im.groups {
 		list := im.group(name)
 		if len(list) == 1 && im.needless(list[0]) {
-			im.say(list[0].at.get("model_name"), Mapped, "TARGET/MODEL needs no entry")
+			im.mapped(list[0].at.get("model_name"), "TARGET/MODEL needs no entry")
 			continue
+		}
+		for _, d := range list {
+			im.mapped(d.at.get("model_name"), "models.%s", word(name))
 		}
 		m := &model{name: name}
 		im.times(m, list)

@@ -3,6 +3,7 @@ package importer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -169,18 +170,18 @@ func (r *Report) rest(n node) {
 	if r.told[n.id()] || !n.there() {
 		return
 	}
-	for _, c := range n.children() {
-		if r.touched(c) {
-			for _, c := range n.children() {
-				r.rest(c)
-			}
-			return
+	children := n.children()
+	if slices.Contains(sections, n.path) || slices.ContainsFunc(children, r.touched) {
+		for _, c := range children {
+			r.rest(c)
 		}
+		return
 	}
-	if n.path != "" {
-		r.refused(n, "%s", reason(n.path))
-	}
+	r.refused(n, "%s", reason(n.path))
 }
+
+// sections are told field by field; the file itself has an empty path.
+var sections = []string{"", "model_list", "litellm_settings", "router_settings", "general_settings", "credential_list"}
 
 // touched reports whether a value or one below it was told of.
 func (r *Report) touched(n node) bool {

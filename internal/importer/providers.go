@@ -104,6 +104,7 @@ var reasons = []struct{ prefix, says string }{
 	{"litellm_settings.max_budget", "there are no budgets: see `tailplane usage`"},
 	{"litellm_settings.budget_duration", "there are no budgets: see `tailplane usage`"},
 	{"litellm_settings.", "the library's own setting has no counterpart"},
+	{"credential_list", "nothing names it"},
 	{"guardrails", "there are no guardrails"},
 	{"mcp_servers", "there is no MCP gateway"},
 	{"files_settings", "files go to the target that a request names"},
@@ -131,7 +132,7 @@ func reason(field string) string {
 		return "this parameter has no counterpart"
 	}
 	if strings.Contains(field, "model_info") {
-		return "what models can do is known from the catalogue: `tailplane catalog show MODEL`"
+		return "who may call a model stands at the key, and what it can do in the catalogue"
 	}
 	for _, r := range reasons {
 		if strings.HasPrefix(field, r.prefix) {

@@ -24,9 +24,16 @@ type target struct {
 	price                       meter.Override
 	deployments                 []field
 
-	literal node   // the key's place, when it was written out
-	secret  string // tells targets with different literals apart; it is never written
-	fixed   bool   // the name is what clients call
+	literal node      // the key's place, when it was written out
+	lacking []lacking // parts of auth that were written out
+	secret  string    // tells targets with different literals apart; it is never written
+	fixed   bool      // the name is what clients call
+}
+
+// lacking is a secret for which there is no reference yet.
+type lacking struct {
+	name string
+	at   node
 }
 
 // field is a name with its value, in the order in which it is written.
@@ -69,6 +76,10 @@ func (im *importer) address(n node, t *target) {
 	const nowhere = "http://set-me.invalid"
 	text := strings.TrimRight(n.text(), "/")
 	u, err := url.Parse(text)
+	own := err == nil && u.Host == "api.openai.com"
+	if t.kind == "openai" && !own {
+		t.kind = "openai-compatible"
+	}
 	switch {
 	case isReference(text):
 		t.url = nowhere
@@ -76,12 +87,9 @@ func (im *importer) address(n node, t *target) {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		t.url = nowhere
 		im.refused(n, "an address is http(s)://HOST:PORT/PATH without user, query or fragment: write it instead of %s", nowhere)
-	case t.kind == "openai" && u.Host == "api.openai.com":
+	case t.kind == "openai":
 		im.mapped(n, "it is the kind's own")
 	default:
-		if t.kind == "openai" {
-			t.kind = "openai-compatible"
-		}
 		t.url = text
 		if u.Path == "" && t.kind != "azure" && t.kind != "anthropic" {
 			im.approximated(n, "url; as it has no path, /v1 is put behind it")
@@ -128,15 +136,15 @@ func (im *importer) credential(n node, t *target, p provider) {
 	}
 }
 
-// variable is the environment variable that stands for a key that was written
+// variable is the environment variable that stands for a secret that was written
 // out.
-func (t *target) variable() string {
+func (t *target) variable(what string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 			return r
 		}
 		return '_'
-	}, strings.ToUpper(t.name)) + "_KEY"
+	}, strings.ToUpper(t.name+"_"+what))
 }
 
 // settle names the targets and gives keys that were written out a variable.
@@ -157,9 +165,14 @@ func (im *importer) settle() {
 			}
 			taken[t.name] = true
 		}
-		if t.secret != "" {
-			t.key = "env:" + t.variable()
-			im.refused(t.literal, "a secret is never written into a config: put it into the environment variable %s", t.variable())
+		const says = "a secret is never written into a config: put it into the environment variable %s"
+		if t.literal.there() {
+			t.key = "env:" + t.variable("key")
+			im.refused(t.literal, says, t.variable("key"))
+		}
+		for _, l := range t.lacking {
+			t.auth = append(t.auth, field{l.name, "env:" + t.variable(l.name)})
+			im.refused(l.at, says, t.variable(l.name))
 		}
 	}
 }
