@@ -39,3 +39,11 @@ func (s *Server) learn(f *config.File, now time.Time) error {
 	s.known.Store(k)
 	return nil
 }
+
+// retires tells when a model ends, for the headers of its answers.
+func (k *knowledge) retires(kind, model string) (since, ends time.Time) {
+	r, _ := k.Retirement(kind, model)
+	since, _ = r.Since()
+	ends, _ = r.Ends()
+	return since, ends
+}

@@ -47,6 +47,7 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, error) {
 	return gateway.NewPlane(gateway.Parts{
 		Hash: f.Hash, Listen: s.listenConfig(f), Models: f.ModelConfig(), Targets: targets,
 		Keys: keys, Fleet: &s.fleet, Book: book, Metrics: s.metrics,
+		Retires: s.known.Load().retires,
 	}), nil
 }
 

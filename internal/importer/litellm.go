@@ -25,7 +25,6 @@ type importer struct {
 	backoff       time.Duration
 	strategy      string
 	master        string // reference
-	open          bool   // LiteLLM would let everybody in
 }
 
 // fallback is one step of a chain.

@@ -188,10 +188,5 @@ func (r *Report) touched(n node) bool {
 	if r.told[n.id()] {
 		return true
 	}
-	for _, c := range n.children() {
-		if r.touched(c) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(n.children(), r.touched)
 }

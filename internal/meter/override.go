@@ -96,4 +96,3 @@ func (o Override) rate(key string) (*Rate, error) {
 	}
 	return r, errors.Join(errs...)
 }
-
