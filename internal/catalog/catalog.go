@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"tailplane/internal/meter"
@@ -57,8 +58,9 @@ type Part struct {
 	Sum     string `json:"sha256"` // of its text
 }
 
-// Catalog is a catalogue whose every line has been read. It is immutable and
-// safe for concurrent use.
+// Catalog is a catalogue. Every line of one from elsewhere has been read; the
+// lines of the one that is built in are read when they are first needed. It is
+// immutable and safe for concurrent use.
 type Catalog struct {
 	// Made is its version: the moment at which it was put together.
 	Made  time.Time
@@ -67,8 +69,8 @@ type Catalog struct {
 	Embedded bool
 
 	texts       map[string][]byte
-	models      map[string]Model
-	retirements map[string]Retirement
+	models      func() map[string]Model      // by name, in lower case
+	retirements func() map[string]Retirement // by "provider/name", in lower case
 }
 
 // Model is the limits and abilities of a model. A limit of zero is not known.
@@ -101,17 +103,49 @@ func Embedded() (*Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := New(made, map[string][]byte{Prices: prices, Additions: additions, Models: modelFile, Retirements: retirementFile})
+	c, err := describeAll(made, map[string][]byte{Prices: prices, Additions: additions, Models: modelFile, Retirements: retirementFile})
 	if err != nil {
 		return nil, err
 	}
 	c.Embedded = true
+	// The files are part of the program, and a test reads all of them.
+	c.models = sync.OnceValue(func() map[string]Model { return mustRead(readModels(modelFile)) })
+	c.retirements = sync.OnceValue(func() map[string]Retirement { return mustRead(readRetirements(retirementFile)) })
 	return c, nil
+}
+
+func mustRead[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 // New reads the texts of all parts. The catalogue keeps them.
 func New(made time.Time, texts map[string][]byte) (*Catalog, error) {
-	c := &Catalog{Made: made.UTC(), texts: texts, models: map[string]Model{}, retirements: map[string]Retirement{}}
+	c, err := describeAll(made, texts)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := meter.Check(texts[Prices], texts[Additions]); err != nil {
+		return nil, err
+	}
+	models, err := readModels(texts[Models])
+	if err != nil {
+		return nil, err
+	}
+	retirements, err := readRetirements(texts[Retirements])
+	if err != nil {
+		return nil, err
+	}
+	c.models = func() map[string]Model { return models }
+	c.retirements = func() map[string]Retirement { return retirements }
+	return c, nil
+}
+
+// describeAll is a catalogue of which only the first lines have been read.
+func describeAll(made time.Time, texts map[string][]byte) (*Catalog, error) {
+	c := &Catalog{Made: made.UTC(), texts: texts}
 	for _, name := range partNames {
 		part, err := describe(name, texts[name])
 		if err != nil {
@@ -119,30 +153,37 @@ func New(made time.Time, texts map[string][]byte) (*Catalog, error) {
 		}
 		c.Parts = append(c.Parts, part)
 	}
-	if _, err := meter.Check(texts[Prices], texts[Additions]); err != nil {
-		return nil, err
-	}
-	err := eachLine(texts[Models], func(m Model) error {
+	return c, nil
+}
+
+func readModels(text []byte) (map[string]Model, error) {
+	out := map[string]Model{}
+	err := eachLine(text, func(m Model) error {
 		if m.Model == "" || m.Context < 0 || m.Input < 0 || m.Output < 0 {
 			return errors.New("a model needs a name and limits that are not negative")
 		}
-		c.models[strings.ToLower(m.Model)] = m
+		out[strings.ToLower(m.Model)] = m
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("catalogue, %s: %w", Models, err)
 	}
-	err = eachLine(texts[Retirements], func(r Retirement) error {
+	return out, nil
+}
+
+func readRetirements(text []byte) (map[string]Retirement, error) {
+	out := map[string]Retirement{}
+	err := eachLine(text, func(r Retirement) error {
 		if r.Provider == "" || r.Model == "" || r.Source == "" || !isDay(r.Deprecated) || !isDay(r.Shutdown) {
 			return errors.New("a retirement needs a provider, a model, a source, and days as 2006-01-02")
 		}
-		c.retirements[r.Provider+"/"+strings.ToLower(r.Model)] = r
+		out[r.Provider+"/"+strings.ToLower(r.Model)] = r
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("catalogue, %s: %w", Retirements, err)
 	}
-	return c, nil
+	return out, nil
 }
 
 // describe reads the first line of a part.

@@ -60,8 +60,11 @@ func TestTheBuiltInCatalogueIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.models) < 200 || len(c.retirements) < 400 || !c.Embedded || len(c.Parts) != 4 {
-		t.Errorf("%d models, %d retirements, parts %+v", len(c.models), len(c.retirements), c.Parts)
+	if len(c.models()) < 200 || len(c.retirements()) < 400 || !c.Embedded || len(c.Parts) != 4 {
+		t.Errorf("%d models, %d retirements, parts %+v", len(c.models()), len(c.retirements()), c.Parts)
+	}
+	if _, err := New(c.Made, c.texts); err != nil {
+		t.Errorf("read as one from elsewhere: %v", err)
 	}
 	for _, p := range c.Parts {
 		if p.Source == "" || p.AsOf == "" || p.Entries == 0 || p.Bytes == 0 {

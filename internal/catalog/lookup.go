@@ -10,16 +10,17 @@ import (
 // maker before it. Of several makers the first in order counts.
 func (c *Catalog) Model(name string) (Model, bool) {
 	name = strings.ToLower(name)
-	if m, ok := c.models[name]; ok {
+	models := c.models()
+	if m, ok := models[name]; ok {
 		return m, true
 	}
 	best := ""
-	for key := range c.models {
+	for key := range models {
 		if _, bare, _ := strings.Cut(key, "/"); bare == name && (best == "" || key < best) {
 			best = key
 		}
 	}
-	m, ok := c.models[best]
+	m, ok := models[best]
 	return m, ok
 }
 
@@ -29,11 +30,11 @@ func (c *Catalog) Model(name string) (Model, bool) {
 func (c *Catalog) Retirement(kind, model string) (Retirement, bool) {
 	model = strings.ToLower(model)
 	for _, provider := range calendarsOf(kind) {
-		if r, ok := c.retirements[provider+"/"+model]; ok {
+		if r, ok := c.retirements()[provider+"/"+model]; ok {
 			return r, true
 		}
 		if region, rest, ok := strings.Cut(model, "."); ok && provider == "aws" && slices.Contains(regions, region) {
-			if r, ok := c.retirements[provider+"/"+rest]; ok {
+			if r, ok := c.retirements()[provider+"/"+rest]; ok {
 				return r, true
 			}
 		}
@@ -93,7 +94,7 @@ func (r Retirement) Warning(now time.Time) string {
 // Upcoming lists the retirements whose shutdown is not before a moment, by day.
 func (c *Catalog) Upcoming(from time.Time) []Retirement {
 	var out []Retirement
-	for _, r := range c.retirements {
+	for _, r := range c.retirements() {
 		if ends, ok := r.Ends(); ok && !ends.Before(from) {
 			out = append(out, r)
 		}
@@ -108,7 +109,7 @@ func (c *Catalog) Upcoming(from time.Time) []Retirement {
 // provider.
 func (c *Catalog) RetirementsOf(model string) []Retirement {
 	var out []Retirement
-	for _, r := range c.retirements {
+	for _, r := range c.retirements() {
 		if strings.EqualFold(r.Model, model) {
 			out = append(out, r)
 		}
