@@ -39,6 +39,7 @@ func run(args []string) int {
 	}()
 	root := cli.NewRoot(cli.Deps{
 		Version: version, Serve: serve, FindConfig: app.FindConfig, Detected: app.Detected, Running: running,
+		StateDir: stateDir,
 	})
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -77,11 +78,16 @@ func serve(ctx context.Context, o cli.ServeOptions, out, errs io.Writer) error {
 	return err
 }
 
+func stateDir(state string) (string, error) {
+	if state != "" {
+		return state, nil
+	}
+	return app.FindState()
+}
+
 func running(state string) (data, admin string, token secret.Value, err error) {
-	if state == "" {
-		if state, err = app.FindState(); err != nil {
-			return "", "", secret.Value{}, err
-		}
+	if state, err = stateDir(state); err != nil {
+		return "", "", secret.Value{}, err
 	}
 	r, token, err := app.FindRunning(state)
 	return r.Data, r.Admin, token, err

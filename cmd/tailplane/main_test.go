@@ -181,7 +181,7 @@ var different = []struct {
 	{regexp.MustCompile(`req_[0-9a-z]{26}`), "REQUEST"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?`), "TIME"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? (ms|s)\b|up \d+s`), "SPAN"},
-	{regexp.MustCompile(`genai-prices/[0-9a-f/-]+`), "PRICES"},
+	{regexp.MustCompile(`genai-prices/[0-9a-f/-]+(\+additions/[0-9-]+)?`), "PRICES"},
 	{regexp.MustCompile(`((_ns|bytes|events)": )\d+`), "${1}N"},
 	{regexp.MustCompile(`("key": )"[0-9a-f]{8}"`), `${1}"ID"`},
 }

@@ -59,6 +59,7 @@ type Candidate struct {
 	// known; Utilisation how much of its configured capacity is in use, 1 = all.
 	Headroom    float64 `json:"headroom"`
 	Utilisation float64 `json:"utilisation,omitempty"`
+	Warning     string  `json:"warning,omitempty"` // that the provider ends the model, and when
 }
 
 // Status is the program at a glance.
@@ -74,6 +75,11 @@ type Status struct {
 	Uptime  time.Duration `json:"uptime_ns"`
 	// Refused is why the last changed config was not taken; empty when it was.
 	Refused string `json:"config_refused,omitempty"`
+	// Catalog is the version of the catalogue in force; CatalogRefused why
+	// another one is not, CatalogOld that it is older than the config wants.
+	Catalog        string `json:"catalog"`
+	CatalogRefused string `json:"catalog_refused,omitempty"`
+	CatalogOld     string `json:"catalog_old,omitempty"`
 }
 
 // Ledger is what the ledger did since the start.

@@ -89,6 +89,7 @@ type Server struct {
 	clients clients // to the network
 	found   detection
 	refused atomic.Pointer[string] // why the last changed config was not taken
+	known   atomic.Pointer[knowledge]
 }
 
 // records is a store that can also be asked.
@@ -118,9 +119,6 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.file = file
-	if s.book, err = meter.Load(); err != nil {
-		return nil, fmt.Errorf("load the price book: %w", err)
-	}
 	if s.sim, err = newSimulator(s.log.Logger); err != nil {
 		return nil, err
 	}
@@ -131,6 +129,10 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	s.resolvers = credential.Resolvers(s.identities)
 	if err := s.openState(ctx); err != nil {
 		return nil, err
+	}
+	if err := s.learn(file, s.started); err != nil {
+		s.closeState()
+		return nil, fmt.Errorf("load the catalogue: %w", err)
 	}
 	plane, ways, err := s.plane(file)
 	if err != nil {

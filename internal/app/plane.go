@@ -43,7 +43,7 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, clients, error) {
 		}
 		targets = append(targets, t)
 		if p := c.Price; !p.IsZero() {
-			prices[name+"/*"] = meter.Override{Input: p.Input, Output: p.Output, CacheRead: p.CacheRead, CacheWrite: p.CacheWrite}
+			prices[name+"/*"] = p
 		}
 	}
 	keys, err := policy.NewKeys(f.Keys, s.store)
@@ -56,6 +56,7 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, clients, error) {
 	return gateway.NewPlane(gateway.Parts{
 		Hash: f.Hash, Listen: s.listenConfig(f), Models: f.ModelConfig(), Targets: targets,
 		Keys: keys, Fleet: &s.fleet, Book: book, Metrics: s.metrics,
+		Retires: s.known.Load().retires,
 	}), out.now, nil
 }
 
@@ -85,7 +86,11 @@ func (s *Server) models(key string) ([]admin.Model, bool) {
 		m := admin.Model{Name: name, Why: plan.Why}
 		for _, c := range plan.Candidates {
 			if i := slices.IndexFunc(p.Targets, func(t gateway.Target) bool { return t.Name == c.Target }); i >= 0 {
-				m.Candidates = append(m.Candidates, describe(p, &p.Targets[i], c, time.Now()))
+				d := describe(p, &p.Targets[i], c, time.Now())
+				if r, ok := s.known.Load().Retirement(d.Kind, d.Model); ok {
+					d.Warning = r.Warning(time.Now())
+				}
+				m.Candidates = append(m.Candidates, d)
 			}
 		}
 		list = append(list, m)
@@ -173,9 +178,11 @@ func (s *Server) status() admin.Status {
 	s.mu.Lock()
 	file := s.file
 	s.mu.Unlock()
+	known := s.known.Load()
 	st := admin.Status{
 		Version: s.opt.Version, Started: s.started.UTC(), Config: file.Name, Hash: file.Hash,
-		Data: s.data.Addr().String(), Admin: s.admin.Addr().String(), Prices: s.book.Version(),
+		Data: s.data.Addr().String(), Admin: s.admin.Addr().String(), Prices: s.gateway.Plane().Book.Version(),
+		Catalog: known.Version(), CatalogRefused: known.refused, CatalogOld: known.old,
 		Ledger: admin.LedgerOf(s.journal), Uptime: time.Since(s.started),
 	}
 	if why := s.refused.Load(); why != nil {

@@ -118,6 +118,9 @@ func (s *Server) reload() error {
 	if err != nil {
 		return err
 	}
+	if err := s.learn(f, time.Now()); err != nil {
+		return err
+	}
 	plane, ways, err := s.plane(f)
 	if err != nil {
 		return err

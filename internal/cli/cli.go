@@ -62,6 +62,9 @@ type Deps struct {
 	// Running finds the program that runs with a state directory; "" is the
 	// default one.
 	Running func(state string) (data, admin string, token secret.Value, err error)
+	// StateDir is the state directory that a run would use; "" is the default
+	// one.
+	StateDir func(state string) (string, error)
 }
 
 // NewRoot builds the command tree.
@@ -89,7 +92,7 @@ func NewRoot(d Deps) *cobra.Command {
 	)
 	root.AddCommand(
 		serveCommand(d), tryCommand(d), envCommand(d),
-		configCommand(d), checkCommand(d),
+		configCommand(d), checkCommand(d), importCommand(), catalogCommand(d),
 		whyCommand(d), usageCommand(d), modelsCommand(d), statusCommand(d), egressCommand(d),
 		versionCommand(d), completionCommand(),
 	)

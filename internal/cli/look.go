@@ -97,7 +97,7 @@ func modelTable(w io.Writer, list []admin.Model) error {
 			if c.Weight > 0 {
 				order += fmt.Sprintf(" (weight %d)", c.Weight)
 			}
-			rows = append(rows, []string{name, order, c.Target + "/" + c.Model, c.Kind, strings.Join(c.Dialects, ","), c.Pricing, c.State})
+			rows = append(rows, []string{name, order, c.Target + "/" + c.Model, c.Kind, strings.Join(c.Dialects, ","), c.Pricing, c.State + with("; ", c.Warning)})
 		}
 	}
 	return columns(w, []string{"MODEL", "ORDER", "GOES TO", "KIND", "DIALECTS", "PRICE", "STATE"}, rows)
@@ -125,6 +125,7 @@ func statusCommand(d Deps) *cobra.Command {
 			p.line("  API     http://%s/v1", s.Data)
 			p.line("  admin   http://%s", s.Admin)
 			p.line("  prices  %s", s.Prices)
+			p.line("  catalog %s%s", s.Catalog, with("  ", s.CatalogOld))
 			l := s.Ledger
 			p.line("  ledger  %d admitted, %d settled, %d waiting for the store, %d lost", l.Admitted, l.Settled, l.Lag, l.Lost)
 			if l.Unknown > 0 {
@@ -145,6 +146,8 @@ func verdict(s *admin.Status) error {
 	switch {
 	case s.Refused != "":
 		return &Error{ExitProblem, "the changed config is refused; the old one keeps serving:\n" + s.Refused, "mend the file; it is looked at again when it changes"}
+	case s.CatalogRefused != "":
+		return &Error{ExitProblem, "a catalogue is refused: " + s.CatalogRefused, "`tailplane catalog verify FILE` tells the same of a file"}
 	case s.Ledger.Error != "":
 		return &Error{ExitProblem, "the ledger cannot keep its records: " + s.Ledger.Error, "make room in the state directory; what is not kept is in the log"}
 	case s.Ledger.Lost > 0:

@@ -65,7 +65,10 @@ func explain(w io.Writer, ex *ledger.Exchange) error {
 	}
 	p.line("  time      admitted %s, first token %s, total %s%s", span(ex.Admitted), span(ex.FirstToken), span(ex.Total), gaps(ex))
 	u := ex.Usage
-	p.line("  tokens    in %d (cached %d, cache write %d), out %d (reasoning %d)  %s", u.Input, u.CacheRead, u.CacheWrite, u.Output, u.Reasoning, u.Source)
+	p.line("  tokens    in %d (cached %d, cache write %d), out %d (reasoning %d)  %s%s", u.Input, u.CacheRead, u.CacheWrite, u.Output, u.Reasoning, u.Source, with("  tier ", u.Tier))
+	if u.HasUnits() {
+		p.line("  units     images %d, sound %s, characters %d, searches %d", u.Images, time.Duration(u.AudioMillis)*time.Millisecond, u.Characters, u.SearchUnits)
+	}
 	p.line("  cost      %s%s", price(ex), with("  prices ", ex.PriceVersion))
 	return p.err
 }

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"time"
 
+	"tailplane/internal/catalog"
 	"tailplane/internal/egress"
 	"tailplane/internal/gateway"
 	"tailplane/internal/ledger"
@@ -36,6 +37,7 @@ type File struct {
 	Retry    models.Retry               `yaml:"retry"`
 	Keys     policy.Config              `yaml:"keys"`
 	Ledger   ledger.Config              `yaml:"ledger"`
+	Catalog  catalog.Config             `yaml:"catalog"`
 
 	// Name and Hash say which file it is and which content it had.
 	Name string `yaml:"-"`
@@ -45,7 +47,7 @@ type File struct {
 // Default is the file that an empty one amounts to.
 func Default() *File {
 	m := models.Default()
-	return &File{Version: 1, Listen: gateway.DefaultListen(), Timeouts: m.Timeouts, Retry: m.Retry, Ledger: ledger.Default()}
+	return &File{Version: 1, Listen: gateway.DefaultListen(), Timeouts: m.Timeouts, Retry: m.Retry, Ledger: ledger.Default(), Catalog: catalog.Default()}
 }
 
 // ModelConfig is what package models needs of the file.
@@ -117,6 +119,7 @@ func (f *File) validate(report func(path, wrong, right string)) {
 	f.ModelConfig().Validate(targets, report)
 	f.Keys.Validate(report)
 	f.Listen.Validate(f.Keyless(), report)
+	f.Catalog.Validate(report)
 	f.Ledger.Validate(func(path, wrong, right string) { report("ledger."+path, wrong, right) })
 }
 

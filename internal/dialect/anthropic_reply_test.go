@@ -30,7 +30,7 @@ func TestAnthropicReplyAddsUpTheInput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := llm.Usage{Input: 17, CacheRead: 9, CacheWrite: 7, CacheWrite1h: 5, Output: 2, Reasoning: 1, Source: llm.UsageReported}
+	want := llm.Usage{Input: 17, CacheRead: 9, CacheWrite: 7, CacheWrite1h: 5, Output: 2, Reasoning: 1, Tier: "standard", Source: llm.UsageReported}
 	if r.Usage != want || r.Choices[0].Stop != (llm.Stop{Reason: llm.StopSequence, Sequence: "END"}) {
 		t.Errorf("%+v", r)
 	}

@@ -77,7 +77,7 @@ func TestAnthropicStreamIsUnderstood(t *testing.T) {
 	if len(g.Parts) != 7 || !g.Ended || g.Stop.Reason != llm.StopTool || len(g.Others) != 1 || g.Start.ID != "msg_1" {
 		t.Fatalf("%+v", g)
 	}
-	want := llm.Usage{Input: 18, CacheRead: 3, CacheWrite: 4, CacheWrite1h: 3, Output: 40, Reasoning: 7, Source: llm.UsageReported}
+	want := llm.Usage{Input: 18, CacheRead: 3, CacheWrite: 4, CacheWrite1h: 3, Output: 40, Reasoning: 7, Tier: "standard", Source: llm.UsageReported}
 	if g.Usage != want {
 		t.Errorf("usage %+v", g.Usage)
 	}

@@ -21,7 +21,10 @@ const (
 )
 
 // antCounts are the figures as the wire has them.
-type antCounts struct{ input, write, read, write1h, output, thinking int64 }
+type antCounts struct {
+	input, write, read, write1h, output, thinking int64
+	tier                                          string
+}
 
 func (n antCounts) usage() llm.Usage {
 	return llm.Usage{
@@ -31,6 +34,7 @@ func (n antCounts) usage() llm.Usage {
 		CacheWrite1h: n.write1h,
 		Output:       n.output,
 		Reasoning:    n.thinking,
+		Tier:         n.tier,
 		Source:       llm.UsageReported,
 	}
 }
@@ -40,13 +44,13 @@ func antCountsOf(u llm.Usage) antCounts {
 	return antCounts{
 		input: u.Input - u.CacheRead - u.CacheWrite,
 		write: u.CacheWrite, read: u.CacheRead, write1h: u.CacheWrite1h,
-		output: u.Output, thinking: u.Reasoning,
+		output: u.Output, thinking: u.Reasoning, tier: u.Tier,
 	}
 }
 
 // The names that count reads, in the order of its found.
 var (
-	antUsageNames    = [...]string{"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens", "cache_creation", "output_tokens_details"}
+	antUsageNames    = [...]string{"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens", "cache_creation", "output_tokens_details", "service_tier"}
 	antSplitNames    = [...]string{"ephemeral_1h_input_tokens"}
 	antThinkingNames = [...]string{"thinking_tokens"}
 )
@@ -75,6 +79,9 @@ func (n *antCounts) count(body []byte, at wire.Span) bool {
 	}
 	if has[3] {
 		n.output = v[3]
+	}
+	if tier := tierWord(found[6].Value.Of(body)); tier != "" {
+		n.tier = tier
 	}
 	antNested(body, found[4], antSplitNames[:], &n.write1h)
 	antNested(body, found[5], antThinkingNames[:], &n.thinking)

@@ -138,6 +138,8 @@ type chatReader struct {
 	seen    map[string]string // unknown members of chunks, with their last value
 	held    []byte            // unknown members from before the start
 	choices []*choiceReader   // in order of their first chunk
+	named   bool              // a chunk has named the model
+	tier    string            // that which a naming chunk, or one with usage, told last
 }
 
 func (c *chatReader) complete() bool { return allStopped(c.choices) }
@@ -177,6 +179,10 @@ func (c *chatReader) read(data []byte, kind string, each func(raw []byte, at whe
 	o.keep("obfuscation")
 	at, _ := scanChunk(data)
 	rawUsage := at.usage(data)
+	if tier := tierWord(at.value(data, inTier)); tier != "" && (!c.named || rawUsage != nil) {
+		c.tier = tier
+	}
+	c.named = c.named || reply.Model != ""
 	o.raw("usage")
 	items, err := o.list("choices")
 	if err != nil {
@@ -190,6 +196,7 @@ func (c *chatReader) read(data []byte, kind string, each func(raw []byte, at whe
 	}
 	if rawUsage != nil {
 		if u, ok := openAIUsage(rawUsage); ok {
+			u.Tier = c.tier
 			emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: usageExtra(rawUsage, c.dialect)})
 		}
 	}

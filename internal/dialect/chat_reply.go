@@ -129,6 +129,7 @@ func openAIUsageOf(reply *llm.Reply, o *object, d llm.Dialect) error {
 	if !ok {
 		return o.under("usage").wrong("must be an object of token counts")
 	}
+	u.Tier = tierWord(o.peek("service_tier"))
 	reply.Usage, reply.HasUsage = u, true
 	reply.UsageExtra = usageExtra(raw, d)
 	return nil
@@ -274,7 +275,9 @@ func (e *chatEncoder) usage(reply *llm.Reply) []byte {
 		e.losses.add("usage.cache_creation", "chat does not tell for how long the cache was written")
 	}
 	if own.Spelled != nil {
-		if u, ok := openAIUsage(own.Spelled); ok && u == reply.Usage {
+		u, ok := openAIUsage(own.Spelled)
+		u.Tier = reply.Usage.Tier // stands beside the object
+		if ok && u == reply.Usage {
 			return own.Spelled
 		}
 	}

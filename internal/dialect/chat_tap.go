@@ -133,7 +133,7 @@ func tapStop(value []byte) llm.StopReason {
 
 // chunkAt is where the members of a chunk or a reply stand that the tap needs.
 type chunkAt struct {
-	at [6]wire.Member
+	at [7]wire.Member
 }
 
 const (
@@ -143,10 +143,11 @@ const (
 	inGroq
 	inError
 	inObject
+	inTier
 )
 
 func scanChunk(data []byte) (c chunkAt, err error) {
-	names := [...]string{"model", "usage", "choices", "x_groq", "error", "object"}
+	names := [...]string{"model", "usage", "choices", "x_groq", "error", "object", "service_tier"}
 	_, err = wire.Scan(data, names[:], c.at[:])
 	return c, err
 }
@@ -198,10 +199,13 @@ func tapScan(t *Tap, data []byte) Sight {
 	if c.isFault(data) {
 		return SightFault
 	}
+	raw := c.usage(data)
+	if tier := tierWord(c.value(data, inTier)); tier != "" && (t.Model == "" || raw != nil) {
+		t.tier = tier
+	}
 	if m := c.value(data, inModel); t.Model == "" && len(m) > 2 {
 		t.name(m)
 	}
-	raw := c.usage(data)
 	if raw == nil {
 		return 0
 	}
@@ -209,6 +213,7 @@ func tapScan(t *Tap, data []byte) Sight {
 	if !ok {
 		return 0
 	}
+	u.Tier = t.tier
 	t.Usage, t.HasUsage = u, true
 	if choices := c.value(data, inChoices); choices == nil || !hasContent(choices) {
 		return SightUsageOnly
@@ -231,6 +236,7 @@ func tapOpenAIReply(t *Tap, body []byte) (Sight, error) {
 	}
 	if raw := c.value(body, inUsage); len(raw) > 0 {
 		if u, ok := openAIUsage(raw); ok {
+			u.Tier = tierWord(c.value(body, inTier))
 			t.Usage, t.HasUsage = u, true
 		}
 	}

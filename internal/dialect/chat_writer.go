@@ -332,7 +332,7 @@ func (w *chatWriter) end() {
 		e := &chatEncoder{reply: true}
 		usage := e.usage(&llm.Reply{Usage: *w.last.Usage, HasUsage: true, UsageExtra: w.last.Extra})
 		w.losses.all = append(w.losses.all, e.losses.all...)
-		w.chunk([]byte("[]"), usage, nil)
+		w.chunk([]byte("[]"), usage, openAITier(w.last))
 	}
 	w.buf = wire.AppendEvent(w.buf, "", []byte("[DONE]"))
 }

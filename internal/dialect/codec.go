@@ -137,6 +137,7 @@ type Tap struct {
 	last   string // the model of the answer before
 	halves uint8  // converse: which of the two last events have passed
 	called bool   // gemini: the answer has a function call, so its plain end is a stop for tools
+	tier   string // the service tier that a chunk named
 }
 
 // Reset makes the tap ready for another answer. It remembers the model's name,

@@ -160,7 +160,7 @@ func (w *completionsWriter) end() {
 	if w.usage && w.last != nil {
 		e := &chatEncoder{reply: true}
 		usage := e.usage(&llm.Reply{Usage: *w.last.Usage, HasUsage: true, UsageExtra: w.last.Extra})
-		w.chunk([]byte("[]"), usage, nil)
+		w.chunk([]byte("[]"), usage, openAITier(w.last))
 	}
 	w.buf = wire.AppendEvent(w.buf, "", []byte("[DONE]"))
 }

@@ -98,10 +98,10 @@ func respTapResponse(t *Tap, data []byte) {
 }
 
 // respTapNames are the members of a Response object that a tap looks at.
-var respTapNames = []string{"model", "usage", "status", "incomplete_details", "output"}
+var respTapNames = []string{"model", "usage", "status", "incomplete_details", "output", "service_tier"}
 
 func respTapObject(t *Tap, data []byte, span wire.Span) {
-	var at [5]wire.Member
+	var at [6]wire.Member
 	if _, err := wire.ScanAt(data, span, respTapNames, at[:]); err != nil {
 		return
 	}
@@ -109,6 +109,7 @@ func respTapObject(t *Tap, data []byte, span wire.Span) {
 		t.Model = model
 	}
 	if u, ok := respUsage(at[1].Value.Of(data)); ok {
+		u.Tier = tierWord(at[5].Value.Of(data))
 		t.Usage, t.HasUsage = u, true
 	}
 	status, _ := wire.String(at[2].Value.Of(data))

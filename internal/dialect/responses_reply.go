@@ -51,6 +51,7 @@ func respReply(o *object) *llm.Reply {
 	}
 	if raw := o.peek("usage"); raw != nil {
 		if r.Usage, r.HasUsage = respUsage(raw); r.HasUsage {
+			r.Usage.Tier = tierWord(o.peek("service_tier"))
 			o.raw("usage")
 			r.UsageExtra = llm.Extra{Dialect: llm.Responses, Spelled: bytes.Clone(raw)}
 		}
@@ -347,7 +348,9 @@ func (v *respEnvelope) keptStop(w *objectWriter) bool {
 // usage is the usage object as it came, if it still says the same.
 func (v *respEnvelope) usage() []byte {
 	kept := v.reply.UsageExtra.In(llm.Responses).Spelled
-	if u, ok := respUsage(kept); ok && u == v.reply.Usage {
+	u, ok := respUsage(kept)
+	u.Tier = v.reply.Usage.Tier // stands beside the object
+	if ok && u == v.reply.Usage {
 		return kept
 	}
 	return respUsageJSON(v.reply.Usage)

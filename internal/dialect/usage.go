@@ -124,3 +124,43 @@ func figure(raw []byte, m wire.Member) int64 {
 	}
 	return n
 }
+
+// longestTier bounds the words that are taken for a service tier.
+const longestTier = 32
+
+// tierWord reads the service tier that an answer names beside its usage; empty
+// when it names none. The words that there are cost no memory.
+func tierWord(raw []byte) string {
+	if len(raw) < 3 || len(raw) > longestTier || raw[0] != '"' {
+		return ""
+	}
+	switch string(raw[1 : len(raw)-1]) {
+	case "default":
+		return "default"
+	case "standard":
+		return "standard"
+	case "auto":
+		return "auto"
+	case "flex":
+		return "flex"
+	case "priority":
+		return "priority"
+	case "batch":
+		return "batch"
+	case "scale":
+		return "scale"
+	case "on_demand":
+		return "on_demand"
+	}
+	word, _ := wire.String(raw)
+	return word
+}
+
+// openAITier is the member by which OpenAI's dialects tell the tier beside a
+// usage that came from one of them; nil when it has none.
+func openAITier(ev *llm.Event) []byte {
+	if d := ev.Extra.Dialect; ev.Usage.Tier == "" || d != llm.Chat && d != llm.Completions {
+		return nil
+	}
+	return append(wire.AppendString([]byte(`{"service_tier":`), ev.Usage.Tier), '}')
+}

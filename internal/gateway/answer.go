@@ -29,6 +29,12 @@ func (c *call) head(contentType string, resp *h1.Response, target *candidate) {
 	if target != nil {
 		c.set("X-Tailplane-Target", target.Name)
 		c.set("X-Tailplane-Model", target.model)
+		if target.deprecation != "" {
+			c.set("Deprecation", target.deprecation)
+		}
+		if target.sunset != "" {
+			c.set("Sunset", target.sunset)
+		}
 	}
 	if len(c.ex.Losses) > 0 {
 		c.set("X-Tailplane-Loss", lossHeader(c.ex.Losses))

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,6 +36,8 @@ type Plane struct {
 	Book    *meter.Book
 	Metrics *telemetry.Metrics
 
+	retires func(kind, model string) (since, ends time.Time)
+
 	dests  map[string]*destination // of the names that the config defines
 	others sync.Map                // string -> *destination, of names that callers made up
 	known  atomic.Int64            // how many of those
@@ -59,13 +63,16 @@ type Parts struct {
 	Fleet   *fleet.Fleet
 	Book    *meter.Book
 	Metrics *telemetry.Metrics
+	// Retires tells from when on a model of a kind is deprecated, and when it
+	// ends; a zero time is not known. nil knows nothing.
+	Retires func(kind, model string) (since, ends time.Time)
 }
 
 // NewPlane joins the parts.
 func NewPlane(parts Parts) *Plane {
 	p := &Plane{
 		Hash: parts.Hash, Listen: parts.Listen, Keys: parts.Keys, Book: parts.Book, Metrics: parts.Metrics,
-		dests: map[string]*destination{},
+		retires: parts.Retires, dests: map[string]*destination{},
 	}
 	var known []models.Target
 	for _, t := range parts.Targets {
@@ -111,6 +118,19 @@ type candidate struct {
 	weight int
 	pooled bool
 	rate   *meter.Rate
+
+	deprecation, sunset string // headers that say so; see ends
+}
+
+// ends notes what callers should know of the end of a model: RFC 9745 and RFC
+// 8594.
+func (c *candidate) ends(since, ends time.Time) {
+	if !since.IsZero() {
+		c.deprecation = "@" + strconv.FormatInt(since.Unix(), 10)
+	}
+	if !ends.IsZero() {
+		c.sunset = ends.UTC().Format(http.TimeFormat)
+	}
 }
 
 // mostOthers bounds the destinations that are kept for names outside of the
@@ -158,6 +178,9 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 			Target: t, model: c.Model, group: c.Group, weight: c.Weight, pooled: c.Pooled,
 			rate: p.Book.RateAt(t.Name, t.Kind.Name, c.Model),
 		})
+		if p.retires != nil {
+			d.candidates[len(d.candidates)-1].ends(p.retires(t.Kind.Name, c.Model))
+		}
 	}
 	return d
 }

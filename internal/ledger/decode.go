@@ -230,6 +230,18 @@ func decodeUsage(u *llm.Usage, text string) bool {
 			u.OutputAudio = m.int
 		case 9:
 			u.Source = llm.UsageSource(m.text)
+		case 10:
+			u.CacheReadAudio = m.int
+		case 11:
+			u.Images = m.int
+		case 12:
+			u.AudioMillis = m.int
+		case 13:
+			u.Characters = m.int
+		case 14:
+			u.SearchUnits = m.int
+		case 15:
+			u.Tier = m.text
 		}
 	}
 	return !m.bad

@@ -113,7 +113,15 @@ func putUsage(b []byte, field uint64, u *llm.Usage) []byte {
 	b = putInt(b, 6, u.Output)
 	b = putInt(b, 7, u.Reasoning)
 	b = putInt(b, 8, u.OutputAudio)
-	return closeNest(putText(b, 9, string(u.Source)), begin)
+	b = putText(b, 9, string(u.Source))
+	b = putInt(b, 10, u.CacheReadAudio)
+	if u.HasUnits() {
+		b = putInt(b, 11, u.Images)
+		b = putInt(b, 12, u.AudioMillis)
+		b = putInt(b, 13, u.Characters)
+		b = putInt(b, 14, u.SearchUnits)
+	}
+	return closeNest(putText(b, 15, u.Tier), begin)
 }
 
 // putTag appends the number and the wire type of a field. Both fit into two

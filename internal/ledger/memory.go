@@ -156,8 +156,9 @@ func addUsage(groups map[UsageRow]*UsageRow, q UsageQuery, ex *Exchange) {
 		if slices.Contains(q.By, ByTarget) {
 			return
 		}
-		addTokens(r, ex.Usage.Input, ex.Usage.CacheRead, ex.Usage.CacheWrite, ex.Usage.Output, ex.Usage.Reasoning)
-		r.Cost += ex.Cost
+		var t tally
+		t.use(&ex.Usage, ex.Cost)
+		r.consumed(&t)
 		return
 	}
 	for i := range ex.Attempts {
@@ -169,17 +170,24 @@ func addUsage(groups map[UsageRow]*UsageRow, q UsageQuery, ex *Exchange) {
 		r.Requests++
 		r.Failed += count(a.Fault != "")
 		r.Unpriced += count(a.Priced == Unpriced)
-		addTokens(r, a.Usage.Input, a.Usage.CacheRead, a.Usage.CacheWrite, a.Usage.Output, a.Usage.Reasoning)
-		r.Cost += a.Cost
+		var t tally
+		t.use(&a.Usage, a.Cost)
+		r.consumed(&t)
 	}
 }
 
-func addTokens(r *UsageRow, input, read, write, output, reasoning int64) {
-	r.Input += input
-	r.CacheRead += read
-	r.CacheWrite += write
-	r.Output += output
-	r.Reasoning += reasoning
+// consumed adds what was consumed; the counts of requests are the caller's.
+func (r *UsageRow) consumed(t *tally) {
+	r.Input += t.input
+	r.CacheRead += t.cacheRead
+	r.CacheWrite += t.cacheWrite
+	r.Output += t.output
+	r.Reasoning += t.reasoning
+	r.Images += t.images
+	r.AudioMillis += t.audio
+	r.Characters += t.characters
+	r.SearchUnits += t.searches
+	r.Cost += t.cost
 }
 
 func groupOf(groups map[UsageRow]*UsageRow, by []string, ex *Exchange, target string) *UsageRow {

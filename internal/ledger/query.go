@@ -261,8 +261,7 @@ func (t *table) add(c *cell, s *sums) {
 	r.Requests += got.requests
 	r.Failed += got.failed
 	r.Unpriced += got.unpriced
-	addTokens(r, got.input, got.cacheRead, got.cacheWrite, got.output, got.reasoning)
-	r.Cost += got.cost
+	r.consumed(&got)
 }
 
 func (t *table) row(c *cell) *UsageRow {

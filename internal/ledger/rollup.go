@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"slices"
 	"time"
+
+	"tailplane/internal/llm"
 )
 
 // A rollup holds sums over exchanges by everything that a query can filter or
@@ -15,12 +17,15 @@ import (
 //
 // As bytes a rollup of one hour is, all numbers as in encoding/binary:
 //
-//	1                                   version
+//	1, or 2 where a value from 27 on is  version
 //	uvarint n, n times (uvarint, text)  the strings
 //	until the end, for each cell:
 //	  7 times uvarint                   number of a string, in the order of cell
 //	  uvarint                           bit i: value i is not zero
 //	  varint for each such bit          value i; see sums.values
+//
+// A program that knows only version 1 reads everything in which no images,
+// sounds, characters or searches were counted.
 
 // cell is the key of one sum.
 type cell struct {
@@ -42,10 +47,23 @@ func (c *cell) texts() [7]*string {
 type tally struct {
 	requests, failed, unpriced                            int64
 	input, cacheRead, cacheWrite, output, reasoning, cost int64
+	images, audio, characters, searches                   int64
 }
 
+// values are the counters of the first version; units are the later ones.
 func (t *tally) values() [9]*int64 {
 	return [9]*int64{&t.requests, &t.failed, &t.unpriced, &t.input, &t.cacheRead, &t.cacheWrite, &t.output, &t.reasoning, &t.cost}
+}
+
+func (t *tally) units() [4]*int64 {
+	return [4]*int64{&t.images, &t.audio, &t.characters, &t.searches}
+}
+
+// use counts what was consumed.
+func (t *tally) use(u *llm.Usage, cost int64) {
+	t.input, t.cacheRead, t.cacheWrite = u.Input, u.CacheRead, u.CacheWrite
+	t.output, t.reasoning, t.cost = u.Output, u.Reasoning, cost
+	t.images, t.audio, t.characters, t.searches = u.Images, u.AudioMillis, u.Characters, u.SearchUnits
 }
 
 func (t *tally) add(o *tally) {
@@ -58,6 +76,10 @@ func (t *tally) add(o *tally) {
 	t.output += o.output
 	t.reasoning += o.reasoning
 	t.cost += o.cost
+	t.images += o.images
+	t.audio += o.audio
+	t.characters += o.characters
+	t.searches += o.searches
 }
 
 // sums is what a cell holds. Over all targets, first counts each exchange
@@ -68,10 +90,16 @@ type sums struct {
 	tries tally // attempts at the target; exchanges without any, under the empty one
 }
 
-func (s *sums) values() (out [27]*int64) {
-	for i, t := range []*tally{&s.first, &s.also, &s.tries} {
-		v := t.values()
+const (
+	firstValues = 27 // of version 1
+	allValues   = 39
+)
+
+func (s *sums) values() (out [allValues]*int64) {
+	for i, t := range [...]*tally{&s.first, &s.also, &s.tries} {
+		v, u := t.values(), t.units()
 		copy(out[9*i:], v[:])
+		copy(out[firstValues+4*i:], u[:])
 	}
 	return out
 }
@@ -117,11 +145,8 @@ const microsPerHour = int64(time.Hour / time.Microsecond)
 
 // add counts an exchange.
 func (r *rollup) add(ex *Exchange) {
-	u := &ex.Usage
-	whole := tally{
-		requests: 1, failed: count(failed(ex.Outcome)), unpriced: count(ex.PriceStatus == Unpriced),
-		input: u.Input, cacheRead: u.CacheRead, cacheWrite: u.CacheWrite, output: u.Output, reasoning: u.Reasoning, cost: ex.Cost,
-	}
+	whole := tally{requests: 1, failed: count(failed(ex.Outcome)), unpriced: count(ex.PriceStatus == Unpriced)}
+	whole.use(&ex.Usage, ex.Cost)
 	c := cell{
 		hour: hourOf(micro(ex.Start)), model: ex.Model, key: ex.Key, name: ex.Name, customer: ex.Customer,
 		outcome: string(ex.Outcome), fault: string(ex.Fault),
@@ -142,11 +167,9 @@ func (r *rollup) add(ex *Exchange) {
 		case !slices.ContainsFunc(ex.Attempts[:i], func(b Attempt) bool { return b.Target == a.Target }):
 			s.also.add(&whole)
 		}
-		u := &a.Usage
-		s.tries.add(&tally{
-			requests: 1, failed: count(a.Fault != ""), unpriced: count(a.Priced == Unpriced),
-			input: u.Input, cacheRead: u.CacheRead, cacheWrite: u.CacheWrite, output: u.Output, reasoning: u.Reasoning, cost: a.Cost,
-		})
+		try := tally{requests: 1, failed: count(a.Fault != ""), unpriced: count(a.Priced == Unpriced)}
+		try.use(&a.Usage, a.Cost)
+		s.tries.add(&try)
 	}
 }
 
@@ -162,13 +185,18 @@ func (r *rollup) hours() []int64 {
 	return slices.Compact(out)
 }
 
-const rollupVersion = 1
+// The versions; see the top.
+const (
+	rollupVersion = 1
+	rollupUnits   = 2
+)
 
 // encode appends the cells of an hour.
 func (r *rollup) encode(b []byte, hour int64) []byte {
 	numbers := map[string]uint64{}
 	var texts []string
 	var body []byte
+	version := byte(rollupVersion)
 	for i := range r.cells {
 		if r.cells[i].hour != hour {
 			continue
@@ -182,9 +210,13 @@ func (r *rollup) encode(b []byte, hour int64) []byte {
 			}
 			body = binary.AppendUvarint(body, n)
 		}
-		body = appendSums(body, &r.sums[i])
+		var mask uint64
+		body, mask = appendSums(body, &r.sums[i])
+		if mask>>firstValues != 0 {
+			version = rollupUnits
+		}
 	}
-	b = append(b, rollupVersion)
+	b = append(b, version)
 	b = binary.AppendUvarint(b, uint64(len(texts)))
 	for _, s := range texts {
 		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
@@ -192,9 +224,8 @@ func (r *rollup) encode(b []byte, hour int64) []byte {
 	return append(b, body...)
 }
 
-func appendSums(b []byte, s *sums) []byte {
+func appendSums(b []byte, s *sums) (out []byte, mask uint64) {
 	values := s.values()
-	mask := uint64(0)
 	for i, v := range values {
 		if *v != 0 {
 			mask |= 1 << i
@@ -206,7 +237,7 @@ func appendSums(b []byte, s *sums) []byte {
 			b = binary.AppendVarint(b, *v)
 		}
 	}
-	return b
+	return b, mask
 }
 
 var errRollup = errors.New("a rollup is damaged")
@@ -215,8 +246,12 @@ var errRollup = errors.New("a rollup is damaged")
 // sums are valid during the call. Those before the damage have been given out
 // when it returns an error.
 func decodeRollup(data []byte, hour int64, each func(*cell, *sums)) error {
-	if len(data) == 0 || data[0] != rollupVersion {
+	if len(data) == 0 || data[0] != rollupVersion && data[0] != rollupUnits {
 		return errRollup
+	}
+	known := uint64(1) << firstValues
+	if data[0] == rollupUnits {
+		known = 1 << allValues
 	}
 	d := decoder{data: data[1:]}
 	texts := d.texts()
@@ -233,7 +268,7 @@ func decodeRollup(data []byte, hour int64, each func(*cell, *sums)) error {
 			*to = texts[n]
 		}
 		mask := d.uvarint()
-		if mask >= 1<<27 {
+		if mask >= known {
 			return errRollup
 		}
 		for ; mask != 0; mask &= mask - 1 {

@@ -106,7 +106,13 @@ type UsageRow struct {
 	CacheWrite int64 `json:"cache_write"`
 	Output     int64 `json:"output"`
 	Reasoning  int64 `json:"reasoning"`
-	Cost       int64 `json:"cost_nano"` // nano-dollars
+
+	Images      int64 `json:"images,omitempty"`
+	AudioMillis int64 `json:"audio_millis,omitempty"`
+	Characters  int64 `json:"characters,omitempty"`
+	SearchUnits int64 `json:"search_units,omitempty"`
+
+	Cost int64 `json:"cost_nano"` // nano-dollars
 }
 
 // failed says whether an outcome counts as a failure.

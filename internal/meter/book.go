@@ -13,13 +13,13 @@ import (
 	"tailplane/internal/llm"
 )
 
-// Book is a price book: the list prices built into the program, and the
-// operator's overrides. It is immutable but for a cache, and safe for
-// concurrent use.
+// Book is a price book: list prices with their additions, and the operator's
+// overrides. It is immutable but for a cache, and safe for concurrent use.
 type Book struct {
 	about     about
 	providers map[string]*provider
-	overrides map[string]*Rate // by lower-case key; see With
+	additions map[string][]addition // by provider
+	overrides map[string]*Rate      // by lower-case key; see With
 
 	mu     sync.RWMutex
 	models map[string][]entry // by provider, read when first needed
@@ -31,28 +31,42 @@ type rateKey struct{ target, kind, model string }
 // rateLimit bounds the cache of rates: model names may come from clients.
 const rateLimit = 4096
 
-// Override is an operator's prices for a model, in dollars for a million
-// tokens, as decimal numbers. It replaces the list prices as a whole; an empty
-// member has no price and follows the rules at [Rate.Cost].
-type Override struct {
-	Input        string `yaml:"input"`
-	Output       string `yaml:"output"`
-	CacheRead    string `yaml:"cache_read"`
-	CacheWrite   string `yaml:"cache_write"`
-	CacheWrite1h string `yaml:"cache_write_1h"`
-	InputAudio   string `yaml:"input_audio"`
-	OutputAudio  string `yaml:"output_audio"`
+// Load returns the book that is built into the program.
+func Load() (*Book, error) { return New(Files()) }
+
+// Files are the data of the book that is built into the program: list prices,
+// and what is added to them.
+func Files() (prices, additions []byte) { return priceFile, additionFile }
+
+// Check reads every line of the data of a book, and reports what is wrong: New
+// reads most of them when they are first needed.
+func Check(prices, additions []byte) (models int, err error) {
+	b, err := New(prices, additions)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range slices.Sorted(maps.Keys(b.providers)) {
+		list, err := b.providers[id].models()
+		if err != nil {
+			return 0, err
+		}
+		models += len(list)
+	}
+	return models, nil
 }
 
-// Load returns the book that is built into the program.
-func Load() (*Book, error) { return newBook(priceFile) }
-
-func newBook(data []byte) (*Book, error) {
-	a, list, err := readFile(data)
+// New returns the book of the data; data from elsewhere is checked before.
+func New(prices, additions []byte) (*Book, error) {
+	a, list, err := readFile(prices)
 	if err != nil {
 		return nil, err
 	}
-	b := &Book{about: a, providers: map[string]*provider{}, models: map[string][]entry{}, rates: map[rateKey]*Rate{}}
+	more, rules, err := readAdditions(additions)
+	if err != nil {
+		return nil, err
+	}
+	a.Version += "+" + more.Version
+	b := &Book{about: a, providers: map[string]*provider{}, additions: rules, models: map[string][]entry{}, rates: map[rateKey]*Rate{}}
 	for _, p := range list {
 		if b.providers[p.id] != nil {
 			return nil, fmt.Errorf("price file: provider %s stands there twice", p.id)
@@ -77,52 +91,21 @@ func (b *Book) Source() string { return b.about.Source + "; " + b.about.Licence 
 // these that is there counts, without regard to case. The error names every
 // price that cannot be read.
 func (b *Book) With(overrides map[string]Override) (*Book, error) {
-	nb := &Book{about: b.about, providers: b.providers, overrides: map[string]*Rate{}, models: map[string][]entry{}, rates: map[rateKey]*Rate{}}
+	nb := &Book{about: b.about, providers: b.providers, additions: b.additions, overrides: map[string]*Rate{}, models: map[string][]entry{}, rates: map[rateKey]*Rate{}}
 	maps.Copy(nb.overrides, b.overrides)
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(overrides)) {
-		list, err := overrides[key].list()
+		r, err := overrides[key].rate(key)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("prices of %q: %w", key, err))
 			continue
 		}
-		nb.overrides[strings.ToLower(key)] = &Rate{Model: key, status: ledger.Priced, prices: []conditional{{list: list}}}
+		nb.overrides[strings.ToLower(key)] = r
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	return nb, nil
-}
-
-func (o Override) list() (priceList, error) {
-	var l priceList
-	var errs []error
-	for _, f := range []struct {
-		name, text string
-		to         **tieredPrice
-	}{
-		{"input", o.Input, &l.input},
-		{"output", o.Output, &l.output},
-		{"cache_read", o.CacheRead, &l.cacheRead},
-		{"cache_write", o.CacheWrite, &l.cacheWrite},
-		{"cache_write_1h", o.CacheWrite1h, &l.cacheWrite1h},
-		{"input_audio", o.InputAudio, &l.inputAudio},
-		{"output_audio", o.OutputAudio, &l.outputAudio},
-	} {
-		if f.text == "" {
-			continue
-		}
-		p, err := ParsePrice(f.text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", f.name, err))
-			continue
-		}
-		*f.to = &tieredPrice{base: p}
-	}
-	if l == (priceList{}) && len(errs) == 0 {
-		errs = append(errs, errors.New("no price is given: write at least input and output"))
-	}
-	return l, errors.Join(errs...)
 }
 
 // Price prices a usage of a model at a provider of a kind. It does not allocate
@@ -166,13 +149,21 @@ func (b *Book) find(k rateKey) *Rate {
 	if kind == "sim" {
 		return &Rate{status: ledger.NoCharge}
 	}
-	p := b.providers[listOf(kind)]
-	if p == nil {
-		return &Rate{status: ledger.Unpriced}
+	r := b.listed(listOf(kind), model)
+	r.add(b.additions[listOf(kind)], model)
+	if r.Model == "" && r.status != ledger.Unpriced {
+		r.Model = model
 	}
-	for _, id := range append([]string{p.id}, p.fallbacks...) {
-		if e := b.entry(id, model); e != nil {
-			return e.rate()
+	return r
+}
+
+// listed is the rate of a model in the catalogue's list of a provider.
+func (b *Book) listed(list, model string) *Rate {
+	if p := b.providers[list]; p != nil {
+		for _, id := range append([]string{p.id}, p.fallbacks...) {
+			if e := b.entry(id, model); e != nil {
+				return e.rate()
+			}
 		}
 	}
 	return &Rate{status: ledger.Unpriced}
@@ -184,7 +175,8 @@ func (b *Book) entry(provider, model string) *entry {
 	if p := b.providers[provider]; !read && p != nil {
 		var err error
 		if list, err = p.models(); err != nil {
-			// The file is part of the program, and a test reads all of it.
+			// The file is part of the program, and a test reads all of it; one
+			// from elsewhere goes through Check.
 			panic(err)
 		}
 		b.models[provider] = list

@@ -81,7 +81,7 @@ func compare(t *testing.T, what string, e entry, raw json.RawMessage) int {
 		l := e.prices[i].list
 		have := map[string]*tieredPrice{
 			"input_mtok": l.input, "cache_read_mtok": l.cacheRead, "cache_write_mtok": l.cacheWrite, "output_mtok": l.output,
-			"input_audio_mtok": l.inputAudio, "output_audio_mtok": l.outputAudio, "requests_kcount": l.requests,
+			"input_audio_mtok": l.inputAudio, "cache_audio_read_mtok": l.cacheAudio, "output_audio_mtok": l.outputAudio, "requests_kcount": l.requests,
 		}
 		for name, p := range have {
 			if raw, ok := w.Prices[name]; ok != (p != nil) {

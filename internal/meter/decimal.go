@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// Price is an amount of US dollars for a million tokens, or for a thousand
-// requests, in pico-dollars (10^-12). It is never negative.
+// Price is an amount of US dollars for a million tokens or characters, for a
+// thousand requests or searches, for an image or for an hour of sound, in
+// pico-dollars (10^-12). It is never negative.
 type Price int64
 
 const (
@@ -100,14 +101,36 @@ func (a *amount) add(n int64, p Price) {
 	}
 }
 
-// nano rounds to nano-dollars, half up. What does not fit is the largest int64:
-// nine billion dollars.
-func (a amount) nano() int64 {
-	lo, carry := bits.Add64(a.lo, amountScale/2, 0)
+// plus adds b.
+func (a *amount) plus(b amount) {
+	var carry uint64
+	a.lo, carry = bits.Add64(a.lo, b.lo, 0)
+	a.hi, carry = bits.Add64(a.hi, b.hi, carry)
+	if carry != 0 {
+		a.hi, a.lo = math.MaxUint64, math.MaxUint64
+	}
+}
+
+// times multiplies by n.
+func (a amount) times(n uint64) amount {
+	over, hi := bits.Mul64(a.hi, n)
+	carry, lo := bits.Mul64(a.lo, n)
+	hi, more := bits.Add64(hi, carry, 0)
+	if over != 0 || more != 0 {
+		return amount{math.MaxUint64, math.MaxUint64}
+	}
+	return amount{hi, lo}
+}
+
+// nano divides by n (at most 18) and rounds to nano-dollars, half up. What does
+// not fit is the largest int64: nine billion dollars.
+func (a amount) nano(n uint64) int64 {
+	scale := n * amountScale
+	lo, carry := bits.Add64(a.lo, scale/2, 0)
 	hi := a.hi + carry
-	if hi < a.hi || hi >= amountScale {
+	if hi < a.hi || hi >= scale {
 		return math.MaxInt64
 	}
-	q, _ := bits.Div64(hi, lo, amountScale)
+	q, _ := bits.Div64(hi, lo, scale)
 	return int64(min(q, math.MaxInt64))
 }

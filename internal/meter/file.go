@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -38,16 +39,15 @@ type line struct {
 // priceEntry is the prices of a model under a condition. The last entry of a
 // model whose condition holds is the one that counts; if none holds, the first.
 type priceEntry struct {
-	From  string `json:"from"`  // a date: the entry holds from it on, UTC
+	From  string `json:"from"`  // a date (UTC) or an RFC 3339 time: the entry holds from it on
 	Begin string `json:"begin"` // with End: a time of day, UTC; the entry holds in between
 	End   string `json:"end"`
 
-	Input      *tieredPrice `json:"input"`
-	CacheRead  *tieredPrice `json:"cache_read"`
-	CacheWrite *tieredPrice `json:"cache_write"`
-	Output     *tieredPrice `json:"output"`
-	InputAudio *tieredPrice `json:"input_audio"`
-	// CacheAudio is kept for the day on which Usage tells cached audio apart.
+	Input       *tieredPrice `json:"input"`
+	CacheRead   *tieredPrice `json:"cache_read"`
+	CacheWrite  *tieredPrice `json:"cache_write"`
+	Output      *tieredPrice `json:"output"`
+	InputAudio  *tieredPrice `json:"input_audio"`
 	CacheAudio  *tieredPrice `json:"cache_audio_read"`
 	OutputAudio *tieredPrice `json:"output_audio"`
 	Requests    *tieredPrice `json:"requests_kcount"`
@@ -170,7 +170,7 @@ type entry struct {
 // conditional is a price list with the condition under which it holds.
 type conditional struct {
 	list       priceList
-	from       int64 // Unix seconds; 0 = always
+	from       int64 // Unix microseconds; always is the beginning of time
 	daily      bool
 	begin, end int64 // seconds of the day
 }
@@ -212,14 +212,11 @@ func readModel(text []byte) (entry, error) {
 func (p priceEntry) conditional() (conditional, error) {
 	c := conditional{list: priceList{
 		input: p.Input, cacheRead: p.CacheRead, cacheWrite: p.CacheWrite, output: p.Output,
-		inputAudio: p.InputAudio, outputAudio: p.OutputAudio, requests: p.Requests,
+		inputAudio: p.InputAudio, cacheAudio: p.CacheAudio, outputAudio: p.OutputAudio, requests: p.Requests,
 	}}
-	if p.From != "" {
-		t, err := time.Parse(time.DateOnly, p.From)
-		if err != nil {
-			return c, err
-		}
-		c.from = t.Unix()
+	var err error
+	if c.from, err = readFrom(p.From); err != nil {
+		return c, err
 	}
 	if p.Begin == "" && p.End == "" {
 		return c, nil
@@ -231,21 +228,37 @@ func (p priceEntry) conditional() (conditional, error) {
 	return c, errors.Join(err1, err2)
 }
 
+// always is the moment from which an entry without a date holds.
+const always = math.MinInt64
+
+// readFrom reads the moment from which something holds, in Unix microseconds.
+func readFrom(text string) (int64, error) {
+	if text == "" {
+		return always, nil
+	}
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		t, err = time.Parse(time.RFC3339Nano, text)
+	}
+	return t.UnixMicro(), err
+}
+
 func secondOfDay(t time.Time) int64 {
 	h, m, s := t.Clock()
 	return int64(h*3600 + m*60 + s)
 }
 
-// holds says whether the condition is met at a moment, in Unix seconds. An
+// holds says whether the condition is met at a moment, in Unix microseconds. An
 // interval of the day may run over midnight.
-func (c *conditional) holds(unix int64) bool {
-	if unix < c.from {
+func (c *conditional) holds(micros int64) bool {
+	if micros < c.from {
 		return false
 	}
 	if !c.daily {
 		return true
 	}
-	s := ((unix % 86400) + 86400) % 86400
+	const day = 86400 * 1_000_000
+	s := (micros%day + day) % day / 1_000_000
 	if c.begin <= c.end {
 		return c.begin <= s && s < c.end
 	}

@@ -205,7 +205,7 @@ func FuzzParsePrice(f *testing.F) {
 
 func drawPrices(t *rapid.T) priceList {
 	var l priceList
-	for _, p := range []**tieredPrice{&l.input, &l.cacheRead, &l.cacheWrite, &l.cacheWrite1h, &l.output, &l.inputAudio, &l.outputAudio, &l.requests} {
+	for _, p := range []**tieredPrice{&l.input, &l.cacheRead, &l.cacheWrite, &l.cacheWrite1h, &l.output, &l.inputAudio, &l.cacheAudio, &l.outputAudio, &l.requests} {
 		if !rapid.Bool().Draw(t, "known") {
 			continue
 		}
@@ -221,7 +221,7 @@ func drawUsage(t *rapid.T) llm.Usage {
 	n := rapid.OneOf(rapid.Int64Range(0, 3e5), rapid.Int64Range(0, 1e12))
 	return llm.Usage{
 		Input: n.Draw(t, "input"), CacheRead: n.Draw(t, "read"), CacheWrite: n.Draw(t, "write"), CacheWrite1h: n.Draw(t, "hour"),
-		InputAudio: n.Draw(t, "audio in"), Output: n.Draw(t, "output"), OutputAudio: n.Draw(t, "audio out"),
+		InputAudio: n.Draw(t, "audio in"), CacheReadAudio: n.Draw(t, "audio read"), Output: n.Draw(t, "output"), OutputAudio: n.Draw(t, "audio out"),
 	}
 }
 
@@ -238,10 +238,12 @@ func oracle(l priceList, u llm.Usage) *big.Rat {
 		}
 	}
 	hour := min(u.CacheWrite1h, u.CacheWrite)
-	audio := min(u.InputAudio, max(0, u.Input-u.CacheRead-u.CacheWrite))
+	heard := min(u.CacheReadAudio, u.CacheRead)
+	audio := min(max(0, u.InputAudio-heard), max(0, u.Input-u.CacheRead-u.CacheWrite))
 	sound := min(u.OutputAudio, u.Output)
 	add(max(0, u.Input-u.CacheRead-u.CacheWrite-audio), l.input)
-	add(u.CacheRead, l.cacheRead, l.input)
+	add(u.CacheRead-heard, l.cacheRead, l.input)
+	add(heard, l.cacheAudio, l.inputAudio, l.cacheRead, l.input)
 	add(u.CacheWrite-hour, l.cacheWrite, l.input)
 	add(hour, l.cacheWrite1h, l.cacheWrite, l.input)
 	add(audio, l.inputAudio, l.input)
@@ -262,7 +264,7 @@ func TestCostIsExactAndRoundedOnceHalfUp(t *testing.T) {
 		if !want.IsInt64() {
 			want.SetInt64(math.MaxInt64)
 		}
-		got := l.cost(u)
+		got := l.cost(&u, nil)
 		if got.Nano != want.Int64() {
 			t.Fatalf("%+v: got %d, exactly it is %s", u, got.Nano, exact.FloatString(3))
 		}
@@ -276,8 +278,8 @@ func TestCostIsLinearInTokens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := priceList{input: &tieredPrice{base: Price(rapid.Int64Range(1, 1e15).Draw(t, "input"))}, output: &tieredPrice{base: Price(rapid.Int64Range(1, 1e15).Draw(t, "output"))}}
 		n, m := rapid.Int64Range(1, 1e6).Draw(t, "n"), rapid.Int64Range(1, 1e6).Draw(t, "m")
-		one := l.cost(llm.Usage{Input: n * 1_000_000, Output: m * 1_000_000}).Nano
-		two := l.cost(llm.Usage{Input: n * 2_000_000, Output: m * 2_000_000}).Nano
+		one := l.cost(&llm.Usage{Input: n * 1_000_000, Output: m * 1_000_000}, nil).Nano
+		two := l.cost(&llm.Usage{Input: n * 2_000_000, Output: m * 2_000_000}, nil).Nano
 		if d := two - 2*one; d < -1 || d > 1 {
 			t.Fatalf("%d tokens cost %d, twice as many %d", n, one, two)
 		}
@@ -293,7 +295,7 @@ func TestMoreTokensNeverCostLess(t *testing.T) {
 		more := u
 		more.Input += rapid.Int64Range(0, 1e6).Draw(t, "more input")
 		more.Output += rapid.Int64Range(0, 1e6).Draw(t, "more output")
-		a, b := l.cost(u), l.cost(more)
+		a, b := l.cost(&u, nil), l.cost(&more, nil)
 		if b.Nano < a.Nano {
 			t.Fatalf("%+v costs %+v, %+v costs %+v", u, a, more, b)
 		}
@@ -372,7 +374,7 @@ func TestDamagedPriceFileIsRefused(t *testing.T) {
 		"provider twice":  head + `{"provider":"p"}` + "\n" + `{"provider":"p"}`,
 		"broken provider": head + `{"provider":`,
 	} {
-		if _, err := newBook([]byte(text)); err == nil {
+		if _, err := New([]byte(text), additionFile); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}

@@ -46,7 +46,7 @@ type Config struct {
 	// Capacity is the provisioned throughput behind the target; requests go to
 	// the next candidate before it is used up.
 	Capacity fleet.Config `yaml:"capacity"`
-	// Price overrides the list price, in dollars per million tokens.
+	// Price overrides the list price.
 	Price Price `yaml:"price"`
 	// Egress is how the target is reached, where that is not as the file says.
 	Egress egress.Override `yaml:"egress"`
@@ -57,18 +57,8 @@ type Limits struct {
 	InFlight int `yaml:"in_flight"` // requests at once; 0 = no limit
 }
 
-// Price is what a target charges, in dollars per million tokens, as decimal
-// text so that it stays exact. Empty fields of a price that states input and
-// output fall back to those.
-type Price struct {
-	Input      string `yaml:"input"`
-	Output     string `yaml:"output"`
-	CacheRead  string `yaml:"cache_read"`
-	CacheWrite string `yaml:"cache_write"`
-}
-
-// IsZero reports whether the file states no price.
-func (p Price) IsZero() bool { return p == Price{} }
+// Price is what a target charges, as decimal text so that it stays exact.
+type Price = meter.Override
 
 // Validate reports every problem of one target; path is where it stands.
 func (c Config) Validate(path string, report func(path, wrong, right string)) {
@@ -110,19 +100,7 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 			report(path+".headers."+name, "a header cannot hold line breaks", "write it on one line")
 		}
 	}
-	for _, f := range []struct{ name, text string }{
-		{"input", c.Price.Input}, {"output", c.Price.Output}, {"cache_read", c.Price.CacheRead}, {"cache_write", c.Price.CacheWrite},
-	} {
-		if f.text == "" {
-			continue
-		}
-		if _, err := meter.ParsePrice(f.text); err != nil {
-			report(path+".price."+f.name, err.Error(), "write dollars per million tokens, such as 0.25")
-		}
-	}
-	if !c.Price.IsZero() && (c.Price.Input == "" || c.Price.Output == "") {
-		report(path+".price", "a price needs both input and output", "add the missing one, in dollars per million tokens")
-	}
+	c.Price.Validate(path+".price", report)
 }
 
 // Destinations are the hosts and ports that the target called name leads to;

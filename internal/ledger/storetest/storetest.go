@@ -85,6 +85,9 @@ func Exchange(n int) *ledger.Exchange {
 	for i := range n % 3 {
 		a := ledger.Attempt{Target: []string{"eu", "us"}[(n+i)%2], Kind: "openai", Priced: ledger.Priced, Cost: int64(1000 * (n + i))}
 		a.Usage = llm.Usage{Input: int64(100 + n), CacheRead: int64(n), CacheWrite: int64(i), Output: int64(2 * n), Reasoning: int64(n % 5), Source: llm.UsageReported}
+		if n%7 == 0 {
+			a.Usage.Images, a.Usage.AudioMillis, a.Usage.Characters, a.Usage.SearchUnits = 2, int64(n), 3, 1
+		}
 		if i == 0 && n%3 == 2 {
 			a.Fault, a.Priced = llm.FaultServer, ledger.Unpriced
 			ex.PriceStatus = ledger.Unpriced
@@ -334,6 +337,7 @@ func testUsage(t *testing.T, s Store) {
 		all.CacheWrite += ex.Usage.CacheWrite
 		all.Output += ex.Usage.Output
 		all.Reasoning += ex.Usage.Reasoning
+		units(&all, &ex.Usage)
 		all.Cost += ex.Cost
 	}
 	all.Failed, all.Unpriced = 6, 4 // two each of failed, broken, unknown; every third is unpriced
@@ -364,6 +368,13 @@ func testUsage(t *testing.T, s Store) {
 	same(t, "by key", []string{"backend2", "k12", "k22"}, keys)
 }
 
+func units(r *ledger.UsageRow, u *llm.Usage) {
+	r.Images += u.Images
+	r.AudioMillis += u.AudioMillis
+	r.Characters += u.Characters
+	r.SearchUnits += u.SearchUnits
+}
+
 func testUsageByTarget(t *testing.T, s Store) {
 	Fill(t, s, 12)
 	want := map[string]*ledger.UsageRow{"": {}, "eu": {Target: "eu"}, "us": {Target: "us"}}
@@ -387,6 +398,7 @@ func testUsageByTarget(t *testing.T, s Store) {
 			r.CacheWrite += a.Usage.CacheWrite
 			r.Output += a.Usage.Output
 			r.Reasoning += a.Usage.Reasoning
+			units(r, &a.Usage)
 			r.Cost += a.Cost
 		}
 	}
