@@ -99,6 +99,7 @@ type candidate struct {
 	group  int
 	weight int
 	pooled bool
+	step   route.Step // the faults that lead to it
 	rate   *meter.Rate
 }
 
@@ -142,6 +143,7 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 		t := &p.Targets[i]
 		d.candidates = append(d.candidates, candidate{
 			Target: t, model: c.Model, group: c.Group, weight: c.Weight, pooled: c.Pooled,
+			step: route.Step{On: c.On, Chain: c.Chain},
 			rate: p.Book.RateAt(t.Name, t.Kind.Name, c.Model),
 		})
 	}
@@ -155,7 +157,7 @@ func (c *candidate) view(at time.Time, s surface) route.View {
 		Group: c.group, Weight: c.weight, Pooled: c.pooled,
 		InFlight: live.InFlight, Wait: live.Wait, Broken: live.Broken,
 		Full:   c.Limits.InFlight > 0 && live.InFlight >= int64(c.Limits.InFlight),
-		Cannot: c.cannot(s),
+		Cannot: c.cannot(s), Reserved: route.Reserve(c.step.On),
 	}
 }
 
@@ -180,6 +182,9 @@ func (d *destination) cannot(views []route.View, model string) string {
 	}
 	var why []string
 	for i := range views {
+		if views[i].Cannot == "" {
+			views[i].Cannot = "it is asked only after other faults"
+		}
 		why = append(why, d.candidates[i].Name+": "+views[i].Cannot)
 	}
 	return fmt.Sprintf("no target of model %q can serve this request (%s)", cut(model, 100), strings.Join(why, "; "))

@@ -24,6 +24,9 @@ type View struct {
 	Broken   bool          // the breaker keeps traffic off
 	Full     bool          // it has as many requests as its limit allows
 	Cannot   string        // why it cannot serve this request at all; empty when it can
+	// Reserved: only a fault leads to it (Reserve says of which kinds); it is
+	// never asked because those before it are not ready.
+	Reserved bool
 }
 
 // ready reports whether a candidate may be asked at once.
@@ -50,27 +53,41 @@ const (
 // Candidates that are ready come first, group by group; within a group the
 // first is drawn (by weight, or for replicas the less loaded of two), the rest
 // follow as they stand. Then those that are not ready, as a last hope: broken
-// or full ones before those that demand a wait, shorter waits first. roll is 64
-// random bits.
+// or full ones before those that demand a wait, shorter waits first. Reserved
+// ones stand behind all others and are never first. roll is 64 random bits.
 func Order(order []int, views []View, roll uint64) ([]int, Why) {
 	able := 0
 	for i := range views {
-		if views[i].Cannot == "" {
+		if views[i].able() {
 			able++
 		}
 	}
 	if able == 0 {
 		return order, WhyNobody
 	}
+	order, why := orderAble(order, views, able, roll)
+	for i := range views {
+		if v := &views[i]; v.Cannot == "" && v.Reserved {
+			order = append(order, i)
+		}
+	}
+	return order, why
+}
+
+// able reports whether a candidate may be asked without a fault before.
+func (v *View) able() bool { return v.Cannot == "" && !v.Reserved }
+
+// orderAble is Order for the able ones.
+func orderAble(order []int, views []View, able int, roll uint64) ([]int, Why) {
 	start := len(order)
 	for i := range views {
-		if v := &views[i]; v.Cannot == "" && v.ready() {
+		if v := &views[i]; v.able() && v.ready() {
 			order = append(order, i)
 		}
 	}
 	ready := len(order) - start
 	for i := range views {
-		if v := &views[i]; v.Cannot == "" && !v.ready() {
+		if v := &views[i]; v.able() && !v.ready() {
 			order = append(order, i)
 		}
 	}
@@ -103,7 +120,7 @@ func Order(order []int, views []View, roll uint64) ([]int, Why) {
 func firstGroup(views []View) int {
 	group := int(^uint(0) >> 1)
 	for i := range views {
-		if views[i].Cannot == "" {
+		if views[i].able() {
 			group = min(group, views[i].Group)
 		}
 	}
