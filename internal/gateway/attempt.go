@@ -203,7 +203,7 @@ func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *
 		return f
 	}
 	target.Fill(&c.req, upstream.Call{
-		Op: c.seen.Op, Dialect: a.Dialect, Stream: c.seen.Stream, Body: c.out, Forward: c.forwarded(a.Dialect),
+		Op: c.seen.Op, Dialect: a.Dialect, Model: target.model, Stream: c.seen.Stream, Body: c.out, Forward: c.forwarded(a.Dialect),
 		ConnectTimeout: c.to.Connect, HeadDeadline: c.firstDeadline(begin),
 	}, begin)
 	resp, err := target.Do(c.ctx, &c.req)
@@ -229,6 +229,7 @@ func (c *call) refused(target *candidate, resp *h1.Response, spoken dialect.Surf
 	c.refusal = resp.Header
 	return target.Classify(upstream.Answer{
 		Status: resp.Status, Body: spoken.DecodeError(c.reply), After: upstream.RetryAfter(resp.Header.Get, now()),
+		Header: resp.Header.Get, Input: upstream.EstimateInput(c.out), Output: int64(c.seen.MaxTokens),
 	}, now())
 }
 

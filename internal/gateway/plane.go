@@ -100,6 +100,7 @@ type candidate struct {
 	weight int
 	pooled bool
 	step   route.Step // the faults that lead to it
+	quirks map[llm.Dialect]*upstream.Quirks
 	rate   *meter.Rate
 }
 
@@ -143,11 +144,25 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 		t := &p.Targets[i]
 		d.candidates = append(d.candidates, candidate{
 			Target: t, model: c.Model, group: c.Group, weight: c.Weight, pooled: c.Pooled,
-			step: route.Step{On: c.On, Chain: c.Chain},
+			step: route.Step{On: c.On, Chain: c.Chain}, quirks: quirks(t.Target, c.Model),
 			rate: p.Book.RateAt(t.Name, t.Kind.Name, c.Model),
 		})
 	}
 	return d
+}
+
+// quirks are those of a model in each dialect of its target; nil when it has none.
+func quirks(t *upstream.Target, model string) map[llm.Dialect]*upstream.Quirks {
+	var out map[llm.Dialect]*upstream.Quirks
+	for _, d := range t.Dialects {
+		if q := t.Quirks(model, d); q != nil {
+			if out == nil {
+				out = map[llm.Dialect]*upstream.Quirks{}
+			}
+			out[d] = q
+		}
+	}
+	return out
 }
 
 // view is what routing needs to know of a candidate.
@@ -163,13 +178,13 @@ func (c *candidate) view(at time.Time, s surface) route.View {
 
 // cannot says why a candidate cannot serve a surface at all.
 func (c *candidate) cannot(s surface) string {
-	if c.Speaks(s.dialect.Name()) || s.op == llm.OpCount {
+	if c.Serves(s.op, s.dialect.Name(), c.model) || s.op == llm.OpCount {
 		return ""
 	}
 	if _, ok := s.dialect.(dialect.Codec); !ok {
 		return "it serves no " + string(s.dialect.Name())
 	}
-	if _, ok := c.Conversation(s.dialect.Name()); !ok {
+	if _, ok := c.Conversation(s.dialect.Name(), c.model); !ok {
 		return "it has no conversations"
 	}
 	return ""

@@ -19,6 +19,15 @@ type Config struct {
 	// URL is the address, with the path below which the API lies; without a
 	// path the kind's own ("/v1") is used.
 	URL string `yaml:"url"`
+	// Region and Project are where a cloud provider serves it and who pays.
+	Region  string `yaml:"region"`
+	Project string `yaml:"project"`
+	// APIVersion asks Azure for its classic API of that date.
+	APIVersion string `yaml:"api_version"`
+	// Deployments says what the provider calls a model here: the name of an Azure
+	// deployment, or the ARN of a Bedrock inference profile. Everything else
+	// (routes, prices, quirks) goes by the model's own name.
+	Deployments map[string]string `yaml:"deployments"`
 	// Key refers to the credential: env:NAME or file:/path.
 	Key secret.Ref `yaml:"key"`
 	// Dialects are what the target speaks, best first for translation.
@@ -33,6 +42,9 @@ type Config struct {
 	// ("ask", "never"); empty is the kind's own.
 	StreamUsage string `yaml:"stream_usage"`
 	Limits      Limits `yaml:"limits"`
+	// Quirks are what models refuse here, beside what is known of the kind. A
+	// later one wins.
+	Quirks []Quirk `yaml:"quirks"`
 	// Price overrides the list price, in dollars per million tokens.
 	Price Price `yaml:"price"`
 }
@@ -64,18 +76,25 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 	case !ok:
 		report(path+".kind", fmt.Sprintf("there is no kind %q", c.Kind),
 			"use one of "+strings.Join(Names(), ", ")+suggest.Phrase(suggest.Nearest(c.Kind, Names())))
-	case c.URL == "" && kind.URL == "":
-		report(path, fmt.Sprintf("a target of kind %s needs an address", kind.Name), "add `url: http://HOST:PORT`")
+	default:
+		c.validatePlace(path, kind, report)
+		for i, d := range c.Dialects {
+			if known(d) && !kind.mayServe(d) {
+				report(fmt.Sprintf("%s.dialects[%d]", path, i), fmt.Sprintf("%s has no %s", kind.Title, d), "use one of "+join(kind.mayServeAll()))
+			}
+		}
 	}
 	if c.URL != "" {
 		if _, err := parseURL(c.URL); err != nil {
 			report(path+".url", err.Error(), "write http://HOST:PORT/PATH or https://...")
 		}
 	}
+	for i, q := range c.Quirks {
+		q.validate(fmt.Sprintf("%s.quirks[%d]", path, i), report)
+	}
 	for i, d := range c.Dialects {
-		if _, known := paths[d]; !known {
-			report(fmt.Sprintf("%s.dialects[%d]", path, i), fmt.Sprintf("there is no dialect %q", d),
-				"use chat, responses, anthropic, completions or embeddings")
+		if !known(d) {
+			report(fmt.Sprintf("%s.dialects[%d]", path, i), fmt.Sprintf("there is no dialect %q", d), "use one of "+join(dialects[:]))
 		}
 	}
 	if !slices.Contains([]string{"", "ask", "never"}, c.StreamUsage) {
