@@ -64,10 +64,11 @@ func errorType(text string) string {
 // judge finds the rule that fits.
 func (k *Kind) judge(f *llm.Fault, a *Answer) {
 	text := strings.ToLower(a.Body.Type + "\n" + a.Body.Code + "\n" + a.Body.Message)
+	status := a.status()
 	for _, rules := range [2][]Rule{k.Rules, common} {
 		for i := range rules {
 			r := &rules[i]
-			if (r.Status == 0 || r.Status == a.Status) && strings.Contains(text, r.Match) {
+			if (r.Status == 0 || r.Status == status) && strings.Contains(text, r.Match) {
 				f.Kind, f.Retry, f.Scope = r.Means.Kind, r.Means.Retry, r.Means.Scope
 				if r.Hint != "" {
 					f.Message = strings.TrimSuffix(f.Message, ".") + "; " + r.Hint
@@ -78,16 +79,27 @@ func (k *Kind) judge(f *llm.Fault, a *Answer) {
 		}
 	}
 	switch {
-	case a.Status >= 500 || a.Status == 0:
+	case status >= 500 || status == 0:
 		f.Kind, f.Retry, f.Scope = llm.FaultServer, llm.RetrySame, llm.ScopeTarget
-	case a.Status >= 400 && strings.EqualFold(a.header(shouldRetry), "true"):
+	case status >= 400 && strings.EqualFold(a.header(shouldRetry), "true"):
 		f.Kind, f.Retry, f.Scope = llm.FaultServer, llm.RetrySame, llm.ScopeRequest
-	case a.Status >= 400:
+	case status >= 400:
 		f.Kind, f.Retry, f.Scope = llm.FaultBadRequest, llm.RetryNever, llm.ScopeRequest
 	default: // a redirect or an unasked-for 1xx
 		f.Kind, f.Retry, f.Scope = llm.FaultGarbage, llm.RetryElsewhere, llm.ScopeTarget
 	}
 	heed(f, a.header(shouldRetry))
+}
+
+// status is the answer's status; of an error inside a stream it is the code,
+// where that is the number of one (Gemini, OpenRouter, Azure), or 0.
+func (a *Answer) status() int {
+	if a.Status == 0 && len(a.Body.Code) == len("400") {
+		if n, err := strconv.Atoi(a.Body.Code); err == nil && n >= 400 && n < 600 {
+			return n
+		}
+	}
+	return a.Status
 }
 
 // shouldRetry is the header by which OpenAI and Anthropic tell their SDKs

@@ -69,6 +69,7 @@ var (
 		Others: []llm.Dialect{llm.Embeddings, llm.Responses},
 		Rules: []Rule{
 			{429, "free-models-per-day", isBroke, ""},
+			{400, "token limit reached", isTooLong, ""},
 			{403, "moderation", isFiltered, ""},
 			{403, "flagged", isFiltered, ""},
 			{400, "is not a valid model id", isUnknownModel, ""},
