@@ -117,6 +117,8 @@ var bedrockQuirks = []Quirk{
 	},
 	// models.dev: reasoning_options.
 	{Models: []string{"*anthropic.claude-opus-4-6*", "*anthropic.claude-sonnet-4-6*"}, Efforts: []string{"low", "medium", "high", "max"}},
+	{Models: []string{"openai.gpt-5.4*", "openai.gpt-5.5*"}, Efforts: []string{"none", "low", "medium", "high", "xhigh"}},
+	{Models: []string{"xai.grok-4.3*"}, Efforts: []string{"none", "low", "medium", "high"}},
 	{Models: []string{"*amazon.nova-2-*", "*anthropic.claude-opus-4-5*", "*openai.gpt-oss-*"}, Efforts: lowToHigh},
 	// Amazon's guide to Nova: a tool's schema has type, properties and required at
 	// its top, and nothing else.
@@ -197,6 +199,7 @@ var xAIQuirks = []Quirk{
 	{Models: []string{"*non-reasoning*"}, Accepts: []string{"presence_penalty", "frequency_penalty", "stop"}},
 	// models.dev: reasoning_options; the others have none.
 	{Models: []string{"grok-4.3*"}, Efforts: []string{"none", "low", "medium", "high"}},
+	{Models: []string{"grok-4.20-multi-agent*"}, Efforts: []string{"low", "medium", "high", "xhigh"}},
 	{Models: []string{"grok-3-mini*"}, Efforts: []string{"low", "high"}},
 	{Models: []string{"grok-4", "grok-4-0*", "grok-4-1*", "grok-4-fast*", "grok-4.20-0309*"}, Refuses: []string{"reasoning_effort"}},
 }
