@@ -33,8 +33,8 @@ type Model struct {
 	// Route or Pool has failed in a way that another target could mend. One that
 	// names faults is asked after those alone, and at once.
 	Fallback []Fallback `yaml:"fallback"`
-	Timeouts Timeouts `yaml:"timeouts"`
-	Retry    Retry    `yaml:"retry"`
+	Timeouts Timeouts   `yaml:"timeouts"`
+	Retry    Retry      `yaml:"retry"`
 }
 
 // Step is one candidate of a route. In the file it is a bare string, or

@@ -26,23 +26,28 @@ func TestRequestTargets(t *testing.T) {
 		{Config{Kind: "azure", URL: azureAt, APIVersion: "preview"}, Call{Dialect: llm.Embeddings}, "acme.openai.azure.com:443 /openai/v1/embeddings?api-version=preview"},
 		{
 			Config{Kind: "azure", URL: azureAt, APIVersion: "2024-10-21", Deployments: map[string]string{"gpt-5": "prod#gpt"}},
-			Call{Dialect: llm.Chat, Model: "gpt-5"}, "acme.openai.azure.com:443 /openai/deployments/prod%23gpt/chat/completions?api-version=2024-10-21",
+			Call{Dialect: llm.Chat, Model: "gpt-5"},
+			"acme.openai.azure.com:443 /openai/deployments/prod%23gpt/chat/completions?api-version=2024-10-21",
 		},
 		{
-			Config{Kind: "azure", URL: azureAt, APIVersion: "2024-10-21"}, Call{Op: llm.OpEmbed, Dialect: llm.Embeddings, Model: "ada"},
+			Config{Kind: "azure", URL: azureAt, APIVersion: "2024-10-21"},
+			Call{Op: llm.OpEmbed, Dialect: llm.Embeddings, Model: "ada"},
 			"acme.openai.azure.com:443 /openai/deployments/ada/embeddings?api-version=2024-10-21",
 		},
 		{
-			Config{Kind: "azure", URL: azureAt, APIVersion: "2025-03-01-preview"}, Call{Dialect: llm.Responses, Model: "gpt-5"},
+			Config{Kind: "azure", URL: azureAt, APIVersion: "2025-03-01-preview"},
+			Call{Dialect: llm.Responses, Model: "gpt-5"},
 			"acme.openai.azure.com:443 /openai/responses?api-version=2025-03-01-preview",
 		},
 		{
-			Config{Kind: "azure", URL: "https://acme.services.ai.azure.com/models", APIVersion: "2024-05-01-preview"}, Call{Dialect: llm.Chat, Model: "grok-4"},
+			Config{Kind: "azure", URL: "https://acme.services.ai.azure.com/models", APIVersion: "2024-05-01-preview"},
+			Call{Dialect: llm.Chat, Model: "grok-4"},
 			"acme.services.ai.azure.com:443 /models/chat/completions?api-version=2024-05-01-preview",
 		},
 		{
 			Config{Kind: "azureml", URL: "https://ep.eastus.inference.ml.azure.com/score", Deployments: map[string]string{"llama": "blue"}},
-			Call{Dialect: llm.Chat, Model: "llama"}, "ep.eastus.inference.ml.azure.com:443 /v1/chat/completions azureml-model-deployment=blue",
+			Call{Dialect: llm.Chat, Model: "llama"},
+			"ep.eastus.inference.ml.azure.com:443 /v1/chat/completions azureml-model-deployment=blue",
 		},
 		{east, Call{Dialect: llm.Converse, Model: claude}, "bedrock-runtime.us-east-1.amazonaws.com:443 /model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse"},
 		{east, Call{Dialect: llm.Converse, Model: "amazon.nova-lite-v1:0", Stream: true}, "bedrock-runtime.us-east-1.amazonaws.com:443 /model/amazon.nova-lite-v1%3A0/converse-stream"},
@@ -67,7 +72,8 @@ func TestRequestTargets(t *testing.T) {
 		{eu, Call{Dialect: llm.Anthropic, Op: llm.OpCount, Model: "claude-sonnet-4-5"}, "europe-west4-aiplatform.googleapis.com:443 /v1/projects/acme-1/locations/europe-west4/publishers/anthropic/models/count-tokens:rawPredict"},
 		{eu, Call{Dialect: llm.Chat, Model: "meta/llama-4"}, "europe-west4-aiplatform.googleapis.com:443 /v1/projects/acme-1/locations/europe-west4/endpoints/openapi/chat/completions"},
 		{
-			Config{Kind: "vertex", Region: "global", Project: "p", Deployments: map[string]string{"gemini-x": "endpoints/42"}}, Call{Dialect: llm.Gemini, Model: "gemini-x"},
+			Config{Kind: "vertex", Region: "global", Project: "p", Deployments: map[string]string{"gemini-x": "endpoints/42"}},
+			Call{Dialect: llm.Gemini, Model: "gemini-x"},
 			"aiplatform.googleapis.com:443 /v1/projects/p/locations/global/endpoints/42:generateContent",
 		},
 		{Config{Kind: "vertex", Region: "eu", Project: "p"}, Call{Dialect: llm.Anthropic, Model: "claude-x"}, "aiplatform.eu.rep.googleapis.com:443 /v1/projects/p/locations/eu/publishers/anthropic/models/claude-x:rawPredict"},
@@ -86,14 +92,15 @@ func TestRequestTargets(t *testing.T) {
 			c.call.Op = llm.OpGenerate
 		}
 		target.Fill(&req, c.call, t0)
-		got := req.Address + " " + req.Target
+		var got strings.Builder
+		got.WriteString(req.Address + " " + req.Target)
 		for _, f := range req.Header {
 			if strings.HasPrefix(f.Name, "azureml") {
-				got += " " + f.Name + "=" + f.Value
+				got.WriteString(" " + f.Name + "=" + f.Value)
 			}
 		}
-		if got != c.want {
-			t.Errorf("%s %s:\n got %s\nwant %s", c.config.Kind, c.call.Model, got, c.want)
+		if got.String() != c.want {
+			t.Errorf("%s %s:\n got %s\nwant %s", c.config.Kind, c.call.Model, got.String(), c.want)
 		}
 	}
 }

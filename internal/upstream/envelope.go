@@ -98,7 +98,7 @@ func betas(body []byte, at wire.Span, forward []h1.Field) []byte {
 		if !strings.EqualFold(f.Name, anthropicBeta) {
 			continue
 		}
-		for _, name := range strings.Split(f.Value, ",") {
+		for name := range strings.SplitSeq(f.Value, ",") {
 			if name = strings.TrimSpace(name); name != "" {
 				asked = append(asked, name)
 			}

@@ -38,11 +38,13 @@ func places(chat, responses, anthropic, gemini, converse string) map[llm.Dialect
 // parameters is every setting that a quirk can name.
 var parameters = []parameter{
 	{
-		"temperature", places("temperature", "temperature", "temperature", inGemini+"temperature", inConverse+"temperature"), []string{"1", "1.0"},
+		"temperature", places("temperature", "temperature", "temperature", inGemini+"temperature", inConverse+"temperature"),
+		[]string{"1", "1.0"},
 		func(c *llm.Call) bool { return clearFloat(&c.Sampling.Temperature, 1) },
 	},
 	{
-		"top_p", places("top_p", "top_p", "top_p", inGemini+"topP", inConverse+"topP"), []string{"1", "1.0"},
+		"top_p", places("top_p", "top_p", "top_p", inGemini+"topP", inConverse+"topP"),
+		[]string{"1", "1.0"},
 		func(c *llm.Call) bool { return clearFloat(&c.Sampling.TopP, 1) },
 	},
 	{
@@ -50,11 +52,13 @@ var parameters = []parameter{
 		func(c *llm.Call) bool { return clearPointer(&c.Sampling.TopK) },
 	},
 	{
-		"frequency_penalty", places("frequency_penalty", "", "", inGemini+"frequencyPenalty", ""), []string{"0", "0.0"},
+		"frequency_penalty", places("frequency_penalty", "", "", inGemini+"frequencyPenalty", ""),
+		[]string{"0", "0.0"},
 		func(c *llm.Call) bool { return clearFloat(&c.Sampling.FrequencyPenalty, 0) },
 	},
 	{
-		"presence_penalty", places("presence_penalty", "", "", inGemini+"presencePenalty", ""), []string{"0", "0.0"},
+		"presence_penalty", places("presence_penalty", "", "", inGemini+"presencePenalty", ""),
+		[]string{"0", "0.0"},
 		func(c *llm.Call) bool { return clearFloat(&c.Sampling.PresencePenalty, 0) },
 	},
 	{
@@ -62,7 +66,8 @@ var parameters = []parameter{
 		func(c *llm.Call) bool { return clearPointer(&c.Sampling.Seed) },
 	},
 	{
-		"stop", places("stop", "", "stop_sequences", inGemini+"stopSequences", inConverse+"stopSequences"), []string{"[]"},
+		"stop", places("stop", "", "stop_sequences", inGemini+"stopSequences", inConverse+"stopSequences"),
+		[]string{"[]"},
 		func(c *llm.Call) bool {
 			stated := len(c.Sampling.Stop) > 0
 			c.Sampling.Stop = nil
@@ -70,7 +75,8 @@ var parameters = []parameter{
 		},
 	},
 	{
-		"n", places("n", "", "", inGemini+"candidateCount", ""), []string{"1"},
+		"n", places("n", "", "", inGemini+"candidateCount", ""),
+		[]string{"1"},
 		func(c *llm.Call) bool {
 			stated := c.Sampling.N > 1
 			c.Sampling.N = 0
@@ -78,10 +84,12 @@ var parameters = []parameter{
 		},
 	},
 	{
-		"logprobs", map[llm.Dialect][]string{
+		"logprobs",
+		map[llm.Dialect][]string{
 			llm.Chat: {"logprobs", "top_logprobs"}, llm.Completions: {"logprobs"}, llm.Responses: {"top_logprobs"},
 			llm.Gemini: {inGemini + "responseLogprobs", inGemini + "logprobs"},
-		}, []string{"false", "0"},
+		},
+		[]string{"false", "0"},
 		func(c *llm.Call) bool {
 			stated := c.Logprobs.Want || c.Logprobs.Top != nil
 			c.Logprobs = llm.Logprobs{}
@@ -109,10 +117,12 @@ var parameters = []parameter{
 		},
 	},
 	{
-		"tools", map[llm.Dialect][]string{
+		"tools",
+		map[llm.Dialect][]string{
 			llm.Chat: {"tools", "tool_choice", "parallel_tool_calls"}, llm.Responses: {"tools", "tool_choice", "parallel_tool_calls"},
 			llm.Anthropic: {"tools", "tool_choice"}, llm.Gemini: {"tools", "toolConfig"}, llm.Converse: {"toolConfig"},
-		}, []string{"[]", `"none"`},
+		},
+		[]string{"[]", `"none"`},
 		func(c *llm.Call) bool {
 			stated := len(c.Tools) > 0
 			c.Tools, c.Choice = nil, llm.ToolChoice{}

@@ -110,41 +110,52 @@ func TestApply(t *testing.T) {
 	}{
 		{
 			"openai", "gpt-5-nano", llm.Responses,
-			llm.Call{Sampling: llm.Sampling{Temperature: number(0.1), TopP: number(1), MaxTokens: 3}}, "max_tokens temperature",
+			llm.Call{Sampling: llm.Sampling{Temperature: number(0.1), TopP: number(1), MaxTokens: 3}},
+			"max_tokens temperature",
 			func(c *llm.Call) bool {
 				return c.Sampling.Temperature == nil && c.Sampling.TopP != nil && c.Sampling.MaxTokens == 16
 			},
 		},
 		{
-			"openai", "gpt-5.6", llm.Responses, llm.Call{Sampling: llm.Sampling{Temperature: number(0.1)}, Reasoning: llm.Reasoning{Mode: "disabled"}}, "",
+			"openai", "gpt-5.6", llm.Responses,
+			llm.Call{Sampling: llm.Sampling{Temperature: number(0.1)}, Reasoning: llm.Reasoning{Mode: "disabled"}},
+			"",
 			func(c *llm.Call) bool { return c.Sampling.Temperature != nil },
 		},
 		{
-			"anthropic", "claude-sonnet-4-5", llm.Anthropic, llm.Call{Sampling: llm.Sampling{Temperature: number(0.1), TopP: number(0.2)}}, "top_p",
+			"anthropic", "claude-sonnet-4-5", llm.Anthropic,
+			llm.Call{Sampling: llm.Sampling{Temperature: number(0.1), TopP: number(0.2)}},
+			"top_p",
 			func(c *llm.Call) bool { return c.Sampling.Temperature != nil && c.Sampling.TopP == nil },
 		},
 		{
 			"mistral", "mistral-small-latest", llm.Chat,
-			llm.Call{Choice: llm.ToolChoice{Mode: llm.ToolRequired}, Reasoning: llm.Reasoning{Effort: "low"}, Logprobs: llm.Logprobs{Want: true, Top: &five}}, "logprobs reasoning_effort",
+			llm.Call{Choice: llm.ToolChoice{Mode: llm.ToolRequired}, Reasoning: llm.Reasoning{Effort: "low"}, Logprobs: llm.Logprobs{Want: true, Top: &five}},
+			"logprobs reasoning_effort",
 			func(c *llm.Call) bool {
 				return c.Choice.Extra.Form == 1 && c.Reasoning.Effort == "high" && c.Sampling.OldCap && !c.Logprobs.Want
 			},
 		},
 		{
-			"bedrock", "us.amazon.nova-lite-v1:0", llm.Converse, llm.Call{Tools: shared, Sampling: llm.Sampling{Stop: []string{"a", "b", "c", "d", "e"}}}, "stop tools[0].schema",
+			"bedrock", "us.amazon.nova-lite-v1:0", llm.Converse,
+			llm.Call{Tools: shared, Sampling: llm.Sampling{Stop: []string{"a", "b", "c", "d", "e"}}},
+			"stop tools[0].schema",
 			func(c *llm.Call) bool {
 				return string(c.Tools[0].Schema) == `{"type":"object"}` && len(c.Sampling.Stop) == 4
 			},
 		},
 		{
 			"openai", "o1-mini", llm.Chat,
-			llm.Call{System: []llm.Part{{Kind: llm.PartText, Text: "be brief"}}, Turns: []llm.Turn{{Role: llm.RoleUser}}}, "system",
+			llm.Call{System: []llm.Part{{Kind: llm.PartText, Text: "be brief"}}, Turns: []llm.Turn{{Role: llm.RoleUser}}},
+			"system",
 			func(c *llm.Call) bool {
 				return c.System == nil && len(c.Turns) == 2 && c.Turns[0].Role == llm.RoleUser && c.Turns[0].Parts[0].Text == "be brief"
 			},
 		},
 		{
-			"perplexity", "sonar", llm.Chat, llm.Call{Tools: shared, Choice: llm.ToolChoice{Mode: llm.ToolAuto}}, "tools",
+			"perplexity", "sonar", llm.Chat,
+			llm.Call{Tools: shared, Choice: llm.ToolChoice{Mode: llm.ToolAuto}},
+			"tools",
 			func(c *llm.Call) bool { return c.Tools == nil && c.Choice.Mode == "" },
 		},
 	}

@@ -161,8 +161,12 @@ func TestAProviderSaysWhetherToTryAgain(t *testing.T) {
 		word   string
 		want   llm.Retry
 	}{
-		{500, "", llm.RetrySame}, {500, "false", llm.RetryElsewhere}, {429, "false", llm.RetryElsewhere},
-		{422, "", llm.RetryNever}, {422, "true", llm.RetrySame}, {401, "true", llm.RetryElsewhere},
+		{500, "", llm.RetrySame},
+		{500, "false", llm.RetryElsewhere},
+		{429, "false", llm.RetryElsewhere},
+		{422, "", llm.RetryNever},
+		{422, "true", llm.RetrySame},
+		{401, "true", llm.RetryElsewhere},
 	} {
 		if f := kind.Classify(Answer{Status: c.status, Header: says(c.word)}); f.Retry != c.want {
 			t.Errorf("%d with x-should-retry %q: %s, want %s", c.status, c.word, f.Retry, c.want)
