@@ -15,7 +15,7 @@ import (
 //
 // Sources: the recorded paths, Microsoft's documentation of both APIs.
 var azure = Kind{
-	Name: "azure", Title: "Azure OpenAI",
+	Name: "azure", Title: "Azure OpenAI", Prefix: "/openai/v1",
 	Takes:  MemberAPIVersion | MemberDeployments,
 	KeyEnv: []string{"AZURE_OPENAI_API_KEY"}, URLEnv: []string{"AZURE_OPENAI_ENDPOINT"},
 	Auth: AuthAPIKey, Identity: IdentityEntra, Audience: "https://cognitiveservices.azure.com/.default",
@@ -55,7 +55,7 @@ func azurePath(t *Target, c *Call) string {
 	case t.ownPath && t.prefix != "/openai":
 		return t.prefix + operation + query
 	case version == "" || version == "preview" || version == "latest" || version == "v1":
-		return "/openai/v1" + operation + query
+		return "/openai/v1" + operation + query // t.prefix, unless the URL says /openai alone
 	case c.Dialect == llm.Responses: // classic, too, but the body names the deployment
 		return "/openai" + operation + query
 	}

@@ -328,9 +328,9 @@ func (e *editor) cap() string {
 	}
 	m, has := e.found[other]
 	switch {
-	case !has:
+	case !has || e.value(other) == nil: // a null says nothing
 		return want
-	case e.value(want) != nil || e.value(other) == nil:
+	case e.value(want) != nil:
 		e.change(other, nil)
 		return want
 	}
