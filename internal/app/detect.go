@@ -35,9 +35,10 @@ type detection struct {
 }
 
 type foundKey struct {
-	kind *upstream.Kind
-	env  string
-	hint string
+	kind   *upstream.Kind
+	config upstream.Config
+	env    string
+	hint   string
 }
 
 // detect looks for keys in the environment and for engines on some ports of the
@@ -54,11 +55,8 @@ func detect(ctx context.Context, network *egress.Network, ports []int) (detectio
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	defer client.CloseIdleConnections()
 	for _, k := range upstream.Kinds() {
-		for _, env := range k.KeyEnv {
-			if text := os.Getenv(env); usable(text) {
-				d.keys = append(d.keys, foundKey{k, env, secret.Plain(text).Hint()})
-				break
-			}
+		if config, env, ok := k.FromEnv(ours); ok {
+			d.keys = append(d.keys, foundKey{k, config, env, secret.Plain(os.Getenv(env)).Hint()})
 		}
 	}
 	found := make(chan engine.Found)
@@ -76,6 +74,14 @@ func detect(ctx context.Context, network *egress.Network, ports []int) (detectio
 	}
 	slices.SortFunc(d.engines, func(a, b engine.Found) int { return a.Port - b.Port })
 	return d, nil
+}
+
+// ours is what the environment says, without what is not for us.
+func ours(name string) string {
+	if text := os.Getenv(name); usable(text) {
+		return text
+	}
+	return ""
 }
 
 // usable reports whether a key of the environment is a provider's. One of our
@@ -115,7 +121,7 @@ func zeroConfig(d detection) *config.File {
 		f.Targets[d.name(i)] = upstream.Config{Kind: e.Kind, URL: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(e.Port)), Models: e.Models}
 	}
 	for _, k := range d.keys {
-		f.Targets[k.kind.Name] = upstream.Config{Kind: k.kind.Name, Key: secret.Env(k.env)}
+		f.Targets[k.kind.Name] = k.config
 	}
 	return f
 }
@@ -150,11 +156,22 @@ func (d *detection) yaml() string {
 		}
 	}
 	for _, k := range d.keys {
-		fmt.Fprintf(&b, "  %s: {kind: %s, key: env:%s}\n", k.kind.Name, k.kind.Name, k.env)
+		fmt.Fprintf(&b, "  %s: {kind: %s, key: env:%s%s}\n", k.kind.Name, k.kind.Name, k.env, k.place())
 	}
 	b.WriteString("\nmodels:\n  # The names that your code calls. Candidates are asked in order.\n  chat:\n")
 	fmt.Fprintf(&b, "    route: [%q]\n\nkeys:\n  required: true\n", route)
 	return b.String()
+}
+
+// place is where the target of a key lies, as YAML, for kinds that need telling.
+func (k *foundKey) place() string {
+	switch {
+	case k.config.URL != "":
+		return fmt.Sprintf(", url: %q", k.config.URL)
+	case k.config.Region != "":
+		return ", region: " + k.config.Region
+	}
+	return ""
 }
 
 // oneLine makes a text fit for a comment, whatever an engine calls its models.

@@ -49,7 +49,7 @@ func answers(header, body string) http.HandlerFunc {
 func noKeys(t *testing.T) {
 	t.Helper()
 	for _, k := range upstream.Kinds() {
-		for _, env := range k.KeyEnv {
+		for _, env := range slices.Concat(k.KeyEnv, k.URLEnv, k.RegionEnv) {
 			t.Setenv(env, "")
 		}
 	}
@@ -140,6 +140,28 @@ func TestKeysOfTheEnvironmentAreFoundButNotOurOwn(t *testing.T) {
 	}
 	if text := d.yaml(); strings.Contains(text, "0123456789") || !strings.Contains(text, "key: env:ANTHROPIC_API_KEY") {
 		t.Errorf("the config holds the key, or no reference to it:\n%s", text)
+	}
+}
+
+// TestCloudsOfTheEnvironmentBecomeTargets: what they need beside the key stands
+// in zero-config and in the file that is written of it.
+func TestCloudsOfTheEnvironmentBecomeTargets(t *testing.T) {
+	noKeys(t)
+	t.Setenv("AZURE_OPENAI_API_KEY", "0123456789abcdef")
+	t.Setenv("AZURE_OPENAI_ENDPOINT", "https://acme.openai.azure.com")
+	t.Setenv("AWS_BEARER_TOKEN_BEDROCK", "0123456789abcdef")
+	t.Setenv("AWS_REGION", "eu-central-1")
+	t.Setenv("GEMINI_API_KEY", "0123456789abcdef")
+	d := must(detect(t.Context(), egress.New(egress.Options{}), nil))
+	zero := zeroConfig(d)
+	file, problems := config.Parse("init.yaml", []byte(d.yaml()))
+	if len(problems) > 0 {
+		t.Fatalf("%v\n%s", problems, d.yaml())
+	}
+	for _, f := range []*config.File{zero, file} {
+		if f.Targets["azure"].URL != "https://acme.openai.azure.com" || f.Targets["bedrock"].Region != "eu-central-1" || f.Targets["gemini"].Kind != "gemini" {
+			t.Errorf("targets %+v", f.Targets)
+		}
 	}
 }
 

@@ -76,30 +76,33 @@ func (c *call) waitForFirst() (time.Duration, *llm.Fault) {
 	return wait, c.sleep(wait)
 }
 
-// bringNext puts the candidate that can be asked soonest behind the one at
-// place at, and returns its demand to wait; false when none is left. What a
-// candidate demands may have changed since the order was made.
-func (c *call) bringNext(at int) (time.Duration, bool) {
-	soonest, wait, found := 0, time.Duration(0), false
-	for i := at + 1; i < len(c.order); i++ {
-		next := &c.dest.candidates[c.order[i]]
-		if w := next.State.View(now(), next.model).Wait; !found || w < wait {
-			soonest, wait, found = i, w, true
-		}
+// bringNext puts the candidate that follows a fault behind the one at place at,
+// and says what it demands. What a candidate demands may have changed since the
+// order was made.
+func (c *call) bringNext(kind llm.FaultKind, at int) (wait time.Duration, named, found bool) {
+	rest := make([]route.Step, 0, 8)
+	for _, i := range c.order[at+1:] {
+		other := &c.dest.candidates[i]
+		step := other.step
+		step.Wait = other.State.View(now(), other.model).Wait
+		rest = append(rest, step)
 	}
-	if found {
-		chosen := c.order[soonest]
-		copy(c.order[at+2:soonest+1], c.order[at+1:soonest])
-		c.order[at+1] = chosen
+	place, named, found := route.Follow(kind, c.dest.candidates[c.order[at]].step, rest)
+	if !found {
+		return 0, false, false
 	}
-	return wait, found
+	soonest := at + 1 + place
+	chosen := c.order[soonest]
+	copy(c.order[at+2:soonest+1], c.order[at+1:soonest])
+	c.order[at+1] = chosen
+	return rest[place].Wait, named, true
 }
 
 // verdict says what follows a fault; the retry budget has the last word.
 func (c *call) verdict(f *llm.Fault, target *candidate, tries, at int) route.Verdict {
-	wait, more := c.bringNext(at)
+	wait, named, more := c.bringNext(f.Kind, at)
 	s := route.Situation{
-		Rules: c.dest.retry, Tries: tries, More: more, NextWait: wait,
+		Rules: c.dest.retry, Tries: tries, More: more, Named: named, NextWait: wait,
 		TimeLeft: time.Until(c.deadline), Roll: rand.Float64(),
 	}
 	v := route.After(f, s)
@@ -207,7 +210,7 @@ func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *
 		return f
 	}
 	target.Fill(&c.req, upstream.Call{
-		Op: c.seen.Op, Dialect: a.Dialect, Stream: c.seen.Stream, Body: c.out, Forward: c.forwarded(a.Dialect),
+		Op: c.seen.Op, Dialect: a.Dialect, Model: target.model, Stream: c.seen.Stream, Body: c.out, Forward: c.forwarded(a.Dialect),
 		ConnectTimeout: c.to.Connect, HeadDeadline: c.firstDeadline(begin),
 	}, begin)
 	use, f := target.Authorize(c.ctx, &c.req, c.ex.Customer, begin)
@@ -246,6 +249,7 @@ func (c *call) refused(target *candidate, resp *h1.Response, spoken dialect.Surf
 	at := now()
 	return c.limited(target, upstream.Answer{
 		Status: resp.Status, Body: dialect.ReadError(spoken, resp.Header.Get, c.reply), After: upstream.RetryAfter(resp.Header.Get, at), At: at,
+		Header: resp.Header.Get,
 	})
 }
 

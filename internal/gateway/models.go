@@ -93,7 +93,7 @@ func (c *call) writeJSON(v any) *llm.Fault {
 // countHere answers a question for the number of tokens from an estimate, when
 // the target that is to be asked has no way to count.
 func (c *call) countHere(target *candidate) bool {
-	if c.seen.Op != llm.OpCount || target.Speaks(llm.Anthropic) {
+	if c.seen.Op != llm.OpCount || target.Serves(llm.OpCount, llm.Anthropic, target.model) {
 		return false
 	}
 	c.head("application/json", nil, nil)

@@ -117,6 +117,8 @@ type candidate struct {
 	group  int
 	weight int
 	pooled bool
+	step   route.Step // the faults that lead to it
+	quirks map[llm.Dialect]*upstream.Quirks
 	rate   *meter.Rate
 
 	deprecation, sunset string // headers that say so; see ends
@@ -176,6 +178,7 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 		t := &p.Targets[i]
 		d.candidates = append(d.candidates, candidate{
 			Target: t, model: c.Model, group: c.Group, weight: c.Weight, pooled: c.Pooled,
+			step: route.Step{On: c.On, Chain: c.Chain}, quirks: quirks(t.Target, c.Model),
 			rate: p.Book.RateAt(t.Name, t.Kind.Name, c.Model),
 		})
 		if p.retires != nil {
@@ -183,6 +186,20 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 		}
 	}
 	return d
+}
+
+// quirks are those of a model in each dialect of its target; nil when it has none.
+func quirks(t *upstream.Target, model string) map[llm.Dialect]*upstream.Quirks {
+	var out map[llm.Dialect]*upstream.Quirks
+	for _, d := range t.Dialects {
+		if q := t.Quirks(model, d); q != nil {
+			if out == nil {
+				out = map[llm.Dialect]*upstream.Quirks{}
+			}
+			out[d] = q
+		}
+	}
+	return out
 }
 
 // view is what routing needs to know of a candidate. One whose limits are
@@ -195,7 +212,7 @@ func (c *candidate) view(at time.Time, s surface, headroom bool) route.View {
 		InFlight: live.InFlight, Wait: live.Wait, Broken: live.Broken,
 		Full:   c.Limits.InFlight > 0 && live.InFlight >= int64(c.Limits.InFlight),
 		Spills: live.Spills > 0,
-		Cannot: c.cannot(s),
+		Cannot: c.cannot(s), Reserved: route.Reserve(c.step.On),
 	}
 	if headroom {
 		share, wait := c.State.Headroom(at, c.model)
@@ -206,13 +223,13 @@ func (c *candidate) view(at time.Time, s surface, headroom bool) route.View {
 
 // cannot says why a candidate cannot serve a surface at all.
 func (c *candidate) cannot(s surface) string {
-	if c.Speaks(s.dialect.Name()) || s.op == llm.OpCount {
+	if c.Serves(s.op, s.dialect.Name(), c.model) || s.op == llm.OpCount {
 		return ""
 	}
 	if _, ok := s.dialect.(dialect.Codec); !ok {
 		return "it serves no " + string(s.dialect.Name())
 	}
-	if _, ok := c.Conversation(s.dialect.Name()); !ok {
+	if _, ok := c.Conversation(s.dialect.Name(), c.model); !ok {
 		return "it has no conversations"
 	}
 	return ""
@@ -225,6 +242,9 @@ func (d *destination) cannot(views []route.View, model string) string {
 	}
 	var why []string
 	for i := range views {
+		if views[i].Cannot == "" {
+			views[i].Cannot = "it is asked only after other faults"
+		}
 		why = append(why, d.candidates[i].Name+": "+views[i].Cannot)
 	}
 	return fmt.Sprintf("no target of model %q can serve this request (%s)", cut(model, 100), strings.Join(why, "; "))

@@ -21,21 +21,69 @@ const (
 // only decoding can tell apart.
 func (c *call) prepare(target *candidate, a *ledger.Attempt) (dialect.Surface, *llm.Fault) {
 	own := c.surface.dialect
-	if target.Speaks(own.Name()) && !dialect.CarriesWrappedSignature(c.body) {
+	c.ex.Losses = nil
+	if target.Serves(c.seen.Op, own.Name(), target.model) && !dialect.CarriesWrappedSignature(c.body) {
 		a.Lane, a.Dialect = laneSplice, own.Name()
-		c.ex.Losses = nil
 		c.out = own.Splice(c.out[:0], c.body, &c.at, dialect.Rewrite{
-			Model: target.model,
+			Model: target.ModelName(target.model),
 			Usage: c.hidesUsage(target),
 		})
-		return own, nil
+		if f := c.fit(target, own.Name()); f != nil {
+			return nil, f
+		}
+		return own, c.enclose(target, own.Name())
 	}
-	spoken, ok := target.Conversation(own.Name())
+	spoken, ok := target.Conversation(own.Name(), target.model)
 	if !ok {
 		return nil, unsupported(fmt.Sprintf("target %s has no conversations", target.Name))
 	}
 	a.Lane, a.Dialect = laneTranslate, spoken
-	return c.translate(target, dialect.CodecFor(spoken))
+	surface, f := c.translate(target, dialect.CodecFor(spoken))
+	if f != nil {
+		return nil, f
+	}
+	return surface, c.enclose(target, spoken)
+}
+
+// fit edits a spliced body into one that the model takes.
+func (c *call) fit(target *candidate, spoken llm.Dialect) *llm.Fault {
+	quirks := target.quirks[spoken]
+	if quirks == nil || !quirks.Concern(c.out) {
+		return nil
+	}
+	fitted, losses, err := quirks.Edit(c.reply[:0], c.out)
+	if err != nil {
+		return &llm.Fault{Kind: llm.FaultBadRequest, Retry: llm.RetryNever, Scope: llm.ScopeRequest, Phase: llm.PhasePrepare, Message: err.Error()}
+	}
+	c.out, c.reply = fitted, c.out
+	return c.lose(target, losses)
+}
+
+// enclose puts the finished body in the envelope in which the target takes it.
+func (c *call) enclose(target *candidate, spoken llm.Dialect) *llm.Fault {
+	envelope := target.Envelope(c.seen.Op, spoken)
+	if envelope == nil {
+		return nil
+	}
+	enclosed, err := envelope.Apply(c.reply[:0], c.out, c.forwarded(spoken))
+	if err != nil {
+		return &llm.Fault{Kind: llm.FaultBadRequest, Retry: llm.RetryNever, Scope: llm.ScopeRequest, Phase: llm.PhasePrepare, Message: err.Error()}
+	}
+	c.out, c.reply = enclosed, c.out
+	return nil
+}
+
+// lose notes what the target cannot be told, unless the client demands that
+// nothing be lost.
+func (c *call) lose(target *candidate, losses []llm.Loss) *llm.Fault {
+	if len(losses) > 0 && c.lossless {
+		return &llm.Fault{
+			Kind: llm.FaultLossy, Retry: llm.RetryElsewhere, Scope: llm.ScopeRequest, Phase: llm.PhasePrepare,
+			Message: fmt.Sprintf("the request asks to be lossless, and target %s cannot say: %s", target.Name, lossHeader(losses)),
+		}
+	}
+	c.ex.Losses = losses
+	return nil
 }
 
 // hidesUsage reports whether the upstream is asked for a usage event that the
@@ -66,18 +114,16 @@ func (c *call) translate(target *candidate, to dialect.Codec) (dialect.Surface, 
 	out.Model = target.model
 	out.WantUsage = out.Stream && target.StreamUsage
 	out.Sampling.OldCap = !target.Kind.NewCap
-	body, losses, err := to.EncodeCall(&out)
+	var losses []llm.Loss
+	if quirks := target.quirks[to.Name()]; quirks != nil {
+		losses = quirks.Apply(&out, c.surface.dialect.Name())
+	}
+	body, more, err := to.EncodeCall(&out)
 	if err != nil {
 		return nil, unsupported(fmt.Sprintf("target %s cannot be asked this: %v", target.Name, err))
 	}
-	if len(losses) > 0 && c.lossless {
-		return nil, &llm.Fault{
-			Kind: llm.FaultLossy, Retry: llm.RetryElsewhere, Scope: llm.ScopeRequest, Phase: llm.PhasePrepare,
-			Message: fmt.Sprintf("the request asks to be lossless, and target %s cannot say: %s", target.Name, lossHeader(losses)),
-		}
-	}
-	c.out, c.ex.Losses = body, losses
-	return to, nil
+	c.out = body
+	return to, c.lose(target, append(losses, more...))
 }
 
 func unsupported(message string) *llm.Fault {

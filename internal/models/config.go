@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tailplane/internal/llm"
 )
 
 // Config is what the file says about models: the names that clients call
@@ -28,8 +30,9 @@ type Model struct {
 	Pool     []string `yaml:"pool"`
 	ServedAs string   `yaml:"served_as"`
 	// Fallback lists models that are asked, in order, when every candidate of
-	// Route or Pool has failed in a way that another target could mend.
-	Fallback []string `yaml:"fallback"`
+	// Route or Pool has failed in a way that another target could mend. One that
+	// names faults is asked after those alone, and at once.
+	Fallback []Fallback `yaml:"fallback"`
 	// Prefer ranks candidates that share traffic: those that have the most left
 	// of their limits and capacity first ("headroom"); empty leaves it to weights
 	// and load.
@@ -52,6 +55,28 @@ type Step struct {
 func (s *Step) UnmarshalText(text []byte) error {
 	s.To = string(text)
 	return nil
+}
+
+// Fallback is one step of a fallback chain. In the file it is a bare string,
+// or {to: ..., on: [...]}.
+type Fallback struct {
+	To string `yaml:"to"`
+	// On are the faults after which it is asked; empty means every one that
+	// another target could mend.
+	On []llm.FaultKind `yaml:"on"`
+}
+
+// UnmarshalText reads the bare form.
+func (f *Fallback) UnmarshalText(text []byte) error {
+	f.To = string(text)
+	return nil
+}
+
+// reactable are the faults that a fallback can name: those of an attempt.
+var reactable = []llm.FaultKind{
+	llm.FaultBadRequest, llm.FaultTooLong, llm.FaultTooLarge, llm.FaultUnsupported, llm.FaultUnknownModel, llm.FaultCredential,
+	llm.FaultRateLimit, llm.FaultQuota, llm.FaultOverloaded, llm.FaultServer, llm.FaultConnect, llm.FaultConnectTime,
+	llm.FaultFirstToken, llm.FaultIdle, llm.FaultCut, llm.FaultGarbage, llm.FaultContentFilter, llm.FaultShed, llm.FaultLossy,
 }
 
 // Timeouts bound the phases of a request. Zero inherits: the model's from the
@@ -165,10 +190,30 @@ func (c Config) validateRoute(path, name string, m Model, targets []string, repo
 		}
 	}
 	for i, f := range m.Fallback {
-		if _, ok := c.Models[f]; !ok {
-			c.validateReference(fmt.Sprintf("%s.fallback[%d]", path, i), f, targets, report)
+		at := fmt.Sprintf("%s.fallback[%d]", path, i)
+		if f.To == "" {
+			report(at, "the fallback leads nowhere", "write a model, TARGET/MODEL, or {to: ..., on: [FAULT, ...]}")
+			continue
+		}
+		c.validateReference(at, f.To, targets, report)
+		for k, kind := range f.On {
+			if !slices.Contains(reactable, kind) {
+				report(fmt.Sprintf("%s.on[%d]", at, k), fmt.Sprintf("no attempt can fail with %q", kind), "use one of "+faultNames()+nearFault(kind))
+			}
 		}
 	}
+}
+
+func faultNames() string {
+	names := make([]string, len(reactable))
+	for i, k := range reactable {
+		names[i] = string(k)
+	}
+	return strings.Join(names, ", ")
+}
+
+func nearFault(kind llm.FaultKind) string {
+	return near(string(kind), strings.Split(faultNames(), ", "))
 }
 
 // validateReference checks "target/model" or the name of a model.
@@ -300,5 +345,8 @@ func (m Model) references() []string {
 	for _, s := range m.Route {
 		out = append(out, s.To)
 	}
-	return append(out, m.Fallback...)
+	for _, f := range m.Fallback {
+		out = append(out, f.To)
+	}
+	return out
 }

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 
+	"tailplane/internal/llm"
 	"tailplane/internal/suggest"
 )
 
@@ -42,6 +43,11 @@ type Candidate struct {
 	// Pooled says that the group's members are replicas, to be balanced by
 	// load and not by weight alone.
 	Pooled bool
+	// On are the faults that lead to the candidate; empty means every one that
+	// another target could mend. Candidates of one Chain lie behind the same
+	// condition: from one to the next it is met already. Zero is no condition.
+	On    []llm.FaultKind
+	Chain int
 }
 
 // Plan is where a name leads, with the rules that hold on the way.
@@ -90,6 +96,7 @@ type walk struct {
 	targets []string
 	way     []string // the models that are being followed
 	left    int      // steps; negative when they did not suffice
+	chains  int      // conditions that were numbered
 }
 
 // mostSteps bounds a walk, because a few models that each name all others twice
@@ -132,7 +139,7 @@ func (w *walk) flatten(name string, group int) []Candidate {
 	}
 	slices.SortStableFunc(out, func(a, b Candidate) int { return a.Group - b.Group })
 	for _, f := range m.Fallback {
-		out = append(out, w.step(Step{To: f}, next())...)
+		out = append(out, w.fallback(f, next())...)
 	}
 	return out
 }
@@ -155,6 +162,22 @@ func (w *walk) step(s Step, group int) []Candidate {
 	for i := range out {
 		if s.Weight > 0 && out[i].Group == group {
 			out[i].Weight = s.Weight * max(1, out[i].Weight)
+		}
+	}
+	return out
+}
+
+// fallback lists the candidates of a fallback. Those that lie behind a condition
+// of their own keep it.
+func (w *walk) fallback(f Fallback, group int) []Candidate {
+	out := w.step(Step{To: f.To}, group)
+	if len(f.On) == 0 {
+		return out
+	}
+	w.chains++
+	for i := range out {
+		if out[i].Chain == 0 {
+			out[i].Chain, out[i].On = w.chains, f.On
 		}
 	}
 	return out

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"tailplane/internal/llm"
 )
 
 var targets = []Target{
@@ -38,12 +40,12 @@ func TestResolveOrdersCandidates(t *testing.T) {
 	c := Config{Models: map[string]Model{
 		"chat":     {Route: []Step{{To: "anthropic/claude-sonnet-4-6"}, {To: "openai/gpt-5-mini"}}},
 		"split":    {Route: []Step{{To: "openai/gpt-5", Weight: 9}, {To: "openai/gpt-5-mini", Weight: 1}, {To: "ollama/qwen3:8b"}}},
-		"pooled":   {Pool: []string{"acme/vllm-a", "acme/vllm-b"}, ServedAs: "llama", Fallback: []string{"chat"}},
+		"pooled":   {Pool: []string{"acme/vllm-a", "acme/vllm-b"}, ServedAs: "llama", Fallback: []Fallback{{To: "chat"}}},
 		"one":      {Route: []Step{{To: "openai/gpt-5"}}},
 		"ab":       {Route: []Step{{To: "one", Weight: 90}, {To: "chat", Weight: 10}}},
 		"nested":   {Route: []Step{{To: "split"}, {To: "chat"}}},
 		"gpt-5":    {Route: []Step{{To: "ollama/qwen3:8b"}}},
-		"fallsout": {Route: []Step{{To: "ollama/qwen3:8b"}}, Fallback: []string{"openai/gpt-5"}},
+		"fallsout": {Route: []Step{{To: "ollama/qwen3:8b"}}, Fallback: []Fallback{{To: "openai/gpt-5"}}},
 	}}
 	cat := New(c, targets)
 	cases := []struct{ name, want string }{
@@ -116,12 +118,12 @@ func TestValidateReportsEveryProblemAtItsPlace(t *testing.T) {
 	c := Config{
 		Models: map[string]Model{
 			"a":    {Route: []Step{{To: "b"}}},
-			"b":    {Route: []Step{{To: "openai/gpt-5"}}, Fallback: []string{"a"}},
+			"b":    {Route: []Step{{To: "openai/gpt-5"}}, Fallback: []Fallback{{To: "a"}}},
 			"bad":  {Route: []Step{{To: "opneai/gpt-5", Weight: -1}}},
 			"pool": {Pool: []string{"acme/vllm-c"}, ServedAs: "x"},
 			"none": {},
 			"half": {Pool: []string{"ollama"}},
-			"ok":   {Route: []Step{{To: "openai/gpt-5"}}, Fallback: []string{"ollama/qwen3:8b"}},
+			"ok":   {Route: []Step{{To: "openai/gpt-5"}}, Fallback: []Fallback{{To: "ollama/qwen3:8b"}}},
 			"rank": {Route: []Step{{To: "openai/gpt-5", Weight: 1}, {To: "ollama/x", Weight: 1}}, Prefer: "heedroom"},
 			"solo": {Route: []Step{{To: "openai/gpt-5"}, {To: "ollama/x"}}, Prefer: PreferHeadroom},
 			"best": {Pool: []string{"openai", "ollama"}, ServedAs: "x", Prefer: PreferHeadroom},
@@ -162,7 +164,7 @@ func TestDenseReferencesAreBounded(t *testing.T) {
 			}
 			for k := range n {
 				if loops || k > i {
-					m.Fallback = append(m.Fallback, name(k), name(k))
+					m.Fallback = append(m.Fallback, Fallback{To: name(k)}, Fallback{To: name(k)})
 				}
 			}
 			c.Models[name(i)] = m
@@ -185,6 +187,36 @@ func TestDenseReferencesAreBounded(t *testing.T) {
 	}
 }
 
+// TestAConditionHoldsForAllBehindIt: the candidates of a fallback with `on`
+// carry its faults under one number; those behind a condition of their own keep
+// that one.
+func TestAConditionHoldsForAllBehindIt(t *testing.T) {
+	long, filter := []llm.FaultKind{llm.FaultTooLong}, []llm.FaultKind{llm.FaultContentFilter}
+	c := Config{Models: map[string]Model{
+		"m":     {Route: []Step{{To: "openai/small"}}, Fallback: []Fallback{{To: "large", On: long}, {To: "ollama/last"}}},
+		"large": {Route: []Step{{To: "openai/a"}, {To: "openai/b"}}, Fallback: []Fallback{{To: "ollama/open", On: filter}}},
+	}}
+	c.Validate([]string{"openai", "ollama"}, func(path, wrong, _ string) { t.Errorf("%s: %s", path, wrong) })
+	p, err := New(c, []Target{{Name: "openai"}, {Name: "ollama"}}).Resolve("m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range p.Candidates {
+		got = append(got, fmt.Sprintf("%s %d %v %d", c.Model, c.Group, c.On, c.Chain))
+	}
+	want := []string{"small 0 [] 0", "a 1 [context_too_long] 2", "b 2 [context_too_long] 2", "open 3 [content_filter] 1", "last 4 [] 0"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	c.Models["m"] = Model{Route: []Step{{To: "openai/small"}}, Fallback: []Fallback{{To: "large", On: []llm.FaultKind{"context_to_long"}}, {On: long}}}
+	told := map[string]string{}
+	c.Validate([]string{"openai", "ollama"}, func(path, wrong, right string) { told[path] = wrong + "; " + right })
+	if !strings.Contains(told["models.m.fallback[0].on[0]"], `did you mean "context_too_long"`) || told["models.m.fallback[1]"] == "" {
+		t.Errorf("told: %v", told)
+	}
+}
+
 // TestEveryLoopIsTold: a model that reaches itself has a loop told at one of
 // the models on the way, and one that does not is never called a loop.
 func TestEveryLoopIsTold(t *testing.T) {
@@ -192,12 +224,16 @@ func TestEveryLoopIsTold(t *testing.T) {
 		names := []string{"a", "b", "c", "d", "e"}
 		c := Config{Models: map[string]Model{}}
 		for _, name := range names {
-			c.Models[name] = Model{Fallback: rapid.SliceOfN(rapid.SampledFrom(names), 0, 3).Draw(t, name)}
+			var m Model
+			for _, to := range rapid.SliceOfN(rapid.SampledFrom(names), 0, 3).Draw(t, name) {
+				m.Fallback = append(m.Fallback, Fallback{To: to})
+			}
+			c.Models[name] = m
 		}
 		loops := c.loops()
 		for name, loop := range loops {
 			for i, at := range loop[:len(loop)-1] {
-				if !slices.Contains(c.Models[at].Fallback, loop[i+1]) {
+				if !slices.Contains(c.Models[at].references(), loop[i+1]) {
 					t.Fatalf("%s: no reference from %s to %s in %v", name, at, loop[i+1], loop)
 				}
 			}
@@ -228,7 +264,7 @@ func TestResolveTerminatesAndOrdersGroups(t *testing.T) {
 				m.Route = append(m.Route, Step{To: rapid.SampledFrom(refs).Draw(t, "to"), Weight: rapid.IntRange(0, 2).Draw(t, "weight")})
 			}
 			for range rapid.IntRange(0, 2).Draw(t, "fallbacks") {
-				m.Fallback = append(m.Fallback, rapid.SampledFrom(refs).Draw(t, "fallback"))
+				m.Fallback = append(m.Fallback, Fallback{To: rapid.SampledFrom(refs).Draw(t, "fallback")})
 			}
 			c.Models[name] = m
 		}

@@ -29,6 +29,7 @@ type Situation struct {
 	Rules    models.Retry
 	Tries    int           // how often this target was asked for this request, this time included
 	More     bool          // there is another candidate to ask
+	Named    bool          // the config leads to it after this fault in so many words
 	NextWait time.Duration // what that candidate still demands not to be asked
 	TimeLeft time.Duration // until the request's own deadline
 	Roll     float64       // uniform in [0, 1)
@@ -38,16 +39,19 @@ type Situation struct {
 // the client. Whether the budget has a retry left is asked by the caller, for
 // it is state; a verdict of Again without one becomes [Exhausted].
 //
-// A fault that nobody could mend goes to the client. One that only another
-// target can mend goes to the next candidate. One that time may mend is tried
-// again at the same target, after exponential backoff with full jitter and
-// never before the upstream's Retry-After; but a target that demands a wait is
-// left for another one that can be asked sooner. A candidate that demands a
-// wait itself is asked when that is over, and not at all when it is too long.
+// A fault for which the fallback chain names a candidate goes there at once. One
+// that nobody could mend goes to the client. One that only another target can
+// mend goes to the next candidate. One that time may mend is tried again at
+// the same target, after exponential backoff with full jitter and never before
+// the upstream's Retry-After; but a target that demands a wait is left for
+// another one that can be asked sooner. A candidate that demands a wait itself
+// is asked when that is over, and not at all when it is too long.
 func After(f *llm.Fault, s Situation) Verdict {
 	switch {
 	case s.TimeLeft <= 0:
 		return Verdict{GiveUp, 0, "the request's time is over"}
+	case s.Named && s.reachable():
+		return Verdict{Next, s.NextWait, "the fallback chain names this fault"}
 	case f.Retry == llm.RetryNever:
 		return Verdict{GiveUp, 0, "the request would fail anywhere"}
 	case f.Retry == llm.RetryElsewhere:

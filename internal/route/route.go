@@ -27,6 +27,9 @@ type View struct {
 	Prefer   bool          // those of its group with more Headroom come first
 	Headroom float64       // what is left of its limits and its capacity, 0 to 1
 	Cannot   string        // why it cannot serve this request at all; empty when it can
+	// Reserved: only a fault leads to it (Reserve says of which kinds); it is
+	// never asked because those before it are not ready.
+	Reserved bool
 }
 
 // ready reports whether a candidate may be asked at once.
@@ -57,26 +60,41 @@ const (
 // follow as they stand; where headroom is preferred, it ranks the group first,
 // and the draw is among those with the most. Then those that are not ready, as a
 // last hope: broken, full or spilling ones before those that demand a wait,
-// shorter waits first. roll is 64 random bits.
+// shorter waits first. Reserved ones stand behind all others and are never
+// first. roll is 64 random bits.
 func Order(order []int, views []View, roll uint64) ([]int, Why) {
 	able := 0
 	for i := range views {
-		if views[i].Cannot == "" {
+		if views[i].able() {
 			able++
 		}
 	}
 	if able == 0 {
 		return order, WhyNobody
 	}
+	order, why := orderAble(order, views, able, roll)
+	for i := range views {
+		if v := &views[i]; v.Cannot == "" && v.Reserved {
+			order = append(order, i)
+		}
+	}
+	return order, why
+}
+
+// able reports whether a candidate may be asked without a fault before.
+func (v *View) able() bool { return v.Cannot == "" && !v.Reserved }
+
+// orderAble is Order for the able ones.
+func orderAble(order []int, views []View, able int, roll uint64) ([]int, Why) {
 	start := len(order)
 	for i := range views {
-		if v := &views[i]; v.Cannot == "" && v.ready() {
+		if v := &views[i]; v.able() && v.ready() {
 			order = append(order, i)
 		}
 	}
 	ready := len(order) - start
 	for i := range views {
-		if v := &views[i]; v.Cannot == "" && !v.ready() {
+		if v := &views[i]; v.able() && !v.ready() {
 			order = append(order, i)
 		}
 	}
@@ -126,7 +144,7 @@ func passedOver(views []View, group int, why Why) Why {
 func firstGroup(views []View) int {
 	group := int(^uint(0) >> 1)
 	for i := range views {
-		if views[i].Cannot == "" {
+		if views[i].able() {
 			group = min(group, views[i].Group)
 		}
 	}

@@ -40,6 +40,8 @@ func TestOrder(t *testing.T) {
 		{"one behind the first cools down", []View{{}, {Group: 1, Wait: s}}, 0, []int{0, 1}, WhyFirst},
 		{"headroom that nobody asked for", []View{{Headroom: .2, Weight: 9}, {Headroom: .9, Weight: 1}}, 0, []int{0, 1}, WhyWeighted},
 		{"unable ones are left out", []View{{Cannot: "no embeddings"}, {Group: 1}}, 0, []int{1}, WhyOnly},
+		{"reserved ones are never first", []View{{Group: 0, Wait: s}, {Group: 1, Reserved: true}, {Group: 2, Broken: true}}, 0, []int{2, 0, 1}, WhyLastHope},
+		{"nothing but reserved ones", []View{{Cannot: "x"}, {Group: 1, Reserved: true}}, 0, nil, WhyNobody},
 		{"nobody", []View{{Cannot: "x"}, {Cannot: "y"}}, 0, nil, WhyNobody},
 		{"none", nil, 0, nil, WhyNobody},
 	}
@@ -130,6 +132,9 @@ func TestAfter(t *testing.T) {
 		want  Verdict
 	}{
 		{"nobody can mend it", llm.Fault{Retry: llm.RetryNever}, Situation{Rules: rules, Tries: 1, More: true, TimeLeft: long}, Verdict{Do: GiveUp}},
+		{"nobody can, but the chain names it", llm.Fault{Retry: llm.RetryNever}, Situation{Rules: rules, Tries: 1, More: true, Named: true, TimeLeft: long}, Verdict{Do: Next}},
+		{"the chain names it, before any retry", llm.Fault{Retry: llm.RetrySame}, Situation{Rules: rules, Tries: 1, More: true, Named: true, TimeLeft: long}, Verdict{Do: Next}},
+		{"the chain names one that is gone", llm.Fault{Retry: llm.RetryNever}, Situation{Rules: rules, Tries: 1, Named: true, TimeLeft: long}, Verdict{Do: GiveUp}},
 		{"another target can", llm.Fault{Retry: llm.RetryElsewhere}, Situation{Rules: rules, Tries: 1, More: true, TimeLeft: long}, Verdict{Do: Next}},
 		{"another target could", llm.Fault{Retry: llm.RetryElsewhere}, Situation{Rules: rules, Tries: 1, TimeLeft: long}, Verdict{Do: GiveUp}},
 		{"time can", llm.Fault{Retry: llm.RetrySame}, Situation{Rules: rules, Tries: 1, TimeLeft: long, Roll: 0.5}, Verdict{Do: Again, Wait: rules.Backoff / 2}},

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -23,6 +24,15 @@ type Config struct {
 	// URL is the address, with the path below which the API lies; without a
 	// path the kind's own ("/v1") is used.
 	URL string `yaml:"url"`
+	// Region and Project are where a cloud provider serves it and who pays.
+	Region  string `yaml:"region"`
+	Project string `yaml:"project"`
+	// APIVersion asks Azure for its classic API of that date.
+	APIVersion string `yaml:"api_version"`
+	// Deployments says what the provider calls a model here: the name of an Azure
+	// deployment, or the ARN of a Bedrock inference profile. Everything else
+	// (routes, prices, quirks) goes by the model's own name.
+	Deployments map[string]string `yaml:"deployments"`
 	// Key refers to the credential: env:NAME, file:/path or a secret store's.
 	Key secret.Ref `yaml:"key"`
 	// NextKey takes over when Key is refused.
@@ -46,6 +56,9 @@ type Config struct {
 	// Capacity is the provisioned throughput behind the target; requests go to
 	// the next candidate before it is used up.
 	Capacity fleet.Config `yaml:"capacity"`
+	// Quirks are what models refuse here, beside what is known of the kind. A
+	// later one wins.
+	Quirks []Quirk `yaml:"quirks"`
 	// Price overrides the list price.
 	Price Price `yaml:"price"`
 	// Egress is how the target is reached, where that is not as the file says.
@@ -69,8 +82,13 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 	case !ok:
 		report(path+".kind", fmt.Sprintf("there is no kind %q", c.Kind),
 			"use one of "+strings.Join(Names(), ", ")+suggest.Phrase(suggest.Nearest(c.Kind, Names())))
-	case c.URL == "" && kind.URL == "":
-		report(path, fmt.Sprintf("a target of kind %s needs an address", kind.Name), "add `url: http://HOST:PORT`")
+	default:
+		c.validatePlace(path, kind, report)
+		for i, d := range c.Dialects {
+			if known(d) && !kind.mayServe(d) {
+				report(fmt.Sprintf("%s.dialects[%d]", path, i), fmt.Sprintf("%s has no %s", kind.Title, d), "use one of "+join(kind.mayServeAll()))
+			}
+		}
 	}
 	if c.URL != "" {
 		if _, err := parseURL(c.URL); err != nil {
@@ -79,10 +97,12 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 	}
 	c.Egress.Validate(path+".egress", report)
 	c.credential().Validate(path, report)
+	for i, q := range c.Quirks {
+		q.validate(fmt.Sprintf("%s.quirks[%d]", path, i), report)
+	}
 	for i, d := range c.Dialects {
-		if _, known := paths[d]; !known {
-			report(fmt.Sprintf("%s.dialects[%d]", path, i), fmt.Sprintf("there is no dialect %q", d),
-				"use chat, responses, anthropic, completions or embeddings")
+		if !known(d) {
+			report(fmt.Sprintf("%s.dialects[%d]", path, i), fmt.Sprintf("there is no dialect %q", d), "use one of "+join(dialects[:]))
 		}
 	}
 	if !slices.Contains([]string{"", "ask", "never"}, c.StreamUsage) {
@@ -150,6 +170,35 @@ func (c Config) credential() credential.Config {
 		if ref, err := secret.Parse(value); err == nil {
 			out.Headers[name] = ref
 		}
+	}
+	return out
+}
+
+// identified is credential, completed by what the kind knows: the region and the
+// audience of an identity, and that a cloud's own address takes the cloud's
+// identity where no key is configured.
+func (c Config) identified(kind *Kind) credential.Config {
+	out := c.credential()
+	none := out.Key.IsZero() && len(out.Keys) == 0 && out.AWS == nil && out.Azure == nil && out.Google == nil
+	switch {
+	case out.AWS != nil || none && c.URL == "" && kind.Identity == IdentityAWS:
+		aws := credential.AWS{}
+		if out.AWS != nil {
+			aws = *out.AWS
+		}
+		aws.Region, aws.Service = cmp.Or(aws.Region, c.Region), cmp.Or(aws.Service, kind.Audience)
+		out.AWS = &aws
+	case out.Google != nil || none && c.URL == "" && kind.Identity == IdentityGoogle:
+		google := credential.Google{}
+		if out.Google != nil {
+			google = *out.Google
+		}
+		google.Scope = cmp.Or(google.Scope, kind.Audience)
+		out.Google = &google
+	case out.Azure != nil:
+		azure := *out.Azure
+		azure.Scope = cmp.Or(azure.Scope, kind.Audience)
+		out.Azure = &azure
 	}
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -14,53 +15,14 @@ import (
 	"tailplane/internal/llm"
 )
 
-// Rule classifies one kind of answer. A zero Status fits every status; Match
-// is looked for, case ignored, in the error's type, code and message. The first
-// rule that fits wins.
-type Rule struct {
-	Status int
-	Match  string
-	Kind   llm.FaultKind
-	Retry  llm.Retry
-	Scope  llm.Scope
-}
-
-// common are the faults that providers agree about, more telling ones first.
-// Sources: the recorded error bodies, and the status semantics of RFC 9110.
-var common = []Rule{
-	{0, "context_length_exceeded", llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest},
-	{0, "maximum context length", llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest},
-	{0, "context window", llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest},
-	{0, "exceeded max context", llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest},
-	{0, "exceed_context_size", llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest},
-	{0, "context size", llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest},
-	{0, "too_many_tokens", llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest},
-	{0, "insufficient_quota", llm.FaultQuota, llm.RetryElsewhere, llm.ScopeKey},
-	{0, "invalid_api_key", llm.FaultCredential, llm.RetryElsewhere, llm.ScopeKey},
-	{0, "rate_limit_exceeded", llm.FaultRateLimit, llm.RetrySame, llm.ScopeModel},
-	{0, "content_filter", llm.FaultContentFilter, llm.RetryElsewhere, llm.ScopeRequest},
-	{0, "model_not_found", llm.FaultUnknownModel, llm.RetryElsewhere, llm.ScopeModel},
-	{400, "does not exist", llm.FaultUnknownModel, llm.RetryElsewhere, llm.ScopeModel},
-	{401, "", llm.FaultCredential, llm.RetryElsewhere, llm.ScopeKey},
-	{402, "", llm.FaultQuota, llm.RetryElsewhere, llm.ScopeKey},
-	{403, "", llm.FaultCredential, llm.RetryElsewhere, llm.ScopeKey},
-	{404, "", llm.FaultUnknownModel, llm.RetryElsewhere, llm.ScopeModel},
-	{405, "", llm.FaultUnsupported, llm.RetryElsewhere, llm.ScopeRequest},
-	{408, "", llm.FaultServer, llm.RetrySame, llm.ScopeTarget},
-	{409, "", llm.FaultServer, llm.RetrySame, llm.ScopeRequest},
-	{413, "", llm.FaultTooLarge, llm.RetryElsewhere, llm.ScopeRequest},
-	{425, "", llm.FaultServer, llm.RetrySame, llm.ScopeRequest},
-	{429, "", llm.FaultRateLimit, llm.RetrySame, llm.ScopeModel},
-	{501, "", llm.FaultUnsupported, llm.RetryElsewhere, llm.ScopeRequest},
-	{503, "", llm.FaultOverloaded, llm.RetrySame, llm.ScopeTarget},
-	{529, "", llm.FaultOverloaded, llm.RetrySame, llm.ScopeTarget},
-}
-
 // Answer is an upstream's refusal: what is needed to classify it.
 type Answer struct {
 	Status int // 0 for an error object inside a stream
 	Body   llm.ErrorBody
 	After  time.Duration // as [RetryAfter] read it from the head
+	// Header reads a field of the answer's head; nil where there is none. What it
+	// says about the error counts: x-amzn-errortype, x-should-retry.
+	Header func(name string) string
 	// Quota is what is known of the target's limits, nil when nothing is; At is
 	// when.
 	Quota *llm.Quota
@@ -70,37 +32,87 @@ type Answer struct {
 	Input, Output int64
 }
 
+func (a *Answer) header(name string) string {
+	if a.Header == nil {
+		return ""
+	}
+	return a.Header(name)
+}
+
 // Classify says what an answer means for the next step, without whatever looks
 // like a credential in its words. It never returns nil.
 func (k *Kind) Classify(a Answer) *llm.Fault {
+	if kind := errorType(a.header("x-amzn-errortype")); kind != "" {
+		a.Body.Type = kind
+	}
 	a.Body = masked(a.Body, nil)
 	f := &llm.Fault{
 		Status: a.Status, Phase: llm.PhaseHead,
 		Type: a.Body.Type, Code: a.Body.Code, Param: a.Body.Param, Message: a.Body.Message,
 	}
-	k.judge(f, a)
-	k.wait(f, a)
-	return titled(f, k)
+	if f.Message == "" {
+		f.Message = k.Title + " answered with an error and no explanation"
+	}
+	k.judge(f, &a)
+	k.wait(f, &a)
+	return f
+}
+
+// errorType is the name in x-amzn-errortype, behind which an address may stand.
+func errorType(text string) string {
+	name, _, _ := strings.Cut(text, ":")
+	return strings.TrimSpace(name)
 }
 
 // judge finds the rule that fits.
-func (k *Kind) judge(f *llm.Fault, a Answer) {
+func (k *Kind) judge(f *llm.Fault, a *Answer) {
 	text := strings.ToLower(a.Body.Type + "\n" + a.Body.Code + "\n" + a.Body.Message)
+	status := a.status()
 	for _, rules := range [2][]Rule{k.Rules, common} {
-		for _, r := range rules {
-			if (r.Status == 0 || r.Status == a.Status) && strings.Contains(text, r.Match) {
-				f.Kind, f.Retry, f.Scope = r.Kind, r.Retry, r.Scope
+		for i := range rules {
+			r := &rules[i]
+			if (r.Status == 0 || r.Status == status) && strings.Contains(text, r.Match) {
+				f.Kind, f.Retry, f.Scope = r.Means.Kind, r.Means.Retry, r.Means.Scope
+				if r.Hint != "" {
+					f.Message = strings.TrimSuffix(f.Message, ".") + "; " + r.Hint
+				}
+				heed(f, a.header(shouldRetry))
 				return
 			}
 		}
 	}
 	switch {
-	case a.Status >= 500 || a.Status == 0:
+	case status >= 500 || status == 0:
 		f.Kind, f.Retry, f.Scope = llm.FaultServer, llm.RetrySame, llm.ScopeTarget
-	case a.Status >= 400:
+	case status >= 400 && strings.EqualFold(a.header(shouldRetry), "true"):
+		f.Kind, f.Retry, f.Scope = llm.FaultServer, llm.RetrySame, llm.ScopeRequest
+	case status >= 400:
 		f.Kind, f.Retry, f.Scope = llm.FaultBadRequest, llm.RetryNever, llm.ScopeRequest
 	default: // a redirect or an unasked-for 1xx
 		f.Kind, f.Retry, f.Scope = llm.FaultGarbage, llm.RetryElsewhere, llm.ScopeTarget
+	}
+	heed(f, a.header(shouldRetry))
+}
+
+// status is the answer's status; of an error inside a stream it is the code,
+// where that is the number of one (Gemini, OpenRouter, Azure), or 0.
+func (a *Answer) status() int {
+	if a.Status == 0 && len(a.Body.Code) == len("400") {
+		if n, err := strconv.Atoi(a.Body.Code); err == nil && n >= 400 && n < 600 {
+			return n
+		}
+	}
+	return a.Status
+}
+
+// shouldRetry is the header by which OpenAI and Anthropic tell their SDKs
+// whether another attempt makes sense.
+const shouldRetry = "x-should-retry"
+
+// heed obeys a provider that says of a passing fault that it will not pass.
+func heed(f *llm.Fault, retry string) {
+	if f.Retry == llm.RetrySame && strings.EqualFold(retry, "false") {
+		f.Retry = llm.RetryElsewhere
 	}
 }
 
@@ -109,25 +121,51 @@ func (k *Kind) judge(f *llm.Fault, a Answer) {
 // the quota that is exhausted has something left; never less than the kind's
 // own. A success demands nothing, whatever its headers say. A rate limit that is
 // smaller than the request itself is no matter of time.
-func (k *Kind) wait(f *llm.Fault, a Answer) {
+func (k *Kind) wait(f *llm.Fault, a *Answer) {
 	if a.Status/100 == 2 {
 		return
 	}
 	f.After = max(a.After, a.Body.After)
-	if f.Kind == llm.FaultRateLimit && a.Quota != nil {
-		if !a.Quota.Fits(a.Input, a.Output) {
-			f.Kind, f.Retry, f.Scope, f.After = llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest, 0
-			f.Message = strings.TrimPrefix(f.Message+"; the request is larger than the limit itself, so a wait does not help", "; ")
-			return
-		}
-		if f.After <= 0 {
-			f.After = a.Quota.Wait(a.At)
-		}
+	if f.Kind == llm.FaultRateLimit && a.neverFits() {
+		f.Kind, f.Retry, f.Scope, f.After = llm.FaultTooLong, llm.RetryElsewhere, llm.ScopeRequest, 0
+		f.Message = strings.TrimPrefix(f.Message+"; the request is larger than the limit itself, so a wait does not help", "; ")
+		return
+	}
+	if f.Kind == llm.FaultRateLimit && a.Quota != nil && f.After <= 0 {
+		f.After = a.Quota.Wait(a.At)
 	}
 	if f.Kind == llm.FaultRateLimit || f.Kind == llm.FaultOverloaded {
 		f.After = max(f.After, k.LeastWait)
 	}
 	f.After = min(max(f.After, 0), longestAfter)
+}
+
+// neverFits reports that the request is larger than the limit that it met, as
+// the quota or the provider's words tell it.
+func (a *Answer) neverFits() bool {
+	limit, asked := limitIn(a.Body.Message)
+	return limit > 0 && limit < max(asked, a.Input) || a.Quota != nil && !a.Quota.Fits(a.Input, a.Output)
+}
+
+// limits are how messages tell a limit of tokens, and the request that exceeds
+// it where they tell that, too:
+//
+//	...input_token_count, limit: 1000000, model: gemini-2.5-flash    Gemini
+//	...on tokens per min (TPM): Limit 30000, Requested 61000          OpenAI, Groq
+//
+// Source: the recorded errors.
+var limits = regexp.MustCompile(`(?i)token[^\n]{0,40}\blimit:? (\d{1,15})(?:,[^\n]{0,40}\brequested:? (\d{1,15}))?`)
+
+// limitIn reads the limit of tokens that a message tells, and what it says was
+// asked for; 0 is unknown.
+func limitIn(message string) (limit, asked int64) {
+	m := limits.FindStringSubmatch(message)
+	if m == nil {
+		return 0, 0
+	}
+	limit, _ = strconv.ParseInt(m[1], 10, 64)
+	asked, _ = strconv.ParseInt(m[2], 10, 64) // none is 0
+	return limit, asked
 }
 
 // Broken classifies a failure of the connection or of the bytes on it. after
@@ -225,11 +263,3 @@ func RetryAfter(get func(name string) string, now time.Time) time.Duration {
 // longestAfter bounds what an upstream can demand: a wrong clock or a typo must
 // not switch a target off for a year.
 const longestAfter = time.Hour
-
-// titled completes a fault whose provider gave no words.
-func titled(f *llm.Fault, k *Kind) *llm.Fault {
-	if f.Message == "" {
-		f.Message = k.Title + " answered with an error and no explanation"
-	}
-	return f
-}

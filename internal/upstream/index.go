@@ -5,8 +5,9 @@ package upstream
 func Kinds() []*Kind {
 	return []*Kind{
 		&openAI, &anthropic,
-		&deepSeek, &fireworks, &groq, &mistral, &openRouter, &perplexity, &together, &xAI,
-		&vllm, &sglang, &tgi, &lmdeploy, &tensorRT, &triton, &llamaCPP, &ollama, &lmStudio,
+		&azure, &azureML, &bedrock, &gemini, &vertex,
+		&cohere, &deepSeek, &fireworks, &groq, &mistral, &openRouter, &perplexity, &together, &voyage, &xAI,
+		&vllm, &sglang, &tgi, &lmdeploy, &tensorRT, &triton, &llamaCPP, &ollama, &lmStudio, &kserve,
 		&compatible, &simulator,
 	}
 }

@@ -13,12 +13,21 @@ var openAI = Kind{
 		"gpt-*", "chatgpt-*", "o1", "o1-*", "o3", "o3-*", "o4-*", "codex-*", "computer-use-*",
 		"text-embedding-*", "davinci-*", "babbage-*",
 	},
-	Rules: []Rule{
-		{Status: 429, Match: "insufficient_quota", Kind: llm.FaultQuota, Retry: llm.RetryElsewhere, Scope: llm.ScopeKey},
-		{Status: 429, Match: "billing_hard_limit_reached", Kind: llm.FaultQuota, Retry: llm.RetryElsewhere, Scope: llm.ScopeKey},
-		{Status: 429, Match: "request too large", Kind: llm.FaultTooLong, Retry: llm.RetryElsewhere, Scope: llm.ScopeRequest},
-		{Status: 403, Match: "unsupported_country_region_territory", Kind: llm.FaultCredential, Retry: llm.RetryElsewhere, Scope: llm.ScopeTarget},
-		{Status: 503, Match: "slow_down", Kind: llm.FaultOverloaded, Retry: llm.RetrySame, Scope: llm.ScopeModel},
-		{Status: 400, Match: "content_policy_violation", Kind: llm.FaultContentFilter, Retry: llm.RetryElsewhere, Scope: llm.ScopeRequest},
-	},
+	Rules:  openAIRules,
+	Quirks: openAIQuirks,
+}
+
+// openAIRules are the faults of OpenAI's models wherever they are served.
+var openAIRules = []Rule{
+	{429, "billing_hard_limit_reached", isBroke, ""},
+	{429, "billing_not_active", isBroke, ""},
+	{429, "request too large", isTooLong, ""},
+	{403, "unsupported_country_region_territory", isBarred, ""},
+	{503, "slow_down", isOverloaded, ""},
+	{400, "content_policy_violation", isFiltered, ""},
+	{400, "moderation_blocked", isFiltered, ""},
+	{400, "your prompt was flagged", isFiltered, ""},
+	{400, "unsupported_parameter", isUnsupported, ""},
+	{400, "unsupported_value", isUnsupported, ""},
+	{400, "not supported with this model", isUnsupported, ""},
 }

@@ -33,6 +33,7 @@ type Target struct {
 	address string
 	host    string
 	prefix  string
+	ownPath bool // the config's URL has a path: the kind makes none of its own
 	fixed   []h1.Field
 	source  *credential.Source
 }
@@ -74,7 +75,7 @@ func (s Site) New(name string, c Config, now time.Time) (*Target, error) {
 	if s.Observe != nil {
 		with.Observe = func(e credential.Event) { s.Observe(name, e) }
 	}
-	source, err := credential.New(c.credential(), kind.Auth.header(), with, now)
+	source, err := credential.New(c.identified(kind), kind.Auth.header(), with, now)
 	if err != nil {
 		return nil, fmt.Errorf("target %q: %w", name, err)
 	}
@@ -84,7 +85,10 @@ func (s Site) New(name string, c Config, now time.Time) (*Target, error) {
 
 // place works out where the target lies.
 func (t *Target) place(text string) error {
-	if text == "" {
+	switch {
+	case text == "" && t.Kind.Locate != nil:
+		text = t.Kind.Locate(&t.Config)
+	case text == "":
 		text = t.Kind.URL
 	}
 	u, err := parseURL(text)
@@ -96,7 +100,8 @@ func (t *Target) place(text string) error {
 		return fmt.Errorf("egress.address: %w", err)
 	}
 	t.prefix = strings.TrimSuffix(u.EscapedPath(), "/")
-	if t.prefix == "" {
+	t.ownPath = t.prefix != ""
+	if !t.ownPath {
 		t.prefix = t.Kind.Prefix
 	}
 	return nil
@@ -122,30 +127,55 @@ func (t *Target) headers(c Config) {
 	}
 }
 
-// Speaks reports whether the target serves a dialect itself.
+// Speaks reports whether the target serves a dialect itself, with some of its
+// models at least.
 func (t *Target) Speaks(d llm.Dialect) bool { return slices.Contains(t.Dialects, d) }
 
-// Conversation returns the dialect in which the target is addressed by a
-// client of dialect d: d itself when both speak it, else the target's first
+// Serves reports whether the target serves an operation on a model in a dialect.
+func (t *Target) Serves(op llm.Op, d llm.Dialect, model string) bool {
+	return t.Speaks(d) && (t.Kind.Serves == nil || t.Kind.Serves(op, d, model) || t.Kind.Serves(op, d, t.ModelName(model)))
+}
+
+// Conversation returns the dialect in which a model of the target is addressed
+// by a client of dialect d: d itself when both speak it, else the target's first
 // one that has conversations in it; false when it has none.
-func (t *Target) Conversation(d llm.Dialect) (llm.Dialect, bool) {
-	if t.Speaks(d) {
+func (t *Target) Conversation(d llm.Dialect, model string) (llm.Dialect, bool) {
+	if t.Serves(llm.OpGenerate, d, model) {
 		return d, true
 	}
 	for _, own := range t.Dialects {
-		if own == llm.Chat || own == llm.Responses || own == llm.Anthropic {
+		if conversational(own) && t.Serves(llm.OpGenerate, own, model) {
 			return own, true
 		}
 	}
 	return "", false
 }
 
+// conversational reports whether any conversation can be said in a dialect.
+func conversational(d llm.Dialect) bool {
+	switch d {
+	case llm.Chat, llm.Responses, llm.Anthropic, llm.Gemini, llm.Converse:
+		return true
+	}
+	return false
+}
+
+// ModelName is what the provider calls a model here.
+func (t *Target) ModelName(model string) string {
+	if name, ok := t.Config.Deployments[model]; ok {
+		return name
+	}
+	return model
+}
+
 // Call is what is sent to a target.
 type Call struct {
 	Op      llm.Op
 	Dialect llm.Dialect
-	Stream  bool
-	Body    []byte
+	// Model is the model's own name; the target turns it into its provider's.
+	Model  string
+	Stream bool
+	Body   []byte
 	// Forward are fields of the client's request that mean something to the
 	// provider (anthropic-beta and the like).
 	Forward        []h1.Field
@@ -157,11 +187,15 @@ type Call struct {
 // for its credential: see Authorize.
 func (t *Target) Fill(req *h1.Request, c Call, _ time.Time) {
 	req.Method, req.TLS, req.Address, req.Host = "POST", t.tls, t.address, t.host
-	req.Target = t.path(c.Op, c.Dialect)
+	req.Target = t.path(c)
 	req.Body, req.ConnectTimeout, req.HeadDeadline = c.Body, c.ConnectTimeout, c.HeadDeadline
 	h := req.Header[:0]
+	envelope := t.Envelope(c.Op, c.Dialect)
 	accept := "application/json"
-	if c.Stream {
+	switch {
+	case c.Stream && (c.Dialect == llm.Converse || envelope != nil && envelope.Chunk != ""):
+		accept = "application/vnd.amazon.eventstream"
+	case c.Stream:
 		accept = "text/event-stream"
 	}
 	h = append(h, h1.Field{Name: "content-type", Value: "application/json"}, h1.Field{Name: "accept", Value: accept},
@@ -171,7 +205,15 @@ func (t *Target) Fill(req *h1.Request, c Call, _ time.Time) {
 			h = append(h, f)
 		}
 	}
-	req.Header = append(h, c.Forward...)
+	if t.Kind.Mark != nil {
+		h = append(h, t.Kind.Mark(t, c)...)
+	}
+	for _, f := range c.Forward {
+		if envelope == nil || !envelope.takes(f.Name) {
+			h = append(h, f)
+		}
+	}
+	req.Header = h
 }
 
 func has(fields []h1.Field, name string) bool {
@@ -220,7 +262,7 @@ const longestID = 100
 // providers use; empty when there is none, or one that is no id: a server that
 // puts our credential there does not get it into the ledger.
 func (t *Target) RequestID(get func(name string) string, _ time.Time) string {
-	for _, name := range [...]string{"x-request-id", "request-id", "apim-request-id"} {
+	for _, name := range [...]string{"x-request-id", "request-id", "apim-request-id", "x-amzn-requestid"} {
 		id := get(name)
 		if id == "" {
 			continue
@@ -235,27 +277,6 @@ func (t *Target) RequestID(get func(name string) string, _ time.Time) string {
 }
 
 const idCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:"
-
-// path is the request target of an operation. The strings are made once per
-// call only where a prefix is unusual; "/v1" has its own.
-func (t *Target) path(op llm.Op, d llm.Dialect) string {
-	p := paths[d]
-	if op == llm.OpCount {
-		p = countPath
-	}
-	if t.prefix == "/v1" {
-		return versioned[p]
-	}
-	return t.prefix + p
-}
-
-var versioned = func() map[string]string {
-	m := map[string]string{countPath: "/v1" + countPath}
-	for _, p := range paths {
-		m[p] = "/v1" + p
-	}
-	return m
-}()
 
 // Do sends a filled request.
 func (t *Target) Do(ctx context.Context, req *h1.Request) (*h1.Response, error) {

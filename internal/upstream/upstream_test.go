@@ -65,6 +65,28 @@ func TestClassify(t *testing.T) {
 		{"vllm", 400, body{Message: "This model's maximum context length is 4096 tokens. However, you requested 9000"}, "context_too_long elsewhere request"},
 		{"vllm", 404, body{Message: "The model `x` does not exist."}, "model_not_found elsewhere model"},
 		{"vllm", 422, body{Message: "field required"}, "bad_request never request"},
+		{"openai", 429, body{Code: "rate_limit_exceeded", Message: "Request too large for gpt-4.1 on tokens per min (TPM): Limit 30000, Requested 61000."}, "context_too_long elsewhere request"},
+		{"openai", 429, body{Code: "rate_limit_exceeded", Message: "Rate limit reached on tokens per min (TPM): Limit 30000, Used 29000, Requested 1200."}, "rate_limit same model"},
+		{"groq", 413, body{Code: "rate_limit_exceeded", Message: "Request too large on tokens per minute (TPM): Limit 6000, Requested 12000"}, "context_too_long elsewhere request"},
+		{"azure", 400, body{Code: "content_filter", Message: "The response was filtered due to the prompt triggering Azure OpenAI's content management policy."}, "content_filter elsewhere request"},
+		{"azure", 404, body{Code: "DeploymentNotFound"}, "model_not_found elsewhere model"},
+		{"azure", 429, body{Code: "429", Message: "Requests have exceeded token rate limit. Please retry after 6 seconds."}, "rate_limit same model"},
+		{"azure", 429, body{Code: "insufficient_quota"}, "quota_exhausted elsewhere key"},
+		{"azure", 400, body{Code: "context_length_exceeded"}, "context_too_long elsewhere request"},
+		{"vertex", 429, body{Type: "RESOURCE_EXHAUSTED", Message: "Resource exhausted, please try again later."}, "overloaded same model"},
+		{"vertex", 429, body{Type: "RESOURCE_EXHAUSTED", Message: "Too many requests. Exceeded the Provisioned Throughput."}, "rate_limit same model"},
+		{"vertex", 529, body{Type: "overloaded_error"}, "overloaded same model"},
+		{"gemini", 429, body{Type: "RESOURCE_EXHAUSTED", Message: "Quota exceeded for metric: generate_requests_per_day, limit: 50"}, "quota_exhausted elsewhere model"},
+		{"gemini", 503, body{Type: "UNAVAILABLE", Message: "The model is overloaded. Please try again later."}, "overloaded same model"},
+		{"gemini", 0, body{Code: "503", Type: "UNAVAILABLE"}, "overloaded same model"},
+		{"gemini", 403, body{Type: "PERMISSION_DENIED"}, "upstream_credential elsewhere key"},
+		{"cohere", 429, body{Message: "You are using a Trial key, which is limited to 1000 API calls / month."}, "quota_exhausted elsewhere key"},
+		{"mistral", 400, body{Type: "invalid_model", Code: "1500", Message: "Invalid model: x"}, "model_not_found elsewhere model"},
+		{"mistral", 429, body{Type: "service_tier_capacity_exceeded", Code: "3505"}, "overloaded same model"},
+		{"openrouter", 402, body{Code: "402", Message: "Insufficient credits"}, "quota_exhausted elsewhere key"},
+		{"openrouter", 403, body{Code: "403", Message: "Your chosen model requires moderation and your input was flagged"}, "content_filter elsewhere request"},
+		{"openrouter", 0, body{Code: "429", Message: "Provider returned error"}, "rate_limit same model"},
+		{"xai", 403, body{Message: "Your team has either used all available credits or reached its monthly spending limit."}, "quota_exhausted elsewhere key"},
 		{"vllm", 302, body{}, "invalid_response elsewhere target"},
 		{"vllm", 502, body{}, "upstream_error same target"},
 	}
@@ -80,6 +102,97 @@ func TestClassify(t *testing.T) {
 		if f.Message == "" {
 			t.Errorf("%s %d: a fault without words", c.kind, c.status)
 		}
+	}
+}
+
+// TestBedrockExceptions: every exception of the botocore model that a call can
+// meet, as the head of an answer names it (with an address behind the name) and
+// as a stream does.
+func TestBedrockExceptions(t *testing.T) {
+	cases := []struct {
+		name    string
+		status  int
+		message string
+		want    string
+	}{
+		{"ThrottlingException", 429, "Too many requests", "rate_limit same model"},
+		{"ModelNotReadyException", 429, "the model is not ready", "overloaded same model"},
+		{"ServiceUnavailableException", 503, "", "overloaded same target"},
+		{"InternalServerException", 500, "", "upstream_error same target"},
+		{"ModelTimeoutException", 408, "", "upstream_error same model"},
+		{"ModelErrorException", 424, "", "upstream_error same model"},
+		{"ModelStreamErrorException", 424, "", "upstream_error same model"},
+		{"ServiceQuotaExceededException", 400, "", "quota_exhausted elsewhere key"},
+		{"ConflictException", 400, "", "bad_request never request"},
+		{"ValidationException", 400, "The value at messages is wrong.", "bad_request never request"},
+		{"ValidationException", 400, "Input is too long for requested model.", "context_too_long elsewhere request"},
+		{"ValidationException", 400, "This model version has reached the end of its life.", "model_not_found elsewhere model"},
+		{"AccessDeniedException", 403, "User is not authorized to perform bedrock:InvokeModel", "upstream_credential elsewhere key"},
+		{"AccessDeniedException", 403, "You don't have access to the model with the specified model ID.", "model_not_found elsewhere model"},
+		{"ResourceNotFoundException", 404, "", "model_not_found elsewhere model"},
+		{"ResourceNotFoundException", 404, "Model use case details have not been submitted for this account.", "model_not_found elsewhere model"},
+		{"ExpiredTokenException", 403, "", "upstream_credential elsewhere key"},
+		{"InvalidSignatureException", 403, "Signature expired: 20261124T120000Z is now earlier than 20261124T120500Z", "upstream_credential elsewhere key"},
+	}
+	kind, _ := Find("bedrock")
+	for _, c := range cases {
+		head := func(name string) string {
+			return map[string]string{"x-amzn-errortype": c.name + ":http://internal.amazon.com/coral/com.amazon.bedrock/"}[name]
+		}
+		inStream := strings.ToLower(c.name[:1]) + c.name[1:]
+		for _, a := range []Answer{
+			{Status: c.status, Body: llm.ErrorBody{Message: c.message}, Header: head},
+			{Body: llm.ErrorBody{Type: inStream, Message: c.message}},
+		} {
+			f := kind.Classify(a)
+			if got := fmt.Sprint(f.Kind, " ", f.Retry, " ", f.Scope); got != c.want {
+				t.Errorf("%s %d %q: %s, want %s", c.name, a.Status, c.message, got, c.want)
+			}
+			if strings.Contains(f.Type, "http") || f.Message == "" {
+				t.Errorf("%s: %+v", c.name, f)
+			}
+		}
+	}
+}
+
+func TestAProviderSaysWhetherToTryAgain(t *testing.T) {
+	kind, _ := Find("openai")
+	says := func(word string) func(string) string {
+		return func(name string) string { return map[string]string{"x-should-retry": word}[name] }
+	}
+	for _, c := range []struct {
+		status int
+		word   string
+		want   llm.Retry
+	}{
+		{500, "", llm.RetrySame},
+		{500, "false", llm.RetryElsewhere},
+		{429, "false", llm.RetryElsewhere},
+		{422, "", llm.RetryNever},
+		{422, "true", llm.RetrySame},
+		{401, "true", llm.RetryElsewhere},
+	} {
+		if f := kind.Classify(Answer{Status: c.status, Header: says(c.word)}); f.Retry != c.want {
+			t.Errorf("%d with x-should-retry %q: %s, want %s", c.status, c.word, f.Retry, c.want)
+		}
+	}
+}
+
+func TestAFaultThatNeedsAnOperatorSaysWhatToDo(t *testing.T) {
+	for kind, a := range map[string]Answer{
+		"azure":   {Status: 404, Body: llm.ErrorBody{Code: "DeploymentNotFound", Message: "The API deployment does not exist."}},
+		"bedrock": {Status: 400, Body: llm.ErrorBody{Message: "The provided model identifier is invalid."}},
+		"vertex":  {Status: 403, Body: llm.ErrorBody{Message: "Vertex AI API has not been used in project 1 before"}},
+	} {
+		k, _ := Find(kind)
+		f := k.Classify(a)
+		if words, hint, ok := strings.Cut(f.Message, "; "); !ok || hint == "" || !strings.HasPrefix(a.Body.Message, words) {
+			t.Errorf("%s: %q", kind, f.Message)
+		}
+	}
+	vertex, _ := Find("vertex")
+	if f := vertex.Classify(Answer{Status: 429}); f.After != time.Second {
+		t.Errorf("vertex is asked again after %v", f.After)
 	}
 }
 

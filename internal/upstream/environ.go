@@ -1,0 +1,36 @@
+package upstream
+
+import "tailplane/internal/secret"
+
+// FromEnv makes a config of this kind out of what get finds in the environment:
+// a key, and the address or the region where there is no target without. It also
+// returns the variable that holds the key; false when something is missing.
+func (k *Kind) FromEnv(get func(name string) string) (c Config, key string, ok bool) {
+	key = firstSet(k.KeyEnv, get)
+	if key == "" {
+		return Config{}, "", false
+	}
+	c = Config{Kind: k.Name, Key: secret.Env(key)}
+	if len(k.URLEnv) > 0 {
+		c.URL = get(firstSet(k.URLEnv, get))
+		if _, err := parseURL(c.URL); err != nil {
+			return Config{}, "", false
+		}
+	}
+	if len(k.RegionEnv) > 0 {
+		c.Region = get(firstSet(k.RegionEnv, get))
+	}
+	c.Validate("", func(string, string, string) { key = "" })
+	return c, key, key != ""
+}
+
+// firstSet is the first of the variables that holds something; empty when none
+// does.
+func firstSet(names []string, get func(name string) string) string {
+	for _, name := range names {
+		if get(name) != "" {
+			return name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,77 @@
+package upstream
+
+import (
+	"strings"
+
+	"tailplane/internal/llm"
+)
+
+// Request targets. Most providers have one path for each operation; those that
+// name the model in the path have a function in their own file.
+
+// paths are the operations of the dialects below the prefix.
+var paths = map[llm.Dialect]string{
+	llm.Chat:        "/chat/completions",
+	llm.Completions: "/completions",
+	llm.Embeddings:  "/embeddings",
+	llm.Responses:   "/responses",
+	llm.Anthropic:   "/messages",
+}
+
+const countPath = "/messages/count_tokens"
+
+// path is the request target of a call. The strings are made once per call only
+// where a prefix is unusual; "/v1" has its own.
+func (t *Target) path(c Call) string {
+	if t.Kind.Path != nil {
+		return t.Kind.Path(t, c)
+	}
+	p := tablePath(c)
+	if t.prefix == "/v1" {
+		return versioned[p]
+	}
+	return t.prefix + p
+}
+
+func tablePath(c Call) string {
+	if c.Op == llm.OpCount {
+		return countPath
+	}
+	return paths[c.Dialect]
+}
+
+var versioned = func() map[string]string {
+	m := map[string]string{countPath: "/v1" + countPath}
+	for _, p := range paths {
+		m[p] = "/v1" + p
+	}
+	return m
+}()
+
+// segment escapes a name for one segment of a path: everything but letters,
+// digits and -._~ becomes %XX, so that the colon and the slash of an ARN do, as
+// in the recorded requests of the AWS SDK.
+func segment(name string) string {
+	plain := func(c byte) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0
+	}
+	var b strings.Builder
+	for i := range len(name) {
+		if c := name[i]; plain(c) {
+			b.WriteByte(c)
+		} else {
+			const hex = "0123456789ABCDEF"
+			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+		}
+	}
+	return b.String()
+}
+
+// segments is segment for a name that may consist of several ("tunedModels/x").
+func segments(name string) string {
+	parts := strings.Split(name, "/")
+	for i := range parts {
+		parts[i] = segment(parts[i])
+	}
+	return strings.Join(parts, "/")
+}
