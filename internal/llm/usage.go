@@ -11,7 +11,8 @@ const (
 	UsageNone      UsageSource = "none"      // nothing was spent or nothing is known
 )
 
-// Usage is what a request consumed, in tokens. Classes nest: Input contains
+// Usage is what a request consumed: tokens, and other units where a provider
+// counts those. Classes nest: Input contains
 // CacheRead, CacheWrite and InputAudio; CacheWrite contains CacheWrite1h;
 // Output contains Reasoning and OutputAudio. Dialects that report disjoint
 // figures (Anthropic) are added up by their codec.
@@ -24,6 +25,10 @@ type Usage struct {
 	Output       int64       `json:"output"`
 	Reasoning    int64       `json:"reasoning,omitempty"`
 	OutputAudio  int64       `json:"output_audio,omitempty"`
+	Images       int64       `json:"images,omitempty"`       // made
+	AudioMillis  int64       `json:"audio_millis,omitempty"` // of sound, heard or said
+	Characters   int64       `json:"characters,omitempty"`   // of text that was spoken
+	SearchUnits  int64       `json:"search_units,omitempty"` // of reranking
 	Source       UsageSource `json:"source,omitempty"`
 }
 
@@ -41,6 +46,10 @@ func (u Usage) Add(v Usage) Usage {
 		Output:       u.Output + v.Output,
 		Reasoning:    u.Reasoning + v.Reasoning,
 		OutputAudio:  u.OutputAudio + v.OutputAudio,
+		Images:       u.Images + v.Images,
+		AudioMillis:  u.AudioMillis + v.AudioMillis,
+		Characters:   u.Characters + v.Characters,
+		SearchUnits:  u.SearchUnits + v.SearchUnits,
 		Source:       weaker(u.Source, v.Source),
 	}
 }

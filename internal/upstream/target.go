@@ -151,6 +151,8 @@ type Call struct {
 	Forward        []h1.Field
 	ConnectTimeout time.Duration
 	HeadDeadline   time.Time
+	// Passage is set for an operation of the forward lane.
+	Passage Passage
 }
 
 // Fill writes the call into req, reusing its header slice.
@@ -163,7 +165,14 @@ func (t *Target) Fill(req *h1.Request, c Call, now time.Time) {
 	if c.Stream {
 		accept = "text/event-stream"
 	}
-	h = append(h, h1.Field{Name: "content-type", Value: "application/json"}, h1.Field{Name: "accept", Value: accept},
+	kind := "application/json"
+	if p := &c.Passage; p.Method != "" {
+		req.Method, req.Target, kind, accept = p.Method, p.Path, p.Type, p.Accept
+	}
+	if kind != "" {
+		h = append(h, h1.Field{Name: "content-type", Value: kind})
+	}
+	h = append(h, h1.Field{Name: "accept", Value: accept},
 		h1.Field{Name: "user-agent", Value: "tailplane"})
 	if auth := t.authorization(now); auth != nil {
 		h = append(h, *auth)
