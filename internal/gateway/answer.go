@@ -28,6 +28,9 @@ func (c *call) head(contentType string, resp *h1.Response, target *candidate) {
 	if target != nil {
 		c.set("X-Tailplane-Target", target.Name)
 		c.set("X-Tailplane-Model", target.model)
+		if c.tap.ID != "" && c.ex.Dialect == llm.Responses && c.ex.Attempts[len(c.ex.Attempts)-1].Lane == laneSplice {
+			c.keepResponse(target)
+		}
 	}
 	if len(c.ex.Losses) > 0 {
 		c.set("X-Tailplane-Loss", lossHeader(c.ex.Losses))

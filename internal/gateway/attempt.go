@@ -193,6 +193,9 @@ func (c *call) note(target *candidate, a *ledger.Attempt, f *llm.Fault) {
 
 // exchange sends one attempt and relays its answer.
 func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *llm.Fault {
+	if c.surface.forward != nil {
+		return c.pass(target, a, begin)
+	}
 	c.tap.Reset()
 	c.refusal = h1.Header{}
 	codec, f := c.prepare(target, a)

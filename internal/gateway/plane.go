@@ -161,6 +161,9 @@ func (c *candidate) view(at time.Time, s surface) route.View {
 
 // cannot says why a candidate cannot serve a surface at all.
 func (c *candidate) cannot(s surface) string {
+	if s.forward != nil {
+		return s.forward.cannot(c, s.op)
+	}
 	if c.Speaks(s.dialect.Name()) || s.op == llm.OpCount {
 		return ""
 	}

@@ -25,7 +25,6 @@ const (
 	Embeddings  Dialect = "embeddings"  // OpenAI /v1/embeddings
 	Gemini      Dialect = "gemini"      // Google :generateContent and :streamGenerateContent
 	Converse    Dialect = "converse"    // Amazon Bedrock Converse and ConverseStream
-	OpenAI      Dialect = "openai"      // what OpenAI's API has beside conversations; only the forward lane carries it
 )
 
 // Op is what a request asks for.

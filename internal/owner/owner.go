@@ -206,9 +206,11 @@ func (x *Index) Get(id string) (Object, bool) {
 	return o, ok
 }
 
-// Settle marks an object as settled and reports whether it was not before: of
-// any number of callers one is told true.
-func (x *Index) Settle(id string) (first bool, err error) {
+// Settle has record write down what an object costs, unless that was done, and
+// notes that it was. Of any number of callers one records; when record fails the
+// next one does. A process that dies between the two records again after its next
+// start, so what is recorded needs a name by which it is known again.
+func (x *Index) Settle(id string, record func(Object) error) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	o, ok := x.young[id]
@@ -216,10 +218,13 @@ func (x *Index) Settle(id string) (first bool, err error) {
 		o, ok = x.old[id]
 	}
 	if !ok || o.Settled {
-		return false, nil
+		return nil
+	}
+	if err := record(o); err != nil {
+		return err
 	}
 	o.Settled = true
-	return true, x.put(id, o)
+	return x.put(id, o)
 }
 
 // Delete forgets an object.

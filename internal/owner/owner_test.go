@@ -1,11 +1,11 @@
 package owner_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -90,27 +90,37 @@ func TestOnlyTheMakerAndItsCustomerReachAnObject(t *testing.T) {
 }
 
 func TestOneOfManySettles(t *testing.T) {
-	x := open(t, t.TempDir(), 0)
+	dir := t.TempDir()
+	x := open(t, dir, 0)
 	if err := x.Put("batch_1", owner.Object{Target: "a"}); err != nil {
 		t.Fatal(err)
 	}
-	var firsts atomic.Int32
+	down := errors.New("the ledger is down")
+	if err := x.Settle("batch_1", func(owner.Object) error { return down }); !errors.Is(err, down) {
+		t.Errorf("error %v", err)
+	}
+	records := 0 // the index lets one in at a time
+	record := func(o owner.Object) error {
+		records++
+		if o.Target != "a" {
+			t.Errorf("%+v", o)
+		}
+		return nil
+	}
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			if first, err := x.Settle("batch_1"); err != nil {
+			if err := x.Settle("batch_1", record); err != nil {
 				t.Error(err)
-			} else if first {
-				firsts.Add(1)
 			}
 		})
 	}
 	all.Wait()
-	if n := firsts.Load(); n != 1 {
-		t.Errorf("%d were first", n)
+	if err := errors.Join(x.Settle("batch_unknown", record), x.Close()); err != nil {
+		t.Error(err)
 	}
-	if first, err := x.Settle("batch_unknown"); first || err != nil {
-		t.Errorf("%v %v", first, err)
+	if x = open(t, dir, 0); x.Settle("batch_1", record) != nil || records != 1 {
+		t.Errorf("it was recorded %d times", records)
 	}
 }
 
