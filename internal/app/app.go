@@ -29,6 +29,7 @@ import (
 	"tailplane/internal/h1"
 	"tailplane/internal/ledger"
 	"tailplane/internal/meter"
+	"tailplane/internal/owner"
 	"tailplane/internal/policy"
 	"tailplane/internal/secret"
 	"tailplane/internal/telemetry"
@@ -74,6 +75,7 @@ type Server struct {
 	client  *h1.Client // to the network
 	inside  *h1.Client // to the simulator
 	gateway *gateway.Gateway
+	owners  *owner.Index
 	busy    sync.WaitGroup // requests to the data listener
 	started time.Time
 	token   secret.Value
@@ -129,6 +131,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.gateway = gateway.New(plane, s.journal, s.metrics, s.log)
+	s.gateway.UseOwners(s.owners)
 	if err := s.listen(); err != nil {
 		s.closeState()
 		return nil, err

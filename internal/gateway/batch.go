@@ -38,7 +38,7 @@ func (c *call) settleBatch(target *candidate, body []byte) {
 	if !ok {
 		return
 	}
-	usage.Source = llm.UsageReported
+	usage.Source, usage.Tier = llm.UsageReported, "batch"
 	model, _ := wire.String(found[3].Value.Of(body))
 	err := c.gateway.owners.Settle(id, func(o owner.Object) error {
 		return c.recordBatch(target, o, batchRecord{id: id, model: model, usage: usage})

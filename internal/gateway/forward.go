@@ -128,7 +128,10 @@ func (c *call) passage(target *candidate) (upstream.Passage, *llm.Fault) {
 	if !ok {
 		return upstream.Passage{}, unsupported("target " + target.Name + " serves no " + string(c.surface.op))
 	}
-	p := upstream.Passage{Method: c.surface.method, Path: path + c.query(target), Accept: "*/*"}
+	p := upstream.Passage{Method: c.surface.method, Accept: "*/*"}
+	if path != "" {
+		p.Path = path + c.query(target)
+	}
 	c.out = c.out[:0]
 	if len(c.body) > 0 {
 		p.Type = cut(c.r.Header.Get("Content-Type"), 200)

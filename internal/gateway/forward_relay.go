@@ -54,12 +54,13 @@ func (c *call) relayForward(target *candidate, a *ledger.Attempt, resp *h1.Respo
 // readReply looks at a JSON answer: is it one, what does it say of objects, and
 // what of it may the caller see?
 func (c *call) readReply(target *candidate, body []byte) ([]byte, error) {
-	failure, is, err := errorObject(body, c.surface.dialect)
+	var found [4]wire.Member
+	_, err := wire.Scan(body, []string{"error", "object", "data", "output"}, found[:])
 	switch {
 	case err != nil && !isArray(body):
 		return nil, err
-	case is:
-		return nil, target.Classify(upstream.Answer{Body: failure}, now())
+	case isFailure(body, found[:]):
+		return nil, target.Classify(upstream.Answer{Body: c.surface.dialect.DecodeError(body)}, now())
 	}
 	fwd := c.surface.forward
 	switch {
@@ -75,6 +76,13 @@ func (c *call) readReply(target *candidate, body []byte) ([]byte, error) {
 	}
 	c.keepNamed(target, body)
 	return body, nil
+}
+
+// isFailure reports whether an answer of status 200 is an error in truth: it has
+// an error and nothing that answers have. A stored object may tell of its own.
+func isFailure(body []byte, found []wire.Member) bool {
+	failed := found[0].Value
+	return !failed.IsZero() && !wire.IsNull(failed.Of(body)) && found[1].IsZero() && found[2].IsZero() && found[3].IsZero()
 }
 
 // isArray reports whether a body is a JSON array, as some rerankers answer.

@@ -128,9 +128,9 @@ var geminiRows = func() []served {
 			out,
 			served{path: path + ":generateContent", op: llm.OpGenerate},
 			served{path: path + ":streamGenerateContent", op: llm.OpGenerate, stream: true},
-			served{path: path + ":countTokens", op: llm.OpCount, to: &forward{find: findPath, suffix: "/models/{model}:countTokens", speaks: llm.Gemini}},
-			served{path: path + ":embedContent", op: llm.OpEmbed, to: &forward{find: findPath, suffix: "/models/{model}:embedContent", speaks: llm.Gemini, meter: meterText}},
-			served{path: path + ":batchEmbedContents", op: llm.OpEmbed, to: &forward{find: findPath, suffix: "/models/{model}:batchEmbedContents", speaks: llm.Gemini, meter: meterText}},
+			served{path: path + ":countTokens", op: llm.OpCount, to: &forward{find: findPath, speaks: llm.Gemini}},
+			served{path: path + ":embedContent", op: llm.OpEmbed, to: &forward{find: findPath, speaks: llm.Gemini, meter: meterText}},
+			served{path: path + ":batchEmbedContents", op: llm.OpEmbed, to: &forward{find: findPath, speaks: llm.Gemini, meter: meterText}},
 		)
 	}
 	for i := range out {
@@ -154,7 +154,7 @@ var bedrockRows = []served{
 	},
 	{
 		path: "/model/{model}/count-tokens", bases: bedrockBases, speaks: llm.Converse, op: llm.OpCount,
-		to: &forward{find: findPath, suffix: "/model/{model}/count-tokens", speaks: llm.Converse},
+		to: &forward{find: findPath, speaks: llm.Converse},
 	},
 }
 

@@ -29,6 +29,7 @@ type Usage struct {
 	AudioMillis  int64       `json:"audio_millis,omitempty"` // of sound, heard or said
 	Characters   int64       `json:"characters,omitempty"`   // of text that was spoken
 	SearchUnits  int64       `json:"search_units,omitempty"` // of reranking
+	Tier         string      `json:"tier,omitempty"`         // service tier in the provider's word; it decides the price
 	Source       UsageSource `json:"source,omitempty"`
 }
 

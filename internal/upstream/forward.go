@@ -12,7 +12,7 @@ import (
 // in it, whose body nobody here understands.
 type Passage struct {
 	Method string
-	Path   string // request target with the query, as ForwardPath made it
+	Path   string // request target with the query, as ForwardPath made it; empty: that of the operation in its dialect
 	Type   string // content type of the body; empty without a body
 	Accept string
 }
@@ -67,17 +67,22 @@ var forwards = map[string][]llm.Op{
 var atRoot = []llm.Op{llm.OpTokenize, llm.OpDetokenize}
 
 // ForwardPath is the request target of an operation with what follows it; false
-// when the target does not serve it. An operation that belongs to a dialect
-// (llm.OpEmbed, llm.OpCount, llm.OpInvoke) has all of its path in suffix.
+// when the target does not serve it. Bedrock's InvokeModel has all of its path in
+// suffix; embeddings and counts of a dialect have the path of their kind.
 func (t *Target) ForwardPath(op llm.Op, suffix string) (string, bool) {
 	switch op {
-	case llm.OpEmbed, llm.OpCount, llm.OpInvoke:
+	case llm.OpEmbed, llm.OpCount:
+		return "", true
+	case llm.OpInvoke:
 		return t.prefix + suffix, true
 	}
 	if !slices.Contains(forwards[t.Kind.Name], op) {
 		return "", false
 	}
 	path := forwardPaths[op] + suffix
+	if t.Kind.Name == "cohere" {
+		return "/v2" + path, true // its OpenAI-compatible prefix has no rerank
+	}
 	if slices.Contains(atRoot, op) {
 		return t.root() + path, true
 	}

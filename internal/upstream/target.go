@@ -167,7 +167,10 @@ func (t *Target) Fill(req *h1.Request, c Call, now time.Time) {
 	}
 	kind := "application/json"
 	if p := &c.Passage; p.Method != "" {
-		req.Method, req.Target, kind, accept = p.Method, p.Path, p.Type, p.Accept
+		req.Method, kind, accept = p.Method, p.Type, p.Accept
+		if p.Path != "" {
+			req.Target = p.Path
+		}
 	}
 	if kind != "" {
 		h = append(h, h1.Field{Name: "content-type", Value: kind})
