@@ -57,7 +57,9 @@ func (r *rig) send(method, path, kind, body string, header ...string) *httptest.
 	return w
 }
 
-func jsonReply(body string) string { return "HTTP 200\ncontent-type: application/json\n\n" + body + "\n" }
+func jsonReply(body string) string {
+	return "HTTP 200\ncontent-type: application/json\n\n" + body + "\n"
+}
 
 func TestATranscriptionPassesWithItsModelEdited(t *testing.T) {
 	setSecrets(t)
@@ -222,7 +224,9 @@ func TestSoundThatIsCutIsNotTakenForWhole(t *testing.T) {
 func TestErrorsOfTheLaneAreOpenAIs(t *testing.T) {
 	bubble(t, chatConfig, func(t *testing.T, r *rig) {
 		w := r.send(http.MethodPost, "/v1/rerank", "application/json", `{"model":"m","query":`)
-		var got struct{ Error struct{ Code, Message string } }
+		var got struct {
+			Error struct{ Code, Message string }
+		}
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != http.StatusBadRequest || got.Error.Code != "bad_request" {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
