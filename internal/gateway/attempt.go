@@ -196,6 +196,9 @@ func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *
 	if c.surface.forward != nil {
 		return c.pass(target, a, begin)
 	}
+	if c.seen.Op == llm.OpCount && c.countsThere(target) && !target.Speaks(c.surface.dialect.Name()) {
+		return c.countAt(target, a, begin)
+	}
 	c.tap.Reset()
 	c.refusal = h1.Header{}
 	codec, f := c.prepare(target, a)

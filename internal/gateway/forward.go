@@ -140,6 +140,9 @@ func (c *call) passage(target *candidate) (upstream.Passage, *llm.Fault) {
 		}
 		c.out = c.named.append(c.out, c.body, target)
 	}
+	if c.surface.op == llm.OpTokenize && target.TokenizesContent() {
+		c.out = asContent(c.out)
+	}
 	return p, nil
 }
 

@@ -160,7 +160,7 @@ type passing struct {
 func (c *call) copyThrough(target *candidate, a *ledger.Attempt, resp *h1.Response, begin time.Time) *llm.Fault {
 	p := passing{call: c, target: target, attempt: a, resp: resp, begin: begin, events: isEventStream(resp)}
 	c.seen.Stream = p.events
-	defer p.measure()
+	defer p.over()
 	c.reply = grow(c.reply[:0], 32<<10)
 	wait := c.firstDeadline(begin)
 	for {
@@ -219,10 +219,14 @@ func (p *passing) commit() {
 	c.w.WriteHeader(p.resp.Status)
 }
 
-// measure says what an answer that was copied has used: it was not kept, so the
-// request, the headers and the stream's events must tell.
-func (p *passing) measure() {
+// over says what an answer that was copied has used: it was not kept, so the
+// request, the headers and the stream's events must tell. The connection's next
+// answer has a deadline of its own.
+func (p *passing) over() {
 	c := p.call
+	if c.committed {
+		setWriteDeadline(c.w, time.Time{})
+	}
 	if meter := c.surface.forward.meter; meter != nil && c.committed && !c.tap.HasUsage {
 		c.reply = c.reply[:0]
 		meter(c)

@@ -130,11 +130,12 @@ func (s surface) taking(method string) surface {
 
 // methods lists what the path takes.
 func (s surface) methods() string {
-	out := s.method
+	var out strings.Builder
+	out.WriteString(s.method)
 	for m := s.more; m != nil; m = m.more {
-		out += ", " + m.method
+		out.WriteString(", " + m.method)
 	}
-	return out
+	return out.String()
 }
 
 // writePlace writes the model of the path into the body, where the dialect has

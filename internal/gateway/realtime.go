@@ -46,7 +46,7 @@ const keyProtocol = "openai-insecure-api-key."
 
 // protocols are the subprotocols that the client offers, without its key.
 func protocols(h http.Header) (offered []string, key string) {
-	for _, p := range strings.Split(strings.Join(h["Sec-Websocket-Protocol"], ","), ",") {
+	for p := range strings.SplitSeq(strings.Join(h["Sec-Websocket-Protocol"], ","), ",") {
 		p = strings.TrimSpace(p)
 		if text, ok := strings.CutPrefix(p, keyProtocol); ok {
 			key = text

@@ -89,6 +89,14 @@ func (t *Target) ForwardPath(op llm.Op, suffix string) (string, bool) {
 	return t.prefix + path, true
 }
 
+// CountsChat reports whether the target's tokenizer takes conversations as the
+// chat dialect writes them: vLLM's does.
+func (t *Target) CountsChat() bool { return t.Kind.Name == "vllm" }
+
+// TokenizesContent reports whether the target's tokenizer takes its text as
+// content and not as prompt: llama.cpp's does.
+func (t *Target) TokenizesContent() bool { return t.Kind.Name == "llamacpp" }
+
 // root is the prefix without the version at its end.
 func (t *Target) root() string {
 	if n := len(t.prefix) - len("/v1"); n >= 0 && t.prefix[n:] == "/v1" {
