@@ -232,3 +232,40 @@ func TestErrorsOfTheLaneAreOpenAIs(t *testing.T) {
 		}
 	})
 }
+
+// TestAKeyForSomeModelsMakesNoRequestWithoutOne: what cannot be checked is not
+// allowed.
+func TestAKeyForSomeModelsMakesNoRequestWithoutOne(t *testing.T) {
+	setSecrets(t)
+	const config = `
+targets: {a: {kind: openai, url: "http://a"}}
+keys: {static: [{name: app, key: "env:CLIENT_KEY", models: ["a/gpt-*"]}]}
+listen: {max_body: 4KiB}
+`
+	bubble(t, config, func(t *testing.T, r *rig) {
+		host := r.host("a", reply(t, jsonReply(`{"id":"file-1","object":"file"}`)))
+		body, kind := form(t, "purpose", "batch")
+		as := []string{"Authorization", "Bearer " + clientKey}
+		for name, c := range map[string]struct {
+			path, kind, body string
+			want             int
+		}{
+			"no model":      {"/v1/images/generations", "application/json", `{"prompt":"x"}`, http.StatusForbidden},
+			"another model": {"/v1/images/generations", "application/json", `{"model":"a/dall-e-3","prompt":"x"}`, http.StatusForbidden},
+			"too large":     {"/v1/files", kind, body + strings.Repeat("x", 5<<10), http.StatusRequestEntityTooLarge},
+		} {
+			if w := r.send(http.MethodPost, c.path, c.kind, c.body, as...); w.Code != c.want {
+				t.Errorf("%s: %d %s", name, w.Code, w.Body)
+			}
+		}
+		if w := r.send(http.MethodPost, "/v1/files", kind, body, as...); w.Code != http.StatusOK {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		if w := r.send(http.MethodPost, "/v1/batches", "", `{"input_file_id":"file-1"}`, as...); w.Code != http.StatusForbidden {
+			t.Errorf("a batch of any models: %d %s", w.Code, w.Body)
+		}
+		if n := len(host.Heard()); n != 1 {
+			t.Errorf("the target was asked %d times", n)
+		}
+	})
+}
