@@ -19,7 +19,7 @@ import (
 // section 4 has the reasons.
 var floors = map[string]int{
 	"llm": 0, "wire": 0, "http1": 0, "secret": 0, "sigv4": 0, "suggest": 0,
-	"dialect": 1, "egress": 1, "engine": 1, "h1": 1, "httpd": 1, "ledger": 1, "telemetry": 1,
+	"dialect": 1, "egress": 1, "engine": 1, "h1": 1, "httpd": 1, "ledger": 1, "owner": 1, "telemetry": 1,
 	"credential": 2, "models": 2, "fleet": 2, "meter": 2, "sim": 2,
 	"catalog": 3, "policy": 3, "route": 3, "upstream": 3,
 	"gateway": 4, "admin": 4, "importer": 4,

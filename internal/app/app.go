@@ -31,6 +31,7 @@ import (
 	"tailplane/internal/h1"
 	"tailplane/internal/ledger"
 	"tailplane/internal/meter"
+	"tailplane/internal/owner"
 	"tailplane/internal/policy"
 	"tailplane/internal/secret"
 	"tailplane/internal/telemetry"
@@ -78,6 +79,7 @@ type Server struct {
 	identities *http.Client // to identity endpoints and secret stores
 	resolvers  secret.Resolvers
 	gateway    *gateway.Gateway
+	owners     *owner.Index
 	busy       sync.WaitGroup // requests to the data listener
 	started    time.Time
 	token      secret.Value
@@ -141,6 +143,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	}
 	s.adopt(file, ways)
 	s.gateway = gateway.New(plane, s.journal, s.metrics, s.log)
+	s.gateway.UseOwners(s.owners)
 	s.showFleet()
 	s.metrics.Gauge("credentials_parked", "Credentials that are left alone now because their provider refused them.", s.parkedCredentials)
 	if err := s.listen(); err != nil {

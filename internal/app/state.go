@@ -11,6 +11,7 @@ import (
 
 	"tailplane/internal/config"
 	"tailplane/internal/ledger"
+	"tailplane/internal/owner"
 	"tailplane/internal/policy"
 )
 
@@ -94,8 +95,11 @@ func (s *Server) openState(ctx context.Context) error {
 		}
 		return errors.Join(err, s.records.Close())
 	}
-	if s.token, err = adminToken(dir); err != nil {
+	if s.owners, err = owner.Open(dir, 0); err != nil {
 		return errors.Join(err, s.journal.Close(), s.records.Close())
+	}
+	if s.token, err = adminToken(dir); err != nil {
+		return errors.Join(err, s.owners.Close(), s.journal.Close(), s.records.Close())
 	}
 	s.metrics.Gauge("ledger_lag_records", "Settled records that the store does not have yet.", func() float64 { return float64(s.journal.Stats().Lag) })
 	return nil
@@ -133,7 +137,7 @@ func (e *InUseError) Error() string {
 }
 
 func (s *Server) closeState() {
-	if err := errors.Join(s.journal.Close(), s.records.Close()); err != nil {
+	if err := errors.Join(s.journal.Close(), s.records.Close(), s.owners.Close()); err != nil {
 		s.log.Error("the state was not closed cleanly", "error", err)
 	}
 }

@@ -131,6 +131,7 @@ type Tap struct {
 	HasUsage bool
 	Stop     llm.StopReason
 	Model    string // as the upstream names it; filled once
+	ID       string // of the answer, where the upstream keeps it and a client may come back for it (responses)
 	Tokens   int    // content events seen, the fallback for an unreported output
 	Ended    bool   // the dialect's own end passed (anthropic, converse); what comes behind it is no part of the answer
 

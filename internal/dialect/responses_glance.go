@@ -98,12 +98,15 @@ func respTapResponse(t *Tap, data []byte) {
 }
 
 // respTapNames are the members of a Response object that a tap looks at.
-var respTapNames = []string{"model", "usage", "status", "incomplete_details", "output", "service_tier"}
+var respTapNames = []string{"model", "usage", "status", "incomplete_details", "output", "service_tier", "id", "store"}
 
 func respTapObject(t *Tap, data []byte, span wire.Span) {
-	var at [6]wire.Member
+	var at [8]wire.Member
 	if _, err := wire.ScanAt(data, span, respTapNames, at[:]); err != nil {
 		return
+	}
+	if stored := at[7].Value.Of(data); t.ID == "" && string(stored) != "false" {
+		t.ID, _ = wire.String(at[6].Value.Of(data))
 	}
 	if model, ok := wire.String(at[0].Value.Of(data)); ok && t.Model == "" {
 		t.Model = model

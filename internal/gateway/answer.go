@@ -35,6 +35,9 @@ func (c *call) head(contentType string, resp *h1.Response, target *candidate) {
 		if target.sunset != "" {
 			c.set("Sunset", target.sunset)
 		}
+		if c.tap.ID != "" && c.ex.Dialect == llm.Responses && c.ex.Attempts[len(c.ex.Attempts)-1].Lane == laneSplice {
+			c.keepResponse(target)
+		}
 	}
 	if len(c.ex.Losses) > 0 {
 		c.set("X-Tailplane-Loss", lossHeader(c.ex.Losses))

@@ -18,6 +18,7 @@ import (
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
 	"tailplane/internal/models"
+	"tailplane/internal/owner"
 	"tailplane/internal/policy"
 	"tailplane/internal/route"
 	"tailplane/internal/upstream"
@@ -37,6 +38,7 @@ type call struct {
 	key     *policy.Key
 	ex      ledger.Exchange
 
+	place    place        // what the path names
 	body     []byte       // the client's bytes
 	at       dialect.At   // where its members stand
 	seen     llm.Glance   // what they say
@@ -58,6 +60,11 @@ type call struct {
 	reply   []byte    // a whole answer
 	values  []string  // of the answer's headers
 	refusal h1.Header // of the last attempt, when its upstream refused it
+
+	// Of the forward lane alone:
+	named    named        // where the body names the model
+	object   owner.Object // what the request is about, when a target keeps it
+	answered h1.Header    // of the last attempt, when its upstream answered
 
 	admitted  bool // the journal has an open record
 	chosen    bool // it is counted as in flight
@@ -98,6 +105,7 @@ func (c *call) survive() {
 // back. An answer that could be taken for complete though it is not ends with
 // the connection.
 func (c *call) close() {
+	c.endArray()
 	c.settle()
 	abort := c.abort
 	c.reset()
@@ -117,7 +125,8 @@ func (c *call) reset() {
 	c.views, c.order, c.forward = c.views[:0], c.order[:0], c.forward[:0]
 	clear(c.req.Header)
 	c.req.Header, c.req.Body = c.req.Header[:0], nil
-	c.values, c.refusal = nil, h1.Header{}
+	c.values, c.refusal, c.answered = nil, h1.Header{}, h1.Header{}
+	c.place, c.named, c.object = place{}, named{}, owner.Object{}
 	c.events.Release()
 	c.admitted, c.chosen, c.committed, c.abort, c.lossless = false, false, false, false, false
 	clear(c.ex.Attempts)
@@ -157,13 +166,30 @@ func (c *call) identify() *llm.Fault {
 	if !c.plane.mayHost(c.r.Host) {
 		return &llm.Fault{Kind: llm.FaultForbidden, Message: "this host name is not served here; add it to listen.hosts"}
 	}
-	text, source := credential(c.r.Header)
+	text, source := c.shown()
 	c.key = c.plane.Keys.Find(text, c.ex.Start)
 	if c.key == nil {
 		return &llm.Fault{Kind: llm.FaultUnauthorized, Message: refusal(text, source)}
 	}
 	c.ex.Key, c.ex.Name, c.ex.Customer = c.key.ID, c.key.Name, c.key.Customer
 	return nil
+}
+
+// shown is the key that the caller shows, wherever its SDK puts it: in a header,
+// in the query (Google) or among the subprotocols of a WebSocket (browsers). A
+// signature (AWS) has its place here, too.
+func (c *call) shown() (text, source string) {
+	if text, source = credential(c.r.Header); text != "" {
+		return text, source
+	}
+	switch {
+	case c.surface.dialect.Name() == llm.Gemini && strings.Contains(c.r.URL.RawQuery, "key="):
+		return c.r.URL.Query().Get("key"), "the query"
+	case c.surface.op == llm.OpRealtime:
+		_, text = protocols(c.r.Header)
+		return text, "Sec-WebSocket-Protocol"
+	}
+	return "", source
 }
 
 // credential takes the key from whichever header the caller's SDK uses.
@@ -174,6 +200,9 @@ func credential(h http.Header) (text, source string) {
 	if key := h.Get("X-Api-Key"); key != "" {
 		return key, "x-api-key"
 	}
+	if key := h.Get("X-Goog-Api-Key"); key != "" {
+		return key, "x-goog-api-key"
+	}
 	return h.Get("Api-Key"), "api-key"
 }
 
@@ -181,7 +210,7 @@ func credential(h http.Header) (text, source string) {
 func refusal(text, source string) string {
 	switch {
 	case text == "":
-		return "no key was sent; send one as `Authorization: Bearer sk-tp-...`, `x-api-key` or `api-key`"
+		return "no key was sent; send one as `Authorization: Bearer sk-tp-...`, `x-api-key`, `api-key` or `x-goog-api-key`"
 	case policy.WellFormed(text):
 		return fmt.Sprintf("the key in %s is not known here, or has expired", source)
 	case strings.HasPrefix(text, "sk-tp-"):
@@ -194,10 +223,12 @@ func refusal(text, source string) string {
 func (c *call) accept() *llm.Fault {
 	switch {
 	case c.r.Method != c.surface.method:
-		c.w.Header().Set("Allow", c.surface.method)
-		return &llm.Fault{Kind: llm.FaultMethod, Message: fmt.Sprintf("%s takes %s, not %s", c.r.URL.Path, c.surface.method, cut(c.r.Method, 20))}
+		c.w.Header().Set("Allow", c.surface.methods())
+		return &llm.Fault{Kind: llm.FaultMethod, Message: fmt.Sprintf("%s takes %s, not %s", c.r.URL.Path, c.surface.methods(), cut(c.r.Method, 20))}
 	case c.compressed():
 		return &llm.Fault{Kind: llm.FaultBadRequest, Message: "the body is compressed; send it without Content-Encoding"}
+	case c.surface.op == llm.OpRealtime:
+		return c.wantsSocket()
 	}
 	return nil
 }
@@ -267,9 +298,14 @@ func (c *call) unread(err error) *llm.Fault {
 
 // glance finds out what is asked for.
 func (c *call) glance() *llm.Fault {
+	if c.surface.forward != nil {
+		return c.glanceForward()
+	}
+	c.writePlace()
 	seen, err := c.surface.dialect.Glance(c.body, &c.at)
 	c.seen = seen
 	c.seen.Op = c.surface.op
+	c.readPlace()
 	c.ex.Model, c.ex.Stream, c.ex.MaxTokens = cut(seen.Model, 200), seen.Stream, seen.MaxTokens
 	if err != nil {
 		return &llm.Fault{Kind: llm.FaultBadRequest, Message: err.Error()}
@@ -279,16 +315,17 @@ func (c *call) glance() *llm.Fault {
 
 // resolve finds out where the model's name leads and what rules hold there.
 func (c *call) resolve() *llm.Fault {
-	dest, err := c.plane.destination(c.seen.Model, c.key)
-	if err != nil {
-		return &llm.Fault{Kind: llm.FaultUnknownModel, Param: "model", Message: err.Error()}
-	}
-	if !c.key.MayCall(c.seen.Model) {
-		return &llm.Fault{Kind: llm.FaultForbidden, Param: "model", Message: fmt.Sprintf("this key may not call model %q", cut(c.seen.Model, 100))}
+	dest, f := c.destination()
+	if f != nil {
+		return f
 	}
 	c.dest = dest
 	c.ex.Reason = dest.why
-	to, err := requestTimeouts(c.r.Header, dest.timeouts, c.seen.Stream)
+	rules := dest.timeouts
+	if c.seen.Op == llm.OpRealtime {
+		rules = sessionTimeouts(rules)
+	}
+	to, err := requestTimeouts(c.r.Header, rules, c.seen.Stream)
 	if err != nil {
 		return &llm.Fault{Kind: llm.FaultBadRequest, Message: err.Error()}
 	}

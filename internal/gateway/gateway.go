@@ -19,6 +19,7 @@ import (
 
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
+	"tailplane/internal/owner"
 	"tailplane/internal/telemetry"
 )
 
@@ -29,13 +30,14 @@ type Gateway struct {
 	journal *ledger.Journal
 	metrics *telemetry.Metrics
 	log     *telemetry.Log
-	paths   map[string]surface
+	owners  *owner.Index
+	paths   *table
 	calls   sync.Pool
 }
 
 // New makes a gateway that serves p.
 func New(p *Plane, journal *ledger.Journal, metrics *telemetry.Metrics, log *telemetry.Log) *Gateway {
-	g := &Gateway{journal: journal, metrics: metrics, log: log, paths: surfaces()}
+	g := &Gateway{journal: journal, metrics: metrics, log: log, owners: memoryOwners(), paths: surfaces(codecs)}
 	g.calls.New = func() any { return newCall(g) }
 	g.plane.Store(p)
 	return g
@@ -50,7 +52,7 @@ func (g *Gateway) Swap(p *Plane) { g.plane.Store(p) }
 // ServeHTTP answers a request of any surface, and the questions of probes.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := g.plane.Load()
-	s, found := g.paths[r.URL.Path]
+	s, at, found := g.paths.find(r.URL.Path, r.Method)
 	switch {
 	case g.probe(w, r):
 		return
@@ -59,6 +61,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c := g.calls.Get().(*call)
 	c.open(p, s, w, r)
+	c.place = at
 	defer c.close()
 	defer c.survive()
 	c.end(g.serve(c, found))

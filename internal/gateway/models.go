@@ -5,9 +5,7 @@ import (
 	"net/http"
 	"strings"
 
-	"tailplane/internal/dialect"
 	"tailplane/internal/llm"
-	"tailplane/internal/meter"
 )
 
 // listing is one model in the lists of both families: each SDK reads the
@@ -46,13 +44,35 @@ func listModels(c *call) *llm.Fault {
 		}
 	}
 	answer := map[string]any{"object": "list", "data": list}
-	if d == llm.Anthropic {
+	switch d {
+	case llm.Gemini:
+		answer = map[string]any{"models": c.googleModels(list)}
+	case llm.Anthropic:
 		answer = map[string]any{"data": list, "has_more": false, "first_id": nil, "last_id": nil}
 		if len(list) > 0 {
 			answer["first_id"], answer["last_id"] = list[0].ID, list[len(list)-1].ID
 		}
 	}
 	return c.writeJSON(answer)
+}
+
+// googleModel is one model in Google's list.
+type googleModel struct {
+	Name    string   `json:"name"`
+	Display string   `json:"displayName"`
+	Methods []string `json:"supportedGenerationMethods"`
+}
+
+func describeForGoogle(name string) googleModel {
+	return googleModel{"models/" + name, name, []string{"generateContent", "streamGenerateContent", "countTokens", "embedContent"}}
+}
+
+func (c *call) googleModels(list []listing) []googleModel {
+	out := make([]googleModel, len(list))
+	for i, l := range list {
+		out[i] = describeForGoogle(l.ID)
+	}
+	return out
 }
 
 // modelOrNothing answers a path that is no surface: GET /models/NAME, where a
@@ -69,6 +89,9 @@ func (c *call) modelOrNothing() *llm.Fault {
 		return &llm.Fault{Kind: llm.FaultForbidden, Param: "model", Message: "this key may not call that model"}
 	}
 	c.surface.serve = listModels // like the list, it is no exchange
+	if c.surface.dialect.Name() == llm.Gemini {
+		return c.writeJSON(describeForGoogle(name))
+	}
 	return c.writeJSON(describe(c.surface.dialect.Name(), name))
 }
 
@@ -88,15 +111,4 @@ func (c *call) writeJSON(v any) *llm.Fault {
 	}
 	c.head("application/json", nil, nil)
 	return c.writeWhole(body)
-}
-
-// countHere answers a question for the number of tokens from an estimate, when
-// the target that is to be asked has no way to count.
-func (c *call) countHere(target *candidate) bool {
-	if c.seen.Op != llm.OpCount || target.Serves(llm.OpCount, llm.Anthropic, target.model) {
-		return false
-	}
-	c.head("application/json", nil, nil)
-	_ = c.writeWhole(dialect.AnthropicCodec{}.EncodeCountReply(meter.EstimateTokens(len(c.body)), true)) // a count costs nobody anything
-	return true
 }

@@ -223,6 +223,9 @@ func (c *candidate) view(at time.Time, s surface, headroom bool) route.View {
 
 // cannot says why a candidate cannot serve a surface at all.
 func (c *candidate) cannot(s surface) string {
+	if s.forward != nil {
+		return s.forward.cannot(c, s.op)
+	}
 	if c.Serves(s.op, s.dialect.Name(), c.model) || s.op == llm.OpCount {
 		return ""
 	}

@@ -105,6 +105,7 @@ func (c *call) translate(target *candidate, to dialect.Codec) (dialect.Surface, 
 		if err != nil {
 			return nil, &llm.Fault{Kind: llm.FaultBadRequest, Retry: llm.RetryNever, Scope: llm.ScopeRequest, Phase: llm.PhasePrepare, Message: err.Error()}
 		}
+		call.Stream = c.seen.Stream // which a path may say
 		c.decoded = call
 	}
 	if member, yes := dialect.ResponsesStateful(c.decoded); yes {

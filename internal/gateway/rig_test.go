@@ -68,6 +68,7 @@ type rig struct {
 	gateway *gateway.Gateway
 	server  *http.Server
 	hosts   []*llmtest.Upstream
+	closers []func() // of other servers
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
@@ -159,6 +160,9 @@ func (r *rig) stop() {
 		if err := r.server.Shutdown(context.Background()); err != nil {
 			r.t.Error(err)
 		}
+	}
+	for _, stop := range r.closers {
+		stop()
 	}
 	r.client.CloseIdle()
 	for _, u := range r.hosts {

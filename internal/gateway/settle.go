@@ -26,6 +26,8 @@ func (c *call) spend(target *candidate, a *ledger.Attempt, f *llm.Fault) {
 func (c *call) used(a *ledger.Attempt, f *llm.Fault) llm.Usage {
 	begun := a.Status/100 == 2 && (f == nil || c.tap.Tokens > 0 || c.tap.HasUsage || f.Kind == llm.FaultClientGone)
 	switch {
+	case c.surface.forward != nil:
+		return c.passed(f)
 	case !begun || c.seen.Op == llm.OpCount:
 		return llm.Usage{Source: llm.UsageNone}
 	case c.tap.HasUsage && f == nil:

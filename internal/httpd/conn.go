@@ -274,6 +274,11 @@ func (c *conn) run(x *exchange) (keep bool) {
 		}
 	}()
 	c.srv.Handler.ServeHTTP(&x.response, x.request)
+	if x.response.hijacked {
+		x.abandon()
+		c.gone = true
+		return false
+	}
 	return x.finish()
 }
 

@@ -43,6 +43,7 @@ type response struct {
 	done     bool // the handler has returned
 	closing  bool // the connection ends with this response
 	deadline bool // for writing, set by the handler
+	hijacked bool // the handler has the connection (hijack.go)
 	err      error
 
 	buf    []byte // buf[:head] is the head until it is sent, buf[start:] the body

@@ -5,12 +5,12 @@
 // request heads, the framing of bodies in both directions, and the notice that
 // a client has left. HTTP/2 in the clear it only recognises and hands over.
 //
-// It never terminates TLS, routes, decompresses, hijacks or upgrades a
-// connection, sends a trailer, or reads a request body while another goroutine
-// writes the response: Body and ResponseWriter belong to one goroutine at a
-// time. Except for r itself and its Context, what a handler gets (URL, Header,
+// It never terminates TLS, routes, decompresses, sends a trailer, or reads a
+// request body while another goroutine writes the response: Body and
+// ResponseWriter belong to one goroutine at a time. Except for r itself and its Context, what a handler gets (URL, Header,
 // Body, the ResponseWriter) is used again for another request, so a handler
-// must not keep any of it after it has returned.
+// must not keep any of it after it has returned. A handler may take a connection
+// over (hijack.go), but only for as long as it runs.
 //
 // Start reading at Server here, then conn.go for the life of a connection,
 // head.go for parsing, response.go for writing and watch.go for clients that

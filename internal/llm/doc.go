@@ -35,6 +35,20 @@ const (
 	OpGenerate Op = "generate" // an answer to a conversation or prompt
 	OpEmbed    Op = "embed"    // vectors
 	OpCount    Op = "count"    // how many tokens a conversation has
+
+	OpRerank         Op = "rerank"          // documents in the order of their relevance
+	OpTranscribe     Op = "transcribe"      // text of speech
+	OpTranslateAudio Op = "translate_audio" // English text of speech
+	OpSpeech         Op = "speech"          // speech of text
+	OpImage          Op = "image"           // pictures, made or changed
+	OpModerate       Op = "moderate"        // whether content is harmful
+	OpFile           Op = "file"            // files that a provider keeps
+	OpBatch          Op = "batch"           // many requests, answered within a day
+	OpResponse       Op = "response"        // responses that a provider keeps
+	OpRealtime       Op = "realtime"        // a session over a WebSocket
+	OpTokenize       Op = "tokenize"        // tokens of a text
+	OpDetokenize     Op = "detokenize"      // text of tokens
+	OpInvoke         Op = "invoke"          // Bedrock's InvokeModel: a body that only the model's maker understands
 )
 
 // Glance is what one scan of a request's bytes tells: enough to admit, route

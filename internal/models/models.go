@@ -233,6 +233,12 @@ func (c *Catalog) Resolve(name string) (*Plan, error) {
 	return nil, &UnknownError{Name: name, Near: c.Near(name)}
 }
 
+// Only is the plan of a request that one target alone can serve, whatever its
+// model: the target keeps what it is about, or is the only one of its sort.
+func (c *Catalog) Only(target string) *Plan {
+	return c.single(target, "the target for it", Candidate{Target: target})
+}
+
 // Near are the names that somebody who wrote name may have meant: names that
 // are known, and the same model at a target whose name is like the one written.
 func (c *Catalog) Near(name string) []string {

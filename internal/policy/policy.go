@@ -76,6 +76,9 @@ func (k *Key) MayCall(model string) bool {
 	})
 }
 
+// Narrow reports whether there are models that the key may not call.
+func (k *Key) Narrow() bool { return len(k.Models) > 0 && !slices.Contains(k.Models, "*") }
+
 // Anonymous is who calls when no key is required and none is shown.
 func Anonymous() *Key { return &Key{ID: "anonymous", Name: "anonymous"} }
 

@@ -181,6 +181,8 @@ type Call struct {
 	Forward        []h1.Field
 	ConnectTimeout time.Duration
 	HeadDeadline   time.Time
+	// Passage is set for an operation of the forward lane.
+	Passage Passage
 }
 
 // Fill writes the call into req, reusing its header slice. It is complete but
@@ -198,7 +200,17 @@ func (t *Target) Fill(req *h1.Request, c Call, _ time.Time) {
 	case c.Stream:
 		accept = "text/event-stream"
 	}
-	h = append(h, h1.Field{Name: "content-type", Value: "application/json"}, h1.Field{Name: "accept", Value: accept},
+	kind := "application/json"
+	if p := &c.Passage; p.Method != "" {
+		req.Method, kind, accept = p.Method, p.Type, p.Accept
+		if p.Path != "" {
+			req.Target = p.Path
+		}
+	}
+	if kind != "" {
+		h = append(h, h1.Field{Name: "content-type", Value: kind})
+	}
+	h = append(h, h1.Field{Name: "accept", Value: accept},
 		h1.Field{Name: "user-agent", Value: "tailplane"})
 	for _, f := range t.fixed {
 		if !has(c.Forward, f.Name) {
