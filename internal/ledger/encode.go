@@ -169,13 +169,9 @@ func putText(b []byte, field uint64, s string) []byte {
 	return append(b, s...)
 }
 
-// nestRoom is the room for the length of a message inside of another. A length
-// is always written in so many bytes, which the format allows; it holds two
-// mebibytes.
-const nestRoom = 3
-
 // nest begins a message inside of another; closeNest, which is told where it
-// began, must follow.
+// began, must follow. The length always takes three bytes, which the format
+// allows and which hold two mebibytes.
 func nest(b []byte, field uint64) []byte {
 	return append(putTag(b, field, wireBytes), 0, 0, 0)
 }
