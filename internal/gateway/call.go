@@ -306,7 +306,7 @@ func (c *call) glance() *llm.Fault {
 	c.seen = seen
 	c.seen.Op = c.surface.op
 	c.readPlace()
-	c.ex.Model, c.ex.Stream, c.ex.MaxTokens = cut(seen.Model, 200), seen.Stream, seen.MaxTokens
+	c.ex.Model, c.ex.Stream, c.ex.MaxTokens = cut(c.seen.Model, 200), c.seen.Stream, c.seen.MaxTokens
 	if err != nil {
 		return &llm.Fault{Kind: llm.FaultBadRequest, Message: err.Error()}
 	}
