@@ -96,7 +96,18 @@ func unwrapThinking(p *llm.Part) {
 // its own dialect: spliced, the wrapping would reach a provider that takes it
 // for a forged signature. It may be true of a text that merely quotes one.
 func CarriesWrappedSignature(body []byte) bool {
-	return bytes.Contains(body, []byte(`"`+signaturePrefix)) || bytes.Contains(body, []byte(`"`+signatureBase64))
+	// Every request is looked at: quotes are found many bytes at a time, and there
+	// are few in a long prompt.
+	for {
+		i := bytes.IndexByte(body, '"')
+		if i < 0 {
+			return false
+		}
+		body = body[i+1:]
+		if bytes.HasPrefix(body, []byte(signaturePrefix)) || bytes.HasPrefix(body, []byte(signatureBase64)) {
+			return true
+		}
+	}
 }
 
 // signatureBase64 is how a wrapped signature begins in base64, as Gemini's
