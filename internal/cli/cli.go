@@ -91,7 +91,7 @@ func NewRoot(d Deps) *cobra.Command {
 		&cobra.Group{ID: "about", Title: "About:"},
 	)
 	root.AddCommand(
-		serveCommand(d), tryCommand(d), envCommand(d),
+		serveCommand(d), tryCommand(d), envCommand(d), keysCommand(d),
 		configCommand(d), checkCommand(d), importCommand(), catalogCommand(d),
 		whyCommand(d), usageCommand(d), modelsCommand(d), statusCommand(d), egressCommand(d),
 		versionCommand(d), completionCommand(),
