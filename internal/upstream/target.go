@@ -67,7 +67,7 @@ func (s Site) New(name string, c Config, now time.Time) (*Target, error) {
 		t.Dialects = kind.Dialects
 	}
 	t.StreamUsage = c.StreamUsage == "ask" || c.StreamUsage == "" && !kind.NoStreamUsage
-	if err := t.place(c.URL); err != nil {
+	if err := t.place(); err != nil {
 		return nil, fmt.Errorf("target %q: %w", name, err)
 	}
 	t.headers(c)
@@ -84,14 +84,8 @@ func (s Site) New(name string, c Config, now time.Time) (*Target, error) {
 }
 
 // place works out where the target lies.
-func (t *Target) place(text string) error {
-	switch {
-	case text == "" && t.Kind.Locate != nil:
-		text = t.Kind.Locate(&t.Config)
-	case text == "":
-		text = t.Kind.URL
-	}
-	u, err := parseURL(text)
+func (t *Target) place() error {
+	u, err := parseURL(t.Config.address(t.Kind))
 	if err != nil {
 		return err
 	}
