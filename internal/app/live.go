@@ -1,7 +1,9 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	"tailplane/internal/h1"
 	"tailplane/internal/models"
 	"tailplane/internal/probe"
+	"tailplane/internal/secret"
 	"tailplane/internal/upstream"
 )
 
@@ -49,21 +52,51 @@ func (s *Server) subjects(f *config.File, out *outward, identities *http.Client)
 	sent := sentTo(f)
 	var list []probe.Subject
 	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
-		c := f.Targets[name]
-		one := probe.Subject{Name: name, Kind: c.Kind}
-		if site.Client, one.Err = s.clientFor(out, f, c); one.Err == nil {
-			one.Target, one.Err = site.New(name, c, time.Now())
-		}
-		if one.Err == nil {
-			for _, model := range sent[name] {
-				if own := one.Target.ModelName(model); !slices.Contains(one.Models, own) {
-					one.Models = append(one.Models, own)
+		for i, keyed := range eachKey(f.Targets[name]) {
+			one := probe.Subject{Name: name, Kind: keyed.Kind, Key: keyed.which}
+			if site.Client, one.Err = s.clientFor(out, f, keyed.Config); one.Err == nil {
+				one.Target, one.Err = site.New(name, keyed.Config, time.Now())
+			}
+			if one.Err == nil && i == 0 { // the models are the same whatever the key
+				for _, model := range sent[name] {
+					if own := one.Target.ModelName(model); !slices.Contains(one.Models, own) {
+						one.Models = append(one.Models, own)
+					}
 				}
 			}
+			list = append(list, one)
 		}
-		list = append(list, one)
 	}
 	return list
+}
+
+// withKey is a target with one of its keys.
+type withKey struct {
+	upstream.Config
+	which string // empty when it has no other
+}
+
+// eachKey is a target once with each of its keys, those that take over included.
+func eachKey(c upstream.Config) []withKey {
+	slots := c.Keys
+	if len(slots) == 0 {
+		slots = []credential.Slot{{Key: c.Key, NextKey: c.NextKey, Name: "key"}}
+	}
+	var out []withKey
+	for i, slot := range slots {
+		which := cmp.Or(slot.Name, fmt.Sprintf("keys[%d]", i))
+		one := c
+		one.Keys, one.Key, one.NextKey = nil, slot.Key, secret.Ref{}
+		out = append(out, withKey{one, which})
+		if !slot.NextKey.IsZero() {
+			one.Key = slot.NextKey
+			out = append(out, withKey{one, which + ".next"})
+		}
+	}
+	if len(out) == 1 {
+		out[0].which = ""
+	}
+	return out
 }
 
 // sentTo are the models that a file sends to each target.

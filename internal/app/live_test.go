@@ -181,3 +181,34 @@ func TestARequestMeetsTheSameWords(t *testing.T) {
 	}
 	r.stop(t)
 }
+
+// TestLiveLooksAtEveryKey: one key of a pool that is wrong, and a next one.
+func TestLiveLooksAtEveryKey(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer good-key-0123456789" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_, _ = w.Write([]byte(listOfModels))
+	}))
+	defer s.Close()
+	t.Setenv("GOOD", "good-key-0123456789")
+	t.Setenv("BAD", "bad-key-0123456789")
+	f, problems := config.Parse("pool.yaml", fmt.Appendf(nil, `
+targets: {pool: {kind: vllm, url: %q, models: [qwen3-8b], keys: [{name: a, key: env:GOOD, next_key: env:BAD}, {key: env:BAD}, {key: env:GOOD}]}}
+`, s.URL))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	results, err := Live(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range results {
+		got = append(got, fmt.Sprint(r.Key, " ", r.Verdict, " ", len(r.Findings)))
+	}
+	if want := "a ok 2, a.next problem 1, keys[1] problem 1, keys[2] ok 1"; strings.Join(got, ", ") != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -44,7 +44,7 @@ func checkLive(cmd *cobra.Command, d Deps, f *config.File, format *choice) error
 func lookTable(w io.Writer, results []probe.Result) error {
 	var rows [][]string
 	for _, r := range results {
-		name := r.Target
+		name := r.Target + with(" ", r.Key)
 		for _, f := range r.Findings {
 			rows = append(rows, []string{name, string(f.Verdict), f.What + with("; ", f.Do)})
 			name = ""

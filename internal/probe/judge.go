@@ -33,6 +33,7 @@ type Finding struct {
 type Result struct {
 	Target   string    `json:"target"`
 	Kind     string    `json:"kind"`
+	Key      string    `json:"key,omitempty"` // of several
 	Verdict  Verdict   `json:"verdict"`
 	Findings []Finding `json:"findings"`
 }
@@ -56,7 +57,7 @@ type Answer struct {
 
 // Judge says what the facts mean.
 func Judge(f Facts) Result {
-	r := Result{Target: f.Name, Kind: f.Kind, Verdict: OK, Findings: []Finding{}}
+	r := Result{Target: f.Name, Kind: f.Kind, Key: f.Key, Verdict: OK, Findings: []Finding{}}
 	switch {
 	case f.Err != nil:
 		what, do, _ := strings.Cut(f.Err.Error(), "; ")

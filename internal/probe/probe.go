@@ -24,6 +24,9 @@ import (
 // Subject is one target to look at.
 type Subject struct {
 	Name, Kind string
+	// Key is which of several keys of the target this is about; empty where it has
+	// one credential.
+	Key string
 	// Target is nil when it could not be made; Err says why.
 	Target *upstream.Target
 	Err    error

@@ -63,6 +63,9 @@ type Reply struct {
 // mostList bounds what is read of an answer.
 const mostList = 4 << 20
 
+// checkCustomer is for whom is asked where sessions are tagged with a customer.
+const checkCustomer = "tailplane-check"
+
 // Ask asks a question. The fault is one of the way there or of the credential;
 // an answer of any status is none.
 func (t *Target) Ask(ctx context.Context, q Question) (Reply, *llm.Fault) {
@@ -77,7 +80,7 @@ func (t *Target) Ask(ctx context.Context, q Question) (Reply, *llm.Fault) {
 	if deadline, ok := ctx.Deadline(); ok {
 		req.HeadDeadline, req.ConnectTimeout = deadline, time.Until(deadline)
 	}
-	if _, f := t.Authorize(ctx, &req, "", begin); f != nil {
+	if _, f := t.Authorize(ctx, &req, checkCustomer, begin); f != nil {
 		return Reply{}, f
 	}
 	resp, err := t.client.Do(ctx, &req)
