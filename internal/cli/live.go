@@ -29,14 +29,14 @@ func checkLive(cmd *cobra.Command, d Deps, f *config.File, format *choice) error
 	if err := emit(cmd, format, looked{f.Name, f.Hash, results}, func(w io.Writer) error { return lookTable(w, results) }); err != nil {
 		return err
 	}
-	ill := 0
+	ill := map[string]bool{}
 	for _, r := range results {
 		if r.Verdict == probe.Problem {
-			ill++
+			ill[r.Target] = true
 		}
 	}
-	if ill > 0 {
-		return &Error{ExitProblem, fmt.Sprintf("%s: %d of %d targets have problems", f.Name, ill, len(results)), ""}
+	if len(ill) > 0 {
+		return &Error{ExitProblem, fmt.Sprintf("%s: %d of %d targets have problems", f.Name, len(ill), len(f.Targets)), ""}
 	}
 	return nil
 }

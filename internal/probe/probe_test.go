@@ -2,11 +2,15 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,8 +18,10 @@ import (
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
+	"tailplane/internal/credential"
 	"tailplane/internal/h1"
 	"tailplane/internal/llm"
+	"tailplane/internal/secret"
 	"tailplane/internal/upstream"
 )
 
@@ -164,4 +170,50 @@ func TestLookIsBoundedInTimeAndNumber(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestARegionIsAskedAtItsControlPlane, signed like every request, and the
+// runtime's address is tried before.
+func TestARegionIsAskedAtItsControlPlane(t *testing.T) {
+	var mu sync.Mutex
+	var asked []string
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked = append(asked, r.Host+r.URL.Path)
+		mu.Unlock()
+		auth := r.Header.Get("Authorization")
+		switch {
+		case !strings.HasPrefix(auth, "AWS4-HMAC-SHA256 Credential=AKIDPROBE/") || !strings.Contains(auth, "/eu-west-1/bedrock/"):
+			w.WriteHeader(http.StatusForbidden)
+		case r.URL.Path == "/foundation-models":
+			_, _ = w.Write([]byte(`{"modelSummaries":[{"modelId":"amazon.nova-pro-v1:0"}]}`))
+		case r.URL.Path == "/inference-profiles":
+			_, _ = w.Write([]byte(`{"inferenceProfileSummaries":[{"inferenceProfileId":"eu.amazon.nova-pro-v1:0"}]}`))
+		default:
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = w.Write([]byte(`<UnknownOperationException/>`))
+		}
+	}))
+	defer s.Close()
+	t.Setenv("PROBE_ID", "AKIDPROBE")
+	t.Setenv("PROBE_SECRET", "probe-secret")
+	client := h1.New(h1.Options{TLS: &tls.Config{InsecureSkipVerify: true}, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, s.Listener.Addr().String())
+	}})
+	defer client.CloseIdle()
+	site := upstream.Site{Client: client, Identities: credential.Options{Client: &http.Client{}}}
+	c := upstream.Config{Kind: "bedrock", Region: "eu-west-1"}
+	c.Auth.AWS = &credential.AWS{AccessKey: secret.Env("PROBE_ID"), SecretKey: secret.Env("PROBE_SECRET")}
+	target, err := site.New("aws", c, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Look(t.Context(), []Subject{{Name: "aws", Kind: "bedrock", Target: target, Models: []string{"eu.amazon.nova-pro-v1:0", "us.amazon.nova-pro-v1:0"}}})[0]
+	if r.Verdict != Problem || len(r.Findings) != 3 || r.Findings[1].What != `it does not list model "us.amazon.nova-pro-v1:0"` {
+		t.Errorf("%+v", r)
+	}
+	want := "bedrock-runtime.eu-west-1.amazonaws.com/ bedrock.eu-west-1.amazonaws.com/foundation-models bedrock.eu-west-1.amazonaws.com/inference-profiles"
+	if got := strings.Join(asked, " "); got != want {
+		t.Errorf("asked %s", got)
+	}
 }
