@@ -22,7 +22,7 @@ var floors = map[string]int{
 	"dialect": 1, "egress": 1, "engine": 1, "h1": 1, "httpd": 1, "ledger": 1, "owner": 1, "telemetry": 1,
 	"credential": 2, "models": 2, "fleet": 2, "meter": 2, "sim": 2,
 	"catalog": 3, "policy": 3, "route": 3, "upstream": 3,
-	"gateway": 4, "admin": 4, "importer": 4,
+	"gateway": 4, "admin": 4, "importer": 4, "probe": 4,
 	"config": 5,
 	"app":    6, "cli": 6,
 }

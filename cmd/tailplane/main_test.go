@@ -28,6 +28,7 @@ import (
 //	end SIGNAL [CODE]           sends INT, TERM or HUP, and wants that exit code
 //	plain FILE...               writes FILE with what differs from run to run replaced
 //	take NAME FILE PATTERN      sets a variable to the pattern's first group
+//	expand FILE...              writes FILE with its $VARIABLES replaced
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"tailplane": func() { os.Exit(run(os.Args[1:])) }})
@@ -48,7 +49,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "serve": startServe, "log": waitLog, "end": stopServe, "plain": plain, "take": take,
+			"exits": exits, "serve": startServe, "log": waitLog, "end": stopServe, "plain": plain, "take": take, "expand": expand,
 		},
 	})
 }
@@ -194,6 +195,12 @@ func plain(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		name = strings.NewReplacer("stdout", "stdout.plain", "stderr", "stderr.plain").Replace(name)
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
+}
+
+func expand(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(os.Expand(ts.ReadFile(name), ts.Getenv)), 0o600))
 	}
 }
 

@@ -42,6 +42,10 @@ func desk(t *testing.T) (*Service, http.Handler) {
 		Models: func(key string) ([]Model, bool) { return []Model{{Name: "m"}}, key != "nobody" },
 		Status: func() Status { return Status{Version: "test", Ledger: LedgerOf(journal)} },
 		Egress: func() egress.Report { return egress.Report{Default: "deny"} },
+		Pair: func(key string, _ time.Time) (policy.Pair, *policy.Key, error) {
+			err := map[string]error{"nobody": policy.ErrNoKey, "two": policy.ErrSeveral}[key]
+			return policy.Pair{ID: "TPAK", Secret: secret.Plain("hush")}, &policy.Key{ID: "aa", Name: key}, err
+		},
 		Reload: func() error { return errors.New("f.yaml:1:1: no; yes") },
 	}
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("tailplane_x 1\n")) })
@@ -77,6 +81,10 @@ func TestTheTableAnswers(t *testing.T) {
 		{"a key for ever and a day", "POST", "/admin/v1/keys", `{"name":"n","lifetime_s":999999999999}`, local, bearer, 400, `ten years`},
 		{"a key with something else", "POST", "/admin/v1/keys", `{"name":"n","admin":true}`, local, bearer, 400, `not an order`},
 		{"a huge order", "POST", "/admin/v1/keys", `{"name":"` + strings.Repeat("x", 70<<10) + `"}`, local, bearer, 400, `"usage"`},
+		{"a pair", "POST", "/admin/v1/keys/aws", `{"key":"n"}`, local, bearer, 200, `{"access_key_id":"TPAK","secret_access_key":"hush","key":"aa","name":"n"}`},
+		{"a pair of nobody", "POST", "/admin/v1/keys/aws", `{"key":"nobody"}`, local, bearer, 404, `"not_found"`},
+		{"a pair of two", "POST", "/admin/v1/keys/aws", `{"key":"two"}`, local, bearer, 409, `"conflict"`},
+		{"a pair of no key", "POST", "/admin/v1/keys/aws", `{}`, local, bearer, 400, `must be`},
 		{"a refused reload", "POST", "/admin/v1/reload", "", local, bearer, 422, `f.yaml:1:1: no; yes`},
 		{"a wrong method", "DELETE", "/admin/v1/keys", "", local, bearer, 405, ``},
 		{"no such place", "GET", "/admin/v1/nosuch", "", local, bearer, 404, ``},
@@ -113,7 +121,7 @@ func TestTheTableAnswers(t *testing.T) {
 // to somebody without it.
 func TestEveryPlaceNeedsTheToken(t *testing.T) {
 	_, h := desk(t)
-	for _, path := range []string{"status", "models", "egress", "exchanges", "exchanges/x", "usage", "keys", "reload", "", "nosuch", "../v1/status"} {
+	for _, path := range []string{"status", "models", "egress", "exchanges", "exchanges/x", "usage", "keys", "keys/aws", "reload", "", "nosuch", "../v1/status"} {
 		for _, method := range []string{"GET", "POST", "HEAD", "OPTIONS", "PUT"} {
 			r := httptest.NewRequest(method, "/admin/v1/"+path, nil)
 			r.Host = "localhost"

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tailplane/internal/ledger"
+	"tailplane/internal/policy"
 	"tailplane/internal/secret"
 )
 
@@ -32,6 +33,7 @@ func (s *Service) Handler(token secret.Value, metrics http.Handler) http.Handler
 	api.HandleFunc("GET /admin/v1/exchanges/{id}", s.why)
 	api.HandleFunc("GET /admin/v1/usage", s.usage)
 	api.HandleFunc("POST /admin/v1/keys", s.createKey)
+	api.HandleFunc("POST /admin/v1/keys/aws", s.pair)
 	api.HandleFunc("POST /admin/v1/reload", s.reload)
 	mux.Handle("/admin/v1/", guard(token, api))
 	return localOnly(mux)
@@ -180,6 +182,39 @@ func (s *Service) createKey(w http.ResponseWriter, r *http.Request) {
 	default:
 		answer(w, map[string]any{"key": text.Reveal(), "id": key.ID, "name": key.Name, "expires": key.Expires})
 	}
+}
+
+// pair tells the AWS key pair of a key. It is an order and no question, so that
+// no proxy or history keeps the answer.
+func (s *Service) pair(w http.ResponseWriter, r *http.Request) {
+	var order struct {
+		Key string `json:"key"`
+	}
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&order); err != nil || order.Key == "" {
+		fail(w, http.StatusBadRequest, "usage", `the body must be {"key": NAME}, with the name or the id of a key`)
+		return
+	}
+	pair, key, err := s.Pair(order.Key, time.Now())
+	switch {
+	case errors.Is(err, policy.ErrNoKey):
+		fail(w, http.StatusNotFound, "not_found", err.Error())
+	case errors.Is(err, policy.ErrSeveral):
+		fail(w, http.StatusConflict, "conflict", err.Error())
+	case err != nil:
+		fail(w, http.StatusInternalServerError, "failed", err.Error())
+	default:
+		answer(w, AWSPair{AccessKeyID: pair.ID, SecretAccessKey: pair.Secret.Reveal(), Key: key.ID, Name: key.Name})
+	}
+}
+
+// AWSPair is the AWS key pair that stands for a key.
+type AWSPair struct {
+	AccessKeyID     string `json:"access_key_id"`
+	SecretAccessKey string `json:"secret_access_key"`
+	Key             string `json:"key"` // its id
+	Name            string `json:"name"`
 }
 
 func (s *Service) reload(w http.ResponseWriter, _ *http.Request) {

@@ -290,6 +290,9 @@ func (s *Server) servers() (data *dataServer, adm *http.Server) {
 	service := &admin.Service{
 		Reader: s.records, Journal: s.journal, Keys: s.store,
 		Models: s.models, Status: s.status, Reload: s.Reload, Egress: s.network.Report,
+		Pair: func(key string, now time.Time) (policy.Pair, *policy.Key, error) {
+			return s.gateway.Plane().Keys.PairOf(key, now)
+		},
 	}
 	adm = &http.Server{
 		Handler: service.Handler(s.token, s.metrics.Handler()), ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),

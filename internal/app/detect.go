@@ -63,7 +63,7 @@ func detect(ctx context.Context, network *egress.Network, ports []int) (detectio
 	var wg sync.WaitGroup
 	for _, port := range ports {
 		wg.Go(func() {
-			if f, ok := probe(ctx, client, port); ok {
+			if f, ok := askEngine(ctx, client, port); ok {
 				found <- f
 			}
 		})
@@ -91,8 +91,8 @@ func usable(text string) bool {
 	return text != "" && !policy.WellFormed(text) && !strings.ContainsAny(text, "\r\n")
 }
 
-// probe asks one port for its models.
-func probe(ctx context.Context, client *http.Client, port int) (engine.Found, bool) {
+// askEngine asks one port for its models.
+func askEngine(ctx context.Context, client *http.Client, port int) (engine.Found, bool) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	url := "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + "/v1/models"

@@ -20,6 +20,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tailplane/internal/config"
+	"tailplane/internal/probe"
 	"tailplane/internal/secret"
 )
 
@@ -55,6 +57,8 @@ type ServeOptions struct {
 type Deps struct {
 	Version string
 	Serve   func(ctx context.Context, opt ServeOptions, out, err io.Writer) error
+	// Live looks at the targets of a valid config.
+	Live func(ctx context.Context, f *config.File) ([]probe.Result, error)
 	// FindConfig is the config file that a run would use; empty when none.
 	FindConfig func() string
 	// Detected is what zero-config would run, as YAML.
@@ -91,7 +95,7 @@ func NewRoot(d Deps) *cobra.Command {
 		&cobra.Group{ID: "about", Title: "About:"},
 	)
 	root.AddCommand(
-		serveCommand(d), tryCommand(d), envCommand(d),
+		serveCommand(d), tryCommand(d), envCommand(d), keysCommand(d),
 		configCommand(d), checkCommand(d), importCommand(), catalogCommand(d),
 		whyCommand(d), usageCommand(d), modelsCommand(d), statusCommand(d), egressCommand(d),
 		versionCommand(d), completionCommand(),

@@ -10,6 +10,9 @@ import (
 	"tailplane/internal/admin"
 )
 
+// settings are how the shells set a variable.
+var settings = map[string]string{"sh": "export %s=%q\n", "fish": "set -gx %s %q\n", "pwsh": "$env:%s=%q\n"}
+
 func envCommand(d Deps) *cobra.Command {
 	var shell *choice
 	var sdk string
@@ -19,7 +22,7 @@ func envCommand(d Deps) *cobra.Command {
 		Long: "Print, for a shell to evaluate, the settings that point the OpenAI and Anthropic SDKs at the running\n" +
 			"tailplane, with a key made for the purpose. The key expires after 30 days.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			format := map[string]string{"sh": "export %s=%q\n", "fish": "set -gx %s %q\n", "pwsh": "$env:%s=%q\n"}[shell.value]
+			format := settings[shell.value]
 			wanted := strings.Split(sdk, ",")
 			for _, w := range wanted {
 				if w != "openai" && w != "anthropic" {

@@ -126,7 +126,7 @@ func (f *File) validate(report func(path, wrong, right string)) {
 // guarded reports targets at addresses that package egress lets nobody reach by
 // accident.
 func (f *File) guarded(targets []string, report func(path, wrong, right string)) {
-	policy := egress.NewPolicy(f.Egress, f.Destinations())
+	policy := egress.NewPolicy(f.Egress, f.leading(func(string, upstream.Config) []egress.Destination { return nil }))
 	for _, name := range targets {
 		t := f.Targets[name]
 		for _, d := range t.Destinations(name) {
@@ -142,13 +142,21 @@ func (f *File) guarded(targets []string, report func(path, wrong, right string))
 	}
 }
 
-// Destinations are the hosts and ports that the file leads to: its targets, and
-// the proxies on the way to them. What `egress.allow` adds is not among them.
+// Destinations are the hosts and ports that the file leads to: its targets, where
+// their credentials are had from, and the proxies on the way to them. What `egress.allow` adds is not among them.
+// It reads the environment and the files by which clouds' identities are found.
 func (f *File) Destinations() []egress.Destination {
+	return f.leading(func(name string, t upstream.Config) []egress.Destination {
+		return f.Egress.Reach(egress.Override{}, t.Identities(name))
+	})
+}
+
+// leading are the destinations of the targets, each followed by what beside says.
+func (f *File) leading(beside func(name string, t upstream.Config) []egress.Destination) []egress.Destination {
 	var out []egress.Destination
 	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
 		t := f.Targets[name]
-		for _, d := range f.Egress.Reach(t.Egress, t.Destinations(name)) {
+		for _, d := range append(f.Egress.Reach(t.Egress, t.Destinations(name)), beside(name, t)...) {
 			if !slices.Contains(out, d) {
 				out = append(out, d)
 			}

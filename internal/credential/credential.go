@@ -115,6 +115,9 @@ func (s *Source) Authorize(ctx context.Context, req *h1.Request, caller Caller, 
 	return Use{}, errors.Join(errs...)
 }
 
+// Keyed reports whether there is a credential at all.
+func (s *Source) Keyed() bool { return len(s.members)+len(s.headers) > 0 }
+
 // Report says what became of a request that was finished with u. A refused
 // credential is parked, and one that is taken again is not parked any more;
 // every other fault says nothing about it. It reports whether another slot may

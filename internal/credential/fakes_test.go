@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tailplane/internal/egress"
 	"tailplane/internal/h1"
 )
 
@@ -18,6 +19,7 @@ import (
 // host, reached by a client whose dialer goes nowhere else.
 type network struct {
 	t      *testing.T
+	way    *egress.Network
 	client *http.Client
 	secure *httptest.Server
 
@@ -42,7 +44,13 @@ func newNetwork(t *testing.T) *network {
 		}
 		return (&net.Dialer{}).DialContext(ctx, "tcp", to)
 	}
-	transport := &http.Transport{DialContext: dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // a test's own server
+	n.way = egress.New(egress.Options{Connect: dial})
+	n.way.Enforce(egress.Config{Allow: []string{"169.254.0.0/16", "169.254.169.254/32", "169.254.170.23/32"}}, nil)
+	dialer, err := n.way.Dialer(egress.Way{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // a test's own server
 	t.Cleanup(transport.CloseIdleConnections)
 	n.client = &http.Client{Transport: transport}
 	for _, name := range []string{
@@ -89,9 +97,32 @@ func (n *network) log() string {
 // options are those of a source in this network.
 func (n *network) options() Options { return Options{Client: n.client} }
 
-// authorized is a request that the config's source has finished, by header.
+// confine lets out what is named and nothing else, and says which of that
+// was asked in the end, which is all of it.
+func (n *network) confine(named []egress.Destination) (check func()) {
+	n.way.Enforce(egress.Config{Default: "deny"}, named)
+	return func() {
+		n.t.Helper()
+		asked := map[string]bool{}
+		for _, c := range n.way.Report().Contacts {
+			asked[c.Address] = true
+			if c.Refused > 0 {
+				n.t.Errorf("%s is not named: %s", c.Address, c.Error)
+			}
+		}
+		for _, d := range named {
+			if !asked[d.Address] {
+				n.t.Errorf("%s (%s) is named and was not asked", d.Address, d.Why)
+			}
+		}
+	}
+}
+
+// authorized is a request that the config's source has finished, by header, in a
+// network that lets out what the config names and nothing else.
 func (n *network) authorized(c Config, customer string) (map[string]string, error) {
 	n.t.Helper()
+	defer n.confine(c.Destinations())()
 	s, err := New(c, "authorization", n.options(), time.Now())
 	if err != nil {
 		n.t.Fatal(err)

@@ -121,10 +121,7 @@ func (g google) fromJSON(ctx context.Context, document []byte) (fetched[secret.V
 
 // metadata asks the server that every machine and workload of Google's has.
 func (g google) metadata(ctx context.Context) (fetched[secret.Value], error) {
-	base := g.config.MetadataURL
-	if base == "" {
-		base = "http://" + cmp.Or(os.Getenv("GCE_METADATA_HOST"), "metadata.google.internal")
-	}
+	base := g.metadataURL()
 	at := strings.TrimSuffix(base, "/") + "/computeMetadata/v1/instance/service-accounts/default/token?scopes=" + url.QueryEscape(cmp.Or(g.config.Scope, cloudPlatform))
 	endpoint := "Google's metadata server " + base
 	body, err := getJSON(ctx, g.client, at, http.Header{"Metadata-Flavor": {"Google"}})
@@ -139,6 +136,10 @@ func (g google) metadata(ctx context.Context) (fetched[secret.Value], error) {
 		return fetched[secret.Value]{}, fmt.Errorf("%s gave no token but something else", endpoint)
 	}
 	return fetched[secret.Value]{secret.Plain(got.Token), time.Now().Add(time.Duration(got.Life) * time.Second)}, nil
+}
+
+func (g google) metadataURL() string {
+	return cmp.Or(g.config.MetadataURL, "http://"+cmp.Or(os.Getenv("GCE_METADATA_HOST"), "metadata.google.internal"))
 }
 
 // mostAnswer bounds what is read of an identity endpoint or a secret store.

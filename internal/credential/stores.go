@@ -23,10 +23,7 @@ import (
 func Resolvers(client *http.Client) secret.Resolvers {
 	sm := secretsManager{client: client, identity: &cell[session]{roll: rand.Float64, fetch: (&signer{client: client}).chain}}
 	g := gcpSecrets{client: client, identity: &cell[secret.Value]{roll: rand.Float64, fetch: google{client: client}.fetch}}
-	a := azure{client: client, config: Azure{Scope: vaultScope}}
-	if os.Getenv(envSecret) != "" {
-		a.config.ClientSecret, a.config.Tenant, a.config.Client = secret.Env(envSecret), os.Getenv(envTenant), os.Getenv(envClient)
-	}
+	a := azure{client: client, config: storeIdentity()}
 	k := keyVault{client: client, identity: &cell[secret.Value]{roll: rand.Float64, fetch: a.fetch}}
 	return secret.Resolvers{
 		secret.SchemeVault: secret.NewVault(client).Resolve,
@@ -34,6 +31,15 @@ func Resolvers(client *http.Client) secret.Resolvers {
 		secret.SchemeGCP:   g.resolve,
 		secret.SchemeAzure: k.resolve,
 	}
+}
+
+// storeIdentity is the Entra identity by which Key Vault is read.
+func storeIdentity() Azure {
+	a := Azure{Scope: vaultScope}
+	if os.Getenv(envSecret) != "" {
+		a.ClientSecret, a.Tenant, a.Client = secret.Env(envSecret), os.Getenv(envTenant), os.Getenv(envClient)
+	}
+	return a
 }
 
 // secretsManager is AWS's.
@@ -54,11 +60,7 @@ func (m secretsManager) resolve(ctx context.Context, r secret.Ref) (secret.Value
 	if region == "" {
 		return secret.Value{}, errors.New("no AWS region is known; set AWS_REGION, or write the whole ARN of the secret")
 	}
-	domain := "amazonaws.com"
-	if strings.HasPrefix(region, "cn-") {
-		domain = "amazonaws.com.cn"
-	}
-	base := cmp.Or(os.Getenv("AWS_ENDPOINT_URL_SECRETS_MANAGER"), "https://secretsmanager."+region+"."+domain)
+	base := secretsManagerURL(region)
 	body, err := json.Marshal(map[string]string{"SecretId": r.Place()})
 	if err != nil {
 		return secret.Value{}, err
@@ -98,6 +100,14 @@ func (m secretsManager) resolve(ctx context.Context, r secret.Ref) (secret.Value
 	return r.Pick(got.Binary)
 }
 
+// secretsManagerURL is the service's address in a region.
+func secretsManagerURL(region string) string {
+	return cmp.Or(os.Getenv("AWS_ENDPOINT_URL_SECRETS_MANAGER"), "https://secretsmanager."+region+"."+awsDomain(region))
+}
+
+// secretManagerURL is the address of Google's.
+const secretManagerURL = "https://secretmanager.googleapis.com"
+
 // gcpSecrets is Google's Secret Manager.
 type gcpSecrets struct {
 	client   *http.Client
@@ -113,7 +123,7 @@ func (g gcpSecrets) resolve(ctx context.Context, r secret.Ref) (secret.Value, er
 	if !strings.Contains(place, "/versions/") {
 		place += "/versions/latest"
 	}
-	at := "https://secretmanager.googleapis.com/v1/" + place + ":access"
+	at := secretManagerURL + "/v1/" + place + ":access"
 	answer, err := getJSON(ctx, g.client, at, http.Header{"Authorization": {"Bearer " + token.Reveal()}})
 	if err != nil {
 		return secret.Value{}, refusal("Google Secret Manager", err, token.Reveal())
@@ -133,6 +143,15 @@ func (g gcpSecrets) resolve(ctx context.Context, r secret.Ref) (secret.Value, er
 	return r.Pick(raw)
 }
 
+// keyVaultHost is the host of a reference's vault.
+func keyVaultHost(r secret.Ref) string {
+	vault, _, _ := strings.Cut(r.Place(), "/")
+	if !strings.Contains(vault, ".") {
+		vault += ".vault.azure.net"
+	}
+	return vault
+}
+
 const vaultScope = "https://vault.azure.net/.default"
 
 // keyVault is Azure's.
@@ -146,11 +165,8 @@ func (k keyVault) resolve(ctx context.Context, r secret.Ref) (secret.Value, erro
 	if err != nil {
 		return secret.Value{}, err
 	}
-	vault, name, _ := strings.Cut(r.Place(), "/")
-	host := vault
-	if !strings.Contains(vault, ".") {
-		host += ".vault.azure.net"
-	}
+	_, name, _ := strings.Cut(r.Place(), "/")
+	host := keyVaultHost(r)
 	answer, err := getJSON(ctx, k.client, fmt.Sprintf("https://%s/secrets/%s?api-version=7.4", host, name),
 		http.Header{"Authorization": {"Bearer " + token.Reveal()}})
 	if err != nil {

@@ -21,6 +21,7 @@ func (n *network) read(text string) (string, error) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
+	defer n.confine(storeOf(r))()
 	v, err := r.Read(n.t.Context(), Resolvers(n.client))
 	return v.Reveal(), err
 }

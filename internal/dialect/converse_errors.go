@@ -56,9 +56,10 @@ var convStreamTypes = map[string]string{
 func (ConverseCodec) ErrorHeader() string { return "x-amzn-errortype" }
 
 // ErrorType implements [TypedErrors]. What Bedrock itself has said, if it fits
-// the fault, stays: ModelNotReadyException is no throttling to its clients.
+// the fault, stays: ModelNotReadyException is no throttling to its clients. So
+// does AWS's name for what is wrong with a caller's signature.
 func (ConverseCodec) ErrorType(f *llm.Fault) string {
-	if f.Type == "ModelNotReadyException" && f.ClientStatus() == 429 {
+	if f.Type == "ModelNotReadyException" && f.ClientStatus() == 429 || f.Kind == llm.FaultUnauthorized && strings.HasSuffix(f.Type, "Exception") {
 		return f.Type
 	}
 	if name, ok := convErrorTypes[f.Kind]; ok {

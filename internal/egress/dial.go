@@ -148,7 +148,7 @@ func (d *Dialer) dial(ctx context.Context, network, address, purpose string) (ne
 		purpose = rule.why[at]
 	}
 	l := line{address: join(host, port), why: purpose}
-	if d.proxy == nil || exempt(d.exempt, host, port) {
+	if d.proxy == nil || rule.guarded(at) || exempt(d.exempt, host, port) {
 		c, err := d.connect(ctx, network, at, rule)
 		d.network.note(l, c, err)
 		return c, err

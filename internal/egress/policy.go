@@ -12,7 +12,8 @@ type Destination struct {
 	Why     string `json:"why"`           // "target openai", "proxy", ...
 	Via     string `json:"via,omitempty"` // the proxy on the way; empty = direct
 	// Guarded says that the destination is meant to be a guarded address: an
-	// identity that lives at the cloud's metadata service.
+	// identity that lives at the cloud's metadata service. It is reached without
+	// the proxy, which would give the identity of its own machine.
 	Guarded bool `json:"-"`
 }
 
@@ -112,6 +113,9 @@ func (p *Policy) names(host string, port uint16) bool {
 	return slices.ContainsFunc(p.allow, func(a pattern) bool { return a.named(host, port) })
 }
 
+// guarded reports whether the destination is meant to be a guarded address.
+func (p *Policy) guarded(at endpoint) bool { return p.named[at] }
+
 // exactly reports whether `allow:` names this very host.
 func (p *Policy) exactly(host string, port uint16) bool {
 	return slices.ContainsFunc(p.allow, func(a pattern) bool { return !a.suffix && a.named(host, port) })
@@ -150,7 +154,7 @@ func (c Config) Reach(o Override, named []Destination) []Destination {
 	out := make([]Destination, 0, len(named)+1)
 	through := false
 	for _, d := range named {
-		if host, port, err := split(d.Address); err == nil && proxy != "" && !exempt(list, host, port) {
+		if host, port, err := split(d.Address); err == nil && proxy != "" && !d.Guarded && !exempt(list, host, port) {
 			d.Via, through = proxy, true
 		}
 		out = append(out, d)

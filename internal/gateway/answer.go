@@ -161,7 +161,7 @@ func (c *call) told(f *llm.Fault) *llm.Fault {
 // refuse answers with an error in the client's dialect.
 func (c *call) refuse(f *llm.Fault) {
 	status := f.ClientStatus()
-	if f.Kind == llm.FaultBadRequest && f.Status/100 == 4 {
+	if (f.Kind == llm.FaultBadRequest || f.Kind == llm.FaultUnauthorized) && f.Status/100 == 4 {
 		status = f.Status
 	}
 	c.ex.Status = status
@@ -176,7 +176,7 @@ func (c *call) refuse(f *llm.Fault) {
 		// top of them only multiplies the load.
 		h.Set("X-Should-Retry", "false")
 	}
-	if f.Kind == llm.FaultUnauthorized {
+	if status == http.StatusUnauthorized {
 		h.Set("Www-Authenticate", `Bearer realm="tailplane"`)
 	}
 	if f.Kind == llm.FaultTooLarge || f.Kind == llm.FaultBadRequest && len(c.ex.Attempts) == 0 {

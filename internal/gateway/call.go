@@ -21,6 +21,7 @@ import (
 	"tailplane/internal/owner"
 	"tailplane/internal/policy"
 	"tailplane/internal/route"
+	"tailplane/internal/sigv4"
 	"tailplane/internal/upstream"
 	"tailplane/internal/wire"
 )
@@ -36,6 +37,7 @@ type call struct {
 	r       *http.Request
 	ctx     context.Context
 	key     *policy.Key
+	proof   *proof // of a signed request, until it is checked
 	ex      ledger.Exchange
 
 	place    place        // what the path names
@@ -119,7 +121,7 @@ func (c *call) close() {
 // memory. It works field by field: a call is too large to be made anew on the
 // stack of every request.
 func (c *call) reset() {
-	c.plane, c.surface, c.w, c.r, c.ctx, c.key = nil, surface{}, nil, nil, nil, nil
+	c.plane, c.surface, c.w, c.r, c.ctx, c.key, c.proof = nil, surface{}, nil, nil, nil, nil, nil
 	c.body, c.out, c.reply = keep(c.body), keep(c.out), keep(c.reply)
 	c.seen, c.decoded, c.dest = llm.Glance{}, nil, nil
 	c.views, c.order, c.forward = c.views[:0], c.order[:0], c.forward[:0]
@@ -161,23 +163,33 @@ func newID(at time.Time) string {
 	return string(text[:])
 }
 
-// identify finds out who calls, before anything else is looked at.
+// identify finds out who calls, before anything else is looked at. Of a signed
+// request it finds out who that is said to be: prove follows when the body is
+// there, and nothing is told or done before.
 func (c *call) identify() *llm.Fault {
 	if !c.plane.mayHost(c.r.Host) {
 		return &llm.Fault{Kind: llm.FaultForbidden, Message: "this host name is not served here; add it to listen.hosts"}
 	}
+	if sigv4.Present(c.r.Header.Get("Authorization"), c.r.URL.RawQuery) {
+		return c.claim()
+	}
 	text, source := c.shown()
-	c.key = c.plane.Keys.Find(text, c.ex.Start)
-	if c.key == nil {
+	key := c.plane.Keys.Find(text, c.ex.Start)
+	if key == nil {
 		return &llm.Fault{Kind: llm.FaultUnauthorized, Message: refusal(text, source)}
 	}
-	c.ex.Key, c.ex.Name, c.ex.Customer = c.key.ID, c.key.Name, c.key.Customer
+	c.identified(key)
 	return nil
 }
 
+// identified notes who calls.
+func (c *call) identified(key *policy.Key) {
+	c.key = key
+	c.ex.Key, c.ex.Name, c.ex.Customer = key.ID, key.Name, key.Customer
+}
+
 // shown is the key that the caller shows, wherever its SDK puts it: in a header,
-// in the query (Google) or among the subprotocols of a WebSocket (browsers). A
-// signature (AWS) has its place here, too.
+// in the query (Google) or among the subprotocols of a WebSocket (browsers).
 func (c *call) shown() (text, source string) {
 	if text, source = credential(c.r.Header); text != "" {
 		return text, source

@@ -85,6 +85,9 @@ func (g *Gateway) serve(c *call, found bool) *llm.Fault {
 	if f := c.read(); f != nil {
 		return f
 	}
+	if f := c.prove(); f != nil {
+		return f // a signature covers the body, too
+	}
 	if f := c.glance(); f != nil {
 		return f
 	}

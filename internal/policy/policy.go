@@ -1,10 +1,11 @@
 // Package policy says who may call and what.
 //
-// It owns client keys: their text, their hashes, what each may use, and the
-// file in which they are kept. It never keeps a key's text, never asks a
+// It owns client keys: their text, their hashes, the AWS key pairs that stand for
+// them, what each may use, and the file in which they are kept. It never keeps a key's text, never asks a
 // database on the way of a request, and never sees a request's body.
 //
-// Start reading at [Keys.Find]; token.go has the form of a key.
+// Start reading at [Keys.Find]; token.go has the form of a key, pair.go that of its
+// AWS key pair.
 package policy
 
 import (
@@ -79,6 +80,8 @@ func (k *Key) MayCall(model string) bool {
 // Narrow reports whether there are models that the key may not call.
 func (k *Key) Narrow() bool { return len(k.Models) > 0 && !slices.Contains(k.Models, "*") }
 
+func (k *Key) expired(now time.Time) bool { return !k.Expires.IsZero() && !now.Before(k.Expires) }
+
 // Anonymous is who calls when no key is required and none is shown.
 func Anonymous() *Key { return &Key{ID: "anonymous", Name: "anonymous"} }
 
@@ -87,6 +90,7 @@ func Anonymous() *Key { return &Key{ID: "anonymous", Name: "anonymous"} }
 type Keys struct {
 	required bool
 	static   map[Hash]*Key
+	handles  map[handle]*Key // the same by access key id
 	store    *Store
 	nobody   *Key
 }
@@ -94,7 +98,7 @@ type Keys struct {
 // NewKeys resolves the static keys of a valid config. The error names the
 // reference that cannot be resolved.
 func NewKeys(c Config, store *Store) (*Keys, error) {
-	k := &Keys{required: c.Required == nil || *c.Required, static: map[Hash]*Key{}, store: store, nobody: Anonymous()}
+	k := &Keys{required: c.Required == nil || *c.Required, static: map[Hash]*Key{}, handles: map[handle]*Key{}, store: store, nobody: Anonymous()}
 	for _, s := range c.Static {
 		text, err := s.Key.Resolve()
 		if err != nil {
@@ -107,7 +111,8 @@ func NewKeys(c Config, store *Store) (*Keys, error) {
 		if other, taken := k.static[h]; taken {
 			return nil, fmt.Errorf("keys %q and %q have the same text", other.Name, s.Name)
 		}
-		k.static[h] = &Key{ID: "static-" + s.Name, Name: s.Name, Customer: s.Customer, Models: s.Models, Hash: fmt.Sprintf("%x", h)}
+		key := &Key{ID: "static-" + s.Name, Name: s.Name, Customer: s.Customer, Models: s.Models, Hash: fmt.Sprintf("%x", h)}
+		k.static[h], k.handles[h.handle()] = key, key
 	}
 	return k, nil
 }
@@ -129,7 +134,7 @@ func (k *Keys) Find(text string, now time.Time) *Key {
 	if key := k.static[h]; key != nil {
 		return key
 	}
-	if key := k.store.find(h); key != nil && (key.Expires.IsZero() || now.Before(key.Expires)) {
+	if key := k.store.find(h); key != nil && !key.expired(now) {
 		return key
 	}
 	if !k.required {
@@ -141,7 +146,7 @@ func (k *Keys) Find(text string, now time.Time) *Key {
 // Named returns the key with a name or an id, or nil. It is for people's
 // questions and looks at every key.
 func (k *Keys) Named(name string) *Key {
-	for _, keys := range []map[Hash]*Key{k.static, *k.store.keys.Load()} {
+	for _, keys := range []map[Hash]*Key{k.static, k.store.held.Load().keys} {
 		for _, key := range keys {
 			if key.Name == name || key.ID == name {
 				return key

@@ -25,7 +25,29 @@ type Store struct {
 	path   string // empty: in memory only
 
 	mu   sync.Mutex // serialises writers
-	keys atomic.Pointer[map[Hash]*Key]
+	held atomic.Pointer[holding]
+}
+
+// holding is the keys of a store as they stand, found by hash and by access key
+// id. It is immutable.
+type holding struct {
+	keys    map[Hash]*Key
+	handles map[handle]*Key
+}
+
+func holds(keys map[Hash]*Key) *holding {
+	h := &holding{keys, make(map[handle]*Key, len(keys))}
+	for hash, key := range keys {
+		h.handles[hash.handle()] = key
+	}
+	return h
+}
+
+// NewStore keeps everything in memory.
+func NewStore(p Pepper) *Store {
+	s := &Store{pepper: p}
+	s.held.Store(holds(nil))
+	return s
 }
 
 // The files of the state directory.
@@ -40,13 +62,11 @@ const mostKeys = 1_000_000
 // OpenStore reads the keys of a state directory, making its pepper on first
 // use. An empty dir keeps everything in memory.
 func OpenStore(dir string) (*Store, error) {
-	s := &Store{}
-	s.keys.Store(&map[Hash]*Key{})
 	key, err := loadPepper(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open the key store: %w", err)
 	}
-	s.pepper = NewPepper(key)
+	s := NewStore(NewPepper(key))
 	if dir == "" {
 		return s, nil
 	}
@@ -70,7 +90,7 @@ func OpenStore(dir string) (*Store, error) {
 		}
 		keys[h] = k
 	}
-	s.keys.Store(&keys)
+	s.held.Store(holds(keys))
 	return s, nil
 }
 
@@ -111,7 +131,8 @@ func (s *Store) Create(k Key, label string, lifetime time.Duration, now time.Tim
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	keys := maps.Clone(*s.keys.Load())
+	keys := make(map[Hash]*Key, s.Len()+1)
+	maps.Copy(keys, s.held.Load().keys)
 	maps.DeleteFunc(keys, func(_ Hash, old *Key) bool { return !old.Expires.IsZero() && old.Expires.Before(now) })
 	if len(keys) >= mostKeys {
 		return secret.Value{}, nil, fmt.Errorf("the key store is full (%d keys)", len(keys))
@@ -122,7 +143,7 @@ func (s *Store) Create(k Key, label string, lifetime time.Duration, now time.Tim
 			return secret.Value{}, nil, err
 		}
 	}
-	s.keys.Store(&keys)
+	s.held.Store(holds(keys))
 	return text, &k, nil
 }
 
@@ -169,7 +190,9 @@ func writeFile(path string, data []byte) error {
 	return os.Rename(f.Name(), path)
 }
 
-func (s *Store) find(h Hash) *Key { return (*s.keys.Load())[h] }
+func (s *Store) find(h Hash) *Key { return s.held.Load().keys[h] }
+
+func (s *Store) at(h handle) *Key { return s.held.Load().handles[h] }
 
 // Len is the number of keys, expired ones included.
-func (s *Store) Len() int { return len(*s.keys.Load()) }
+func (s *Store) Len() int { return len(s.held.Load().keys) }

@@ -70,6 +70,9 @@ func (r Ref) IsZero() bool { return r.scheme == "" }
 // Remote reports whether the secret is read over the network, by a [Resolver].
 func (r Ref) Remote() bool { return !r.IsZero() && r.scheme != SchemeEnv && r.scheme != SchemeFile }
 
+// Scheme says where the secret is; empty of the zero Ref.
+func (r Ref) Scheme() string { return r.scheme }
+
 // Place is the name within the scheme, without the field.
 func (r Ref) Place() string { return r.name }
 

@@ -162,6 +162,44 @@ func TestAHeaderThatIsSignedMustBeThere(t *testing.T) {
 	}
 }
 
+// TestWhatIsWrongWhateverTheBodyIsSaidEarly, and nothing else is.
+func TestWhatIsWrongWhateverTheBodyIsSaidEarly(t *testing.T) {
+	key := Derive("secret", bedrock)
+	sent := signed(sample([]byte("x")), Sign(sample([]byte("x")), Credentials{ID: "AKID"}, key, bedrock))
+	c, err := Parse(sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := sent
+	other.Payload = Hash([]byte("another body"))
+	missing := c
+	missing.Signed = append(slices.Clone(c.Signed), "zz-not-there")
+	cases := []struct {
+		name  string
+		claim Claim
+		r     Request
+		at    time.Time
+		words string
+	}{
+		{"right", c, sent, noon, ""},
+		{"a body that is not known yet", c, other, noon, ""},
+		{"late", c, sent, noon.Add(time.Hour), "clock"},
+		{"a header less", missing, sent, noon, "zz-not-there"},
+		{"unsigned", c, signed(sent, []Field{{"X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"}}), noon, "unsigned"},
+		{"in chunks", c, signed(sent, []Field{{"X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"}}), noon, "chunk-signed"},
+		{"declared", c, signed(sent, []Field{{"X-Amz-Content-Sha256", Hash([]byte("x"))}}), noon, ""},
+	}
+	for _, k := range cases {
+		err := k.claim.Early(k.r, k.at)
+		if (k.words == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), k.words) {
+			t.Errorf("%s: %v, want %q", k.name, err, k.words)
+		}
+	}
+	if !Present("AWS4-HMAC-SHA256 x", "") || !Present("", "a=b&X-Amz-Signature=00") || Present("Bearer x", "a=b") {
+		t.Error("signed requests are not told from others")
+	}
+}
+
 // TestWhatSignMakesVerifyTakes, and one changed byte anywhere is refused.
 func TestWhatSignMakesVerifyTakes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

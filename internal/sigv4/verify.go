@@ -50,6 +50,14 @@ type Claim struct {
 	inQuery   bool
 }
 
+// Present reports whether a request with these is signed, well or badly.
+func Present(authorization, query string) bool {
+	return strings.HasPrefix(authorization, algorithm) || strings.Contains(query, querySignature)
+}
+
+// querySignature is the parameter that makes a query a signed one.
+const querySignature = "X-Amz-Signature="
+
 // Parse reads the signature of r from its Authorization header or, when it has
 // none of ours, from its query. Every error is an *Error.
 func Parse(r Request) (Claim, error) {
@@ -65,7 +73,7 @@ func Parse(r Request) (Claim, error) {
 		}
 	}
 	rest, inHeader := strings.CutPrefix(auth, algorithm)
-	inQuery := strings.Contains(r.Query, "X-Amz-Signature=")
+	inQuery := strings.Contains(r.Query, querySignature)
 	switch {
 	case inHeader && inQuery:
 		return Claim{}, invalid("the request is signed twice: in the Authorization header and in the query")
@@ -163,6 +171,29 @@ func (c Claim) complete(t claimText) (Claim, error) {
 	return c, nil
 }
 
+// Early reports what is wrong with the claim whatever the body of r is: its time,
+// a signed header that is not there, a body that is declared unsigned. It is for
+// those who do not read a body for nothing; r.Payload is not looked at. Every
+// error is an *Error.
+func (c Claim) Early(r Request, now time.Time) error {
+	if err := c.timely(now); err != nil {
+		return err
+	}
+	for name, value := range r.Header {
+		if strings.EqualFold(name, contentHash) && len(value) != len(Hash(nil)) {
+			return errUnsigned
+		}
+	}
+	_, err := c.fields(r)
+	return err
+}
+
+// contentHash is the header that declares the hash of the body, or that the
+// signature does not cover it.
+const contentHash = "x-amz-content-sha256"
+
+var errUnsigned = invalid("x-amz-content-sha256 is not the hash of the body; unsigned and chunk-signed bodies are not taken")
+
 // Verify reports whether r is signed with the key, which is the one that
 // [Derive] gives for the claim's own scope, and is of now. r.Payload is the
 // hash of the body that really came. Every error is an *Error; none says more
@@ -184,6 +215,21 @@ func (c Claim) Verify(r Request, key Key, now time.Time) error {
 
 // canonical is the canonical request of the headers that the claim names.
 func (c Claim) canonical(r Request) ([]byte, error) {
+	fields, err := c.fields(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range fields {
+		if f.Name == contentHash && f.Value != r.Payload {
+			return nil, errUnsigned
+		}
+	}
+	text, _ := r.canonical(fields, c.query)
+	return text, nil
+}
+
+// fields are the headers that the claim names.
+func (c Claim) fields(r Request) ([]Field, error) {
 	var fields []Field
 	found := make([]bool, len(c.Signed))
 	for name, value := range r.Header {
@@ -194,15 +240,11 @@ func (c Claim) canonical(r Request) ([]byte, error) {
 		}
 		found[i] = true
 		fields = append(fields, Field{name, value})
-		if name == "x-amz-content-sha256" && value != r.Payload {
-			return nil, invalid("x-amz-content-sha256 is not the hash of the body; unsigned and chunk-signed bodies are not taken")
-		}
 	}
 	if i := slices.Index(found, false); i >= 0 {
 		return nil, invalid("SignedHeaders names %q, which the request does not have", c.Signed[i])
 	}
-	text, _ := r.canonical(fields, c.query)
-	return text, nil
+	return fields, nil
 }
 
 // timely reports a signature that is too old or of the future, in words that

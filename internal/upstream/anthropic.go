@@ -14,6 +14,7 @@ var anthropic = Kind{
 	Dialects: []llm.Dialect{llm.Anthropic},
 	Owns:     []string{"claude-*"},
 	Header:   []h1.Field{{Name: anthropicVersion, Value: "2023-06-01"}},
+	Asks:     anthropicAsks,
 	Rules:    anthropicRules,
 	Quirks:   anthropicQuirks,
 }

@@ -21,6 +21,7 @@ var azure = Kind{
 	Auth: AuthAPIKey, Identity: IdentityEntra, Audience: "https://cognitiveservices.azure.com/.default",
 	Dialects: []llm.Dialect{llm.Chat, llm.Responses, llm.Completions, llm.Embeddings},
 	Path:     azurePath,
+	Asks:     azureAsks,
 	NewCap:   true,
 	Rules:    append(azureRules, openAIRules...),
 	Quirks:   append(openAIQuirks, azureQuirks...),
@@ -72,12 +73,9 @@ var azureML = Kind{
 	Identity: IdentityEntra, Audience: "https://ml.azure.com/.default",
 	Dialects: openAIFamily, Others: []llm.Dialect{llm.Responses, llm.Anthropic},
 	Path: func(t *Target, c Call) string {
-		prefix := strings.TrimSuffix(t.prefix, "/score")
-		if prefix == "" {
-			prefix = "/v1"
-		}
-		return prefix + tablePath(c)
+		return azureMLPrefix(t) + tablePath(c)
 	},
+	Asks: azureMLAsks,
 	Mark: func(t *Target, c Call) []h1.Field {
 		if name, ok := t.Config.Deployments[c.Model]; ok {
 			return []h1.Field{{Name: "azureml-model-deployment", Value: name}}
@@ -90,4 +88,12 @@ var azureML = Kind{
 		{424, "", isModelFailure, ""}, // the container failed; the endpoint's words for it
 		{429, "", isHostOverload, ""}, // more requests than the deployment's instances take
 	},
+}
+
+// azureMLPrefix is the server's, whatever the portal shows.
+func azureMLPrefix(t *Target) string {
+	if prefix := strings.TrimSuffix(t.prefix, "/score"); prefix != "" {
+		return prefix
+	}
+	return "/v1"
 }

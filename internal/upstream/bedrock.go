@@ -21,6 +21,7 @@ var bedrock = Kind{
 	Dialects: []llm.Dialect{llm.Converse, llm.Anthropic}, Others: []llm.Dialect{llm.Chat},
 	Serves: bedrockServes,
 	Path:   bedrockPath,
+	Asks:   bedrockAsks,
 	Envelopes: map[llm.Dialect]*Envelope{
 		llm.Anthropic: {
 			Drop: []string{"model", "stream"}, Set: []Member{{"anthropic_version", `"bedrock-2023-05-31"`}},

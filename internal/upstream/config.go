@@ -124,17 +124,14 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 }
 
 // Destinations are the hosts and ports that the target called name leads to;
-// none for the simulator, which is in this process.
+// none for the simulator, which is in this process. Those of its credential are
+// Identities.
 func (c Config) Destinations(name string) []egress.Destination {
 	kind, ok := Find(c.Kind)
 	if !ok || kind == &simulator && c.URL == "" {
 		return nil
 	}
-	text := c.URL
-	if text == "" {
-		text = kind.URL
-	}
-	u, err := parseURL(text)
+	u, err := parseURL(c.address(kind))
 	if err != nil {
 		return nil
 	}
@@ -143,6 +140,32 @@ func (c Config) Destinations(name string) []egress.Destination {
 		return nil
 	}
 	return []egress.Destination{{Address: address, Why: "target " + name}}
+}
+
+// Identities are the hosts and ports from which the credential of the target
+// called name is had: token endpoints, metadata services, secret stores. They
+// are reached as the file's egress section says, whatever the target's own.
+func (c Config) Identities(name string) []egress.Destination {
+	kind, ok := Find(c.Kind)
+	if !ok {
+		return nil
+	}
+	out := c.identified(kind).Destinations()
+	for i := range out {
+		out[i].Why += " for target " + name
+	}
+	return out
+}
+
+// address is the target's URL: the config's, else the kind's own.
+func (c Config) address(kind *Kind) string {
+	switch {
+	case c.URL != "":
+		return c.URL
+	case kind.Locate != nil:
+		return kind.Locate(&c)
+	}
+	return kind.URL
 }
 
 // dialed is host:port that a target is dialed at: its URL's, unless its egress

@@ -55,6 +55,7 @@ func (k *Kind) Classify(a Answer) *llm.Fault {
 	}
 	k.judge(f, &a)
 	k.wait(f, &a)
+	advise(f, &a)
 	return f
 }
 
@@ -184,13 +185,13 @@ func Broken(err error, timeout llm.FaultKind) *llm.Fault {
 		f.Kind, f.Retry, f.Scope = llm.FaultInternal, llm.RetryNever, llm.ScopeRequest
 		f.Message = "the request cannot be put on the wire"
 	case isH1 && he.Timeout() && (he.Phase == h1.PhaseDial || he.Phase == h1.PhaseTLS):
-		f.Kind, f.Message = llm.FaultConnectTime, "no connection to the target in time"
+		f.Kind, f.Message, f.Detail = llm.FaultConnectTime, "no connection to the target in time", unreached(err)
 	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
 		f.Kind, f.Message = timeout, timeoutText[timeout]
 		f.Retry = timeoutRetry[timeout]
 	case isH1 && he.Phase != h1.PhaseBody && toldBy(err, f):
 	case isH1 && (he.Phase == h1.PhaseDial || he.Phase == h1.PhaseTLS):
-		f.Kind, f.Message = llm.FaultConnect, "the target cannot be reached"
+		f.Kind, f.Message, f.Detail = llm.FaultConnect, "the target cannot be reached", unreached(err)
 	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || isH1:
 		f.Message = "the target closed the connection before its answer was complete"
 	default:

@@ -18,6 +18,7 @@ var gemini = Kind{
 	KeyEnv: []string{"GEMINI_API_KEY", "GOOGLE_API_KEY"}, Auth: AuthGoogle,
 	Dialects: []llm.Dialect{llm.Gemini, llm.Embeddings}, Others: []llm.Dialect{llm.Chat},
 	Path:   geminiPath,
+	Asks:   geminiAsks,
 	Owns:   []string{"gemini-*", "gemma-*"},
 	Rules:  append(googleRules, Rule{503, "", isOverloaded, ""}),
 	Quirks: geminiQuirks,
@@ -68,6 +69,7 @@ var vertex = Kind{
 		return d == llm.Chat || strings.Contains(model, "claude") == (d == llm.Anthropic)
 	},
 	Path: vertexPath,
+	Asks: vertexAsks,
 	Envelopes: map[llm.Dialect]*Envelope{
 		llm.Anthropic: {Drop: []string{"model"}, Set: []Member{{"anthropic_version", `"vertex-2023-10-16"`}}},
 	},

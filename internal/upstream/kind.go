@@ -55,6 +55,9 @@ type Kind struct {
 	Serves func(op llm.Op, d llm.Dialect, model string) bool
 	// Path makes the request target; nil is the table of paths below Prefix.
 	Path func(t *Target, c Call) string
+	// Asks are the questions of a live check; nil is the list of models below the
+	// prefix.
+	Asks func(t *Target) []Question
 	// Envelopes are how a dialect's bodies are put on the wire where that is not
 	// as they stand.
 	Envelopes map[llm.Dialect]*Envelope

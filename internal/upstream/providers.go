@@ -24,6 +24,7 @@ var (
 			{0, "too many tokens", isTooLong, ""},
 			{498, "", isFiltered, ""}, // a blocked token of input or output
 		},
+		Asks:   cohereAsks,
 		Quirks: cohereQuirks,
 	}
 	deepSeek = Kind{
@@ -66,7 +67,7 @@ var (
 	// numbers.
 	openRouter = Kind{
 		Name: "openrouter", Title: "OpenRouter", URL: "https://openrouter.ai/api/v1", KeyEnv: []string{"OPENROUTER_API_KEY"}, Dialects: chatOnly,
-		Others: []llm.Dialect{llm.Embeddings, llm.Responses},
+		Others: []llm.Dialect{llm.Embeddings, llm.Responses}, Asks: openRouterAsks,
 		Rules: []Rule{
 			{429, "free-models-per-day", isBroke, ""},
 			{400, "token limit reached", isTooLong, ""},

@@ -67,7 +67,7 @@ func (s Site) New(name string, c Config, now time.Time) (*Target, error) {
 		t.Dialects = kind.Dialects
 	}
 	t.StreamUsage = c.StreamUsage == "ask" || c.StreamUsage == "" && !kind.NoStreamUsage
-	if err := t.place(c.URL); err != nil {
+	if err := t.place(); err != nil {
 		return nil, fmt.Errorf("target %q: %w", name, err)
 	}
 	t.headers(c)
@@ -84,14 +84,8 @@ func (s Site) New(name string, c Config, now time.Time) (*Target, error) {
 }
 
 // place works out where the target lies.
-func (t *Target) place(text string) error {
-	switch {
-	case text == "" && t.Kind.Locate != nil:
-		text = t.Kind.Locate(&t.Config)
-	case text == "":
-		text = t.Kind.URL
-	}
-	u, err := parseURL(text)
+func (t *Target) place() error {
+	u, err := parseURL(t.Config.address(t.Kind))
 	if err != nil {
 		return err
 	}
@@ -246,6 +240,7 @@ func (t *Target) Authorize(ctx context.Context, req *h1.Request, customer string
 	return use, &llm.Fault{
 		Kind: llm.FaultCredential, Retry: llm.RetryElsewhere, Scope: llm.ScopeKey, Phase: llm.PhasePrepare,
 		Message: "there is no credential for target " + t.Name + ": " + mask(err.Error(), t.source.Secrets()),
+		Detail:  "see whether what the target's key or auth refers to is there, and may be read from here",
 	}
 }
 
@@ -306,34 +301,5 @@ func (t *Target) Local() bool {
 	return t.Kind == &simulator || host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// List asks the target which models it serves (GET /models), for discovery.
-func (t *Target) List(ctx context.Context) ([]byte, error) {
-	req := h1.Request{
-		Method: "GET", TLS: t.tls, Address: t.address, Host: t.host, Target: t.prefix + "/models",
-		Header: slices.Clone(t.fixed), ConnectTimeout: time.Second,
-	}
-	if _, f := t.Authorize(ctx, &req, "", time.Now()); f != nil {
-		return nil, f
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		req.HeadDeadline = deadline
-	}
-	resp, err := t.client.Do(ctx, &req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Close()
-	if resp.Status != 200 {
-		return nil, fmt.Errorf("GET %s answered HTTP %d", req.Target, resp.Status)
-	}
-	body := make([]byte, 0, 4<<10)
-	for len(body) < 1<<20 {
-		body = slices.Grow(body, 4<<10)
-		n, err := resp.Read(body[len(body):cap(body)])
-		body = body[:len(body)+n]
-		if err != nil {
-			break
-		}
-	}
-	return body, nil
-}
+// Keyed reports whether the config says how the target is paid for.
+func (t *Target) Keyed() bool { return t.source.Keyed() }
