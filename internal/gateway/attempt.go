@@ -223,6 +223,7 @@ func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *
 	if f != nil {
 		return f
 	}
+	c.use = use.Name()
 	f = c.send(target, a, codec, begin)
 	target.Report(use, f, now())
 	return f
@@ -254,7 +255,7 @@ func (c *call) refused(target *candidate, resp *h1.Response, spoken dialect.Surf
 	c.refusal = resp.Header
 	at := now()
 	return c.limited(target, upstream.Answer{
-		Status: resp.Status, Body: dialect.ReadError(spoken, resp.Header.Get, c.reply), After: upstream.RetryAfter(resp.Header.Get, at), At: at,
+		Status: resp.Status, Body: dialect.ReadError(c.words(target, spoken), resp.Header.Get, c.reply), After: upstream.RetryAfter(resp.Header.Get, at), At: at,
 		Header: resp.Header.Get,
 	})
 }

@@ -54,6 +54,8 @@ type call struct {
 	req     h1.Request
 	forward []h1.Field
 	events  wire.EventReader
+	chunks  dialect.InvokeReader // the events inside of Bedrock's frames
+	use     string        // the name of the credential that the current attempt uses
 	aside   upstream.Told // what the head of the current answer tells beside it
 	tap     dialect.Tap
 	stream  stream
@@ -105,7 +107,7 @@ func (c *call) survive() {
 // back. An answer that could be taken for complete though it is not ends with
 // the connection.
 func (c *call) close() {
-	c.endArray()
+	c.endFrames()
 	c.settle()
 	abort := c.abort
 	c.reset()
@@ -125,9 +127,11 @@ func (c *call) reset() {
 	c.views, c.order, c.forward = c.views[:0], c.order[:0], c.forward[:0]
 	clear(c.req.Header)
 	c.req.Header, c.req.Body = c.req.Header[:0], nil
+	c.use = ""
 	c.values, c.refusal, c.answered = nil, h1.Header{}, h1.Header{}
 	c.place, c.named, c.object = place{}, named{}, owner.Object{}
 	c.events.Release()
+	c.chunks.Release()
 	c.admitted, c.chosen, c.committed, c.abort, c.lossless = false, false, false, false, false
 	clear(c.ex.Attempts)
 	c.ex.Losses = nil
@@ -298,6 +302,12 @@ func (c *call) unread(err error) *llm.Fault {
 
 // glance finds out what is asked for.
 func (c *call) glance() *llm.Fault {
+	switch {
+	case c.surface.op == llm.OpInvoke:
+		c.openInvoke()
+	case c.surface.enveloped:
+		c.openVertex()
+	}
 	if c.surface.forward != nil {
 		return c.glanceForward()
 	}
@@ -306,7 +316,7 @@ func (c *call) glance() *llm.Fault {
 	c.seen = seen
 	c.seen.Op = c.surface.op
 	c.readPlace()
-	c.ex.Model, c.ex.Stream, c.ex.MaxTokens = cut(seen.Model, 200), seen.Stream, seen.MaxTokens
+	c.ex.Model, c.ex.Stream, c.ex.MaxTokens = cut(c.seen.Model, 200), c.seen.Stream, seen.MaxTokens
 	if err != nil {
 		return &llm.Fault{Kind: llm.FaultBadRequest, Message: err.Error()}
 	}

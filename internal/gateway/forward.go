@@ -123,7 +123,7 @@ func (f *forward) cannot(c *candidate, op llm.Op) string {
 func (c *call) passage(target *candidate) (upstream.Passage, *llm.Fault) {
 	fwd := c.surface.forward
 	suffix := strings.ReplaceAll(fwd.suffix, "{id}", url.PathEscape(c.place.id))
-	suffix = strings.ReplaceAll(suffix, "{model}", url.PathEscape(target.ModelName(target.model)))
+	suffix = strings.ReplaceAll(suffix, "{model}", target.PathModel(target.model))
 	path, ok := target.ForwardPath(c.surface.op, suffix)
 	if !ok {
 		return upstream.Passage{}, unsupported("target " + target.Name + " serves no " + string(c.surface.op))
@@ -188,6 +188,7 @@ func (c *call) pass(target *candidate, a *ledger.Attempt, begin time.Time) *llm.
 	if f != nil {
 		return f
 	}
+	c.use = use.Name()
 	f = c.passOn(target, a, begin)
 	target.Report(use, f, now())
 	return f

@@ -69,6 +69,7 @@ func (c *call) countAt(target *candidate, a *ledger.Attempt, begin time.Time) *l
 	if f != nil {
 		return f
 	}
+	c.use = use.Name()
 	f = c.askTokenizer(target, a, codec, begin)
 	target.Report(use, f, now())
 	return f
