@@ -202,11 +202,13 @@ func (c *call) note(target *candidate, a *ledger.Attempt, f *llm.Fault) {
 
 // exchange sends one attempt and relays its answer.
 func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *llm.Fault {
-	if c.surface.forward != nil {
+	switch {
+	case c.seen.Op == llm.OpEmbed && !c.embedsNatively(target):
+		return c.embedAt(target, a)
+	case c.seen.Op == llm.OpCount && !c.countsNatively(target):
+		return c.countAt(target, a)
+	case c.surface.forward != nil:
 		return c.pass(target, a, begin)
-	}
-	if c.seen.Op == llm.OpCount && c.countsThere(target) && !target.Serves(llm.OpCount, c.surface.dialect.Name(), target.model) {
-		return c.countAt(target, a, begin)
 	}
 	c.tap.Reset()
 	c.aside.Reset()

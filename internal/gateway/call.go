@@ -64,6 +64,7 @@ type call struct {
 	refusal h1.Header // of the last attempt, when its upstream refused it
 
 	// Of the forward lane alone:
+	invoked  dialect.InvokeEmbedding // the family whose vectors a client of Bedrock asks for
 	named    named        // where the body names the model
 	object   owner.Object // what the request is about, when a target keeps it
 	answered h1.Header    // of the last attempt, when its upstream answered
@@ -127,7 +128,7 @@ func (c *call) reset() {
 	c.views, c.order, c.forward = c.views[:0], c.order[:0], c.forward[:0]
 	clear(c.req.Header)
 	c.req.Header, c.req.Body = c.req.Header[:0], nil
-	c.use = ""
+	c.use, c.invoked = "", dialect.InvokeNoEmbedding
 	c.values, c.refusal, c.answered = nil, h1.Header{}, h1.Header{}
 	c.place, c.named, c.object = place{}, named{}, owner.Object{}
 	c.events.Release()

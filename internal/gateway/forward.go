@@ -109,6 +109,8 @@ func (f *forward) cannot(c *candidate, op llm.Op) string {
 	switch {
 	case op == llm.OpCount || op == llm.OpTokenize:
 		return "" // what it cannot count is estimated
+	case op == llm.OpEmbed && c.Embedding(c.model) != upstream.EmbedsNot:
+		return ""
 	case f.speaks != "" && !c.Speaks(f.speaks):
 		return "it serves no " + string(f.speaks)
 	}

@@ -53,6 +53,8 @@ func (c *call) openInvoke() {
 		c.surface.op, c.surface.dialect, c.surface.forward = llm.OpGenerate, invokeSurface{}, nil
 		c.ex.Op, c.ex.Dialect = llm.OpGenerate, llm.Anthropic
 		c.asChunks()
+	case c.openVectors():
+		c.surface.op, c.ex.Op = llm.OpEmbed, llm.OpEmbed
 	}
 }
 

@@ -182,23 +182,30 @@ func (c *call) label(target *candidate, reply *llm.Reply) {
 
 var errTooLong = errors.New("the answer is too long")
 
-// readWhole reads a body to its end, at most limit bytes of it.
-func (c *call) readWhole(resp *h1.Response, limit int64, deadline time.Time) error {
+// readWhole reads a body to its end, at most limit bytes of it, into c.reply.
+func (c *call) readWhole(resp *h1.Response, limit int64, deadline time.Time) (err error) {
+	c.reply, err = readWhole(resp, c.reply, limit, deadline)
+	return err
+}
+
+// readWhole reads a body to its end, at most limit bytes of it, and appends it to
+// dst.
+func readWhole(resp *h1.Response, dst []byte, limit int64, deadline time.Time) ([]byte, error) {
 	_ = resp.SetReadDeadline(deadline) // a connection that takes none has ended: the read will say so
-	c.reply = grow(c.reply, 4<<10)
+	dst = grow(dst, 4<<10)
 	for {
-		if len(c.reply) == cap(c.reply) {
-			c.reply = grow(c.reply, 2*cap(c.reply))
+		if len(dst) == cap(dst) {
+			dst = grow(dst, 2*cap(dst))
 		}
-		n, err := resp.Read(c.reply[len(c.reply):cap(c.reply)])
-		c.reply = c.reply[:len(c.reply)+n]
+		n, err := resp.Read(dst[len(dst):cap(dst)])
+		dst = dst[:len(dst)+n]
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil
+			return dst, nil
 		case err != nil:
-			return err
-		case int64(len(c.reply)) > limit:
-			return errTooLong
+			return dst, err
+		case int64(len(dst)) > limit:
+			return dst, errTooLong
 		}
 	}
 }
