@@ -37,7 +37,7 @@ type asked struct {
 // others are given up then. spoken reads refusals.
 func (c *call) askAll(target *candidate, a *ledger.Attempt, out upstream.Call, bodies [][]byte) ([]asked, *llm.Fault) {
 	spoken := c.wordsOf(target, out.Dialect)
-	out.Forward, out.ConnectTimeout, out.HeadDeadline = c.forwarded(out.Dialect), c.to.Connect, c.deadline
+	out.Forward, out.ConnectTimeout, out.HeadDeadline = c.forwarded(target, out.Dialect), c.to.Connect, c.deadline
 	answers := make([]asked, len(bodies))
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()

@@ -218,7 +218,7 @@ func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *
 		return f
 	}
 	target.Fill(&c.req, upstream.Call{
-		Op: c.seen.Op, Dialect: a.Dialect, Model: target.model, Stream: c.seen.Stream, Body: c.out, Forward: c.forwarded(a.Dialect),
+		Op: c.seen.Op, Dialect: a.Dialect, Model: target.model, Stream: c.seen.Stream, Body: c.out, Forward: c.forwarded(target, a.Dialect),
 		ConnectTimeout: c.to.Connect, HeadDeadline: c.firstDeadline(begin),
 	}, begin)
 	use, f := target.Authorize(c.ctx, &c.req, c.ex.Customer, begin)
@@ -301,9 +301,19 @@ var forwardable = [...]struct {
 	{"Tracestate", "tracestate"},
 }
 
+// awsForwardable are those that mean something to Bedrock alone, whatever the
+// dialect: a guardrail that a client asks for must not get lost.
+var awsForwardable = [...]struct{ name, wire string }{
+	{"X-Amzn-Bedrock-Guardrailidentifier", "x-amzn-bedrock-guardrailidentifier"},
+	{"X-Amzn-Bedrock-Guardrailversion", "x-amzn-bedrock-guardrailversion"},
+	{"X-Amzn-Bedrock-Trace", "x-amzn-bedrock-trace"},
+	{"X-Amzn-Bedrock-Performanceconfig-Latency", "x-amzn-bedrock-performanceconfig-latency"},
+	{"X-Amzn-Bedrock-Service-Tier", "x-amzn-bedrock-service-tier"},
+}
+
 // forwarded picks them. Trace headers go to every target, the others only to
 // one that speaks the client's dialect.
-func (c *call) forwarded(spoken llm.Dialect) []h1.Field {
+func (c *call) forwarded(target *candidate, spoken llm.Dialect) []h1.Field {
 	c.forward = c.forward[:0]
 	for i, f := range forwardable {
 		if i < 3 && spoken != c.surface.dialect.Name() {
@@ -311,6 +321,13 @@ func (c *call) forwarded(spoken llm.Dialect) []h1.Field {
 		}
 		for _, value := range c.r.Header[f.name] {
 			c.forward = append(c.forward, h1.Field{Name: f.wire, Value: value})
+		}
+	}
+	if target.Kind.Name == "bedrock" {
+		for _, f := range awsForwardable {
+			for _, value := range c.r.Header[f.name] {
+				c.forward = append(c.forward, h1.Field{Name: f.wire, Value: value})
+			}
 		}
 	}
 	return c.forward

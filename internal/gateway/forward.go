@@ -179,7 +179,7 @@ func (c *call) pass(target *candidate, a *ledger.Attempt, begin time.Time) *llm.
 		return f
 	}
 	out := upstream.Call{
-		Op: c.seen.Op, Dialect: a.Dialect, Model: target.model, Stream: c.seen.Stream, Body: c.out, Forward: c.forwarded(a.Dialect), Passage: p,
+		Op: c.seen.Op, Dialect: a.Dialect, Model: target.model, Stream: c.seen.Stream, Body: c.out, Forward: c.forwarded(target, a.Dialect), Passage: p,
 		ConnectTimeout: c.to.Connect, HeadDeadline: c.firstDeadline(begin),
 	}
 	if len(c.out) == 0 {

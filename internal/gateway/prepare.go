@@ -6,6 +6,7 @@ import (
 	"tailplane/internal/dialect"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
+	"tailplane/internal/wire"
 )
 
 // The lanes, as the ledger names them.
@@ -65,7 +66,7 @@ func (c *call) enclose(target *candidate, spoken llm.Dialect) *llm.Fault {
 	if envelope == nil {
 		return nil
 	}
-	enclosed, err := envelope.Apply(c.reply[:0], c.out, c.forwarded(spoken))
+	enclosed, err := envelope.Apply(c.reply[:0], c.out, c.forwarded(target, spoken))
 	if err != nil {
 		return badRequest(err)
 	}
@@ -114,8 +115,25 @@ func (c *call) translate(target *candidate, to dialect.Codec, encode func(*llm.C
 	if err != nil {
 		return unsupported(fmt.Sprintf("target %s cannot be asked this: %v", target.Name, err))
 	}
-	c.out = body
+	c.out = renamed(body, target)
 	return c.lose(target, append(losses, more...))
+}
+
+// renamed gives a translated body the provider's own name of the model, where it
+// has one. Encoders are told the model's common name, by which they know what it
+// can do.
+func renamed(body []byte, target *candidate) []byte {
+	name := target.ModelName(target.model)
+	if name == target.model {
+		return body
+	}
+	var found [1]wire.Member
+	object, err := wire.Scan(body, []string{"model"}, found[:])
+	if err != nil || found[0].IsZero() {
+		return body
+	}
+	edit, _ := wire.SetMember(nil, object, found[0], "model", wire.AppendString(nil, name))
+	return wire.Splice(nil, body, edit)
 }
 
 // counter is a dialect in which a question for the number of tokens is not
