@@ -47,8 +47,17 @@ func (x *InvokeReader) Reset(r io.Reader, limit int) {
 	x.text, x.at = x.text[:0], 0
 }
 
-// Release lets go of the source.
-func (x *InvokeReader) Release() { x.events.Release() }
+// Release lets go of the source, and of memory that one large event took.
+func (x *InvokeReader) Release() {
+	x.events.Release()
+	if cap(x.text)+cap(x.data) > invokeKept {
+		x.text, x.data = nil, nil
+	}
+	x.text, x.at = x.text[:0], 0
+}
+
+// invokeKept is the most memory that a reader keeps for its next stream.
+const invokeKept = 256 << 10
 
 // Read implements io.Reader. Its error is the source's, or says what is wrong
 // with a frame.

@@ -150,6 +150,21 @@ func (t *Tap) Reset() {
 	*t = Tap{last: t.last}
 }
 
+// Take notes what a decoded answer says, as TapReply does of its bytes.
+func (t *Tap) Take(r *llm.Reply) {
+	if r.HasUsage {
+		t.Usage, t.HasUsage = r.Usage, true
+	}
+	for i := range r.Choices {
+		if stop := r.Choices[i].Stop.Reason; stop != "" {
+			t.Stop = stop
+		}
+	}
+	if t.Model == "" {
+		t.Model = r.Model
+	}
+}
+
 // name notes the model that an answer names as a JSON string.
 func (t *Tap) name(raw []byte) {
 	if t.last != "" && wire.StringEquals(raw, t.last) {

@@ -131,7 +131,10 @@ func (ConverseCodec) TapEvent(t *Tap, ev wire.Event) Sight {
 	return sight
 }
 
-var convTapNames = [...]string{"usage", "stopReason"}
+var (
+	convTapNames  = [...]string{"usage", "stopReason", "serviceTier"}
+	convTierNames = [...]string{"type"}
+)
 
 // convTap notes usage and stop of an answer, or of the event that has them.
 func convTap(t *Tap, body []byte) {
@@ -141,12 +144,22 @@ func convTap(t *Tap, body []byte) {
 	}
 	if m := found[0]; !m.IsZero() {
 		if u, ok := convCount(body, m.Value); ok {
+			u.Tier = convTier(body, found[2])
 			t.Usage, t.HasUsage = u, true
 		}
 	}
 	if raw := found[1].Value.Of(body); len(raw) > 2 && raw[0] == '"' {
 		t.Stop = convStops.reason(raw[1 : len(raw)-1])
 	}
+}
+
+// convTier reads serviceTier, an object with the tier's name in it.
+func convTier(body []byte, m wire.Member) string {
+	var found [1]wire.Member
+	if !nested(body, m, convTierNames[:], found[:]) {
+		return ""
+	}
+	return tierWord(found[0].Value.Of(body))
 }
 
 // TapReply implements [Surface].

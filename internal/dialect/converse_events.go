@@ -425,7 +425,7 @@ func (s *convStream) beside(o *object) {
 func (s *convStream) measure(o *object) error {
 	s.halves |= convMeasured
 	if raw := o.raw("usage"); raw != nil {
-		u, extra, err := convDecodeUsage(raw, o.under("usage"))
+		u, extra, err := convDecodeUsage(raw, o)
 		if err != nil {
 			return err
 		}

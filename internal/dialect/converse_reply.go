@@ -113,7 +113,7 @@ func convFinishReply(o *object, parts []llm.Part, form uint32) (*llm.Reply, erro
 	if raw := o.raw("usage"); raw == nil {
 		form |= convNoUsage
 	} else {
-		if r.Usage, r.UsageExtra, err = convDecodeUsage(raw, o.under("usage")); err != nil {
+		if r.Usage, r.UsageExtra, err = convDecodeUsage(raw, o); err != nil {
 			return nil, err
 		}
 		r.HasUsage = true

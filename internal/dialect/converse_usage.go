@@ -78,9 +78,11 @@ func convLongWrites(list []byte) (n int64) {
 	return n
 }
 
-// convDecodeUsage reads a usage object; what it says beyond llm.Usage is in the
-// Extra. Older names of the cache figures stand beside the newer ones.
-func convDecodeUsage(raw []byte, at where) (llm.Usage, llm.Extra, error) {
+// convDecodeUsage reads the usage object of an answer; what it says beyond
+// llm.Usage is in the Extra. Older names of the cache figures stand beside the
+// newer ones, and the service tier beside the object.
+func convDecodeUsage(raw []byte, answer *object) (llm.Usage, llm.Extra, error) {
+	at := answer.under("usage")
 	o, err := openObject(raw, at)
 	if err != nil {
 		return llm.Usage{}, llm.Extra{}, err
@@ -88,6 +90,9 @@ func convDecodeUsage(raw []byte, at where) (llm.Usage, llm.Extra, error) {
 	u, ok := convCount(raw, wire.Span{End: len(raw)})
 	if !ok {
 		return llm.Usage{}, llm.Extra{}, at.wrong("is not a usage")
+	}
+	if tier := answer.peek("serviceTier"); tier != nil {
+		u.Tier = convTier(tier, wire.Member{Value: wire.Span{End: len(tier)}})
 	}
 	form := uint32(0)
 	for _, f := range convFigures(u) {

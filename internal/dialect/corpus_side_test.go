@@ -9,7 +9,8 @@ import (
 )
 
 // TestCorpusGeminiCountsAndEmbeds reads every recorded exchange of Gemini's
-// operations beside the conversation, and tells it to a client of OpenAI.
+// operations beside the conversation, and tells it to a client of OpenAI; and
+// those of Bedrock's counts and Vertex' older vectors.
 func TestCorpusGeminiCountsAndEmbeds(t *testing.T) {
 	dir, ok := corpus.Dir()
 	if !ok {
@@ -19,7 +20,7 @@ func TestCorpusGeminiCountsAndEmbeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counts, embeds, images := 0, 0, 0
+	counts, embeds, predicts, images := 0, 0, 0, 0
 	for i := range recordings {
 		r := &recordings[i]
 		if r.Request == nil || r.Status >= 400 {
@@ -33,6 +34,23 @@ func TestCorpusGeminiCountsAndEmbeds(t *testing.T) {
 			}
 			if n, err := (dialect.GeminiCodec{}).DecodeCountReply(r.Body); err != nil || n == 0 {
 				t.Errorf("%s: %d %v", r.Name(), n, err)
+			}
+		case strings.HasSuffix(r.Path, "/count-tokens"):
+			counts++
+			call, err := dialect.ConverseCodec{}.DecodeCount(r.Request)
+			if err != nil {
+				t.Errorf("%s: %v", r.Name(), err)
+				continue
+			}
+			if _, _, err := (dialect.ConverseCodec{}).EncodeCount(call); err != nil {
+				t.Errorf("%s: %v", r.Name(), err)
+			}
+		case strings.HasSuffix(r.Path, ":predict"):
+			if reply := (&dialect.EmbedReply{}); strings.Contains(r.Path, "text-embedding") {
+				predicts++
+				if err := dialect.DecodeVertexEmbedReply(reply, r.Body); err != nil || !reply.HasUsage {
+					t.Errorf("%s: %v", r.Name(), err)
+				}
 			}
 		case strings.HasSuffix(r.Path, "mbedContents") || strings.HasSuffix(r.Path, ":embedContent"):
 			if strings.Contains(string(r.Request), "inline") { // vectors of images: OpenAI has none
@@ -48,7 +66,7 @@ func TestCorpusGeminiCountsAndEmbeds(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d counts, %d requests for vectors, %d for vectors of images refused", counts, embeds, images)
+	t.Logf("%d counts, %d requests for vectors, %d at Vertex, %d for vectors of images refused", counts, embeds, predicts, images)
 }
 
 // embedTrip says what is wrong with a request for vectors and its answer when

@@ -18,7 +18,13 @@ var gemUsageNames = [...]string{
 	"promptTokenCount", "candidatesTokenCount", "totalTokenCount", "cachedContentTokenCount",
 	"thoughtsTokenCount", "toolUsePromptTokenCount",
 	"promptTokensDetails", "toolUsePromptTokensDetails", "candidatesTokensDetails", "cacheTokensDetails",
+	"serviceTier", "trafficType",
 }
+
+// gemFigures is how many of the names are figures. Behind them is the service
+// tier, which other dialects have no place for: that of the Gemini API, and
+// Vertex' word for it.
+const gemFigures = len(gemUsageNames) - 2
 
 var gemDetailNames = [...]string{"modality", "tokenCount"}
 
@@ -49,6 +55,12 @@ func gemUsage(raw []byte) (u llm.Usage, ok bool) {
 	u.CacheRead = min(figure(raw, at[3]), u.Input)
 	u.InputAudio = min(gemSound(raw, at[6])+gemSound(raw, at[7]), u.Input)
 	u.OutputAudio = min(gemSound(raw, at[8]), u.Output)
+	u.CacheReadAudio = min(gemSound(raw, at[9]), u.CacheRead, u.InputAudio)
+	for _, m := range at[gemFigures:] {
+		if u.Tier == "" && !m.IsZero() {
+			u.Tier = tierWord(m.Value.Of(raw))
+		}
+	}
 	return u, true
 }
 
@@ -79,7 +91,7 @@ func gemUsageExtra(raw []byte) llm.Extra {
 		return extra
 	}
 	for i := range o.members {
-		if m := &o.members[i]; slices.Contains(gemUsageNames[:], m.name()) || saysNothing(m.value) {
+		if m := &o.members[i]; slices.Contains(gemUsageNames[:gemFigures], m.name()) || saysNothing(m.value) {
 			m.use = useTaken
 		}
 	}
@@ -108,6 +120,7 @@ func gemUsageJSON(u *llm.Usage, extra llm.Extra, l *lossList) []byte {
 		w.integer("cachedContentTokenCount", u.CacheRead)
 	}
 	gemDetails(w, "promptTokensDetails", u.Input, u.InputAudio)
+	gemDetails(w, "cacheTokensDetails", u.CacheRead, u.CacheReadAudio)
 	gemDetails(w, "candidatesTokensDetails", u.Output-u.Reasoning, u.OutputAudio)
 	if u.Reasoning > 0 {
 		w.integer("thoughtsTokenCount", u.Reasoning)

@@ -46,6 +46,11 @@ func TestTheServiceTierStandsInTheUsage(t *testing.T) {
 		"anthropic": {AnthropicCodec{}, `{"id":"m","type":"message","role":"assistant","model":"m","content":[],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":2,"service_tier":"batch"}}`, "batch"},
 		"anthropic stream": {AnthropicCodec{}, "event: message_start\ndata: " + `{"type":"message_start","message":{"id":"m","type":"message","role":"assistant","content":[],"model":"m","stop_reason":null,"usage":{"input_tokens":1,"output_tokens":1,"service_tier":"priority"}}}` + "\n\n" +
 			"event: message_delta\ndata: " + `{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}` + "\n\nevent: message_stop\ndata: " + `{"type":"message_stop"}` + "\n\n", "priority"},
+		"gemini":        {GeminiCodec{}, `{"candidates":[{"content":{"role":"model","parts":[{"text":"x"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2,"serviceTier":"flex"}}`, "flex"},
+		"vertex":        {GeminiCodec{}, `{"candidates":[{"content":{"role":"model","parts":[{"text":"x"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2,"trafficType":"ON_DEMAND_PRIORITY"}}`, "ON_DEMAND_PRIORITY"},
+		"gemini stream": {GeminiCodec{}, "data: " + `{"candidates":[{"content":{"role":"model","parts":[{"text":"x"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2,"trafficType":"PROVISIONED_THROUGHPUT"}}` + "\n\n", "PROVISIONED_THROUGHPUT"},
+		"converse":      {ConverseCodec{}, `{"output":{"message":{"role":"assistant","content":[{"text":"x"}]}},"stopReason":"end_turn","usage":{"inputTokens":1,"outputTokens":2,"totalTokens":3},"serviceTier":{"type":"priority"}}`, "priority"},
+		"converse, no tier": {ConverseCodec{}, `{"output":{"message":{"role":"assistant","content":[{"text":"x"}]}},"stopReason":"end_turn","usage":{"inputTokens":1,"outputTokens":2,"totalTokens":3},"serviceTier":null}`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := tapAll(tc.surface, tc.text)

@@ -151,6 +151,10 @@ func tierWord(raw []byte) string {
 		return "scale"
 	case "on_demand":
 		return "on_demand"
+	case "ON_DEMAND":
+		return "ON_DEMAND"
+	case "PROVISIONED_THROUGHPUT":
+		return "PROVISIONED_THROUGHPUT"
 	}
 	word, _ := wire.String(raw)
 	return word

@@ -83,6 +83,9 @@ func canonical(name string) string {
 
 // idHeader is where the client's SDK looks for the id of its request.
 func (c *call) idHeader() string {
+	if _, aws := c.surface.dialect.(dialect.TypedErrors); aws {
+		return "X-Amzn-Requestid"
+	}
 	if c.surface.dialect.Name() == llm.Anthropic {
 		return "Request-Id"
 	}

@@ -202,11 +202,13 @@ func (c *call) note(target *candidate, a *ledger.Attempt, f *llm.Fault) {
 
 // exchange sends one attempt and relays its answer.
 func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *llm.Fault {
-	if c.surface.forward != nil {
+	switch {
+	case c.seen.Op == llm.OpEmbed && !c.embedsNatively(target):
+		return c.embedAt(target, a)
+	case c.seen.Op == llm.OpCount && !c.countsNatively(target):
+		return c.countAt(target, a)
+	case c.surface.forward != nil:
 		return c.pass(target, a, begin)
-	}
-	if c.seen.Op == llm.OpCount && c.countsThere(target) && !target.Serves(llm.OpCount, c.surface.dialect.Name(), target.model) {
-		return c.countAt(target, a, begin)
 	}
 	c.tap.Reset()
 	c.aside.Reset()
@@ -216,13 +218,14 @@ func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *
 		return f
 	}
 	target.Fill(&c.req, upstream.Call{
-		Op: c.seen.Op, Dialect: a.Dialect, Model: target.model, Stream: c.seen.Stream, Body: c.out, Forward: c.forwarded(a.Dialect),
+		Op: c.seen.Op, Dialect: a.Dialect, Model: target.model, Stream: c.seen.Stream, Body: c.out, Forward: c.forwarded(target, a.Dialect),
 		ConnectTimeout: c.to.Connect, HeadDeadline: c.firstDeadline(begin),
 	}, begin)
 	use, f := target.Authorize(c.ctx, &c.req, c.ex.Customer, begin)
 	if f != nil {
 		return f
 	}
+	c.use = use.Name()
 	f = c.send(target, a, codec, begin)
 	target.Report(use, f, now())
 	return f
@@ -254,7 +257,7 @@ func (c *call) refused(target *candidate, resp *h1.Response, spoken dialect.Surf
 	c.refusal = resp.Header
 	at := now()
 	return c.limited(target, upstream.Answer{
-		Status: resp.Status, Body: dialect.ReadError(spoken, resp.Header.Get, c.reply), After: upstream.RetryAfter(resp.Header.Get, at), At: at,
+		Status: resp.Status, Body: dialect.ReadError(c.words(target, spoken), resp.Header.Get, c.reply), After: upstream.RetryAfter(resp.Header.Get, at), At: at,
 		Header: resp.Header.Get,
 	})
 }
@@ -298,9 +301,19 @@ var forwardable = [...]struct {
 	{"Tracestate", "tracestate"},
 }
 
+// awsForwardable are those that mean something to Bedrock alone, whatever the
+// dialect: a guardrail that a client asks for must not get lost.
+var awsForwardable = [...]struct{ name, wire string }{
+	{"X-Amzn-Bedrock-Guardrailidentifier", "x-amzn-bedrock-guardrailidentifier"},
+	{"X-Amzn-Bedrock-Guardrailversion", "x-amzn-bedrock-guardrailversion"},
+	{"X-Amzn-Bedrock-Trace", "x-amzn-bedrock-trace"},
+	{"X-Amzn-Bedrock-Performanceconfig-Latency", "x-amzn-bedrock-performanceconfig-latency"},
+	{"X-Amzn-Bedrock-Service-Tier", "x-amzn-bedrock-service-tier"},
+}
+
 // forwarded picks them. Trace headers go to every target, the others only to
 // one that speaks the client's dialect.
-func (c *call) forwarded(spoken llm.Dialect) []h1.Field {
+func (c *call) forwarded(target *candidate, spoken llm.Dialect) []h1.Field {
 	c.forward = c.forward[:0]
 	for i, f := range forwardable {
 		if i < 3 && spoken != c.surface.dialect.Name() {
@@ -308,6 +321,13 @@ func (c *call) forwarded(spoken llm.Dialect) []h1.Field {
 		}
 		for _, value := range c.r.Header[f.name] {
 			c.forward = append(c.forward, h1.Field{Name: f.wire, Value: value})
+		}
+	}
+	if target.Kind.Name == "bedrock" {
+		for _, f := range awsForwardable {
+			for _, value := range c.r.Header[f.name] {
+				c.forward = append(c.forward, h1.Field{Name: f.wire, Value: value})
+			}
 		}
 	}
 	return c.forward

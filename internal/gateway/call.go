@@ -56,6 +56,8 @@ type call struct {
 	req     h1.Request
 	forward []h1.Field
 	events  wire.EventReader
+	chunks  dialect.InvokeReader // the events inside of Bedrock's frames
+	use     string        // the name of the credential that the current attempt uses
 	aside   upstream.Told // what the head of the current answer tells beside it
 	tap     dialect.Tap
 	stream  stream
@@ -64,6 +66,7 @@ type call struct {
 	refusal h1.Header // of the last attempt, when its upstream refused it
 
 	// Of the forward lane alone:
+	invoked  dialect.InvokeEmbedding // the family whose vectors a client of Bedrock asks for
 	named    named        // where the body names the model
 	object   owner.Object // what the request is about, when a target keeps it
 	answered h1.Header    // of the last attempt, when its upstream answered
@@ -107,7 +110,7 @@ func (c *call) survive() {
 // back. An answer that could be taken for complete though it is not ends with
 // the connection.
 func (c *call) close() {
-	c.endArray()
+	c.endFrames()
 	c.settle()
 	abort := c.abort
 	c.reset()
@@ -127,9 +130,11 @@ func (c *call) reset() {
 	c.views, c.order, c.forward = c.views[:0], c.order[:0], c.forward[:0]
 	clear(c.req.Header)
 	c.req.Header, c.req.Body = c.req.Header[:0], nil
+	c.use, c.invoked = "", dialect.InvokeNoEmbedding
 	c.values, c.refusal, c.answered = nil, h1.Header{}, h1.Header{}
 	c.place, c.named, c.object = place{}, named{}, owner.Object{}
 	c.events.Release()
+	c.chunks.Release()
 	c.admitted, c.chosen, c.committed, c.abort, c.lossless = false, false, false, false, false
 	clear(c.ex.Attempts)
 	c.ex.Losses = nil
@@ -310,6 +315,12 @@ func (c *call) unread(err error) *llm.Fault {
 
 // glance finds out what is asked for.
 func (c *call) glance() *llm.Fault {
+	switch {
+	case c.surface.op == llm.OpInvoke:
+		c.openInvoke()
+	case c.surface.enveloped:
+		c.openVertex()
+	}
 	if c.surface.forward != nil {
 		return c.glanceForward()
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"tailplane/internal/llmtest"
+	"tailplane/internal/wire"
 )
 
 // fill writes what was seen into the sections of the cases that have none yet,
@@ -112,7 +113,11 @@ func (r *rig) converse(c *llmtest.Case, n int, raw []byte, shown io.Writer) {
 	fmt.Fprintf(shown, "%d %v\n%s\n", a.status, a.header, a.body)
 	section := llmtest.Nth("client.response", n)
 	if _, is := c.Section(section); !is && a.status != 0 && *fill {
-		if err := c.Fill(section, fmt.Sprintf("HTTP %d\n\n%s", a.status, anyID(a.body))); err != nil {
+		body := a.body
+		if a.header.Get("Content-Type") == wire.EventStream.ContentType() {
+			body = llmtest.Frames(body)
+		}
+		if err := c.Fill(section, fmt.Sprintf("HTTP %d\n\n%s", a.status, anyID(body))); err != nil {
 			r.t.Fatal(err)
 		}
 	}

@@ -109,6 +109,8 @@ func (f *forward) cannot(c *candidate, op llm.Op) string {
 	switch {
 	case op == llm.OpCount || op == llm.OpTokenize:
 		return "" // what it cannot count is estimated
+	case op == llm.OpEmbed && c.Embedding(c.model) != upstream.EmbedsNot:
+		return ""
 	case f.speaks != "" && !c.Speaks(f.speaks):
 		return "it serves no " + string(f.speaks)
 	}
@@ -123,7 +125,7 @@ func (f *forward) cannot(c *candidate, op llm.Op) string {
 func (c *call) passage(target *candidate) (upstream.Passage, *llm.Fault) {
 	fwd := c.surface.forward
 	suffix := strings.ReplaceAll(fwd.suffix, "{id}", url.PathEscape(c.place.id))
-	suffix = strings.ReplaceAll(suffix, "{model}", url.PathEscape(target.ModelName(target.model)))
+	suffix = strings.ReplaceAll(suffix, "{model}", target.PathModel(target.model))
 	path, ok := target.ForwardPath(c.surface.op, suffix)
 	if !ok {
 		return upstream.Passage{}, unsupported("target " + target.Name + " serves no " + string(c.surface.op))
@@ -177,7 +179,7 @@ func (c *call) pass(target *candidate, a *ledger.Attempt, begin time.Time) *llm.
 		return f
 	}
 	out := upstream.Call{
-		Op: c.seen.Op, Dialect: a.Dialect, Model: target.model, Stream: c.seen.Stream, Body: c.out, Forward: c.forwarded(a.Dialect), Passage: p,
+		Op: c.seen.Op, Dialect: a.Dialect, Model: target.model, Stream: c.seen.Stream, Body: c.out, Forward: c.forwarded(target, a.Dialect), Passage: p,
 		ConnectTimeout: c.to.Connect, HeadDeadline: c.firstDeadline(begin),
 	}
 	if len(c.out) == 0 {
@@ -188,6 +190,7 @@ func (c *call) pass(target *candidate, a *ledger.Attempt, begin time.Time) *llm.
 	if f != nil {
 		return f
 	}
+	c.use = use.Name()
 	f = c.passOn(target, a, begin)
 	target.Report(use, f, now())
 	return f

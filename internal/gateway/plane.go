@@ -229,6 +229,9 @@ func (c *candidate) cannot(s surface) string {
 	if c.Serves(s.op, s.dialect.Name(), c.model) || s.op == llm.OpCount {
 		return ""
 	}
+	if s.op == llm.OpEmbed && c.Embedding(c.model) != upstream.EmbedsNot {
+		return ""
+	}
 	if _, ok := s.dialect.(dialect.Codec); !ok {
 		return "it serves no " + string(s.dialect.Name())
 	}

@@ -6,6 +6,7 @@ import (
 	"tailplane/internal/dialect"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
+	"tailplane/internal/wire"
 )
 
 // The lanes, as the ledger names them.
@@ -38,11 +39,11 @@ func (c *call) prepare(target *candidate, a *ledger.Attempt) (dialect.Surface, *
 		return nil, unsupported(fmt.Sprintf("target %s has no conversations", target.Name))
 	}
 	a.Lane, a.Dialect = laneTranslate, spoken
-	surface, f := c.translate(target, dialect.CodecFor(spoken))
-	if f != nil {
+	codec := dialect.CodecFor(spoken)
+	if f := c.translate(target, codec, codec.EncodeCall); f != nil {
 		return nil, f
 	}
-	return surface, c.enclose(target, spoken)
+	return codec, c.enclose(target, spoken)
 }
 
 // fit edits a spliced body into one that the model takes.
@@ -53,7 +54,7 @@ func (c *call) fit(target *candidate, spoken llm.Dialect) *llm.Fault {
 	}
 	fitted, losses, err := quirks.Edit(c.reply[:0], c.out)
 	if err != nil {
-		return &llm.Fault{Kind: llm.FaultBadRequest, Retry: llm.RetryNever, Scope: llm.ScopeRequest, Phase: llm.PhasePrepare, Message: err.Error()}
+		return badRequest(err)
 	}
 	c.out, c.reply = fitted, c.out
 	return c.lose(target, losses)
@@ -65,9 +66,9 @@ func (c *call) enclose(target *candidate, spoken llm.Dialect) *llm.Fault {
 	if envelope == nil {
 		return nil
 	}
-	enclosed, err := envelope.Apply(c.reply[:0], c.out, c.forwarded(spoken))
+	enclosed, err := envelope.Apply(c.reply[:0], c.out, c.forwarded(target, spoken))
 	if err != nil {
-		return &llm.Fault{Kind: llm.FaultBadRequest, Retry: llm.RetryNever, Scope: llm.ScopeRequest, Phase: llm.PhasePrepare, Message: err.Error()}
+		return badRequest(err)
 	}
 	c.out, c.reply = enclosed, c.out
 	return nil
@@ -93,23 +94,14 @@ func (c *call) hidesUsage(target *candidate) bool {
 		(c.seen.Dialect == llm.Chat || c.seen.Dialect == llm.Completions)
 }
 
-// translate writes the client's request in another dialect. It is decoded once,
-// however many targets are asked.
-func (c *call) translate(target *candidate, to dialect.Codec) (dialect.Surface, *llm.Fault) {
-	from, ok := c.surface.dialect.(dialect.Codec)
-	if !ok {
-		return nil, unsupported(fmt.Sprintf("%s requests cannot be translated for target %s", c.surface.dialect.Name(), target.Name))
-	}
-	if c.decoded == nil {
-		call, err := from.DecodeCall(c.body)
-		if err != nil {
-			return nil, &llm.Fault{Kind: llm.FaultBadRequest, Retry: llm.RetryNever, Scope: llm.ScopeRequest, Phase: llm.PhasePrepare, Message: err.Error()}
-		}
-		call.Stream = c.seen.Stream // which a path may say
-		c.decoded = call
+// translate writes the client's request in another dialect, by one of its
+// encoders. It is decoded once, however many targets are asked.
+func (c *call) translate(target *candidate, to dialect.Codec, encode func(*llm.Call) ([]byte, []llm.Loss, error)) *llm.Fault {
+	if f := c.decode(target); f != nil {
+		return f
 	}
 	if member, yes := dialect.ResponsesStateful(c.decoded); yes {
-		return nil, unsupported(fmt.Sprintf("`%s` refers to state kept by a provider; target %s speaks %s, which has none", member, target.Name, to.Name()))
+		return unsupported(fmt.Sprintf("`%s` refers to state kept by a provider; target %s speaks %s, which has none", member, target.Name, to.Name()))
 	}
 	out := *c.decoded
 	out.Model = target.model
@@ -119,14 +111,63 @@ func (c *call) translate(target *candidate, to dialect.Codec) (dialect.Surface, 
 	if quirks := target.quirks[to.Name()]; quirks != nil {
 		losses = quirks.Apply(&out, c.surface.dialect.Name())
 	}
-	body, more, err := to.EncodeCall(&out)
+	body, more, err := encode(&out)
 	if err != nil {
-		return nil, unsupported(fmt.Sprintf("target %s cannot be asked this: %v", target.Name, err))
+		return unsupported(fmt.Sprintf("target %s cannot be asked this: %v", target.Name, err))
 	}
-	c.out = body
-	return to, c.lose(target, append(losses, more...))
+	c.out = renamed(body, target)
+	return c.lose(target, append(losses, more...))
+}
+
+// renamed gives a translated body the provider's own name of the model, where it
+// has one. Encoders are told the model's common name, by which they know what it
+// can do.
+func renamed(body []byte, target *candidate) []byte {
+	name := target.ModelName(target.model)
+	if name == target.model {
+		return body
+	}
+	var found [1]wire.Member
+	object, err := wire.Scan(body, []string{"model"}, found[:])
+	if err != nil || found[0].IsZero() {
+		return body
+	}
+	edit, _ := wire.SetMember(nil, object, found[0], "model", wire.AppendString(nil, name))
+	return wire.Splice(nil, body, edit)
+}
+
+// counter is a dialect in which a question for the number of tokens is not
+// written as the conversation itself is.
+type counter interface {
+	DecodeCount(body []byte) (*llm.Call, error)
+}
+
+// decode reads the client's request, once.
+func (c *call) decode(target *candidate) *llm.Fault {
+	if c.decoded != nil {
+		return nil
+	}
+	from, ok := c.surface.dialect.(dialect.Codec)
+	if !ok {
+		return unsupported(fmt.Sprintf("%s requests cannot be translated for target %s", c.surface.dialect.Name(), target.Name))
+	}
+	read := from.DecodeCall
+	if other, is := from.(counter); is && c.seen.Op == llm.OpCount {
+		read = other.DecodeCount
+	}
+	call, err := read(c.body)
+	if err != nil {
+		return badRequest(err)
+	}
+	call.Stream = c.seen.Stream // which a path may say
+	c.decoded = call
+	return nil
 }
 
 func unsupported(message string) *llm.Fault {
 	return &llm.Fault{Kind: llm.FaultUnsupported, Retry: llm.RetryElsewhere, Scope: llm.ScopeRequest, Phase: llm.PhasePrepare, Message: message}
+}
+
+func badRequest(err error) *llm.Fault {
+	return &llm.Fault{Kind: llm.FaultBadRequest, Retry: llm.RetryNever, Scope: llm.ScopeRequest, Phase: llm.PhasePrepare, Message: err.Error()}
 }

@@ -16,7 +16,7 @@ func (c *call) learn(target *candidate, a *ledger.Attempt, h *h1.Header, at time
 	c.aside.Read(h, at)
 	a.Spilled = c.aside.Spilled
 	if c.aside.Limited {
-		target.State.Learn(at, "", target.model, &c.aside.Quota)
+		target.State.Learn(at, c.use, target.model, &c.aside.Quota)
 	}
 }
 
@@ -24,13 +24,13 @@ func (c *call) learn(target *candidate, a *ledger.Attempt, h *h1.Header, at time
 // limits: a rate limit demands a wait until something is left again, and is no
 // matter of time for a request that is larger than the limit itself.
 func (c *call) limited(target *candidate, a upstream.Answer) *llm.Fault {
-	quota := target.State.Quota("", target.model)
+	quota := target.State.Quota(c.use, target.model)
 	told, known := upstream.BodyQuota(c.reply, a.At)
 	quota.Learn(&told)
 	a.Quota, a.Input, a.Output = &quota, meter.EstimatePrompt(c.body), int64(c.seen.MaxTokens)
 	f := target.Classify(a, a.At)
 	if known && f.Kind == llm.FaultRateLimit {
-		target.State.Learn(a.At, "", target.model, &told)
+		target.State.Learn(a.At, c.use, target.model, &told)
 	}
 	return f
 }

@@ -34,16 +34,41 @@ func (c *call) relay(target *candidate, a *ledger.Attempt, resp *h1.Response, sp
 	if !c.seen.Stream {
 		return c.relayWhole(target, a, resp, spoken, begin)
 	}
-	if !isStream(resp, spoken.Framing()) {
+	chunked := c.chunked(target, a.Dialect)
+	framing := spoken.Framing()
+	if chunked {
+		framing = wire.EventStream
+	}
+	if !isStream(resp, framing) {
 		return c.notAStream(target, resp, spoken)
 	}
 	s := &c.stream
-	*s = stream{call: c, target: target, attempt: a, resp: resp, begin: begin, last: begin}
+	*s = stream{call: c, target: target, attempt: a, resp: resp, source: resp, begin: begin, last: begin}
 	defer func() { *s = stream{} }()
+	if chunked {
+		c.chunks.Reset((*armed)(s), int(c.plane.Listen.MaxEvent))
+		s.source = &c.chunks
+	}
 	if spliced {
 		return s.splice(c.surface.dialect, c.hidesUsage(target))
 	}
 	return s.translate(spoken.(dialect.Codec), c.surface.dialect.(dialect.Codec))
+}
+
+// chunked reports whether the target's stream comes in frames around the
+// dialect's own events.
+func (c *call) chunked(target *candidate, spoken llm.Dialect) bool {
+	e := target.Envelope(c.seen.Op, spoken)
+	return e != nil && e.Chunk != ""
+}
+
+// words is the dialect in which a target words its refusals: where bodies are
+// in an envelope, it is the service around the model that refuses.
+func (c *call) words(target *candidate, spoken dialect.Surface) dialect.Surface {
+	if c.chunked(target, spoken.Name()) {
+		return dialect.ConverseCodec{}
+	}
+	return spoken
 }
 
 func isStream(resp *h1.Response, framing wire.Framing) bool {
@@ -59,7 +84,7 @@ func (c *call) notAStream(target *candidate, resp *h1.Response, spoken dialect.S
 		return upstream.Broken(err, llm.FaultFirstToken)
 	}
 	if sight, err := spoken.TapReply(&c.tap, c.reply); err == nil && sight.Has(dialect.SightFault) {
-		return target.Classify(upstream.Answer{Body: spoken.DecodeError(c.reply)}, now())
+		return target.Classify(upstream.Answer{Body: dialect.ReadError(c.words(target, spoken), resp.Header.Get, c.reply)}, now())
 	}
 	c.tap.Reset()
 	return garbage(fmt.Sprintf("target %s answered a streamed request with %s and no stream", target.Name, contentType(resp)), nil)
@@ -93,33 +118,55 @@ func (c *call) relayWhole(target *candidate, a *ledger.Attempt, resp *h1.Respons
 		return upstream.Broken(err, llm.FaultTotal)
 	}
 	a.FirstToken = now().Sub(begin)
+	body := c.reply
+	var f *llm.Fault
+	if a.Lane == laneTranslate {
+		body, f = c.translateWhole(target, resp, spoken.(dialect.Codec))
+	} else {
+		f = c.tapWhole(target, resp, spoken)
+	}
+	if f != nil {
+		return f
+	}
+	c.head("application/json", resp, target)
+	c.headInvoke()
+	return c.writeWhole(body)
+}
+
+// tapWhole looks at a whole answer: is it one, and what did it take?
+func (c *call) tapWhole(target *candidate, resp *h1.Response, spoken dialect.Surface) *llm.Fault {
 	sight, err := spoken.TapReply(&c.tap, c.reply)
 	switch {
 	case err != nil:
 		return garbage(fmt.Sprintf("target %s answered with %s that is not a JSON object", target.Name, contentType(resp)), err)
 	case sight.Has(dialect.SightFault):
-		return target.Classify(upstream.Answer{Body: spoken.DecodeError(c.reply)}, now())
+		return target.Classify(upstream.Answer{Body: dialect.ReadError(c.words(target, spoken), resp.Header.Get, c.reply)}, now())
 	}
-	body := c.reply
-	if a.Lane == laneTranslate {
-		if body, err = c.translateWhole(target, spoken.(dialect.Codec)); err != nil {
-			return garbage(fmt.Sprintf("target %s answered with something that is not valid %s: %v", target.Name, spoken.Name(), err), err)
-		}
-	}
-	c.head("application/json", resp, target)
-	return c.writeWhole(body)
+	return nil
 }
 
-// translateWhole says a whole answer in the client's dialect.
-func (c *call) translateWhole(target *candidate, spoken dialect.Codec) ([]byte, error) {
+// translateWhole says a whole answer in the client's dialect. What it took
+// stands in what was decoded; only an answer without any content is looked at a
+// second time, since it may be an error.
+func (c *call) translateWhole(target *candidate, resp *h1.Response, spoken dialect.Codec) ([]byte, *llm.Fault) {
 	reply, err := spoken.DecodeReply(c.reply)
-	if err != nil {
-		return nil, err
+	if err != nil || len(reply.Choices) == 0 {
+		if f := c.tapWhole(target, resp, spoken); f != nil {
+			return nil, f
+		}
 	}
-	c.label(target, reply)
-	body, losses, err := c.surface.dialect.(dialect.Codec).EncodeReply(reply)
-	c.ex.Losses = append(c.ex.Losses, losses...)
-	return body, err
+	var body []byte
+	if err == nil {
+		c.tap.Take(reply)
+		c.label(target, reply)
+		var losses []llm.Loss
+		body, losses, err = c.surface.dialect.(dialect.Codec).EncodeReply(reply)
+		c.ex.Losses = append(c.ex.Losses, losses...)
+	}
+	if err != nil {
+		return nil, garbage(fmt.Sprintf("target %s answered with something that is not valid %s: %v", target.Name, spoken.Name(), err), err)
+	}
+	return body, nil
 }
 
 // label names an answer of a dialect whose answers have no name and no model
@@ -135,23 +182,30 @@ func (c *call) label(target *candidate, reply *llm.Reply) {
 
 var errTooLong = errors.New("the answer is too long")
 
-// readWhole reads a body to its end, at most limit bytes of it.
-func (c *call) readWhole(resp *h1.Response, limit int64, deadline time.Time) error {
+// readWhole reads a body to its end, at most limit bytes of it, into c.reply.
+func (c *call) readWhole(resp *h1.Response, limit int64, deadline time.Time) (err error) {
+	c.reply, err = readWhole(resp, c.reply, limit, deadline)
+	return err
+}
+
+// readWhole reads a body to its end, at most limit bytes of it, and appends it to
+// dst.
+func readWhole(resp *h1.Response, dst []byte, limit int64, deadline time.Time) ([]byte, error) {
 	_ = resp.SetReadDeadline(deadline) // a connection that takes none has ended: the read will say so
-	c.reply = grow(c.reply, 4<<10)
+	dst = grow(dst, 4<<10)
 	for {
-		if len(c.reply) == cap(c.reply) {
-			c.reply = grow(c.reply, 2*cap(c.reply))
+		if len(dst) == cap(dst) {
+			dst = grow(dst, 2*cap(dst))
 		}
-		n, err := resp.Read(c.reply[len(c.reply):cap(c.reply)])
-		c.reply = c.reply[:len(c.reply)+n]
+		n, err := resp.Read(dst[len(dst):cap(dst)])
+		dst = dst[:len(dst)+n]
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil
+			return dst, nil
 		case err != nil:
-			return err
-		case int64(len(c.reply)) > limit:
-			return errTooLong
+			return dst, err
+		case int64(len(dst)) > limit:
+			return dst, errTooLong
 		}
 	}
 }
@@ -162,6 +216,7 @@ type stream struct {
 	target  *candidate
 	attempt *ledger.Attempt
 	resp    *h1.Response
+	source  io.Reader // the answer's body in the framing of its dialect
 	begin   time.Time
 	last    time.Time // of the last read that carried tokens
 	armed   time.Time // the deadline that is set on the connection
@@ -204,6 +259,15 @@ func (s *stream) arm(at time.Time) {
 	_ = s.resp.SetReadDeadline(want)
 }
 
+// armed is the upstream's body under the deadline of the next read.
+type armed stream
+
+func (a *armed) Read(b []byte) (int, error) {
+	s := (*stream)(a)
+	s.arm(now())
+	return s.resp.Read(b)
+}
+
 // ranOut says which timeout a passed deadline was.
 func (s *stream) ranOut() llm.FaultKind {
 	switch {
@@ -220,7 +284,7 @@ func (s *stream) ranOut() llm.FaultKind {
 func (s *stream) splice(own dialect.Surface, hide bool) *llm.Fault {
 	c := s.call
 	c.reply = c.reply[:0] // what is held back until the first token
-	c.events.ResetFrames(s.resp, own.Framing(), int(c.plane.Listen.MaxEvent))
+	c.events.ResetFrames(s.source, own.Framing(), int(c.plane.Listen.MaxEvent))
 	for {
 		s.arm(now())
 		readErr := c.events.Fill()

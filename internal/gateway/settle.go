@@ -32,7 +32,9 @@ func (c *call) used(a *ledger.Attempt, f *llm.Fault) llm.Usage {
 		return llm.Usage{Source: llm.UsageNone}
 	case c.tap.HasUsage && f == nil:
 		u := c.tap.Usage
-		u.Source = llm.UsageReported
+		if u.Source != llm.UsageEstimated {
+			u.Source = llm.UsageReported
+		}
 		return u
 	case c.tap.HasUsage:
 		u := c.tap.Usage

@@ -22,6 +22,8 @@ type surface struct {
 	// forward is set where the operation has no conversation in it that could
 	// be read or translated.
 	forward *forward
+	// enveloped: the body is in Vertex' envelope.
+	enveloped bool
 	more    *surface // the same path with another method
 }
 
@@ -53,6 +55,8 @@ type served struct {
 	serve  func(*call) *llm.Fault
 	to     *forward
 
+	enveloped bool
+
 	codec dialect.Surface
 }
 
@@ -61,7 +65,7 @@ func (r served) row() row {
 	if r.method == "" {
 		r.method = http.MethodPost
 	}
-	return row{r.path, r.bases, surface{op: r.op, dialect: r.codec, method: r.method, serve: r.serve, stream: r.stream, forward: r.to}}
+	return row{r.path, r.bases, surface{op: r.op, dialect: r.codec, method: r.method, serve: r.serve, stream: r.stream, forward: r.to, enveloped: r.enveloped}}
 }
 
 // openAI names in the ledger what has no conversation in it and is spoken as
@@ -136,11 +140,17 @@ var geminiRows = func() []served {
 	for i := range out {
 		out[i].bases, out[i].speaks = geminiBases, llm.Gemini
 	}
-	return out
+	const claude = "/projects/{..}/publishers/anthropic/models/{model}"
+	return append(
+		out,
+		served{path: claude + ":rawPredict", bases: geminiBases, speaks: llm.Anthropic, op: llm.OpGenerate, enveloped: true},
+		served{path: claude + ":streamRawPredict", bases: geminiBases, speaks: llm.Anthropic, op: llm.OpGenerate, stream: true, enveloped: true},
+	)
 }()
 
 // bedrockRows are the paths of Amazon Bedrock's runtime. InvokeModel's body is
-// whatever the model's maker has defined.
+// whatever the model's maker has defined; what of it is understood leaves the
+// forward lane, see openInvoke.
 var bedrockRows = []served{
 	{path: "/model/{model}/converse", bases: bedrockBases, speaks: llm.Converse, op: llm.OpGenerate},
 	{path: "/model/{model}/converse-stream", bases: bedrockBases, speaks: llm.Converse, op: llm.OpGenerate, stream: true},
@@ -149,7 +159,7 @@ var bedrockRows = []served{
 		to: &forward{find: findPath, suffix: "/model/{model}/invoke", speaks: llm.Converse, meter: meterInvoke},
 	},
 	{
-		path: "/model/{model}/invoke-with-response-stream", bases: bedrockBases, speaks: llm.Converse, op: llm.OpInvoke,
+		path: "/model/{model}/invoke-with-response-stream", bases: bedrockBases, speaks: llm.Converse, op: llm.OpInvoke, stream: true,
 		to: &forward{find: findPath, suffix: "/model/{model}/invoke-with-response-stream", speaks: llm.Converse, copied: true, meter: meterInvoke},
 	},
 	{

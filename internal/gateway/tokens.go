@@ -2,8 +2,8 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
-	"time"
 
 	"tailplane/internal/dialect"
 	"tailplane/internal/h1"
@@ -20,7 +20,7 @@ import (
 func (c *call) countHere(target *candidate) bool {
 	switch c.seen.Op {
 	case llm.OpCount:
-		if target.Serves(llm.OpCount, c.surface.dialect.Name(), target.model) || c.countsThere(target) {
+		if target.Counting(target.model) != upstream.CountsNot {
 			return false
 		}
 	case llm.OpTokenize:
@@ -40,81 +40,119 @@ func (c *call) answerEstimate() *llm.Fault {
 	return c.writeWhole(c.estimate())
 }
 
-// countsThere reports whether the target counts what the request says when it is
-// said in the chat dialect: its tokenizer takes conversations, template, tools
-// and all.
-func (c *call) countsThere(target *candidate) bool {
-	_, codec := c.surface.dialect.(dialect.Codec)
-	return codec && c.surface.forward == nil && target.CountsChat() && target.Serves(llm.OpGenerate, llm.Chat, target.model)
+// countsNatively reports whether the target counts what the client has written as
+// it stands.
+func (c *call) countsNatively(target *candidate) bool {
+	form := target.Counting(target.model)
+	switch c.surface.dialect.Name() {
+	case llm.Gemini:
+		return form == upstream.CountsGemini && !c.countsBare() || form == upstream.CountsVertex && !c.countsRequest()
+	case llm.Converse:
+		return form == upstream.CountsConverse
+	}
+	return form == upstream.CountsAnthropic
 }
 
-// countAt asks an engine's tokenizer and answers in the client's dialect. One that
-// does not understand the question, as older versions do not, leaves it to the
-// estimate.
-func (c *call) countAt(target *candidate, a *ledger.Attempt, begin time.Time) *llm.Fault {
+// countsRequest reports whether a question in Gemini's dialect holds a whole
+// request, which only the Gemini API takes.
+func (c *call) countsRequest() bool {
+	return c.has("generateContentRequest", "generate_content_request")
+}
+
+// countsBare reports whether one holds more of a request than its contents by
+// itself, which only Vertex takes.
+func (c *call) countsBare() bool {
+	return c.has("systemInstruction", "system_instruction", "tools", "generationConfig", "generation_config")
+}
+
+// has reports whether the body has one of the members.
+func (c *call) has(names ...string) bool {
+	found := make([]wire.Member, len(names))
+	if _, err := wire.Scan(c.body, names, found); err != nil {
+		return false
+	}
+	return slices.ContainsFunc(found, func(m wire.Member) bool { return !m.IsZero() })
+}
+
+// counting is how a target is asked in one of the forms, and the member of its
+// answer that is the figure.
+type counting struct {
+	dialect dialect.Codec
+	encode  func(*llm.Call) ([]byte, []llm.Loss, error)
+	figure  string
+}
+
+func countingIn(form upstream.Counting) counting {
+	switch form {
+	case upstream.CountsGemini:
+		return counting{dialect.GeminiCodec{}, dialect.GeminiCodec{}.EncodeCount, "totalTokens"}
+	case upstream.CountsVertex:
+		return counting{dialect.GeminiCodec{}, dialect.GeminiCodec{}.EncodeVertexCount, "totalTokens"}
+	case upstream.CountsConverse:
+		return counting{dialect.ConverseCodec{}, dialect.ConverseCodec{}.EncodeCount, "inputTokens"}
+	case upstream.CountsChat:
+		return counting{dialect.ChatCodec{}, dialect.ChatCodec{}.EncodeCall, "count"}
+	}
+	return counting{dialect.AnthropicCodec{}, dialect.AnthropicCodec{}.EncodeCount, "input_tokens"}
+}
+
+// countAt asks a target in its own form and answers in the client's dialect. One
+// that does not understand the question, as older engines and some models do
+// not, leaves it to the estimate.
+func (c *call) countAt(target *candidate, a *ledger.Attempt) *llm.Fault {
 	c.tap.Reset()
 	c.refusal = h1.Header{}
-	a.Lane, a.Dialect = laneTranslate, llm.Chat
-	codec, f := c.translate(target, dialect.ChatCodec{})
-	if f != nil {
+	form := target.Counting(target.model)
+	how := countingIn(form)
+	a.Lane, a.Dialect = laneTranslate, how.dialect.Name()
+	if f := c.translate(target, how.dialect, how.encode); f != nil {
 		return f
 	}
-	path, _ := target.ForwardPath(llm.OpTokenize, "")
-	target.Fill(&c.req, upstream.Call{
-		Op: llm.OpTokenize, Dialect: llm.Chat, Model: target.model, Body: c.out, Forward: c.forwarded(a.Dialect),
-		Passage:        upstream.Passage{Method: http.MethodPost, Path: path, Type: "application/json", Accept: "application/json"},
-		ConnectTimeout: c.to.Connect, HeadDeadline: c.firstDeadline(begin),
-	}, begin)
-	use, f := target.Authorize(c.ctx, &c.req, c.ex.Customer, begin)
-	if f != nil {
+	if f := c.enclose(target, a.Dialect); f != nil {
 		return f
 	}
-	f = c.askTokenizer(target, a, codec, begin)
-	target.Report(use, f, now())
-	return f
-}
-
-// askTokenizer sends the question and says its answer in the client's dialect.
-func (c *call) askTokenizer(target *candidate, a *ledger.Attempt, codec dialect.Surface, begin time.Time) *llm.Fault {
-	resp, err := target.Do(c.ctx, &c.req)
-	if err != nil {
-		return upstream.Broken(err, c.timeoutKind(begin))
+	out := upstream.Call{Op: llm.OpCount, Dialect: a.Dialect, Model: target.model}
+	if form == upstream.CountsChat {
+		path, _ := target.ForwardPath(llm.OpTokenize, "")
+		out.Op = llm.OpTokenize
+		out.Passage = upstream.Passage{Method: http.MethodPost, Path: path, Type: "application/json", Accept: "application/json"}
 	}
-	defer resp.Close()
-	a.Head, a.Status = now().Sub(begin), resp.Status
-	switch resp.Status {
-	case http.StatusOK:
-	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusUnprocessableEntity:
-		return c.answerEstimate()
-	default:
-		return c.refused(target, resp, codec)
-	}
-	c.reply = c.reply[:0]
-	if err := c.readWhole(resp, c.plane.Listen.MaxBody, c.deadline); err != nil {
-		return upstream.Broken(err, llm.FaultTotal)
+	answers, f := c.askAll(target, a, out, [][]byte{c.out})
+	if f != nil {
+		switch a.Status {
+		case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusUnprocessableEntity:
+			return c.answerEstimate()
+		}
+		return f
 	}
 	var found [1]wire.Member
-	if _, err := wire.Scan(c.reply, []string{"count"}, found[:]); err != nil || found[0].IsZero() {
+	body := answers[0].body
+	if _, err := wire.Scan(body, []string{how.figure}, found[:]); err != nil || found[0].IsZero() {
 		return c.answerEstimate()
 	}
-	n := count(c.reply, found[0])
-	c.head("application/json", resp, target)
-	return c.writeWhole(dialect.AnthropicCodec{}.EncodeCountReply(n, false))
+	c.head("application/json", nil, target)
+	return c.writeWhole(c.counted(count(body, found[0]), false))
 }
 
 // estimate is the answer in the words of the surface.
 func (c *call) estimate() []byte {
 	n := meter.EstimateTokens(len(c.body))
-	text := strconv.FormatInt(n, 10)
-	switch {
-	case c.seen.Op == llm.OpTokenize:
-		return []byte(`{"count":` + text + `,"max_model_len":null,"tokens":[],"estimated":true}`)
-	case c.surface.dialect.Name() == llm.Gemini:
-		return []byte(`{"totalTokens":` + text + `,"estimated":true}`)
-	case c.surface.dialect.Name() == llm.Converse:
-		return []byte(`{"inputTokens":` + text + `,"estimated":true}`)
+	if c.seen.Op == llm.OpTokenize {
+		return []byte(`{"count":` + strconv.FormatInt(n, 10) + `,"max_model_len":null,"tokens":[],"estimated":true}`)
 	}
-	return dialect.AnthropicCodec{}.EncodeCountReply(n, true)
+	return c.counted(n, true)
+}
+
+// counted is the answer to a question for the number of tokens. Anthropic's has a
+// member that says estimated; the others leave that to the header.
+func (c *call) counted(n int64, estimated bool) []byte {
+	switch c.surface.dialect.Name() {
+	case llm.Gemini:
+		return dialect.GeminiCodec{}.EncodeCountReply(n)
+	case llm.Converse:
+		return dialect.ConverseCodec{}.EncodeCountReply(n)
+	}
+	return dialect.AnthropicCodec{}.EncodeCountReply(n, estimated)
 }
 
 // asContent gives a question to a tokenizer the member content, which is what

@@ -159,5 +159,5 @@ func (p *paced) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	s.arm(now())
-	return s.resp.Read(b)
+	return s.source.Read(b)
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"tailplane/internal/wire"
 )
 
 // Case is one exchange, or a few in a row, as a file. Its sections, of which
@@ -150,6 +152,9 @@ func (c *Case) Expect(section, first string, header map[string][]string, body []
 			return fmt.Errorf("%s: %w\ngot %s", section, err, body)
 		}
 		return nil
+	}
+	if expectHeader("content-type: "+wire.EventStream.ContentType(), header) == nil {
+		body = Frames(body)
 	}
 	got := string(body)
 	if !strings.HasSuffix(got, "\n") {

@@ -25,6 +25,8 @@ import (
 //	data: {"two": 2}
 //	@cut                    close the connection here
 //
+// A body may consist of AWS's binary frames, one for each line, see frames.go.
+//
 // @stall waits until the caller has gone. @refuse in place of the first
 // script makes a host that refuses connections, @hang one that accepts none. Each
 // stretch of body between two directives is written at once. Without
@@ -88,6 +90,10 @@ func (r *Reply) body(text string, chunked bool) error {
 	for line := range strings.Lines(text) {
 		if !strings.HasPrefix(line, "@") {
 			part.WriteString(line)
+			continue
+		}
+		if raw, ok := parseFrame(strings.TrimSuffix(line, "\n")); ok {
+			part.Write(raw)
 			continue
 		}
 		s, err := parseStep(strings.TrimSuffix(line, "\n"))

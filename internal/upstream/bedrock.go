@@ -9,7 +9,8 @@ import (
 // bedrock is Amazon Bedrock's runtime. Every conversation model speaks Converse;
 // Anthropic's speak their own dialect, too, through InvokeModel, whose path says
 // model and stream and whose stream wraps each event in a frame. OpenAI's open
-// models speak chat where the config lists it.
+// models speak chat where the config lists it. Embeddings are OpenAI's for clients
+// and the bodies of the models' makers for Bedrock.
 //
 // Sources: the botocore model of bedrock-runtime; the recorded paths.
 var bedrock = Kind{
@@ -18,7 +19,7 @@ var bedrock = Kind{
 	Needs:  MemberRegion, Takes: MemberDeployments,
 	KeyEnv: []string{"AWS_BEARER_TOKEN_BEDROCK"}, RegionEnv: []string{"AWS_REGION", "AWS_DEFAULT_REGION"},
 	Identity: IdentityAWS, Audience: "bedrock",
-	Dialects: []llm.Dialect{llm.Converse, llm.Anthropic}, Others: []llm.Dialect{llm.Chat},
+	Dialects: []llm.Dialect{llm.Converse, llm.Anthropic, llm.Embeddings}, Others: []llm.Dialect{llm.Chat},
 	Serves: bedrockServes,
 	Path:   bedrockPath,
 	Asks:   bedrockAsks,
@@ -48,6 +49,8 @@ func bedrockServes(op llm.Op, d llm.Dialect, model string) bool {
 	switch d {
 	case llm.Anthropic: // the ARN of a profile does not tell: the model's own name does, see deployments
 		return op == llm.OpGenerate && (strings.Contains(model, "anthropic.") || strings.Contains(model, "claude"))
+	case llm.Embeddings:
+		return op == llm.OpEmbed && strings.Contains(model, "embed")
 	case llm.Chat:
 		return op == llm.OpGenerate && strings.Contains(model, "openai.")
 	}
@@ -58,10 +61,10 @@ func bedrockPath(t *Target, c Call) string {
 	if c.Dialect == llm.Chat {
 		return t.prefix + "/openai/v1/chat/completions"
 	}
-	verb := "/converse"
+	verb, model := "/converse", t.ModelName(c.Model)
 	switch {
 	case c.Op == llm.OpCount:
-		verb = "/count-tokens"
+		verb, model = "/count-tokens", countedModel(model)
 	case c.Op == llm.OpEmbed:
 		verb = "/invoke"
 	case c.Dialect == llm.Anthropic && c.Stream:
@@ -71,7 +74,16 @@ func bedrockPath(t *Target, c Call) string {
 	case c.Stream:
 		verb = "/converse-stream"
 	}
-	return t.prefix + "/model/" + segment(t.ModelName(c.Model)) + verb
+	return t.prefix + "/model/" + segment(model) + verb
+}
+
+// countedModel is the model behind an inference profile of some regions: tokens
+// are counted for models alone, as in the recorded counts.
+func countedModel(name string) string {
+	if region, model, ok := strings.Cut(name, "."); ok && len(region) <= len("global") && strings.HasPrefix(model, "anthropic.") {
+		return model
+	}
+	return name
 }
 
 // bedrockRules: the type is the exception's name, of x-amzn-errortype for an

@@ -36,15 +36,20 @@ func geminiPath(t *Target, c Call) string {
 }
 
 // googleVerb is what is asked of a Google model. Whether one text is to be
-// embedded or several, the body tells.
+// embedded or several, and whether in the older form of Vertex, the body tells.
 func googleVerb(c Call) string {
 	switch {
 	case c.Op == llm.OpCount:
 		return ":countTokens"
 	case c.Op == llm.OpEmbed:
-		var found [1]wire.Member
-		if _, err := wire.Scan(c.Body, []string{"requests"}, found[:]); err == nil && !found[0].IsZero() {
+		var found [2]wire.Member
+		_, err := wire.Scan(c.Body, []string{"requests", "instances"}, found[:])
+		switch {
+		case err != nil:
+		case !found[0].IsZero():
 			return ":batchEmbedContents"
+		case !found[1].IsZero():
+			return ":predict"
 		}
 		return ":embedContent"
 	case c.Stream:

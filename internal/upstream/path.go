@@ -67,6 +67,9 @@ func segment(name string) string {
 	return b.String()
 }
 
+// PathModel is what the provider calls a model, as one segment of a path.
+func (t *Target) PathModel(model string) string { return segment(t.ModelName(model)) }
+
 // segments is segment for a name that may consist of several ("tunedModels/x").
 func segments(name string) string {
 	parts := strings.Split(name, "/")

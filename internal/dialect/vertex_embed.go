@@ -1,0 +1,95 @@
+package dialect
+
+import (
+	"strings"
+
+	"tailplane/internal/llm"
+)
+
+// Vectors at Vertex, whose :predict has the same form for models of every kind:
+//
+//	{"instances":[{"content":"..."}],"parameters":{"outputDimensionality":768}}
+//	{"predictions":[{"embeddings":{"values":[...],"statistics":{"token_count":3}}}]}
+//
+// Source: Google's reference of the text embeddings API.
+
+// vertexTexts is how many texts one request holds: in most regions five, and one
+// for the Gemini models (Google's limits).
+func vertexTexts(model string) int {
+	if strings.Contains(model, "gemini-embedding") {
+		return 1
+	}
+	return 5
+}
+
+// EncodeVertexEmbed writes the requests of :predict that c becomes, in order.
+func EncodeVertexEmbed(c *EmbedCall) ([][]byte, []llm.Loss) {
+	var losses lossList
+	losses.extra("", c.Extra, llm.Gemini)
+	if c.User != "" {
+		losses.add("user", gemNoEquivalent)
+	}
+	var bodies [][]byte
+	for rest := c.Texts; len(rest) > 0; {
+		n := min(len(rest), vertexTexts(c.Model))
+		w := newObject(llm.Extra{})
+		w.list("instances")
+		for _, text := range rest[:n] {
+			in := w.object(llm.Extra{})
+			in.text("content", text)
+			in.end()
+		}
+		w.closeList()
+		if c.Dimensions > 0 {
+			in := w.sub("parameters")
+			in.count("outputDimensionality", c.Dimensions)
+			w.endSub("parameters", &in)
+		}
+		bodies, rest = append(bodies, w.end()), rest[n:]
+	}
+	return bodies, losses.all
+}
+
+// DecodeVertexEmbedReply adds the answer to one of the requests to r.
+func DecodeVertexEmbedReply(r *EmbedReply, body []byte) error {
+	o, err := parseObject(body)
+	if err != nil {
+		return err
+	}
+	list, err := o.list("predictions")
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return o.under("predictions").wrong("is missing")
+	}
+	for i, raw := range list {
+		at := o.under("predictions").item(i)
+		p, err := openObject(raw, at)
+		if err != nil {
+			return err
+		}
+		in, err := p.sub("embeddings")
+		if err != nil {
+			return err
+		}
+		if in == nil {
+			return p.under("embeddings").wrong("is missing")
+		}
+		vector, ok := readVector(in.peek("values"))
+		if !ok {
+			return in.under("values").wrong("must be a list of numbers")
+		}
+		r.Vectors = append(r.Vectors, vector)
+		statistics, err := in.sub("statistics")
+		if err != nil {
+			return err
+		}
+		if statistics != nil {
+			if n, ok := antFigure(statistics.peek("token_count")); ok {
+				r.Usage.Input, r.HasUsage = r.Usage.Input+n, true
+			}
+		}
+	}
+	return nil
+}
