@@ -29,22 +29,22 @@ keys: {static: [{name: app, key: "env:CLIENT_KEY", customer: acme}]}
 
 const converseBody = `{"messages":[{"role":"user","content":[{"text":"Hi"}]}]}`
 
-// wire is a request of an SDK of AWS's as it stands on the wire.
-type wire struct {
+// signed is a request of an SDK of AWS's as it stands on the wire.
+type signed struct {
 	method, path, query string
 	header              []sigv4.Field // host is the first
 	body                string
 }
 
-func converseCall() *wire {
-	return &wire{
+func converseCall() *signed {
+	return &signed{
 		method: "POST", path: "/model/m/converse", query: "x=1",
 		header: []sigv4.Field{{Name: "host", Value: "127.0.0.1:4600"}, {Name: "content-type", Value: "application/json"}, {Name: "amz-sdk-invocation-id", Value: "e5b1"}},
 		body:   converseBody,
 	}
 }
 
-func (w *wire) request() sigv4.Request {
+func (w *signed) request() sigv4.Request {
 	return sigv4.Request{Method: w.method, Path: w.path, Query: w.query, Payload: sigv4.Hash([]byte(w.body)), Header: func(yield func(string, string) bool) {
 		for _, f := range w.header {
 			if !yield(f.Name, f.Value) {
@@ -55,14 +55,14 @@ func (w *wire) request() sigv4.Request {
 }
 
 // sign signs with a pair, for a service.
-func (w *wire) sign(p policy.Pair, service string, at time.Time) *wire {
+func (w *signed) sign(p policy.Pair, service string, at time.Time) *signed {
 	scope := sigv4.Scope{At: at, Region: "eu-west-1", Service: service}
 	w.header = append(w.header, sigv4.Sign(w.request(), sigv4.Credentials{ID: p.ID, Secret: p.Secret.Reveal()}, sigv4.Derive(p.Secret.Reveal(), scope), scope)...)
 	return w
 }
 
 // presign is sign with the signature in the query.
-func (w *wire) presign(p policy.Pair, at time.Time) *wire {
+func (w *signed) presign(p policy.Pair, at time.Time) *signed {
 	scope := sigv4.Scope{At: at, Region: "eu-west-1", Service: "bedrock"}
 	w.query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" + url.QueryEscape(p.ID+"/"+scope.String()) +
 		"&X-Amz-Date=" + at.UTC().Format("20060102T150405Z") + "&X-Amz-Expires=60&X-Amz-SignedHeaders=host"
@@ -75,7 +75,7 @@ func (w *wire) presign(p policy.Pair, at time.Time) *wire {
 }
 
 // send is the answer of a gateway to it.
-func (w *wire) send(r *rig) *httptest.ResponseRecorder {
+func (w *signed) send(r *rig) *httptest.ResponseRecorder {
 	target := w.path
 	if w.query != "" {
 		target += "?" + w.query
@@ -139,7 +139,7 @@ func TestASignedRequestIsItsKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	stored := pairOf(t, r, "stored")
-	for _, w := range []*wire{
+	for _, w := range []*signed{
 		converseCall().sign(static, "bedrock", time.Now()),
 		converseCall().sign(stored, "bedrock", time.Now().Add(-4*time.Minute)),
 		converseCall().presign(static, time.Now()),
@@ -175,7 +175,7 @@ func TestWrongSignaturesAreRefusedInWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	declared := func(hash string) *wire {
+	declared := func(hash string) *signed {
 		w := converseCall()
 		w.header = append(w.header, sigv4.Field{Name: "x-amz-content-sha256", Value: hash})
 		return w.sign(pair, "bedrock", now)
@@ -191,7 +191,7 @@ func TestWrongSignaturesAreRefusedInWords(t *testing.T) {
 	late := converseCall().presign(pair, now.Add(-2*time.Minute))
 	cases := []struct {
 		name       string
-		w          *wire
+		w          *signed
 		code, says string
 	}{
 		{"unknown", converseCall().sign(policy.Pair{ID: "TPAKAAAAAAAAAAAAAAAA", Secret: pair.Secret}, "bedrock", now), "UnrecognizedClientException", "tailplane keys aws"},
@@ -206,7 +206,7 @@ func TestWrongSignaturesAreRefusedInWords(t *testing.T) {
 		{"another body's hash", declared(sigv4.Hash(nil)), "InvalidSignatureException", "not the hash"},
 		{"another body", body, "InvalidSignatureException", "does not fit"},
 		{"a session", token.sign(pair, "bedrock", now), "UnrecognizedClientException", "session token"},
-		{"malformed", &wire{"POST", "/model/m/converse", "", []sigv4.Field{{Name: "host", Value: "localhost"}, {Name: "authorization", Value: "AWS4-HMAC-SHA256"}}, ""}, "IncompleteSignatureException", "malformed"},
+		{"malformed", &signed{"POST", "/model/m/converse", "", []sigv4.Field{{Name: "host", Value: "localhost"}, {Name: "authorization", Value: "AWS4-HMAC-SHA256"}}, ""}, "IncompleteSignatureException", "malformed"},
 		{"no path that is served", unserved.sign(pair, "bedrock", now), "UnrecognizedClientException", "none of them"},
 		{"another dialect", elsewhere.sign(pair, "bedrock", now), "", "none of them"},
 	}
@@ -298,7 +298,7 @@ func FuzzAuthorization(f *testing.F) {
 		if strings.Contains(auth, clientKey) {
 			t.Skip()
 		}
-		w := &wire{"POST", "/model/m/converse", query, []sigv4.Field{{Name: "host", Value: "localhost"}, {Name: "authorization", Value: auth}}, converseBody}
+		w := &signed{"POST", "/model/m/converse", query, []sigv4.Field{{Name: "host", Value: "localhost"}, {Name: "authorization", Value: auth}}, converseBody}
 		out := w.send(r)
 		if out.Code/100 != 4 || bytes.Contains(out.Body.Bytes(), []byte(clientKey)) {
 			t.Fatalf("%d %s", out.Code, out.Body)
