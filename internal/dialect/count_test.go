@@ -15,9 +15,9 @@ func TestACountHoldsLessThanItsConversation(t *testing.T) {
 	}
 	call.Sampling.MaxTokens = 9
 	for want, encode := range map[string]func(*llm.Call) ([]byte, []llm.Loss, error){
-		`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}]}`:                                           AnthropicCodec{}.EncodeCount,
-		`{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":9}}`:                              GeminiCodec{}.EncodeVertexCount,
-		`{"input":{"converse":{"messages":[{"role":"user","content":[{"text":"hi"}]}]}}}`:                                              ConverseCodec{}.EncodeCount,
+		`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}]}`:                                                            AnthropicCodec{}.EncodeCount,
+		`{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":9}}`:                                               GeminiCodec{}.EncodeVertexCount,
+		`{"input":{"converse":{"messages":[{"role":"user","content":[{"text":"hi"}]}]}}}`:                                                               ConverseCodec{}.EncodeCount,
 		`{"generateContentRequest":{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":9},"model":"models/m"}}`: GeminiCodec{}.EncodeCount,
 	} {
 		got, _, err := encode(call)

@@ -33,8 +33,8 @@ type asked struct {
 }
 
 // askAll asks a target each of the bodies, which belong to one attempt. It
-// returns the answers in their order, or the fault of one that has none; the
-// others are given up then. spoken reads refusals.
+// returns the answers in their order, and the fault of the first that failed;
+// the others are given up then, and what was answered so far has been paid for.
 func (c *call) askAll(target *candidate, a *ledger.Attempt, out upstream.Call, bodies [][]byte) ([]asked, *llm.Fault) {
 	spoken := c.wordsOf(target, out.Dialect)
 	out.Forward, out.ConnectTimeout, out.HeadDeadline = c.forwarded(target, out.Dialect), c.to.Connect, c.deadline
@@ -64,10 +64,10 @@ func (c *call) askAll(target *candidate, a *ledger.Attempt, out upstream.Call, b
 	}
 	if f := answers[at].fault; f != nil {
 		c.refusal = answers[at].header
-		return answers[at : at+1], f
+		return answers, f
 	}
 	if ctx.Err() != nil { // the caller left before all were asked
-		return nil, upstream.Broken(ctx.Err(), llm.FaultTotal)
+		return answers, upstream.Broken(ctx.Err(), llm.FaultTotal)
 	}
 	return answers, nil
 }

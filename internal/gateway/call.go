@@ -57,8 +57,8 @@ type call struct {
 	forward []h1.Field
 	events  wire.EventReader
 	chunks  dialect.InvokeReader // the events inside of Bedrock's frames
-	use     string        // the name of the credential that the current attempt uses
-	aside   upstream.Told // what the head of the current answer tells beside it
+	use     string               // the name of the credential that the current attempt uses
+	aside   upstream.Told        // what the head of the current answer tells beside it
 	tap     dialect.Tap
 	stream  stream
 	reply   []byte    // a whole answer
@@ -67,9 +67,9 @@ type call struct {
 
 	// Of the forward lane alone:
 	invoked  dialect.InvokeEmbedding // the family whose vectors a client of Bedrock asks for
-	named    named        // where the body names the model
-	object   owner.Object // what the request is about, when a target keeps it
-	answered h1.Header    // of the last attempt, when its upstream answered
+	named    named                   // where the body names the model
+	object   owner.Object            // what the request is about, when a target keeps it
+	answered h1.Header               // of the last attempt, when its upstream answered
 
 	admitted  bool // the journal has an open record
 	chosen    bool // it is counted as in flight

@@ -3,6 +3,8 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strconv"
 
 	"tailplane/internal/dialect"
@@ -36,6 +38,7 @@ func (c *call) embedsNatively(target *candidate) bool {
 // embedAt makes an attempt at a target that takes vectors in another form.
 func (c *call) embedAt(target *candidate, a *ledger.Attempt) *llm.Fault {
 	c.tap.Reset()
+	c.aside.Reset()
 	c.refusal = h1.Header{}
 	a.Lane, a.Dialect = laneTranslate, llm.Embeddings
 	v := vectors{call: c, target: target}
@@ -53,6 +56,7 @@ func (c *call) embedAt(target *candidate, a *ledger.Attempt) *llm.Fault {
 	}
 	answers, f := c.askAll(target, a, out, bodies)
 	if f != nil {
+		v.paid(answers)
 		return f
 	}
 	a.FirstToken = now().Sub(c.ex.Start) - a.Begin
@@ -165,6 +169,17 @@ func (v *vectors) answer(answers []asked) ([]byte, error) {
 		body, _, err = c.invoked.InvokeReply(body)
 	}
 	return body, err
+}
+
+// paid notes what was used by those pieces of a failed attempt that were answered.
+func (v *vectors) paid(answers []asked) {
+	answers = slices.DeleteFunc(slices.Clone(answers), func(a asked) bool { return a.status != http.StatusOK || a.fault != nil })
+	if len(answers) == 0 {
+		return
+	}
+	if body, err := v.openAI(answers); err == nil {
+		_, _ = dialect.EmbeddingsSurface{}.TapReply(&v.call.tap, body) // an answer that was made here
+	}
 }
 
 // openAI says the answers in OpenAI's dialect.

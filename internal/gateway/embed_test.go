@@ -85,7 +85,9 @@ func TestPiecesOfARequestKeepTheirOrder(t *testing.T) {
 				Index     int
 				Embedding []int
 			}
-			Usage struct{ PromptTokens int `json:"prompt_tokens"` }
+			Usage struct {
+				PromptTokens int `json:"prompt_tokens"`
+			}
 		}
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || len(got.Data) != 20 || got.Usage.PromptTokens != 40 {
 			t.Fatalf("%d %s", w.Code, w.Body)
@@ -103,7 +105,7 @@ func TestPiecesOfARequestKeepTheirOrder(t *testing.T) {
 
 func TestAPieceThatFailsEndsTheOthers(t *testing.T) {
 	bubble(t, titanConfig, func(t *testing.T, r *rig) {
-		s := &titan{refused: func(n int) bool { return n == 7 }}
+		s := &titan{refused: func(n int) bool { return n == 20 }}
 		s.serve(r)
 		w := r.embed(t.Context(), 60)
 		if w.Code/100 != 5 || !strings.Contains(w.Body.String(), `"no"`) {
@@ -112,7 +114,8 @@ func TestAPieceThatFailsEndsTheOthers(t *testing.T) {
 		if n := s.asked.Load(); n >= 60 {
 			t.Errorf("%d were asked", n)
 		}
-		if ex := r.records(); len(ex) != 1 || ex[0].Outcome != ledger.OutcomeFailed || ex[0].Attempts[0].Code == "" && ex[0].Attempts[0].Fault == "" {
+		if ex := r.records(); len(ex) != 1 || ex[0].Outcome != ledger.OutcomeFailed || ex[0].Attempts[0].Fault == "" || ex[0].Attempts[0].Status != http.StatusFailedDependency ||
+			ex[0].Usage.Input == 0 || ex[0].Usage.Source != "tapped" {
 			t.Errorf("%+v", ex)
 		}
 	})

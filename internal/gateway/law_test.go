@@ -29,7 +29,7 @@ func TestLawEveryAdmittedExchangeIsSettledOnce(t *testing.T) {
 		rapid.Check(struct{ rapid.TB }{t}, func(t *rapid.T) { // without the deadline, which is real time
 			r := newRig(t, lawConfig, nil)
 			var hosts []*llmtest.Upstream
-			for _, host := range []string{"a", "b", "c"} {
+			for _, host := range []string{"a", "b", "c", "d"} {
 				hosts = append(hosts, r.host(host, drawReplies(t, host)...))
 			}
 			r.serve(r.net.Listen("gateway"))
@@ -56,10 +56,12 @@ targets:
   a: {kind: vllm, url: "http://a"}
   b: {kind: anthropic, url: "http://b"}
   c: {kind: openai, url: "http://c", dialects: [responses]}
+  d: {kind: bedrock, url: "http://d", region: us-east-1, dialects: [anthropic]}
 models:
   ab: {route: [a/x, b/y]}
   bc: {route: [b/y, c/z]}
   ca: {route: [{to: c/z, weight: 1}, {to: a/x, weight: 2}], fallback: [b/y]}
+  da: {route: [d/anthropic.claude-x, a/x]}
 timeouts: {connect: 1s, first_token: 3s, idle: 2s, total: 20s}
 retry: {attempts: 2, backoff: 100ms, max_wait: 2s}
 keys: {required: false}
@@ -111,7 +113,7 @@ type lawClient struct {
 func drawClient(t *rapid.T) lawClient {
 	c := lawClient{
 		dialect: rapid.SampledFrom([]string{"chat", "anthropic", "responses"}).Draw(t, "dialect"),
-		model:   rapid.SampledFrom([]string{"ab", "bc", "ca", "a/x"}).Draw(t, "model"),
+		model:   rapid.SampledFrom([]string{"ab", "bc", "ca", "da", "a/x"}).Draw(t, "model"),
 		stream:  rapid.Bool().Draw(t, "stream"),
 		begin:   time.Duration(rapid.IntRange(0, 3000).Draw(t, "begin ms")) * time.Millisecond,
 	}
@@ -183,6 +185,17 @@ var pieces = map[string]struct {
 		},
 		fault: "event: error\n" + `data: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}` + "\n\n",
 	},
+	"d": {
+		whole: `{"id":"msg_1","type":"message","role":"assistant","model":"y","content":[{"type":"text","text":"ho"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":2}}`,
+		stream: []string{
+			`@chunk {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"y","content":[],"stop_reason":null,"usage":{"input_tokens":3,"output_tokens":1}}}` + "\n",
+			`@chunk {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}` + "\n",
+			`@chunk {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"ho"}}` + "\n",
+			`@chunk {"type":"content_block_stop","index":0}` + "\n" + `@chunk {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":2}}` + "\n",
+			`@chunk {"type":"message_stop"}` + "\n",
+		},
+		fault: `@exception throttlingException {"message":"slow"}` + "\n",
+	},
 	"c": {
 		whole: `{"id":"resp_1","object":"response","created_at":5,"status":"completed","error":null,"incomplete_details":null,"model":"z","output":[{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"hi","annotations":[]}]}],"usage":{"input_tokens":9,"output_tokens":7,"total_tokens":16}}`,
 		stream: []string{
@@ -233,6 +246,9 @@ func drawReply(t *rapid.T, host string) string {
 		return "@cut\n"
 	}
 	text := "HTTP 200\ncontent-type: text/event-stream\n\n"
+	if host == "d" {
+		text = "HTTP 200\ncontent-type: application/vnd.amazon.eventstream\n\n"
+	}
 	for _, event := range p.stream {
 		switch rapid.SampledFrom([]string{"go", "go", "go", "go", "go", "pause", "cut", "stall", "fault", "end"}).Draw(t, "then") {
 		case "pause":

@@ -267,3 +267,25 @@ func TestAFullLedgerStopsNobody(t *testing.T) {
 		}
 	})
 }
+
+func TestLimitsAreKeptForEachCredential(t *testing.T) {
+	setSecrets(t)
+	const config = `
+targets:
+  a: {kind: groq, url: "http://a", keys: [{name: one, key: env:PROVIDER_KEY}]}
+models:
+  m: {route: [a/x]}
+keys: {required: false}
+`
+	bubble(t, config, func(t *testing.T, r *rig) {
+		r.host("a", reply(t, strings.Replace(okScript, "\n\n", "\nx-ratelimit-limit-requests: 10\nx-ratelimit-remaining-requests: 4\nx-ratelimit-reset-requests: 1s\n\n", 1)))
+		r.post(chatBody)
+		state := r.fleet.Target("a")
+		for name, known := range map[string]bool{"one": true, "": false} {
+			q := state.Quota(name, "x")
+			if _, got := q.Headroom(time.Now()); got != known {
+				t.Errorf("the limits of credential %q are known: %v", name, got)
+			}
+		}
+	})
+}

@@ -26,15 +26,13 @@ func (c *call) spend(target *candidate, a *ledger.Attempt, f *llm.Fault) {
 func (c *call) used(a *ledger.Attempt, f *llm.Fault) llm.Usage {
 	begun := a.Status/100 == 2 && (f == nil || c.tap.Tokens > 0 || c.tap.HasUsage || f.Kind == llm.FaultClientGone)
 	switch {
-	case c.surface.forward != nil:
+	case c.surface.forward != nil, c.seen.Op == llm.OpEmbed && c.tap.HasUsage:
 		return c.passed(f)
 	case !begun || c.seen.Op == llm.OpCount:
 		return llm.Usage{Source: llm.UsageNone}
 	case c.tap.HasUsage && f == nil:
 		u := c.tap.Usage
-		if u.Source != llm.UsageEstimated {
-			u.Source = llm.UsageReported
-		}
+		u.Source = llm.UsageReported
 		return u
 	case c.tap.HasUsage:
 		u := c.tap.Usage

@@ -24,7 +24,7 @@ type surface struct {
 	forward *forward
 	// enveloped: the body is in Vertex' envelope.
 	enveloped bool
-	more    *surface // the same path with another method
+	more      *surface // the same path with another method
 }
 
 // surfaces is every path that is served. SDKs differ in what they take for the

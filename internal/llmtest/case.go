@@ -33,7 +33,7 @@ import (
 //
 // An expectation names the headers that matter ("!name" for one that must not
 // be there) and the whole body. The body is compared as it is; behind a line
-// @json it is compared as JSON. {{id}} stands for a request id, {{any}} for
+// @json it is compared as JSON. AWS's frames are compared as the lines of frames.go. {{id}} stands for a request id, {{any}} for
 // anything within a line, {{..}} for anything. In a client's response @took 1s
 // 2s bounds the time since the request, and @aborted says that the connection
 // ended before the answer did.
