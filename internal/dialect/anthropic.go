@@ -95,7 +95,8 @@ var (
 )
 
 // antKindOf names the event by its event field, which Anthropic always sends
-// and which equals the type in the data; where it is missing, by the data.
+// and which equals the type in the data; where it is missing or names no known
+// event, by the data.
 func antKindOf(ev wire.Event) antKind {
 	for i := 1; i < len(antKinds); i++ {
 		if len(ev.Name) > 0 && string(ev.Name) == antKinds[i] {
@@ -103,7 +104,7 @@ func antKindOf(ev wire.Event) antKind {
 		}
 	}
 	var found [1]wire.Member
-	if len(ev.Name) > 0 || len(ev.Data) == 0 {
+	if len(ev.Data) == 0 {
 		return antUnknown
 	}
 	if _, err := wire.Scan(ev.Data, antTypeNames[:], found[:]); err != nil {

@@ -50,6 +50,7 @@ func FuzzAnthropicEvents(f *testing.F) {
 	f.Add([]byte(antLines(antFull)))
 	f.Add([]byte(antLines(antHead + antHead + antTail)))
 	f.Add([]byte("data: {\"type\":\"error\"}\n\n"))
+	f.Add([]byte("event:0\ndata: {\"type\":\"message_start\"}\n\ndata: {\"type\":\"message_start\",\"message\":{}}\n\ndata: {\"type\":\"message_stop\"}\n\n"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		events, err := antEvents(bytes.NewReader(stream))
 		again, errAgain := antEvents(iotest.OneByteReader(bytes.NewReader(stream)))
