@@ -9,23 +9,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
+import { target, UPS } from "./upstreams.mjs";
 
 export const CLIENT_KEY = "sk-tp-conformance";
 
 /** The targets that a cell breaks; each has its own breaker, cool-down and retry budget. */
 const FAULTS = ["flaky", "down", "broken", "limited", "once"];
 
-function target(up, replay) {
-  if (up === "anthropic") return { kind: "anthropic", url: replay, key: "env:CONF_UPSTREAM_KEY" };
-  return { kind: "openai-compatible", url: `${replay}/v1`, dialects: [up], key: "env:CONF_UPSTREAM_KEY" };
-}
-
 export function config(cells, replay, ports, dir) {
   const targets = {
     sim: { kind: "sim" },
+    ...Object.fromEntries(Object.keys(UPS).map((up) => [`up-${up}`, target(up, replay)])),
     "up-chat": { ...target("chat", replay), dialects: ["chat", "completions", "embeddings"] },
-    "up-responses": target("responses", replay),
-    "up-anthropic": target("anthropic", replay),
     "up-down": target("chat", replay),
     "up-openai": { kind: "openai", url: `${replay}/v1`, key: "env:CONF_UPSTREAM_KEY" },
   };

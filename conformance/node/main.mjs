@@ -11,13 +11,23 @@ import { open } from "./bench.mjs";
 import { Cell, runCell } from "./suite.mjs";
 import * as openai from "./openai.mjs";
 import * as anthropic from "./anthropic.mjs";
-import { aiCells } from "./aisdk.mjs";
+import * as bedrock from "./bedrock.mjs";
+import * as gemini from "./gemini.mjs";
+import { UPS } from "./upstreams.mjs";
+import * as aisdk from "./aisdk.mjs";
+import * as langchain from "./langchain.mjs";
 import { extraCells } from "./extras.mjs";
 import { rawCell } from "./raw.mjs";
 import { recordingCells, translationCells } from "./recordings.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const CLIENTS = { "openai-chat": openai.chat, "openai-responses": openai.responses, anthropic: anthropic.messages };
+const CLIENTS = {
+  "openai-chat": openai.chat, "openai-responses": openai.responses, "azure-classic": openai.azure,
+  anthropic: anthropic.messages, gemini: gemini.generate, bedrock: bedrock.converse, ...aisdk.clients, ...langchain.clients,
+};
+
+/** Cells that run at the same time. */
+const AT_ONCE = 3;
 
 const [replayBin, tailplaneBin, python, filter = ""] = process.argv.slice(2);
 const totals = { passed: 0, failed: 0, skipped: [] };
@@ -33,6 +43,23 @@ function report(label, results, note = "") {
 function corpusDir() {
   const dir = process.env.TAILPLANE_CORPUS ?? join(here, "..", "..", "..", "shared", "corpus");
   return existsSync(dir) ? dir : "";
+}
+
+/** What a cell leaves out, with the reason. */
+const without = (spec) => Object.entries(spec.without ?? {}).map(([name, why]) => `without ${name}: ${why}`).join("; ");
+
+/** Runs a few cells at once, which mostly wait; tells the results in the list's order. */
+async function inTurns(list, run, tell) {
+  const running = [];
+  const waiting = [...list];
+  while (waiting.length || running.length) {
+    while (waiting.length && running.length < AT_ONCE) {
+      const spec = waiting.shift();
+      running.push([spec, run(spec)]);
+    }
+    const [spec, results] = running.shift();
+    tell(spec, await results);
+  }
 }
 
 /** Python's cells come back as one JSON line each. */
@@ -52,10 +79,9 @@ async function main() {
   const corpus = corpusDir();
   const env = await open(cells, { replayBin, tailplaneBin, corpus });
   try {
-    for (const spec of cells.filter((c) => !c.runner && wanted(c.label))) {
-      report(spec.label, await runCell(new Cell(spec, env, CLIENTS[spec.client])));
-    }
-    for (const [label, run] of [...aiCells, ...extraCells, ["raw sockets", rawCell]]) {
+    const mine = cells.filter((c) => !c.runner && !c.pending && wanted(c.label));
+    await inTurns(mine, (spec) => runCell(new Cell(spec, env, CLIENTS[spec.client])), (spec, results) => report(spec.label, results, without(spec)));
+    for (const [label, run] of [...extraCells, ["raw sockets", rawCell]]) {
       if (wanted(label)) report(label, await run(env));
     }
     const theirs = cells.filter((c) => c.runner === "python" && wanted(c.label));

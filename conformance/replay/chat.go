@@ -3,6 +3,8 @@ package main
 import (
 	"net/http"
 	"strings"
+
+	"tailplane/internal/wire"
 )
 
 // chatVoice says replies as OpenAI's chat completions do; reasoning stands in
@@ -110,5 +112,7 @@ func (chatVoice) fail(w http.ResponseWriter, f failure) { refuse(w, f, openAIFai
 func (chatVoice) broken() []byte {
 	return data(openAIFailure(failure{status: 500, text: "scripted break"}))
 }
+
+func (chatVoice) framing() wire.Framing { return wire.SSE }
 
 func (chatVoice) limits() map[string]string { return openAILimits() }

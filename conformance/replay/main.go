@@ -1,8 +1,9 @@
 // Command replay is the provider of the conformance suite: it answers the way
-// OpenAI and Anthropic do, from scripted scenarios and from recorded traffic.
+// OpenAI, Azure, Anthropic, Gemini and Bedrock do, from scripted scenarios and
+// from recorded traffic, over HTTP/1.1 and h2c.
 //
-// The name of the model says what to play, so that a gateway in between needs
-// to pass nothing on but the request:
+// The name of the model, in the body or in the path, says what to play, so that
+// a gateway in between needs to pass nothing on but the request:
 //
 //	sc.SCENARIO.MODE.NONCE   a scenario (scenario.go) in the dialect of the path
 //	rec.NUMBER.MODE.NONCE    a recording (recordings.go)
@@ -42,7 +43,10 @@ func main() {
 	}
 	s := &server{tape: tape, seen: map[string][]*arrival{}}
 	fmt.Printf("listening %s\n", listener.Addr())
-	log.Fatal(http.Serve(listener, s.routes()))
+	web := &http.Server{Handler: s.routes(), Protocols: new(http.Protocols)}
+	web.Protocols.SetHTTP1(true)
+	web.Protocols.SetUnencryptedHTTP2(true)
+	log.Fatal(web.Serve(listener))
 }
 
 // server plays scenarios and recordings. mu guards seen and what it holds.
@@ -69,8 +73,22 @@ type request struct {
 	StreamOptions struct {
 		IncludeUsage bool `json:"include_usage"`
 	} `json:"stream_options"`
-	Encoding string          `json:"encoding_format"`
-	Input    json.RawMessage `json:"input"`
+	Encoding string            `json:"encoding_format"`
+	Input    json.RawMessage   `json:"input"`
+	Requests []json.RawMessage `json:"requests"` // Google's batch of embeddings
+}
+
+// fromPath completes q where the path names the model and says whether to
+// stream.
+func (q *request) fromPath(r *http.Request) {
+	model, verb, _ := strings.Cut(r.PathValue("call"), ":")
+	if model == "" {
+		model, verb = r.PathValue("model"), r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+	}
+	if model != "" {
+		q.Model = model
+		q.Stream = q.Stream || strings.Contains(strings.ToLower(verb), "stream")
+	}
 }
 
 func (s *server) routes() http.Handler {
@@ -78,9 +96,20 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/chat/completions", s.play(chatVoice{}))
 	mux.HandleFunc("POST /v1/responses", s.play(responsesVoice{}))
 	mux.HandleFunc("POST /v1/messages", s.play(anthropicVoice{}))
-	mux.HandleFunc("POST /v1/messages/count_tokens", s.count)
+	mux.HandleFunc("POST /v1/messages/count_tokens", s.tell(obj{"input_tokens": 42}))
 	mux.HandleFunc("POST /v1/embeddings", s.embed)
 	mux.HandleFunc("POST /v1/completions", s.complete)
+	mux.HandleFunc("POST /v1beta/models/{call}", s.google)
+	mux.HandleFunc("POST /v1beta/openai/embeddings", s.embed)
+	mux.HandleFunc("POST /model/{model}/converse", s.play(converseVoice{}))
+	mux.HandleFunc("POST /model/{model}/converse-stream", s.play(converseVoice{}))
+	mux.HandleFunc("POST /model/{model}/invoke", s.invoke)
+	mux.HandleFunc("POST /model/{model}/invoke-with-response-stream", s.play(invokeVoice{}))
+	for _, base := range []string{"/openai/v1", "/openai/deployments/{model}"} { // Azure's two APIs
+		mux.HandleFunc("POST "+base+"/chat/completions", s.play(chatVoice{}))
+		mux.HandleFunc("POST "+base+"/embeddings", s.embed)
+	}
+	mux.HandleFunc("POST /openai/v1/responses", s.play(responsesVoice{}))
 	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, obj{"object": "list", "data": []obj{{"id": "sc", "object": "model", "created": 1, "owned_by": "replay"}}})
 	})
@@ -99,7 +128,9 @@ func (s *server) read(w http.ResponseWriter, r *http.Request) (q request, a *arr
 		answer(w, http.StatusBadRequest, obj{"error": obj{"message": "replay: " + err.Error(), "type": "invalid_request_error"}})
 		return q, nil, 0, false
 	}
-	key := cmp.Or(r.Header.Get("X-Api-Key"), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+	q.fromPath(r)
+	head := r.Header
+	key := cmp.Or(head.Get("X-Api-Key"), head.Get("Api-Key"), head.Get("X-Goog-Api-Key"), strings.TrimPrefix(head.Get("Authorization"), "Bearer "))
 	a = &arrival{Path: r.URL.Path, Body: body, Key: key, At: time.Now().UnixMilli()}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+
+	"tailplane/internal/wire"
 )
 
 // responsesVoice says replies as OpenAI's Responses API does.
@@ -146,5 +148,7 @@ func (responsesVoice) fail(w http.ResponseWriter, f failure) { refuse(w, f, open
 func (responsesVoice) broken() []byte {
 	return named("error", obj{"code": "server_error", "message": "scripted break", "param": nil, "sequence_number": 99})
 }
+
+func (responsesVoice) framing() wire.Framing { return wire.SSE }
 
 func (responsesVoice) limits() map[string]string { return openAILimits() }
