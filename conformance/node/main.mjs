@@ -65,7 +65,7 @@ async function inTurns(list, run, tell) {
 /** Python's cells come back as one JSON line each. */
 async function pythonCells(env, cells, corpus) {
   const child = spawn(python, ["-W", "ignore", join(here, "..", "python", "run.py")], { stdio: ["pipe", "pipe", "inherit"] });
-  child.stdin.end(JSON.stringify({ replay: env.replay, tailplane: env.tailplane, key: env.clientKey, corpus, cells }));
+  child.stdin.end(JSON.stringify({ replay: env.replay, tailplane: env.tailplane, key: env.clientKey, corpus, cells: cells.map((c) => ({ ...c, at: UPS[c.up] })) }));
   for await (const line of createInterface({ input: child.stdout })) {
     const { label, results, cancels = [], note } = JSON.parse(line);
     env.cancels.push(...cancels);
@@ -84,7 +84,7 @@ async function main() {
     for (const [label, run] of [...extraCells, ["raw sockets", rawCell]]) {
       if (wanted(label)) report(label, await run(env));
     }
-    const theirs = cells.filter((c) => c.runner === "python" && wanted(c.label));
+    const theirs = cells.filter((c) => c.runner === "python" && !c.pending && wanted(c.label));
     let other = Promise.resolve(); // Python runs beside what follows
     if (!python) totals.skipped.push(`${theirs.length} Python cells: no Python given`);
     else if (theirs.length || /python/i.test(filter)) other = pythonCells(env, theirs, corpus);
@@ -94,6 +94,7 @@ async function main() {
       for await (const { label, results, note } of run(env)) report(label, results, note);
     }
     await other;
+    for (const c of cells.filter((c) => c.pending && wanted(c.label))) totals.skipped.push(`${c.label}: ${c.pending}`);
     report("tailplane itself", [{ name: "no panic, no data race, still running", error: env.bug() }]);
     if (env.cancels.length) {
       const worst = Math.max(...env.cancels);
