@@ -3,7 +3,7 @@
 // addresses of both. It starts processes and ends exactly those.
 
 import { execFile, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -87,6 +87,9 @@ export async function open(cells, { replayBin, tailplaneBin, corpus }) {
     env.log = () => tailplane.log;
     env.bug = () => tailplane.bug ?? (tailplane.exitCode === null ? "" : `it ended with ${tailplane.exitCode}`);
     env.why = (id) => why(tailplaneBin, id, join(dir, "ledger"));
+    env.cert = join(dir, "front.pem");
+    const front = start(replayBin, ["-front", `127.0.0.1:${ports.data}`, "-cert", env.cert]);
+    env.secure = `https://${await wait(() => existsSync(env.cert) && /listening (\S+)/.exec(front.log)?.[1], front, "the end of TLS")}`;
     const ready = () => fetch(`${env.tailplane}/readyz`).then((r) => r.ok, () => false);
     await wait(ready, tailplane, "tailplane");
     return env;

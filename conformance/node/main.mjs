@@ -65,7 +65,8 @@ async function inTurns(list, run, tell) {
 /** Python's cells come back as one JSON line each. */
 async function pythonCells(env, cells, corpus) {
   const child = spawn(python, ["-W", "ignore", join(here, "..", "python", "run.py")], { stdio: ["pipe", "pipe", "inherit"] });
-  child.stdin.end(JSON.stringify({ replay: env.replay, tailplane: env.tailplane, key: env.clientKey, corpus, cells: cells.map((c) => ({ ...c, at: UPS[c.up] })) }));
+  const { replay, tailplane, secure, cert, clientKey: key } = env;
+  child.stdin.end(JSON.stringify({ replay, tailplane, secure, cert, key, corpus, cells: cells.map((c) => ({ ...c, at: UPS[c.up] })) }));
   for await (const line of createInterface({ input: child.stdout })) {
     const { label, results, cancels = [], note } = JSON.parse(line);
     env.cancels.push(...cancels);

@@ -5,6 +5,7 @@ import json
 import os
 
 import boto3
+import botocore
 import botocore.config
 from google import genai
 from google.genai import types
@@ -95,7 +96,8 @@ def _joined(pieces):
     parts = []
     for p in pieces:
         last = parts[-1] if parts else None
-        if last and last.text and p.text and last.thought == p.thought and not last.thought_signature:
+        same = last and last.text is not None and p.text is not None and last.thought == p.thought
+        if same and not last.thought_signature:
             parts[-1] = p.model_copy(update={"text": last.text + p.text})
         elif p.text or p.function_call or p.thought_signature:
             parts.append(p)
@@ -103,10 +105,16 @@ def _joined(pieces):
 
 
 class Converse:
-    """Bedrock's Converse, with a bearer token."""
+    """Bedrock's Converse, with a bearer token, which boto3 sends over TLS only;
+    without cert, the file of a certificate, it asks in the clear and unsigned."""
 
-    def __init__(self, base, key):
-        self.sdk = connect_bedrock(base, key)
+    def __init__(self, base, key, cert=None):
+        config = botocore.config.Config(
+            retries={"total_max_attempts": 1}, read_timeout=20, connect_timeout=5, signature_version=None if cert else botocore.UNSIGNED
+        )
+        if cert:
+            os.environ["AWS_BEARER_TOKEN_BEDROCK"] = key
+        self.sdk = boto3.client("bedrock-runtime", region_name="us-east-1", endpoint_url=base, config=config, verify=cert)
 
     def whole(self, model, ask):
         raw = self.sdk.converse(**self._params(model, ask))
@@ -168,15 +176,6 @@ class Converse:
             "stop": {"end_turn": "stop", "tool_use": "tools", "max_tokens": "length"}.get(stop, stop),
             "usage": {"in": u["inputTokens"] + read + made, "out": u["outputTokens"], "cached": read},
         }
-
-
-def connect_bedrock(base, key):
-    """A client with its own bearer token; the SDK reads it from AWS_BEARER_TOKEN_BEDROCK."""
-    os.environ["AWS_BEARER_TOKEN_BEDROCK"] = key
-    config = botocore.config.Config(retries={"total_max_attempts": 1}, read_timeout=20, connect_timeout=5)
-    client = boto3.client("bedrock-runtime", region_name="us-east-1", endpoint_url=base, config=config)
-    del os.environ["AWS_BEARER_TOKEN_BEDROCK"]
-    return client
 
 
 def _converse_text(event):

@@ -14,6 +14,7 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.anthropic import AnthropicModel, AnthropicModelSettings
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings
 from pydantic_ai.output import OutputObjectDefinition
+from pydantic_ai.profiles.anthropic import AnthropicModelProfile
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.tools import ToolDefinition
@@ -84,14 +85,14 @@ class LangChain:
 class Pydantic:
     """Pydantic AI's models, asked directly; how one is made and thinks, its subclasses say."""
 
-    def __init__(self, base, key):
-        self.base, self.key = base, key
+    def __init__(self):
+        self.loop = asyncio.Runner()
 
     def whole(self, model, ask):
         async def run():
             return await model_request(self._model(model), self._messages(ask), **self._options(ask))
 
-        return self._result(asyncio.run(run()))
+        return self._result(self.loop.run(run()))
 
     def stream(self, model, ask):
         async def run():
@@ -103,7 +104,7 @@ class Pydantic:
                         ask.get("on_text", _ignore)(text)
                 return stream.get(), deltas
 
-        got, deltas = asyncio.run(run())
+        got, deltas = self.loop.run(run())
         return self._result(got) | {"deltas": deltas}
 
     def abort(self, model, ask):
@@ -116,7 +117,11 @@ class Pydantic:
                         return time.time() * 1000
             raise AssertionError("the stream ended by itself")
 
-        return asyncio.run(run())
+        return self.loop.run(run())
+
+    def close(self):
+        self.loop.run(self.sdk.close())
+        self.loop.close()
 
     def _messages(self, ask):
         content = [ask["prompt"]]
@@ -163,9 +168,12 @@ class Pydantic:
 class PydanticOpenAI(Pydantic):
     """Pydantic AI over OpenAI's chat completions."""
 
+    def __init__(self, base, key):
+        super().__init__()
+        self.sdk = openai.AsyncOpenAI(api_key=key, base_url=base + "/v1", max_retries=0, timeout=20)
+
     def _model(self, name):
-        sdk = openai.AsyncOpenAI(api_key=self.key, base_url=self.base + "/v1", max_retries=0, timeout=20)
-        return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=sdk))
+        return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=self.sdk))
 
     def _settings(self, ask):
         return OpenAIChatModelSettings(openai_reasoning_effort="low") if ask.get("think") else None
@@ -174,9 +182,13 @@ class PydanticOpenAI(Pydantic):
 class PydanticAnthropic(Pydantic):
     """Pydantic AI over Anthropic's messages."""
 
+    def __init__(self, base, key):
+        super().__init__()
+        self.sdk = anthropic.AsyncAnthropic(api_key=key, base_url=base, max_retries=0, timeout=20)
+
     def _model(self, name):
-        sdk = anthropic.AsyncAnthropic(api_key=self.key, base_url=self.base, max_retries=0, timeout=20)
-        return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=sdk))
+        profile = AnthropicModelProfile(supports_json_schema_output=True)  # as of Claude, whose names it knows
+        return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=self.sdk), profile=profile)
 
     def _settings(self, ask):
         more = {"anthropic_thinking": {"type": "enabled", "budget_tokens": 2048}} if ask.get("think") else {}

@@ -1,7 +1,8 @@
 """Runs the Python cells of the conformance suite.
 
-Reads {"replay", "tailplane", "key", "corpus", "cells"} from standard input and writes one
-JSON line per cell: {"label", "results": [{"name", "error"}], "cancels": [ms]}. A cell
+Reads {"replay", "tailplane", "secure", "cert", "key", "corpus", "cells"} from standard
+input ("secure" is Tailplane behind TLS, "cert" its certificate) and writes one JSON
+line per cell: {"label", "results": [{"name", "error"}], "cancels": [ms]}. A cell
 has its upstream's "at", as node/upstreams.mjs describes it.
 The scenarios are those of node/suite.mjs; what each expects stands there too.
 """
@@ -14,7 +15,7 @@ import urllib.parse
 import urllib.request
 
 from clients import PIXEL, SCHEMA, Azure, Chat, Messages, Responses
-from clouds import Converse, Gemini, connect_bedrock
+from clouds import Converse, Gemini
 from frameworks import LangChain, PydanticAnthropic, PydanticOpenAI
 
 CLIENTS = {
@@ -66,7 +67,7 @@ class Cell:
         self.is_pass = spec.get("pass", False)
         self.env, self.cancels = env, []
         client = CLIENTS[spec["client"]]
-        self.through = client(env["tailplane"], env["key"])
+        self.through = Converse(env["secure"], env["key"], env["cert"]) if client is Converse else client(env["tailplane"], env["key"])
         self.oracle = client(env["replay"], "direct")
 
     def fresh(self, scenario, mode="w"):
@@ -208,7 +209,7 @@ def raised(f):
 
 def cause(error):
     """The SDK's own error, where a framework has wrapped it."""
-    return error.__cause__ if type(error).__name__ in ("ModelHTTPError", "ModelAPIError") and error.__cause__ else error
+    return error.__cause__ if type(error).__module__.startswith("pydantic_ai") and error.__cause__ else error
 
 
 def status_of(error):
@@ -253,13 +254,13 @@ def errors(c):
         expect("incomplete chunked read" not in str(broke), f"{scenario}: the connection was cut instead of an error event")
 
 
-TYPED = ("RateLimitError", "ThrottlingException", "ClientError")
+TYPED = ("RateLimitError", "ThrottlingException", "ClientError")  # as the names end
 
 
 def rate_limit(c):
     limited = raised(lambda: c.through.whole(f"{c.target('limited')}/{c.fresh('limited')}", {"prompt": "?"}))
     same(status_of(limited), 429, f"the status ({limited})")
-    expect(type(cause(limited)).__name__.lstrip("_") in TYPED, f"the error's type ({limited!r})")
+    expect(type(cause(limited)).__name__.endswith(TYPED), f"the error's type ({limited!r})")
     hurried = not c.at.get("unhurried")
     if hurried:
         after = retry_after(limited)
@@ -372,6 +373,8 @@ def main():
         cell = Cell(spec, env)
         wanted = {name: run for name, run in SCENARIOS.items() if name not in cell.without}
         results = [{"name": name, "error": outcome(lambda: run(cell))} for name, run in wanted.items()]
+        for client in (cell.through, cell.oracle):
+            getattr(client, "close", lambda: None)()
         note = "; ".join(f"without {name}: {why}" for name, why in cell.without.items())
         print(json.dumps({"label": spec["label"], "results": results, "cancels": cell.cancels, "note": note}), flush=True)
     print(json.dumps(simulator(env)), flush=True)

@@ -32,6 +32,8 @@ import (
 func main() {
 	addr := flag.String("addr", "127.0.0.1:0", "address to listen on")
 	dir := flag.String("corpus", "", "folder of recorded traffic; empty plays scenarios only")
+	target := flag.String("front", "", "play nothing: end TLS in front of this host:port, with a certificate written to the file of -cert")
+	cert := flag.String("cert", "", "file for the certificate of -front")
 	flag.Parse()
 	tape, err := loadTape(*dir)
 	if err != nil {
@@ -43,6 +45,9 @@ func main() {
 	}
 	s := &server{tape: tape, seen: map[string][]*arrival{}}
 	fmt.Printf("listening %s\n", listener.Addr())
+	if *target != "" {
+		log.Fatal(front(listener, *target, *cert))
+	}
 	web := &http.Server{Handler: s.routes(), Protocols: new(http.Protocols)}
 	web.Protocols.SetHTTP1(true)
 	web.Protocols.SetUnencryptedHTTP2(true)
@@ -99,6 +104,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/messages/count_tokens", s.tell(obj{"input_tokens": 42}))
 	mux.HandleFunc("POST /v1/embeddings", s.embed)
 	mux.HandleFunc("POST /v1/completions", s.complete)
+	mux.HandleFunc("POST /v1/models/{call}", s.google)
 	mux.HandleFunc("POST /v1beta/models/{call}", s.google)
 	mux.HandleFunc("POST /v1beta/openai/embeddings", s.embed)
 	mux.HandleFunc("POST /model/{model}/converse", s.play(converseVoice{}))

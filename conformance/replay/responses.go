@@ -101,7 +101,9 @@ func (s *script) reasoning(i int, item obj, r reply) {
 		v["item_id"], v["output_index"], v["summary_index"] = item["id"], i, 0
 		return v
 	}
-	s.say("response.output_item.added", obj{"output_index": i, "item": obj{"type": "reasoning", "id": item["id"], "summary": []any{}}})
+	s.say("response.output_item.added", obj{"output_index": i, "item": obj{
+		"type": "reasoning", "id": item["id"], "summary": []any{}, "encrypted_content": r.sign,
+	}})
 	s.say("response.reasoning_summary_part.added", at(obj{"part": obj{"type": "summary_text", "text": ""}}))
 	for _, piece := range halves(r.think) {
 		s.say("response.reasoning_summary_text.delta", at(obj{"delta": piece}))
