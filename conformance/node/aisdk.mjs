@@ -8,7 +8,7 @@ import { createAnthropic } from "@ai-sdk/anthropic";
 import { createGoogleGenerativeAI } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { generateText, jsonSchema, Output, stepCountIs, streamText, tool } from "ai";
+import { generateText, jsonSchema, Output, readUIMessageStream, stepCountIs, streamText, tool } from "ai";
 import { SCHEMA, TOOLS } from "./suite.mjs";
 
 globalThis.AI_SDK_LOG_WARNINGS = false;
@@ -73,10 +73,21 @@ function client(maker) {
     more: {
       async "a tool that the SDK runs"(c) {
         const run = { list_files: tool({ description: "Files", inputSchema: jsonSchema(TOOLS[2].schema), execute: () => "a.txt" }) };
-        const model = c.through.named(`${c.target()}/${c.fresh("noargs")}`);
-        const got = await generateText({ model, tools: run, prompt: "List files", stopWhen: stepCountIs(2), maxRetries: 0 });
-        assert.equal(got.steps.length, 2, "the tool's result did not lead to a second step");
+        const model = c.fresh("agent");
+        const ask = { model: c.through.named(`${c.target()}/${model}`), tools: run, prompt: "List files", maxRetries: 0 };
+        const got = await generateText({ ...ask, stopWhen: stepCountIs(3) });
         assert.deepEqual(got.steps[0].toolResults.map((r) => r.output), ["a.txt"]);
+        assert.equal(got.text, "The capital of France is Paris.");
+        const seen = await c.arrivals(model);
+        assert.equal(seen.length, 2, "requests at the provider: the question and the tool's result");
+        assert.match(JSON.stringify(seen[1].body), /a\.txt/);
+      },
+      async "a stream for a user interface"(c) {
+        const got = streamText({ model: c.through.named(`${c.target()}/${c.fresh("plain")}`), prompt: "Capital?", maxRetries: 0 });
+        let message;
+        for await (const m of readUIMessageStream({ stream: got.toUIMessageStream() })) message = m;
+        const text = message.parts.filter((p) => p.type === "text").map((p) => p.text).join("");
+        assert.equal(text, "The capital of France is Paris.");
       },
       async "the object of a schema"(c) {
         const model = c.through.named(`${c.target()}/${c.fresh("schema")}`);

@@ -25,7 +25,7 @@ export function config(cells, replay, ports, dir) {
     "up-openai": { kind: "openai", url: `${replay}/v1`, key: "env:CONF_UPSTREAM_KEY" },
   };
   const models = {};
-  for (const cell of cells) {
+  for (const cell of cells.filter((c) => c.client)) {
     for (const fault of FAULTS) targets[`${cell.id}-${fault}`] = target(cell.up, replay);
     const other = cell.up === "anthropic" ? "up-chat" : "up-anthropic";
     models[`fallback-${cell.id}`] = { route: [`${cell.id}-down/sc.down.w.fb${cell.id}`, `${other}/sc.plain.w.fb${cell.id}`] };

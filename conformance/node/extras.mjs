@@ -5,8 +5,10 @@ import { connect as connectOpenAI } from "./openai.mjs";
 import { connect as connectAnthropic } from "./anthropic.mjs";
 import { connect as connectBedrock } from "./bedrock.mjs";
 import { connect as connectGemini } from "./gemini.mjs";
-import { InvokeModelCommand } from "@aws-sdk/client-bedrock-runtime";
+import { InvokeModelCommand, InvokeModelWithResponseStreamCommand } from "@aws-sdk/client-bedrock-runtime";
 import { brief, SCHEMA } from "./suite.mjs";
+
+const TEXT = "The capital of France is Paris.";
 
 let nonces = 0;
 const fresh = (scenario) => `sc.${scenario}.w.x${++nonces}`;
@@ -61,7 +63,7 @@ const others = {
   async completions({ openai }, direct) {
     const model = fresh("plain");
     const got = await openai.completions.create({ model: `up-chat/${model}`, prompt: "Capital?" });
-    assert.equal(got.choices[0].text, "The capital of France is Paris.");
+    assert.equal(got.choices[0].text, TEXT);
     assert.equal(got.usage.completion_tokens, 7);
     const join = async (sdk, name, options) => {
       let text = "";
@@ -84,6 +86,14 @@ const others = {
     assert.deepEqual(got, await direct.anthropic.messages.countTokens(ask(model)));
     const guess = await anthropic.messages.countTokens(ask(`up-chat/${model}`));
     assert.ok(guess.input_tokens > 0, "no estimate for an upstream that cannot count");
+  },
+};
+
+const bedrockEmbeddings = {
+  async titan({ openai }) {
+    const got = await openai.embeddings.create({ model: "up-bedrock/amazon.titan-embed-text-v2:0", input: "one" });
+    assert.deepEqual(Array.from(got.data[0].embedding), [0.5, -0.25, 0]);
+    assert.equal(got.usage.prompt_tokens, 3);
   },
 };
 
@@ -117,13 +127,22 @@ const clouds = {
       const list = await (await fetch(url, { method: "POST", headers: head, body })).json();
       assert.ok(Array.isArray(list) && list.length > 1, `${up}: not an array of pieces`);
       const text = list.flatMap((c) => c.candidates?.[0]?.content?.parts ?? []).map((p) => p.text ?? "").join("");
-      assert.equal(text, "The capital of France is Paris.", up);
+      assert.equal(text, TEXT, up);
     }
   },
   async "aws InvokeModel, Claude"({ bedrock }) {
     const body = JSON.stringify({ anthropic_version: "bedrock-2023-05-31", max_tokens: 9, messages: ask });
     const got = await bedrock.send(new InvokeModelCommand({ modelId: `up-bedrock/sc.plain.w.claude-x${++nonces}`, contentType: "application/json", body }));
-    assert.equal(JSON.parse(Buffer.from(got.body).toString()).content[0].text, "The capital of France is Paris.");
+    assert.equal(JSON.parse(Buffer.from(got.body).toString()).content[0].text, TEXT);
+  },
+  async "aws InvokeModelWithResponseStream, Claude"({ bedrock }) {
+    const modelId = `up-bedrock/sc.plain.w.claude-x${++nonces}`;
+    const body = JSON.stringify({ anthropic_version: "bedrock-2023-05-31", max_tokens: 9, messages: ask });
+    let text = "";
+    for await (const { chunk } of (await bedrock.send(new InvokeModelWithResponseStreamCommand({ modelId, contentType: "application/json", body }))).body) {
+      text += JSON.parse(Buffer.from(chunk.bytes).toString()).delta?.text ?? "";
+    }
+    assert.equal(text, TEXT);
   },
 };
 
@@ -291,6 +310,7 @@ const simulatorAnthropic = {
 export const extraCells = [
   cell("embeddings, models, completions, count_tokens (node)", others),
   cell("embeddings, counts and InvokeModel of the clouds (node)", clouds),
+  cell("openai-node embeddings -> bedrock", bedrockEmbeddings),
   cell("headers and losses (node)", headers),
   cell("ledger (node)", ledger),
   cell("openai-node -> simulator", simulatorOpenAI),

@@ -1,8 +1,10 @@
 // LangChain's chat models as clients of the suite.
 
+import assert from "node:assert/strict";
 import { ChatAnthropic } from "@langchain/anthropic";
-import { HumanMessage, SystemMessage, ToolMessage } from "langchain";
+import { createAgent, HumanMessage, SystemMessage, tool, ToolMessage } from "langchain";
 import { ChatOpenAI } from "@langchain/openai";
+import { z } from "zod";
 import { TOOLS } from "./suite.mjs";
 import { abortAfter } from "./openai.mjs";
 
@@ -47,7 +49,20 @@ function client(maker, formOf) {
           const control = new AbortController();
           return abortAfter(await asked(model, input).stream(messages(input), { signal: control.signal }), control, (chunk) => chunk.text);
         },
+        made,
       };
+    },
+    more: {
+      async "an agent with a tool"(c) {
+        const model = c.fresh("agent");
+        const files = tool(() => "a.txt", { name: "list_files", description: "Files", schema: z.object({}) });
+        const agent = createAgent({ model: c.through.made(`${c.target()}/${model}`, {}), tools: [files] });
+        const got = await agent.invoke({ messages: [new HumanMessage("List files")] });
+        assert.equal(got.messages.at(-1).text, "The capital of France is Paris.", JSON.stringify(got.messages));
+        const seen = await c.arrivals(model);
+        assert.equal(seen.length, 2, "requests at the provider: the question and the tool's result");
+        assert.match(JSON.stringify(seen[1].body), /a\.txt/);
+      },
     },
   };
 }

@@ -2,6 +2,7 @@
 // One line per cell, the failing scenarios below it, the totals last; exit
 // status 1 when a scenario failed.
 
+import "./quiet.mjs";
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -80,15 +81,15 @@ async function main() {
   const corpus = corpusDir();
   const env = await open(cells, { replayBin, tailplaneBin, corpus });
   try {
-    const mine = cells.filter((c) => !c.runner && !c.pending && wanted(c.label));
-    await inTurns(mine, (spec) => runCell(new Cell(spec, env, CLIENTS[spec.client])), (spec, results) => report(spec.label, results, without(spec)));
-    for (const [label, run] of [...extraCells, ["raw sockets", rawCell]]) {
-      if (wanted(label)) report(label, await run(env));
-    }
     const theirs = cells.filter((c) => c.runner === "python" && !c.pending && wanted(c.label));
-    let other = Promise.resolve(); // Python runs beside what follows
+    let other = Promise.resolve(); // Python runs beside all of it
     if (!python) totals.skipped.push(`${theirs.length} Python cells: no Python given`);
     else if (theirs.length || /python/i.test(filter)) other = pythonCells(env, theirs, corpus);
+    const mine = cells.filter((c) => c.client && !c.runner && !c.pending && wanted(c.label));
+    await inTurns(mine, (spec) => runCell(new Cell(spec, env, CLIENTS[spec.client])), (spec, results) => report(spec.label, results, without(spec)));
+    for (const [label, run] of [...extraCells, ["raw sockets", rawCell]]) {
+      if (wanted(label) && !cells.some((c) => c.pending && c.label === label)) report(label, await run(env));
+    }
     if (!corpus) totals.skipped.push("recorded traffic: no corpus; set TAILPLANE_CORPUS");
     for (const [name, run] of [["recordings", recordingCells], ["translations", translationCells]]) {
       if (!corpus || !wanted(name)) continue;

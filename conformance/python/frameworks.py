@@ -6,8 +6,10 @@ import time
 
 import anthropic
 import openai
+from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage, SystemMessage, ToolMessage
 from langchain_openai import ChatOpenAI
+from pydantic_ai import Agent
 from pydantic_ai import messages as m
 from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.models import ModelRequestParameters
@@ -42,6 +44,10 @@ class LangChain:
 
     def abort(self, model, ask):
         return _leave(self._chat(model, ask).stream(self._messages(ask)), lambda c: c.text)
+
+    def agent(self, model):
+        agent = create_agent(self._chat(model, {}), tools=[list_files])
+        return agent.invoke({"messages": [HumanMessage("List files")]})["messages"][-1].text
 
     def _chat(self, model, ask):
         more = {"reasoning_effort": "low"} if ask.get("think") else {}
@@ -119,6 +125,9 @@ class Pydantic:
 
         return self.loop.run(run())
 
+    def agent(self, model):
+        return self.loop.run(Agent(self._model(model), tools=[list_files]).run("List files")).output
+
     def close(self):
         self.loop.run(self.sdk.close())
         self.loop.close()
@@ -195,6 +204,11 @@ class PydanticAnthropic(Pydantic):
         if ask.get("cache"):
             more["anthropic_cache_instructions"] = True
         return AnthropicModelSettings(max_tokens=4096, **more)
+
+
+def list_files() -> str:
+    """Files"""
+    return "a.txt"
 
 
 def _text(event):

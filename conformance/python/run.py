@@ -273,6 +273,14 @@ def rate_limit(c):
     expect(not hurried or waited >= 990, f"asked again after {waited} ms, the provider demanded 1 s")
 
 
+def agent(c):
+    model = c.fresh("agent")
+    same(c.through.agent(f"{c.target()}/{model}"), PLAIN["text"], "what the agent says")
+    seen = c.arrivals(model)
+    same(len(seen), 2, "requests at the provider: the question and the tool's result")
+    expect("a.txt" in json.dumps(seen[1]["body"]), "the tool's result did not reach the provider")
+
+
 SCENARIOS = {
     "plain": plain,
     "stream": stream,
@@ -318,6 +326,28 @@ def simulator(env):
 
     results.append({"name": "openai embeddings", "error": outcome(embed)})
     return {"label": "openai-python, anthropic-python -> simulator", "results": results}
+
+
+def invoke_model(env):
+    """Bedrock's InvokeModel, whose body is of the model's maker: here Claude's."""
+    sdk, results = Converse(env["secure"], env["key"], env["cert"]).sdk, []
+    body = json.dumps({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9, "messages": [{"role": "user", "content": "?"}]})
+
+    def model():
+        return f"up-bedrock/sc.plain.w.claude-b{next(nonces)}"
+
+    def whole():
+        got = json.load(sdk.invoke_model(modelId=model(), body=body)["body"])
+        same(got["content"][0]["text"], PLAIN["text"], "the text")
+
+    def stream():
+        got = sdk.invoke_model_with_response_stream(modelId=model(), body=body)["body"]
+        pieces = [json.loads(event["chunk"]["bytes"]) for event in got]
+        same("".join(p.get("delta", {}).get("text", "") for p in pieces), PLAIN["text"], "the text")
+
+    for run in (whole, stream):
+        results.append({"name": run.__name__, "error": outcome(run)})
+    return {"label": "boto3-python InvokeModel -> bedrock", "results": results}
 
 
 def recordings(env):
@@ -372,12 +402,15 @@ def main():
     for spec in env["cells"]:
         cell = Cell(spec, env)
         wanted = {name: run for name, run in SCENARIOS.items() if name not in cell.without}
+        if hasattr(cell.through, "agent"):
+            wanted["an agent with a tool"] = agent
         results = [{"name": name, "error": outcome(lambda: run(cell))} for name, run in wanted.items()]
         for client in (cell.through, cell.oracle):
             getattr(client, "close", lambda: None)()
         note = "; ".join(f"without {name}: {why}" for name, why in cell.without.items())
         print(json.dumps({"label": spec["label"], "results": results, "cancels": cell.cancels, "note": note}), flush=True)
     print(json.dumps(simulator(env)), flush=True)
+    print(json.dumps(invoke_model(env)), flush=True)
     for cell in recordings(env) if env["corpus"] else ():
         print(json.dumps(cell), flush=True)
 

@@ -36,7 +36,7 @@ func (anthropicVoice) whole(q request, r reply) any {
 
 func message(q request, content []obj, stop any, usage obj) obj {
 	return obj{
-		"id": "msg_replay", "type": "message", "role": "assistant", "model": q.Model, "content": content,
+		"id": q.id("msg_"), "type": "message", "role": "assistant", "model": q.Model, "content": content,
 		"stop_reason": stop, "stop_sequence": nil, "usage": usage,
 	}
 }

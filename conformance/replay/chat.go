@@ -36,7 +36,7 @@ func (chatVoice) whole(q request, r reply) any {
 		message["tool_calls"] = calls
 	}
 	return obj{
-		"id": "chatcmpl-replay", "object": "chat.completion", "created": 1_700_000_000, "model": q.Model,
+		"id": q.id("chatcmpl-"), "object": "chat.completion", "created": 1_700_000_000, "model": q.Model,
 		"choices": []obj{{"index": 0, "message": message, "finish_reason": chatStops[r.stop], "logprobs": nil}},
 		"usage":   chatUsage(r),
 	}
@@ -45,7 +45,7 @@ func (chatVoice) whole(q request, r reply) any {
 func (chatVoice) events(q request, r reply) [][]byte {
 	var out [][]byte
 	head := func() obj {
-		return obj{"id": "chatcmpl-replay", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": q.Model}
+		return obj{"id": q.id("chatcmpl-"), "object": "chat.completion.chunk", "created": 1_700_000_000, "model": q.Model}
 	}
 	say := func(delta obj, stop any) {
 		v := head()

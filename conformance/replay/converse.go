@@ -111,29 +111,18 @@ func (converseVoice) framing() wire.Framing { return wire.EventStream }
 
 // invokeVoice is Anthropic's dialect inside Bedrock's InvokeModel: each event of
 // a stream is wrapped in a chunk frame, and refusals are Bedrock's own.
-type invokeVoice struct {
-	anthropicVoice
-	converseVoice
-}
+type invokeVoice struct{ converseVoice }
 
-func (v invokeVoice) whole(q request, r reply) any { return v.anthropicVoice.whole(q, r) }
+func (invokeVoice) whole(q request, r reply) any { return anthropicVoice{}.whole(q, r) }
 
-func (v invokeVoice) events(q request, r reply) [][]byte {
+func (invokeVoice) events(q request, r reply) [][]byte {
 	var out [][]byte
-	for _, event := range v.anthropicVoice.events(q, r) {
+	for _, event := range (anthropicVoice{}).events(q, r) {
 		_, payload, _ := strings.Cut(string(event), "data: ")
 		out = append(out, frame("chunk", obj{"bytes": base64.StdEncoding.EncodeToString([]byte(strings.TrimSpace(payload)))}))
 	}
 	return out
 }
-
-func (v invokeVoice) fail(w http.ResponseWriter, f failure) { v.converseVoice.fail(w, f) }
-
-func (v invokeVoice) broken() []byte { return v.converseVoice.broken() }
-
-func (v invokeVoice) limits() map[string]string { return v.converseVoice.limits() }
-
-func (v invokeVoice) framing() wire.Framing { return wire.EventStream }
 
 // invoke serves InvokeModel: Titan's embeddings, and Anthropic's dialect.
 func (s *server) invoke(w http.ResponseWriter, r *http.Request) {

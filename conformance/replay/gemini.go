@@ -28,7 +28,7 @@ func geminiReply(q request, parts []obj, stop string) obj {
 	if stop != "" {
 		candidate["finishReason"] = stop
 	}
-	return obj{"candidates": []obj{candidate}, "modelVersion": q.Model, "responseId": "gemini-replay"}
+	return obj{"candidates": []obj{candidate}, "modelVersion": q.Model, "responseId": q.id("gemini-")}
 }
 
 // geminiParts are the parts of a reply with the text cut as given.
@@ -112,7 +112,7 @@ func (s *server) google(w http.ResponseWriter, r *http.Request) {
 	case "embedContent":
 		s.tell(obj{"embedding": obj{"values": vector(0)}})(w, r)
 	case "batchEmbedContents":
-		q, _, _, ok := s.read(w, r)
+		q, _, ok := s.read(w, r)
 		if !ok {
 			return
 		}

@@ -24,6 +24,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -81,7 +82,11 @@ type request struct {
 	Encoding string            `json:"encoding_format"`
 	Input    json.RawMessage   `json:"input"`
 	Requests []json.RawMessage `json:"requests"` // Google's batch of embeddings
+	nth      int               // of the requests for this model name, from 1
 }
+
+// id is that of the answer, after what the provider begins it with.
+func (q *request) id(prefix string) string { return prefix + "replay" + strconv.Itoa(q.nth) }
 
 // fromPath completes q where the path names the model and says whether to
 // stream.
@@ -125,14 +130,14 @@ func (s *server) routes() http.Handler {
 }
 
 // read notes a request; ok is false when it was answered with an error.
-func (s *server) read(w http.ResponseWriter, r *http.Request) (q request, a *arrival, nth int, ok bool) {
+func (s *server) read(w http.ResponseWriter, r *http.Request) (q request, a *arrival, ok bool) {
 	body, err := io.ReadAll(r.Body)
 	if err == nil {
 		err = json.Unmarshal(body, &q)
 	}
 	if err != nil {
 		answer(w, http.StatusBadRequest, obj{"error": obj{"message": "replay: " + err.Error(), "type": "invalid_request_error"}})
-		return q, nil, 0, false
+		return q, nil, false
 	}
 	q.fromPath(r)
 	head := r.Header
@@ -141,13 +146,14 @@ func (s *server) read(w http.ResponseWriter, r *http.Request) (q request, a *arr
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen[q.Model] = append(s.seen[q.Model], a)
-	return q, a, len(s.seen[q.Model]), true
+	q.nth = len(s.seen[q.Model])
+	return q, a, true
 }
 
 // play serves one path in the voice of its dialect.
 func (s *server) play(v voice) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q, a, nth, ok := s.read(w, r)
+		q, a, ok := s.read(w, r)
 		if !ok {
 			return
 		}
@@ -156,7 +162,7 @@ func (s *server) play(v voice) http.HandlerFunc {
 		case part[0] == "rec" && len(part) == 4:
 			s.tape.play(w, r, part[1], part[2])
 		case part[0] == "sc" && len(part) == 4:
-			p := player{w: w, r: r, voice: v, q: q, nth: nth, bytewise: part[2] == "b"}
+			p := player{w: w, r: r, voice: v, q: q, bytewise: part[2] == "b"}
 			if p.run(part[1]); r.Context().Err() != nil {
 				s.mu.Lock()
 				a.Cancelled = time.Now().UnixMilli()

@@ -25,7 +25,7 @@ func textPart(text string) obj {
 }
 
 // items are the finished output items of a reply.
-func items(r reply) []obj {
+func items(q request, r reply) []obj {
 	var list []obj
 	if r.think != "" {
 		list = append(list, obj{
@@ -34,7 +34,7 @@ func items(r reply) []obj {
 	}
 	if len(r.text) > 0 {
 		list = append(list, obj{
-			"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+			"type": "message", "id": q.id("msg_"), "role": "assistant", "status": "completed",
 			"content": []obj{textPart(strings.Join(r.text, ""))},
 		})
 	}
@@ -48,14 +48,14 @@ func items(r reply) []obj {
 
 func response(q request, status string, output []obj) obj {
 	return obj{
-		"id": "resp_replay", "object": "response", "created_at": 1_700_000_000, "model": q.Model, "status": status,
+		"id": q.id("resp_"), "object": "response", "created_at": 1_700_000_000, "model": q.Model, "status": status,
 		"output": output, "error": nil, "incomplete_details": nil, "instructions": nil, "metadata": obj{}, "usage": nil,
 		"parallel_tool_calls": true, "temperature": 1.0, "top_p": 1.0, "tool_choice": "auto", "tools": []any{},
 	}
 }
 
 func finished(q request, r reply) (string, obj) {
-	v, status := response(q, "completed", items(r)), "completed"
+	v, status := response(q, "completed", items(q, r)), "completed"
 	if r.stop == "length" {
 		status = "incomplete"
 		v["incomplete_details"] = obj{"reason": "max_output_tokens"}
@@ -81,7 +81,7 @@ func (responsesVoice) events(q request, r reply) [][]byte {
 	s := &script{}
 	s.say("response.created", obj{"response": response(q, "in_progress", []obj{})})
 	s.say("response.in_progress", obj{"response": response(q, "in_progress", []obj{})})
-	for i, item := range items(r) {
+	for i, item := range items(q, r) {
 		switch item["type"] {
 		case "reasoning":
 			s.reasoning(i, item, r)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"math"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -71,7 +70,6 @@ type player struct {
 	r        *http.Request
 	voice    voice
 	q        request
-	nth      int // of the requests for this model name, from 1
 	bytewise bool
 }
 
@@ -97,9 +95,14 @@ func (p *player) run(name string) {
 	case "down":
 		p.voice.fail(p.w, failure{status: http.StatusServiceUnavailable, kind: "api_error", text: "scripted outage"})
 	case "flaky":
-		if p.nth == 1 {
+		if p.q.nth == 1 {
 			p.voice.fail(p.w, failure{status: http.StatusInternalServerError, kind: "api_error", text: "scripted hiccup"})
 			return
+		}
+		p.say(good)
+	case "agent": // a tool, and what its result leads to
+		if p.q.nth == 1 {
+			good = replies["noargs"]
 		}
 		p.say(good)
 	case "bad":
@@ -107,7 +110,7 @@ func (p *player) run(name string) {
 	case "limited":
 		p.limited("37")
 	case "once":
-		if p.nth == 1 {
+		if p.q.nth == 1 {
 			p.limited("1")
 			return
 		}
@@ -205,7 +208,7 @@ func named(name string, v obj) []byte {
 // tell answers every request with v.
 func (s *server) tell(v obj) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if _, _, _, ok := s.read(w, r); ok {
+		if _, _, ok := s.read(w, r); ok {
 			answer(w, http.StatusOK, v)
 		}
 	}
@@ -216,7 +219,7 @@ func vector(i int) []float32 { return []float32{0.5, -0.25, float32(i)} }
 
 // embed answers with one vector per input, as numbers or in base64.
 func (s *server) embed(w http.ResponseWriter, r *http.Request) {
-	q, _, _, ok := s.read(w, r)
+	q, _, ok := s.read(w, r)
 	if !ok {
 		return
 	}
@@ -242,13 +245,13 @@ func (s *server) embed(w http.ResponseWriter, r *http.Request) {
 
 // complete answers the old completions operation.
 func (s *server) complete(w http.ResponseWriter, r *http.Request) {
-	q, _, nth, ok := s.read(w, r)
+	q, _, ok := s.read(w, r)
 	if !ok {
 		return
 	}
 	good := replies["plain"]
 	head := func(choices []obj) obj {
-		return obj{"id": "cmpl-" + strconv.Itoa(nth), "object": "text_completion", "created": 1, "model": q.Model, "choices": choices}
+		return obj{"id": q.id("cmpl-"), "object": "text_completion", "created": 1, "model": q.Model, "choices": choices}
 	}
 	choice := func(text string, stop any) []obj {
 		return []obj{{"index": 0, "text": text, "finish_reason": stop, "logprobs": nil}}
