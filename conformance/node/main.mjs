@@ -73,6 +73,8 @@ async function pythonCells(env, cells, corpus) {
     env.cancels.push(...cancels);
     report(label, results, note);
   }
+  const code = child.exitCode ?? (await new Promise((done) => child.once("exit", done)));
+  if (code !== 0) report("Python", [{ name: "runs to its end", error: `it ended with ${code}` }]);
 }
 
 async function main() {

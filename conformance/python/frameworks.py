@@ -92,13 +92,13 @@ class Pydantic:
     """Pydantic AI's models, asked directly; how one is made and thinks, its subclasses say."""
 
     def __init__(self):
-        self.loop = asyncio.Runner()
+        self.loop = asyncio.new_event_loop()
 
     def whole(self, model, ask):
         async def run():
             return await model_request(self._model(model), self._messages(ask), **self._options(ask))
 
-        return self._result(self.loop.run(run()))
+        return self._result(self.loop.run_until_complete(run()))
 
     def stream(self, model, ask):
         async def run():
@@ -110,7 +110,7 @@ class Pydantic:
                         ask.get("on_text", _ignore)(text)
                 return stream.get(), deltas
 
-        got, deltas = self.loop.run(run())
+        got, deltas = self.loop.run_until_complete(run())
         return self._result(got) | {"deltas": deltas}
 
     def abort(self, model, ask):
@@ -123,13 +123,13 @@ class Pydantic:
                         return time.time() * 1000
             raise AssertionError("the stream ended by itself")
 
-        return self.loop.run(run())
+        return self.loop.run_until_complete(run())
 
     def agent(self, model):
-        return self.loop.run(Agent(self._model(model), tools=[list_files]).run("List files")).output
+        return self.loop.run_until_complete(Agent(self._model(model), tools=[list_files]).run("List files")).output
 
     def close(self):
-        self.loop.run(self.sdk.close())
+        self.loop.run_until_complete(self.sdk.close())
         self.loop.close()
 
     def _messages(self, ask):
