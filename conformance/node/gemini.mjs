@@ -1,5 +1,6 @@
 // Google's SDK as a client of the suite.
 
+import assert from "node:assert/strict";
 import { GoogleGenAI } from "@google/genai";
 import { TOOLS } from "./suite.mjs";
 import { abortAfter } from "./openai.mjs";
@@ -35,6 +36,18 @@ export const generate = {
         return abortAfter(await sdk.models.generateContentStream(ask), control, textOf);
       },
     };
+  },
+  more: {
+    /** The SDK's chat forgets a turn in which a chunk is not as it knows them. */
+    async "a chat that the SDK keeps"(c) {
+      const model = c.fresh("plain");
+      const chat = c.through.sdk.chats.create({ model: `${c.target()}/${model}` });
+      for (const message of ["Capital of France?", "Sure?"]) {
+        for await (const chunk of await chat.sendMessageStream({ message })) void chunk;
+      }
+      const sent = JSON.stringify((await c.arrivals(model))[1].body);
+      for (const part of ["Capital of France?", "The capital", " is Paris.", "Sure?"]) assert.ok(sent.includes(part), `${part} is not in the second request`);
+    },
   },
 };
 
