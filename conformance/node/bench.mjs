@@ -3,34 +3,29 @@
 // addresses of both. It starts processes and ends exactly those.
 
 import { execFile, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
+import { target, UPS } from "./upstreams.mjs";
 
 export const CLIENT_KEY = "sk-tp-conformance";
 
 /** The targets that a cell breaks; each has its own breaker, cool-down and retry budget. */
 const FAULTS = ["flaky", "down", "broken", "limited", "once"];
 
-function target(up, replay) {
-  if (up === "anthropic") return { kind: "anthropic", url: replay, key: "env:CONF_UPSTREAM_KEY" };
-  return { kind: "openai-compatible", url: `${replay}/v1`, dialects: [up], key: "env:CONF_UPSTREAM_KEY" };
-}
-
 export function config(cells, replay, ports, dir) {
   const targets = {
     sim: { kind: "sim" },
+    ...Object.fromEntries(Object.keys(UPS).map((up) => [`up-${up}`, target(up, replay)])),
     "up-chat": { ...target("chat", replay), dialects: ["chat", "completions", "embeddings"] },
-    "up-responses": target("responses", replay),
-    "up-anthropic": target("anthropic", replay),
     "up-down": target("chat", replay),
     "up-openai": { kind: "openai", url: `${replay}/v1`, key: "env:CONF_UPSTREAM_KEY" },
   };
   const models = {};
-  for (const cell of cells) {
+  for (const cell of cells.filter((c) => c.client)) {
     for (const fault of FAULTS) targets[`${cell.id}-${fault}`] = target(cell.up, replay);
     const other = cell.up === "anthropic" ? "up-chat" : "up-anthropic";
     models[`fallback-${cell.id}`] = { route: [`${cell.id}-down/sc.down.w.fb${cell.id}`, `${other}/sc.plain.w.fb${cell.id}`] };
@@ -92,6 +87,9 @@ export async function open(cells, { replayBin, tailplaneBin, corpus }) {
     env.log = () => tailplane.log;
     env.bug = () => tailplane.bug ?? (tailplane.exitCode === null ? "" : `it ended with ${tailplane.exitCode}`);
     env.why = (id) => why(tailplaneBin, id, join(dir, "ledger"));
+    env.cert = join(dir, "front.pem");
+    const front = start(replayBin, ["-front", `127.0.0.1:${ports.data}`, "-cert", env.cert]);
+    env.secure = `https://${await wait(() => existsSync(env.cert) && /listening (\S+)/.exec(front.log)?.[1], front, "the end of TLS")}`;
     const ready = () => fetch(`${env.tailplane}/readyz`).then((r) => r.ok, () => false);
     await wait(ready, tailplane, "tailplane");
     return env;

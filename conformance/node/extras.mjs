@@ -3,7 +3,12 @@
 import assert from "node:assert/strict";
 import { connect as connectOpenAI } from "./openai.mjs";
 import { connect as connectAnthropic } from "./anthropic.mjs";
+import { connect as connectBedrock } from "./bedrock.mjs";
+import { connect as connectGemini } from "./gemini.mjs";
+import { InvokeModelCommand, InvokeModelWithResponseStreamCommand } from "@aws-sdk/client-bedrock-runtime";
 import { brief, SCHEMA } from "./suite.mjs";
+
+const TEXT = "The capital of France is Paris.";
 
 let nonces = 0;
 const fresh = (scenario) => `sc.${scenario}.w.x${++nonces}`;
@@ -11,8 +16,9 @@ const fresh = (scenario) => `sc.${scenario}.w.x${++nonces}`;
 function cell(label, scenarios) {
   const run = async (env) => {
     const at = { base: env.tailplane, key: env.clientKey };
-    const sdk = { openai: connectOpenAI(at), anthropic: connectAnthropic(at) };
-    const direct = { openai: connectOpenAI({ base: env.replay, key: "direct" }), anthropic: connectAnthropic({ base: env.replay, key: "direct" }) };
+    const all = (a) => ({ openai: connectOpenAI(a), anthropic: connectAnthropic(a), gemini: connectGemini(a), bedrock: connectBedrock(a) });
+    const sdk = all(at);
+    const direct = all({ base: env.replay, key: "direct" });
     const results = [];
     for (const [name, scenario] of Object.entries(scenarios)) {
       let error = "";
@@ -39,6 +45,12 @@ const others = {
     const floats = await openai.embeddings.create({ model: `up-openai/${fresh("plain")}`, input: "one", encoding_format: "float" });
     assert.deepEqual(floats.data[0].embedding, [0.5, -0.25, 0]);
   },
+  async "embeddings of Azure, Gemini, Ollama"({ openai }) {
+    for (const up of ["azure", "azure-classic", "gemini", "ollama"]) {
+      const got = await openai.embeddings.create({ model: `up-${up}/${fresh("plain")}`, input: ["one", "two"] });
+      assert.deepEqual(got.data.map((d) => Array.from(d.embedding)), [[0.5, -0.25, 0], [0.5, -0.25, 1]], up);
+    }
+  },
   async models({ openai, anthropic }) {
     const ids = [];
     for await (const m of openai.models.list()) ids.push(m.id);
@@ -51,7 +63,7 @@ const others = {
   async completions({ openai }, direct) {
     const model = fresh("plain");
     const got = await openai.completions.create({ model: `up-chat/${model}`, prompt: "Capital?" });
-    assert.equal(got.choices[0].text, "The capital of France is Paris.");
+    assert.equal(got.choices[0].text, TEXT);
     assert.equal(got.usage.completion_tokens, 7);
     const join = async (sdk, name, options) => {
       let text = "";
@@ -74,6 +86,63 @@ const others = {
     assert.deepEqual(got, await direct.anthropic.messages.countTokens(ask(model)));
     const guess = await anthropic.messages.countTokens(ask(`up-chat/${model}`));
     assert.ok(guess.input_tokens > 0, "no estimate for an upstream that cannot count");
+  },
+};
+
+const bedrockEmbeddings = {
+  async titan({ openai }) {
+    const got = await openai.embeddings.create({ model: "up-bedrock/amazon.titan-embed-text-v2:0", input: "one" });
+    assert.deepEqual(Array.from(got.data[0].embedding), [0.5, -0.25, 0]);
+    assert.equal(got.usage.prompt_tokens, 3);
+  },
+};
+
+/** What Google's and AWS's SDKs ask beside conversations. */
+const clouds = {
+  async "genai countTokens"({ gemini }, direct) {
+    const ask = (model) => ({ model, contents: "How long is this?" });
+    const model = fresh("plain");
+    const got = await gemini.models.countTokens(ask(`up-gemini/${model}`));
+    assert.equal(got.totalTokens, (await direct.gemini.models.countTokens(ask(model))).totalTokens);
+    const guess = await gemini.models.countTokens(ask(`up-chat/${model}`));
+    assert.ok(guess.totalTokens > 0, "no estimate for an upstream that cannot count");
+  },
+  async "genai embedContent"({ gemini }, direct) {
+    for (const contents of ["one", ["one", "two"]]) {
+      const model = fresh("plain");
+      const got = await gemini.models.embedContent({ model: `up-gemini/${model}`, contents });
+      assert.deepEqual(got.embeddings, (await direct.gemini.models.embedContent({ model, contents })).embeddings);
+    }
+  },
+  async "genai models"({ gemini }) {
+    const names = [];
+    for await (const m of await gemini.models.list()) names.push(m.name);
+    assert.ok(names.includes("models/fallback-n1"), `models/fallback-n1 is not among ${names.slice(0, 5)}`);
+  },
+  async "a stream as a JSON array"(_, __, env) {
+    const body = JSON.stringify({ contents: [{ role: "user", parts: [{ text: "Capital?" }] }] });
+    const head = { "x-goog-api-key": env.clientKey, "content-type": "application/json" };
+    for (const up of ["gemini", "chat"]) {
+      const url = `${env.tailplane}/v1beta/models/up-${up}/${fresh("plain")}:streamGenerateContent`;
+      const list = await (await fetch(url, { method: "POST", headers: head, body })).json();
+      assert.ok(Array.isArray(list) && list.length > 1, `${up}: not an array of pieces`);
+      const text = list.flatMap((c) => c.candidates?.[0]?.content?.parts ?? []).map((p) => p.text ?? "").join("");
+      assert.equal(text, TEXT, up);
+    }
+  },
+  async "aws InvokeModel, Claude"({ bedrock }) {
+    const body = JSON.stringify({ anthropic_version: "bedrock-2023-05-31", max_tokens: 9, messages: ask });
+    const got = await bedrock.send(new InvokeModelCommand({ modelId: `up-bedrock/sc.plain.w.claude-x${++nonces}`, contentType: "application/json", body }));
+    assert.equal(JSON.parse(Buffer.from(got.body).toString()).content[0].text, TEXT);
+  },
+  async "aws InvokeModelWithResponseStream, Claude"({ bedrock }) {
+    const modelId = `up-bedrock/sc.plain.w.claude-x${++nonces}`;
+    const body = JSON.stringify({ anthropic_version: "bedrock-2023-05-31", max_tokens: 9, messages: ask });
+    let text = "";
+    for await (const { chunk } of (await bedrock.send(new InvokeModelWithResponseStreamCommand({ modelId, contentType: "application/json", body }))).body) {
+      text += JSON.parse(Buffer.from(chunk.bytes).toString()).delta?.text ?? "";
+    }
+    assert.equal(text, TEXT);
   },
 };
 
@@ -240,6 +309,8 @@ const simulatorAnthropic = {
 
 export const extraCells = [
   cell("embeddings, models, completions, count_tokens (node)", others),
+  cell("embeddings, counts and InvokeModel of the clouds (node)", clouds),
+  cell("openai-node embeddings -> bedrock", bedrockEmbeddings),
   cell("headers and losses (node)", headers),
   cell("ledger (node)", ledger),
   cell("openai-node -> simulator", simulatorOpenAI),

@@ -1,6 +1,6 @@
 // OpenAI's SDK as a client of the suite: its chat and its responses surface.
 
-import OpenAI from "openai";
+import OpenAI, { AzureOpenAI } from "openai";
 import { TOOLS } from "./suite.mjs";
 
 export function connect({ base, key }) {
@@ -9,38 +9,41 @@ export function connect({ base, key }) {
 
 const STOPS = { stop: "stop", tool_calls: "tools", length: "length" };
 
-/** The chat completions surface. */
-export const chat = {
-  make(at) {
-    const sdk = connect(at);
-    return {
-      sdk,
-      async whole(model, input) {
-        const raw = await sdk.chat.completions.create(chatParams(model, input));
-        return chatResult(raw, input, raw.choices[0].message.reasoning_content);
-      },
-      async stream(model, input) {
-        const seen = { think: "", deltas: 0, unasked: 0 };
-        const params = { ...chatParams(model, input), ...(input.usage && { stream_options: { include_usage: true } }) };
-        const stream = sdk.chat.completions.stream(params);
-        for await (const chunk of stream) {
-          const delta = chunk.choices[0]?.delta;
-          seen.think += delta?.reasoning_content ?? "";
-          if (delta?.content) seen.deltas++;
-          if (delta?.content) input.onText?.(delta.content);
-          if (!input.usage && chunk.usage) seen.unasked++;
-        }
-        const raw = await stream.finalChatCompletion();
-        return { ...chatResult(raw, input, seen.think), ...seen };
-      },
-      async abort(model, input) {
-        const control = new AbortController();
-        const stream = await sdk.chat.completions.create({ ...chatParams(model, input), stream: true }, { signal: control.signal });
-        return abortAfter(stream, control, (chunk) => chunk.choices[0]?.delta?.content);
-      },
-    };
-  },
+/** The chat completions surface, and below it Azure's classic one, whose path names the deployment. */
+export const chat = { make: (at) => chatOf(connect(at)) };
+export const azure = {
+  make: ({ base, key }) =>
+    chatOf(new AzureOpenAI({ apiKey: key, endpoint: base, apiVersion: "2024-10-21", maxRetries: 0, timeout: 20_000, logLevel: "off" })),
 };
+
+function chatOf(sdk) {
+  return {
+    sdk,
+    async whole(model, input) {
+      const raw = await sdk.chat.completions.create(chatParams(model, input));
+      return chatResult(raw, input, raw.choices[0].message.reasoning_content);
+    },
+    async stream(model, input) {
+      const seen = { think: "", deltas: 0, unasked: 0 };
+      const params = { ...chatParams(model, input), ...(input.usage && { stream_options: { include_usage: true } }) };
+      const stream = sdk.chat.completions.stream(params);
+      for await (const chunk of stream) {
+        const delta = chunk.choices[0]?.delta;
+        seen.think += delta?.reasoning_content ?? "";
+        if (delta?.content) seen.deltas++;
+        if (delta?.content) input.onText?.(delta.content);
+        if (!input.usage && chunk.usage) seen.unasked++;
+      }
+      const raw = await stream.finalChatCompletion();
+      return { ...chatResult(raw, input, seen.think), ...seen };
+    },
+    async abort(model, input) {
+      const control = new AbortController();
+      const stream = await sdk.chat.completions.create({ ...chatParams(model, input), stream: true }, { signal: control.signal });
+      return abortAfter(stream, control, (chunk) => chunk.choices[0]?.delta?.content);
+    },
+  };
+}
 
 /** Reads a few pieces of text, aborts, and returns when it did. */
 export async function abortAfter(stream, control, textOf) {

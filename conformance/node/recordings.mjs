@@ -39,21 +39,30 @@ async function outcome(call) {
   }
 }
 
-async function compare(env, sdk, rec, mode) {
-  const how = rec.streamed ? "stream" : "whole";
+/** A recording as the SDK reads it from the provider itself, and the request that came. */
+async function directly(env, sdk, rec) {
+  const model = `rec.${rec.number}.w.d`;
+  return { ...(await asked(sdk.direct, rec, model)), arrived: await arrived(env, model) };
+}
+
+function asked(sdk, rec, model) {
   const { model: _, stream: __, ...rest } = rec.request ?? DEFAULTS[rec.dialect];
   if (!rec.streamed) delete rest.stream_options;
-  const name = (who) => `rec.${rec.number}.${mode}.${who}`;
-  const body = (model) => ({ model, ...rest, ...(rec.streamed && { stream: true }) });
-  const direct = await outcome(() => calls[rec.dialect][how](sdk.direct, body(name("d"))));
-  const through = await outcome(() => calls[rec.dialect][how](sdk.through, body(`up-${rec.dialect}/${name("t")}`)));
-  const arrived = async (who) => {
-    const seen = await (await fetch(`${env.replay}/stats?model=${name(who)}`)).json();
-    if (!seen.length) return undefined;
-    const { model, stream_options, ...others } = seen[seen.length - 1].body;
-    return JSON.stringify(others);
-  };
-  const [want, got] = [await arrived("d"), await arrived("t")];
+  return outcome(() => calls[rec.dialect][rec.streamed ? "stream" : "whole"](sdk, { model, ...rest, ...(rec.streamed && { stream: true }) }));
+}
+
+async function arrived(env, model) {
+  const seen = await (await fetch(`${env.replay}/stats?model=${model.split("/").at(-1)}`)).json();
+  if (!seen.length) return undefined;
+  const { model: _, stream_options, ...others } = seen[seen.length - 1].body;
+  return JSON.stringify(others);
+}
+
+/** How the reading through Tailplane, in pieces of a mode, compares with the direct one. */
+async function compare(env, sdk, rec, mode, direct) {
+  const model = `up-${rec.dialect}/rec.${rec.number}.${mode}.t`;
+  const through = await asked(sdk.through, rec, model);
+  const [want, got] = [direct.arrived, await arrived(env, model)];
   if (want === undefined) return { skipped: `the SDK does not send it: ${direct.message}` };
   if (got === undefined) return { error: `it did not reach the provider: ${through.raised}: ${through.message}` };
   if (want !== got) return { error: "the request arrived changed" };
@@ -118,8 +127,9 @@ export async function* recordingCells(env) {
       const results = [];
       const count = { equal: 0, bothRaised: 0, refused: 0, skipped: 0 };
       for (const rec of mine) {
+        const direct = await directly(env, sdk, rec);
         for (const mode of streamed ? ["w", "b"] : ["w"]) {
-          const r = await compare(env, sdk, rec, mode);
+          const r = await compare(env, sdk, rec, mode, direct);
           if (r.skipped) count.skipped++;
           else results.push({ name: `${rec.name} (${mode})`, error: r.error ?? "" });
           if (r.equal) count.equal++;

@@ -119,6 +119,13 @@ class Chat:
         }
 
 
+class Azure(Chat):
+    """OpenAI's chat completions below Azure's classic paths, which name the deployment."""
+
+    def __init__(self, base, key):
+        self.sdk = openai.AzureOpenAI(api_key=key, azure_endpoint=base, api_version="2024-10-21", max_retries=0, timeout=20)
+
+
 class Responses:
     """OpenAI's responses."""
 

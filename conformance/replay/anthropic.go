@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+
+	"tailplane/internal/wire"
 )
 
 // anthropicVoice says replies as Anthropic's Messages API does. Prompt tokens
@@ -34,7 +36,7 @@ func (anthropicVoice) whole(q request, r reply) any {
 
 func message(q request, content []obj, stop any, usage obj) obj {
 	return obj{
-		"id": "msg_replay", "type": "message", "role": "assistant", "model": q.Model, "content": content,
+		"id": q.id("msg_"), "type": "message", "role": "assistant", "model": q.Model, "content": content,
 		"stop_reason": stop, "stop_sequence": nil, "usage": usage,
 	}
 }
@@ -99,6 +101,8 @@ func (anthropicVoice) fail(w http.ResponseWriter, f failure) { refuse(w, f, anth
 func (anthropicVoice) broken() []byte {
 	return named("error", anthropicFailure(failure{kind: "overloaded_error", text: "scripted break"}))
 }
+
+func (anthropicVoice) framing() wire.Framing { return wire.SSE }
 
 func (anthropicVoice) limits() map[string]string {
 	return map[string]string{

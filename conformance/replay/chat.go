@@ -3,6 +3,8 @@ package main
 import (
 	"net/http"
 	"strings"
+
+	"tailplane/internal/wire"
 )
 
 // chatVoice says replies as OpenAI's chat completions do; reasoning stands in
@@ -34,7 +36,7 @@ func (chatVoice) whole(q request, r reply) any {
 		message["tool_calls"] = calls
 	}
 	return obj{
-		"id": "chatcmpl-replay", "object": "chat.completion", "created": 1_700_000_000, "model": q.Model,
+		"id": q.id("chatcmpl-"), "object": "chat.completion", "created": 1_700_000_000, "model": q.Model,
 		"choices": []obj{{"index": 0, "message": message, "finish_reason": chatStops[r.stop], "logprobs": nil}},
 		"usage":   chatUsage(r),
 	}
@@ -43,7 +45,7 @@ func (chatVoice) whole(q request, r reply) any {
 func (chatVoice) events(q request, r reply) [][]byte {
 	var out [][]byte
 	head := func() obj {
-		return obj{"id": "chatcmpl-replay", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": q.Model}
+		return obj{"id": q.id("chatcmpl-"), "object": "chat.completion.chunk", "created": 1_700_000_000, "model": q.Model}
 	}
 	say := func(delta obj, stop any) {
 		v := head()
@@ -110,5 +112,7 @@ func (chatVoice) fail(w http.ResponseWriter, f failure) { refuse(w, f, openAIFai
 func (chatVoice) broken() []byte {
 	return data(openAIFailure(failure{status: 500, text: "scripted break"}))
 }
+
+func (chatVoice) framing() wire.Framing { return wire.SSE }
 
 func (chatVoice) limits() map[string]string { return openAILimits() }

@@ -1,8 +1,9 @@
 // Command replay is the provider of the conformance suite: it answers the way
-// OpenAI and Anthropic do, from scripted scenarios and from recorded traffic.
+// OpenAI, Azure, Anthropic, Gemini and Bedrock do, from scripted scenarios and
+// from recorded traffic, over HTTP/1.1 and h2c.
 //
-// The name of the model says what to play, so that a gateway in between needs
-// to pass nothing on but the request:
+// The name of the model, in the body or in the path, says what to play, so that
+// a gateway in between needs to pass nothing on but the request:
 //
 //	sc.SCENARIO.MODE.NONCE   a scenario (scenario.go) in the dialect of the path
 //	rec.NUMBER.MODE.NONCE    a recording (recordings.go)
@@ -23,6 +24,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +33,8 @@ import (
 func main() {
 	addr := flag.String("addr", "127.0.0.1:0", "address to listen on")
 	dir := flag.String("corpus", "", "folder of recorded traffic; empty plays scenarios only")
+	target := flag.String("front", "", "play nothing: end TLS in front of this host:port, with a certificate written to the file of -cert")
+	cert := flag.String("cert", "", "file for the certificate of -front")
 	flag.Parse()
 	tape, err := loadTape(*dir)
 	if err != nil {
@@ -42,7 +46,13 @@ func main() {
 	}
 	s := &server{tape: tape, seen: map[string][]*arrival{}}
 	fmt.Printf("listening %s\n", listener.Addr())
-	log.Fatal(http.Serve(listener, s.routes()))
+	if *target != "" {
+		log.Fatal(front(listener, *target, *cert))
+	}
+	web := &http.Server{Handler: s.routes(), Protocols: new(http.Protocols)}
+	web.Protocols.SetHTTP1(true)
+	web.Protocols.SetUnencryptedHTTP2(true)
+	log.Fatal(web.Serve(listener))
 }
 
 // server plays scenarios and recordings. mu guards seen and what it holds.
@@ -69,8 +79,26 @@ type request struct {
 	StreamOptions struct {
 		IncludeUsage bool `json:"include_usage"`
 	} `json:"stream_options"`
-	Encoding string          `json:"encoding_format"`
-	Input    json.RawMessage `json:"input"`
+	Encoding string            `json:"encoding_format"`
+	Input    json.RawMessage   `json:"input"`
+	Requests []json.RawMessage `json:"requests"` // Google's batch of embeddings
+	nth      int               // of the requests for this model name, from 1
+}
+
+// id is that of the answer, after what the provider begins it with.
+func (q *request) id(prefix string) string { return prefix + "replay" + strconv.Itoa(q.nth) }
+
+// fromPath completes q where the path names the model and says whether to
+// stream.
+func (q *request) fromPath(r *http.Request) {
+	model, verb, _ := strings.Cut(r.PathValue("call"), ":")
+	if model == "" {
+		model, verb = r.PathValue("model"), r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+	}
+	if model != "" {
+		q.Model = model
+		q.Stream = q.Stream || strings.Contains(strings.ToLower(verb), "stream")
+	}
 }
 
 func (s *server) routes() http.Handler {
@@ -78,9 +106,21 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/chat/completions", s.play(chatVoice{}))
 	mux.HandleFunc("POST /v1/responses", s.play(responsesVoice{}))
 	mux.HandleFunc("POST /v1/messages", s.play(anthropicVoice{}))
-	mux.HandleFunc("POST /v1/messages/count_tokens", s.count)
+	mux.HandleFunc("POST /v1/messages/count_tokens", s.tell(obj{"input_tokens": 42}))
 	mux.HandleFunc("POST /v1/embeddings", s.embed)
 	mux.HandleFunc("POST /v1/completions", s.complete)
+	mux.HandleFunc("POST /v1/models/{call}", s.google)
+	mux.HandleFunc("POST /v1beta/models/{call}", s.google)
+	mux.HandleFunc("POST /v1beta/openai/embeddings", s.embed)
+	mux.HandleFunc("POST /model/{model}/converse", s.play(converseVoice{}))
+	mux.HandleFunc("POST /model/{model}/converse-stream", s.play(converseVoice{}))
+	mux.HandleFunc("POST /model/{model}/invoke", s.invoke)
+	mux.HandleFunc("POST /model/{model}/invoke-with-response-stream", s.play(invokeVoice{}))
+	for _, base := range []string{"/openai/v1", "/openai/deployments/{model}"} { // Azure's two APIs
+		mux.HandleFunc("POST "+base+"/chat/completions", s.play(chatVoice{}))
+		mux.HandleFunc("POST "+base+"/embeddings", s.embed)
+	}
+	mux.HandleFunc("POST /openai/v1/responses", s.play(responsesVoice{}))
 	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, obj{"object": "list", "data": []obj{{"id": "sc", "object": "model", "created": 1, "owned_by": "replay"}}})
 	})
@@ -90,27 +130,30 @@ func (s *server) routes() http.Handler {
 }
 
 // read notes a request; ok is false when it was answered with an error.
-func (s *server) read(w http.ResponseWriter, r *http.Request) (q request, a *arrival, nth int, ok bool) {
+func (s *server) read(w http.ResponseWriter, r *http.Request) (q request, a *arrival, ok bool) {
 	body, err := io.ReadAll(r.Body)
 	if err == nil {
 		err = json.Unmarshal(body, &q)
 	}
 	if err != nil {
 		answer(w, http.StatusBadRequest, obj{"error": obj{"message": "replay: " + err.Error(), "type": "invalid_request_error"}})
-		return q, nil, 0, false
+		return q, nil, false
 	}
-	key := cmp.Or(r.Header.Get("X-Api-Key"), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+	q.fromPath(r)
+	head := r.Header
+	key := cmp.Or(head.Get("X-Api-Key"), head.Get("Api-Key"), head.Get("X-Goog-Api-Key"), strings.TrimPrefix(head.Get("Authorization"), "Bearer "))
 	a = &arrival{Path: r.URL.Path, Body: body, Key: key, At: time.Now().UnixMilli()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen[q.Model] = append(s.seen[q.Model], a)
-	return q, a, len(s.seen[q.Model]), true
+	q.nth = len(s.seen[q.Model])
+	return q, a, true
 }
 
 // play serves one path in the voice of its dialect.
 func (s *server) play(v voice) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q, a, nth, ok := s.read(w, r)
+		q, a, ok := s.read(w, r)
 		if !ok {
 			return
 		}
@@ -119,7 +162,7 @@ func (s *server) play(v voice) http.HandlerFunc {
 		case part[0] == "rec" && len(part) == 4:
 			s.tape.play(w, r, part[1], part[2])
 		case part[0] == "sc" && len(part) == 4:
-			p := player{w: w, r: r, voice: v, q: q, nth: nth, bytewise: part[2] == "b"}
+			p := player{w: w, r: r, voice: v, q: q, bytewise: part[2] == "b"}
 			if p.run(part[1]); r.Context().Err() != nil {
 				s.mu.Lock()
 				a.Cancelled = time.Now().UnixMilli()

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+
+	"tailplane/internal/wire"
 )
 
 // responsesVoice says replies as OpenAI's Responses API does.
@@ -23,7 +25,7 @@ func textPart(text string) obj {
 }
 
 // items are the finished output items of a reply.
-func items(r reply) []obj {
+func items(q request, r reply) []obj {
 	var list []obj
 	if r.think != "" {
 		list = append(list, obj{
@@ -32,7 +34,7 @@ func items(r reply) []obj {
 	}
 	if len(r.text) > 0 {
 		list = append(list, obj{
-			"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+			"type": "message", "id": q.id("msg_"), "role": "assistant", "status": "completed",
 			"content": []obj{textPart(strings.Join(r.text, ""))},
 		})
 	}
@@ -46,14 +48,14 @@ func items(r reply) []obj {
 
 func response(q request, status string, output []obj) obj {
 	return obj{
-		"id": "resp_replay", "object": "response", "created_at": 1_700_000_000, "model": q.Model, "status": status,
+		"id": q.id("resp_"), "object": "response", "created_at": 1_700_000_000, "model": q.Model, "status": status,
 		"output": output, "error": nil, "incomplete_details": nil, "instructions": nil, "metadata": obj{}, "usage": nil,
 		"parallel_tool_calls": true, "temperature": 1.0, "top_p": 1.0, "tool_choice": "auto", "tools": []any{},
 	}
 }
 
 func finished(q request, r reply) (string, obj) {
-	v, status := response(q, "completed", items(r)), "completed"
+	v, status := response(q, "completed", items(q, r)), "completed"
 	if r.stop == "length" {
 		status = "incomplete"
 		v["incomplete_details"] = obj{"reason": "max_output_tokens"}
@@ -79,7 +81,7 @@ func (responsesVoice) events(q request, r reply) [][]byte {
 	s := &script{}
 	s.say("response.created", obj{"response": response(q, "in_progress", []obj{})})
 	s.say("response.in_progress", obj{"response": response(q, "in_progress", []obj{})})
-	for i, item := range items(r) {
+	for i, item := range items(q, r) {
 		switch item["type"] {
 		case "reasoning":
 			s.reasoning(i, item, r)
@@ -99,7 +101,9 @@ func (s *script) reasoning(i int, item obj, r reply) {
 		v["item_id"], v["output_index"], v["summary_index"] = item["id"], i, 0
 		return v
 	}
-	s.say("response.output_item.added", obj{"output_index": i, "item": obj{"type": "reasoning", "id": item["id"], "summary": []any{}}})
+	s.say("response.output_item.added", obj{"output_index": i, "item": obj{
+		"type": "reasoning", "id": item["id"], "summary": []any{}, "encrypted_content": r.sign,
+	}})
 	s.say("response.reasoning_summary_part.added", at(obj{"part": obj{"type": "summary_text", "text": ""}}))
 	for _, piece := range halves(r.think) {
 		s.say("response.reasoning_summary_text.delta", at(obj{"delta": piece}))
@@ -146,5 +150,7 @@ func (responsesVoice) fail(w http.ResponseWriter, f failure) { refuse(w, f, open
 func (responsesVoice) broken() []byte {
 	return named("error", obj{"code": "server_error", "message": "scripted break", "param": nil, "sequence_number": 99})
 }
+
+func (responsesVoice) framing() wire.Framing { return wire.SSE }
 
 func (responsesVoice) limits() map[string]string { return openAILimits() }

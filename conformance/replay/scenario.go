@@ -6,9 +6,10 @@ import (
 	"encoding/json"
 	"math"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
+
+	"tailplane/internal/wire"
 )
 
 // The scenarios. Each reply is said in every dialect by a voice, so that what
@@ -47,6 +48,7 @@ type failure struct {
 	kind   string // Anthropic's word; the others derive theirs
 	text   string
 	header map[string]string
+	wait   string // seconds to wait, of a 429
 }
 
 // voice says a reply in one dialect.
@@ -59,6 +61,7 @@ type voice interface {
 	broken() []byte
 	// limits are the provider's headers with a 429.
 	limits() map[string]string
+	framing() wire.Framing
 }
 
 // player plays one scenario to one request.
@@ -67,7 +70,6 @@ type player struct {
 	r        *http.Request
 	voice    voice
 	q        request
-	nth      int // of the requests for this model name, from 1
 	bytewise bool
 }
 
@@ -93,9 +95,14 @@ func (p *player) run(name string) {
 	case "down":
 		p.voice.fail(p.w, failure{status: http.StatusServiceUnavailable, kind: "api_error", text: "scripted outage"})
 	case "flaky":
-		if p.nth == 1 {
+		if p.q.nth == 1 {
 			p.voice.fail(p.w, failure{status: http.StatusInternalServerError, kind: "api_error", text: "scripted hiccup"})
 			return
+		}
+		p.say(good)
+	case "agent": // a tool, and what its result leads to
+		if p.q.nth == 1 {
+			good = replies["noargs"]
 		}
 		p.say(good)
 	case "bad":
@@ -103,7 +110,7 @@ func (p *player) run(name string) {
 	case "limited":
 		p.limited("37")
 	case "once":
-		if p.nth == 1 {
+		if p.q.nth == 1 {
 			p.limited("1")
 			return
 		}
@@ -121,7 +128,7 @@ func (p *player) run(name string) {
 func (p *player) limited(seconds string) {
 	header := p.voice.limits()
 	header["Retry-After"] = seconds
-	p.voice.fail(p.w, failure{status: http.StatusTooManyRequests, kind: "rate_limit_error", text: "scripted rate limit", header: header})
+	p.voice.fail(p.w, failure{status: http.StatusTooManyRequests, kind: "rate_limit_error", text: "scripted rate limit", header: header, wait: seconds})
 }
 
 func (p *player) say(r reply) {
@@ -149,7 +156,7 @@ func (p *player) opening() [][]byte {
 }
 
 func (p *player) stream(events [][]byte, pause time.Duration) {
-	p.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+	p.w.Header().Set("Content-Type", p.voice.framing().ContentType())
 	for _, ev := range events {
 		if !write(p.w, p.r, ev, p.bytewise) {
 			return
@@ -198,15 +205,21 @@ func named(name string, v obj) []byte {
 	return append([]byte("event: "+name+"\n"), data(v)...)
 }
 
-func (s *server) count(w http.ResponseWriter, r *http.Request) {
-	if _, _, _, ok := s.read(w, r); ok {
-		answer(w, http.StatusOK, obj{"input_tokens": 42})
+// tell answers every request with v.
+func (s *server) tell(v obj) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if _, _, ok := s.read(w, r); ok {
+			answer(w, http.StatusOK, v)
+		}
 	}
 }
 
+// vector is the embedding of input number i.
+func vector(i int) []float32 { return []float32{0.5, -0.25, float32(i)} }
+
 // embed answers with one vector per input, as numbers or in base64.
 func (s *server) embed(w http.ResponseWriter, r *http.Request) {
-	q, _, _, ok := s.read(w, r)
+	q, _, ok := s.read(w, r)
 	if !ok {
 		return
 	}
@@ -217,11 +230,10 @@ func (s *server) embed(w http.ResponseWriter, r *http.Request) {
 	}
 	var list []obj
 	for i := range n {
-		vector := []float32{0.5, -0.25, float32(i)}
-		var value any = vector
+		var value any = vector(i)
 		if q.Encoding == "base64" {
 			var raw []byte
-			for _, f := range vector {
+			for _, f := range vector(i) {
 				raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(f))
 			}
 			value = base64.StdEncoding.EncodeToString(raw)
@@ -233,13 +245,13 @@ func (s *server) embed(w http.ResponseWriter, r *http.Request) {
 
 // complete answers the old completions operation.
 func (s *server) complete(w http.ResponseWriter, r *http.Request) {
-	q, _, nth, ok := s.read(w, r)
+	q, _, ok := s.read(w, r)
 	if !ok {
 		return
 	}
 	good := replies["plain"]
 	head := func(choices []obj) obj {
-		return obj{"id": "cmpl-" + strconv.Itoa(nth), "object": "text_completion", "created": 1, "model": q.Model, "choices": choices}
+		return obj{"id": q.id("cmpl-"), "object": "text_completion", "created": 1, "model": q.Model, "choices": choices}
 	}
 	choice := func(text string, stop any) []obj {
 		return []obj{{"index": 0, "text": text, "finish_reason": stop, "logprobs": nil}}
@@ -254,7 +266,7 @@ func (s *server) complete(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, v)
 		return
 	}
-	p := player{w: w, r: r, q: q}
+	p := player{w: w, r: r, voice: chatVoice{}, q: q}
 	var events [][]byte
 	for _, t := range good.text {
 		events = append(events, data(head(choice(t, nil))))

@@ -219,6 +219,36 @@ func TestGeminiWriterEndsOnlyWithTheAnswer(t *testing.T) {
 	}
 }
 
+// Google's SDK keeps a turn in its chats only if every chunk has a content.
+func TestGeminiWriterEndsAnAnswerWithAContent(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		last string
+	}{
+		"said":    {"a", `{"candidates":[{"content":{"parts":[{"text":""}],"role":"model"},"finishReason":"STOP","index":0}],"modelVersion":"m","responseId":"x"}`},
+		"nothing": {"", `{"candidates":[{"finishReason":"STOP","index":0}],"modelVersion":"m","responseId":"x"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			w := GeminiCodec{}.Writer(&out, &llm.Call{Model: "m"})
+			for _, ev := range []llm.Event{
+				{Kind: llm.EventStart, Start: &llm.Reply{ID: "x"}},
+				{Kind: llm.EventPart, New: &llm.Part{Kind: llm.PartText, Text: c.text}},
+				{Kind: llm.EventPartEnd},
+				{Kind: llm.EventStop, Stop: llm.Stop{Reason: llm.StopEnd}},
+				{Kind: llm.EventEnd},
+			} {
+				if err := w.Write(ev); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !strings.HasSuffix(out.String(), gemStream(c.last)) {
+				t.Errorf("%s", out.String())
+			}
+		})
+	}
+}
+
 func TestGeminiArrayIsAnotherFrameOfTheSameChunks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.SampledFrom([]string{gemStream(gemFull), gemStream(`{"a":"]}[{\\\""}` + "\n" + `{"b":[{"c":[]}]}`), ""}).Draw(t, "stream")

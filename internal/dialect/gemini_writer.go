@@ -49,6 +49,7 @@ type gemChoiceOut struct {
 	logprobs []llm.TokenLogprob
 	signs    []llm.Part
 	called   bool // it asks for a function
+	said     bool // a chunk with parts of it went out
 }
 
 // gemPartOut is a part of the stream.
@@ -277,6 +278,7 @@ func (g *gemWriter) thought(choice int, p llm.Part) {
 
 // content writes a chunk with parts, each with the signature that waits for it.
 func (g *gemWriter) content(choice int, parts ...llm.Part) {
+	g.choice(choice).said = true
 	g.chunk(func(e *gemEncoder, w *objectWriter) {
 		w.list("candidates")
 		in := w.object(llm.Extra{})
@@ -387,8 +389,11 @@ func (g *gemWriter) last(e *gemEncoder, c *gemChoiceOut, i int) {
 		stop.Reason = llm.StopEnd
 	}
 	w := e.object(llm.Extra{Members: c.members})
-	if parts != nil {
+	switch {
+	case parts != nil:
 		e.content(&w, parts, stop.Reason, 0)
+	case c.said: // as Gemini does: its SDK's chats forget an answer of which a chunk has no content
+		w.put("content", []byte(`{"parts":[{"text":""}],"role":"model"}`))
 	}
 	gemPutStop(&w, stop, c.called, e.losses)
 	w.integer("index", int64(i))
