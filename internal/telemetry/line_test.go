@@ -50,24 +50,6 @@ func TestLineIsWhatSlogWrites(t *testing.T) {
 	})
 }
 
-func TestLineCostsNoMemory(t *testing.T) {
-	l := NewLog(nowhere{}, "text", nil)
-	at := time.Now()
-	n := testing.AllocsPerRun(100, func() {
-		line := l.Line(at, slog.LevelInfo, "request")
-		line.Text("request", "req_1")
-		line.Duration("took", 1234567*time.Nanosecond)
-		line.Send()
-	})
-	if n > 0 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
-type nowhere struct{}
-
-func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
-
 // sameJSON is JSON as text that does not depend on how it was spelled: slog
 // writes whole seconds without a fraction.
 func sameJSON(t *rapid.T, line []byte) string {
