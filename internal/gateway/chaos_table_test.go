@@ -155,7 +155,9 @@ type refusal struct {
 	openai, anthropic, google, aws string // status, header lines after a bar, body after a blank
 }
 
-func elsewhere(k llm.FaultKind) want { return want{kind: k, phase: llm.PhaseHead, retry: llm.RetryElsewhere} }
+func elsewhere(k llm.FaultKind) want {
+	return want{kind: k, phase: llm.PhaseHead, retry: llm.RetryElsewhere}
+}
 
 func same(k llm.FaultKind, after time.Duration) want {
 	return want{kind: k, phase: llm.PhaseHead, retry: llm.RetrySame, after: after}
@@ -299,21 +301,28 @@ var breakages = []breakage{
 	{"error after token", func(v voice, _ bool) string { return v.upToFirst() + "@delay 1s\n" + v.fault }, begun(llm.FaultServer, llm.RetrySame), want{}},
 }
 
-// peculiar are the kinds that do not react as the others, by kind and fault, with
-// the reason.
+// peculiar are the kinds that do not react as the others, with the reason. A
+// reaction without a kind: it has no such fault.
 var peculiar = map[string]map[string]want{
-	"azureml": full, "tgi": full, // an engine has no accounts: its 429 is a queue that is full
-	"vertex": {"overloaded": same(llm.FaultOverloaded, time.Second)}, // Google's advice is to wait for a second at least
+	"azureml/chat": full, "azureml/responses": full, "tgi/chat": full, // an engine has no accounts: its 429 is a queue that is full
+	"azureml/anthropic": { // an engine behind Anthropic's dialect, without Anthropic's policies
+		"out of quota": {}, "filtered": {}, "unsupported": {},
+		"rate limit": full["rate limit"],
+	},
+	"vertex/gemini": patient, "vertex/anthropic": patient, "vertex/chat": patient, // Google's advice is to wait for a second at least
 }
 
-var full = map[string]want{
-	"out of quota": same(llm.FaultOverloaded, 0),
-	"rate limit":   same(llm.FaultOverloaded, 2*time.Second),
-}
+var (
+	full = map[string]want{
+		"out of quota": same(llm.FaultOverloaded, 0),
+		"rate limit":   same(llm.FaultOverloaded, 2*time.Second),
+	}
+	patient = map[string]want{"overloaded": same(llm.FaultOverloaded, time.Second)}
+)
 
 // reacts is what the kind makes of a fault.
 func (k chaosKind) reacts(fault string, w want) want {
-	if own, ok := peculiar[k.kind.Name][fault]; ok {
+	if own, ok := peculiar[k.kind.Name+"/"+string(k.dialect)][fault]; ok {
 		return own
 	}
 	return w

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -29,7 +30,7 @@ func TestChaos(t *testing.T) {
 	cells, kinds := 0, map[string]bool{}
 	for _, k := range chaosKinds() {
 		kinds[k.kind.Name] = true
-		for _, client := range []llm.Dialect{k.dialect, k.foreign()} {
+		for _, client := range k.clients() {
 			for _, stream := range []bool{true, false} {
 				batch := chaosBatch{kind: k, client: client, stream: stream}
 				t.Run(batch.name(), func(t *testing.T) { cells += batch.run(t) })
@@ -49,7 +50,7 @@ type chaosKind struct {
 func chaosKinds() []chaosKind {
 	var out []chaosKind
 	for _, k := range upstream.Kinds() {
-		for _, d := range k.Dialects {
+		for _, d := range slices.Concat(k.Dialects, k.Others) {
 			if _, converses := voices[d]; converses {
 				out = append(out, chaosKind{k, d})
 			}
@@ -79,18 +80,26 @@ func (k chaosKind) family() string {
 	return "openai"
 }
 
-// foreign is a dialect whose clients are translated for it.
-func (k chaosKind) foreign() llm.Dialect {
-	if k.dialect == llm.Chat {
-		return llm.Anthropic
+// clients are the dialects of those who call it: its own, whose bytes are passed
+// on, and the others, which are translated. The race detector is slow, and gets
+// along with one of those.
+func (k chaosKind) clients() []llm.Dialect {
+	out := []llm.Dialect{k.dialect}
+	for _, d := range slices.Sorted(maps.Keys(voices)) {
+		if d != k.dialect && (len(out) < 2 || !raceEnabled) {
+			out = append(out, d)
+		}
 	}
-	return llm.Chat
+	return out
 }
 
 // model is one that it serves in the dialect.
 func (k chaosKind) model() string {
-	if k.dialect == llm.Anthropic {
+	switch k.dialect {
+	case llm.Anthropic:
 		return "anthropic.claude-x"
+	case llm.Chat:
+		return "openai.x"
 	}
 	return "x"
 }
@@ -130,6 +139,9 @@ type chaosCell struct {
 func (b chaosBatch) cells() []chaosCell {
 	var out []chaosCell
 	add := func(fault, script string, w want) {
+		if w.kind == "" {
+			return
+		}
 		for _, help := range []string{nobody, another, itself} {
 			if help == itself && (w.retry != llm.RetrySame || w.broken || w.phase == llm.PhaseConnect) {
 				continue
@@ -145,9 +157,7 @@ func (b chaosBatch) cells() []chaosCell {
 		if b.stream {
 			w = r.streamed
 		}
-		if w.kind != "" {
-			add(r.name, r.script(b.kind.voice(), b.stream), b.kind.reacts(r.name, w))
-		}
+		add(r.name, r.script(b.kind.voice(), b.stream), b.kind.reacts(r.name, w))
 	}
 	return out
 }
@@ -185,12 +195,13 @@ func (b chaosBatch) run(t *testing.T) int {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, b.config(cells), nil)
 		r.host("well", reply(t, voices[llm.Chat].well(b.stream)))
-		for _, c := range cells {
+		hosts := make([]*llmtest.Upstream, len(cells))
+		for i, c := range cells {
 			replies := []*llmtest.Reply{reply(t, c.script)}
 			if c.help == itself {
 				replies = append(replies, reply(t, b.kind.voice().well(b.stream)))
 			}
-			r.host(c.model, replies...)
+			hosts[i] = r.host(c.model, replies...)
 		}
 		r.serve(r.net.Listen("gateway"))
 		answers := make([]answer, len(cells))
@@ -209,8 +220,13 @@ func (b chaosBatch) run(t *testing.T) int {
 			t.Errorf("%d exchanges are settled, %d were made", len(records), len(cells))
 		}
 		for i, c := range cells {
-			for _, problem := range append(c.checkRecord(records[c.model]), b.checkAnswer(c, answers[i], records[c.model])...) {
-				t.Errorf("%s: %s\n%s\n%d %v %v\n%s", c.model, problem, asJSON(t, records[c.model]), answers[i].status, answers[i].header, answers[i].err, answers[i].body)
+			ex := records[c.model]
+			problems := append(c.checkRecord(ex), b.checkAnswer(c, answers[i], ex)...)
+			if problem := b.checkHost(c, hosts[i], ex); problem != "" {
+				problems = append(problems, problem)
+			}
+			for _, problem := range problems {
+				t.Errorf("%s: %s\n%s\n%d %v %v\n%s", c.model, problem, asJSON(t, ex), answers[i].status, answers[i].header, answers[i].err, answers[i].body)
 			}
 		}
 	})
@@ -323,6 +339,28 @@ func mustJSON(v any) []byte {
 		panic(err)
 	}
 	return raw
+}
+
+// checkHost looks at what the ill target was asked: as often as the ledger says,
+// in the lane that the cell is about.
+func (b chaosBatch) checkHost(c chaosCell, u *llmtest.Upstream, ex *ledger.Exchange) string {
+	if ex == nil || len(ex.Attempts) == 0 {
+		return ""
+	}
+	asked := 0
+	for _, a := range ex.Attempts {
+		if a.Target == c.model && a.Phase != llm.PhaseConnect {
+			asked++
+		}
+	}
+	lane := "translate"
+	if b.client == b.kind.dialect {
+		lane = "splice"
+	}
+	if n := len(u.Heard()); n != asked || ex.Attempts[0].Lane != lane {
+		return fmt.Sprintf("asked %d times in lane %s, want %d times in lane %s", n, ex.Attempts[0].Lane, asked, lane)
+	}
+	return ""
 }
 
 // checkAnswer looks at what the client read.
