@@ -226,7 +226,7 @@ func (b chaosBatch) run(t *testing.T) int {
 				problems = append(problems, problem)
 			}
 			for _, problem := range problems {
-				t.Errorf("%s: %s\n%s\n%d %v %v\n%s", c.model, problem, asJSON(t, ex), answers[i].status, answers[i].header, answers[i].err, answers[i].body)
+				t.Errorf("%s: %s\n%s\n%d %v %v\n%q", c.model, problem, asJSON(t, ex), answers[i].status, answers[i].header, answers[i].err, answers[i].body)
 			}
 		}
 	})
@@ -379,6 +379,9 @@ func (b chaosBatch) checkAnswer(c chaosCell, a answer, ex *ledger.Exchange) (pro
 	if outcome == ledger.OutcomeFailed {
 		if !isError(b.client, a) {
 			fail("this is no error of %s", b.client)
+		}
+		if c.want.kind == llm.FaultCredential && !bytes.Contains(a.body, []byte("refused the gateway's credential")) {
+			fail("the client is told the provider's words about a credential that is not its own")
 		}
 		if want := int(c.want.after / time.Second); want > 0 && a.header.Get("Retry-After") != fmt.Sprint(want) {
 			fail("the client is told to wait %q seconds, want %d", a.header.Get("Retry-After"), want)
