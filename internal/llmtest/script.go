@@ -25,6 +25,8 @@ import (
 //	data: {"two": 2}
 //	@cut                    close the connection here
 //
+// @cut as the last line of the head closes the connection within it.
+//
 // A body may consist of AWS's binary frames, one for each line, see frames.go.
 //
 // @stall waits until the caller has gone. @refuse in place of the first
@@ -66,6 +68,11 @@ func ParseReply(text string) (*Reply, error) {
 	}
 	if !strings.Contains(status, " ") {
 		status += " Scripted"
+	}
+	if last := len(lines) - 1; lines[last] == "@cut" {
+		head := "HTTP/1.1 " + status + "\r\n" + strings.Join(lines[1:last], "\r\n")
+		r.steps = append(r.steps, step{write: []byte(head), do: "cut"})
+		return r, nil
 	}
 	fields := strings.Join(lines[1:], "\r\n")
 	lower := strings.ToLower(fields)

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"slices"
 	"strings"
 
 	"tailplane/internal/llm"
@@ -33,7 +34,7 @@ var bedrock = Kind{
 		"amazon.*", "anthropic.*", "meta.*", "mistral.*", "cohere.*", "ai21.*", "qwen.*", "deepseek.*", "openai.*", "moonshot.*",
 		"us.*", "eu.*", "apac.*", "jp.*", "au.*", "global.*",
 	},
-	Rules:  append(bedrockRules, anthropicRules...),
+	Rules:  slices.Concat(bedrockRules, anthropicRules, []Rule{{0, "validationexception", isBad, ""}}),
 	Quirks: bedrockQuirks,
 }
 
@@ -88,11 +89,14 @@ func countedModel(name string) string {
 
 // bedrockRules: the type is the exception's name, of x-amzn-errortype for an
 // answer and of :exception-type inside a stream. Two of the exceptions are
-// Anthropic's words under another status.
+// Anthropic's words under another status. A ValidationException may be any of the
+// model's own faults, so that it is a bad request only when nothing else fits: see
+// [bedrock].
 var bedrockRules = []Rule{
 	{0, "input tokens exceeded", isTooLong, ""},
 	{0, "input is too long", isTooLong, ""},
 	{0, "too many input tokens", isTooLong, ""},
+	{0, "maximum context length", isTooLong, ""},
 	{0, "model identifier is invalid", isUnknownModel, "see whether the region has the model, and whether it wants an inference profile's id such as us.MODEL"},
 	{0, "on-demand throughput isn", isUnknownModel, "name an inference profile, such as us.MODEL, or map one under `deployments:`"},
 	{0, "end of its life", isUnknownModel, "the model is retired: name its successor"},
@@ -118,6 +122,5 @@ var bedrockRules = []Rule{
 	{0, "incompletesignature", isBadKey, ""},
 	{0, "accessdeniedexception", isBadKey, ""},
 	{0, "resourcenotfoundexception", isUnknownModel, ""},
-	{0, "validationexception", isBad, ""},
 	{424, "", isModelFailure, ""},
 }
