@@ -115,6 +115,7 @@ func TestOpenAPIDescribesWhatTheCodecsWrite(t *testing.T) {
 	theirs.report("recordings", allowed)
 	ours := newHolder(t, spec)
 	written(ours, samples)
+	embedded(ours, recordings)
 	ours.report("ours", own)
 	fmt.Printf("openapi: %d bodies validated (recorded: %s; ours: %s), %d deviations allowed, %d of them ours\n",
 		total(theirs.counts)+total(ours.counts), countsText(theirs.counts), countsText(ours.counts), len(allowed)+len(own), len(own))
@@ -181,7 +182,7 @@ func written(h *holder, samples []sample) {
 		if s.codec == nil || s.answer == "" || s.answer == asError {
 			continue
 		}
-		for _, target := range []dialect.Codec{dialect.ChatCodec{}, dialect.ResponsesCodec{}} {
+		for _, target := range []dialect.Codec{dialect.ChatCodec{}, dialect.ResponsesCodec{}, dialect.CodecFor(llm.Completions)} {
 			key := fmt.Sprint(s.Surface, s.answer, target.Name())
 			if s.Surface == target.Name() || seen[key] >= perSchema {
 				continue
@@ -207,6 +208,27 @@ func written(h *holder, samples []sample) {
 				h.hold(schemas[target.Name()].reply, who, body)
 			}
 		}
+	}
+}
+
+// embedded validates what Google's vectors become on OpenAI's surface.
+func embedded(h *holder, recordings []corpus.Recording) {
+	for i := range recordings {
+		r := &recordings[i]
+		if r.Request == nil || r.Status >= 400 || !strings.HasSuffix(r.Path, "mbedContents") && !strings.HasSuffix(r.Path, ":embedContent") {
+			continue
+		}
+		call, err := dialect.DecodeGeminiEmbed(r.Request)
+		if err != nil {
+			continue // vectors of images: OpenAI has none
+		}
+		reply, err := dialect.DecodeGeminiEmbedReply(r.Body)
+		if err != nil {
+			h.t.Errorf("%s: %v", r.Name(), err)
+			continue
+		}
+		reply.Model = "model" // package gateway names it
+		h.hold(schemas[llm.Embeddings].reply, r.Name(), dialect.EncodeOpenAIEmbedReply(reply, call))
 	}
 }
 
@@ -296,6 +318,11 @@ var own = []deviation{
 	{"ResponseUsage is null", "OpenAI writes it so while an answer has not ended"},
 	{"ResponseErrorCode is ", "the provider's own code tells more than one of the description's would"},
 	{"CreateChatCompletionResponse/choices/[] lacks finish_reason", "an answer that is still made in the background has not ended"},
+	{"CreateCompletionResponse/choices/[]/finish_reason is null", "OpenAI writes it so before the last event"},
+	{"CreateCompletionResponse/choices/[]/finish_reason is tool_calls", "an answer to a chat with tools, which no request for a completion asks for"},
+	{"CreateCompletionResponse/choices/[]/finish_reason is error", "as in chat"},
+	{"CreateCompletionResponse/choices/[] lacks finish_reason", "as in chat"},
+	{"CompletionUsage/", "a usage object of chat passes as its provider spelled it, null details included"},
 	{"CreateChatCompletionResponse/choices/[]/finish_reason is error", "chat has no word for an answer that its model spoiled, and stop would be a lie"},
 }
 
