@@ -12,6 +12,7 @@ package openapi
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -147,7 +148,7 @@ func (s *Spec) Deviations(schema string, body []byte) ([]string, error) {
 	if err == nil {
 		return nil, nil
 	}
-	failed, ok := err.(*jsonschema.ValidationError) //nolint:errorlint // it is what Validate returns, unwrapped
+	failed, ok := errors.AsType[*jsonschema.ValidationError](err)
 	if !ok {
 		return nil, err
 	}
