@@ -37,6 +37,7 @@ var monopolies = map[string]struct {
 	why      string
 }{
 	"github.com/go-json-experiment/json":                    {nil, "it is the oracle of wire's tests; codecs read and write with wire"},
+	"github.com/santhosh-tekuri/jsonschema/v6":              {nil, "it is the oracle of the answers on OpenAI's surfaces; bodies are read and written by codecs"},
 	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream": {nil, "it is the oracle of wire's tests; frames are read and written by wire"},
 
 	"go.yaml.in/yaml/v4":                  {[]string{"config", "importer"}, "the parser can be replaced in two places: the one that reads our files, and the one that reads those of others"},

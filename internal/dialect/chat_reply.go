@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"slices"
 	"strconv"
 
 	"tailplane/internal/llm"
@@ -240,11 +241,17 @@ func (e *chatEncoder) replyChoice(list *objectWriter, c *llm.Choice, i int) {
 	m := w.sub("message")
 	m.constant("role", `"assistant"`, own.Form&choiceNoRole != 0)
 	e.assistant(&m, c.Parts, own.Form, path+".message")
+	foreign := c.Extra.Dialect != llm.Chat // in a message of ours all members stand that OpenAI requires
+	if foreign && !slices.ContainsFunc(c.Parts, func(p llm.Part) bool { return p.Kind == llm.PartRefusal }) {
+		m.null("refusal")
+	}
 	w.endSub("message", &m)
 	other, probs := w.takeKept("logprobs")
 	switch {
 	case other != nil:
 		w.put("logprobs", other)
+	case len(c.Logprobs) == 0 && foreign:
+		w.null("logprobs")
 	case len(c.Logprobs) == 0:
 		w.put("logprobs", probs)
 	case probs != nil && len(chatTokens(probs)) == len(c.Logprobs):

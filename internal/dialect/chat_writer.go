@@ -90,7 +90,7 @@ func (w *chatWriter) Write(ev llm.Event) error {
 		w.last = &ev
 	case llm.EventFault:
 		w.failed = true
-		w.buf = appendProviderError(w.buf, ev.Fault)
+		w.buf = appendProviderError(w.buf, ev.Fault, foreignTo(&w.start, llm.Chat))
 	case llm.EventPing:
 		w.buf = append(w.buf, ": ping\n\n"...)
 	case llm.EventOther:
@@ -297,9 +297,20 @@ func (w *chatWriter) block(choice int, p *partWriter) {
 	w.say(choice, "thinking_blocks", arrayJSON(blocks))
 }
 
-// appendProviderError writes what the upstream said inside its stream.
-func appendProviderError(dst []byte, b *llm.ErrorBody) []byte {
-	return wire.AppendEvent(dst, "", openAIEnvelope(*b))
+// foreignTo reports whether a stream that has begun is one of another dialect.
+func foreignTo(start *llm.Reply, own llm.Dialect) bool {
+	return start.Extra.Dialect != "" && start.Extra.Dialect != own
+}
+
+// appendProviderError writes what the upstream said inside its stream. foreign
+// says that the stream is one of another dialect: then the envelope has the
+// type that OpenAI's always has.
+func appendProviderError(dst []byte, b *llm.ErrorBody, foreign bool) []byte {
+	told := *b
+	if foreign && told.Type == "" {
+		told.Type = "server_error"
+	}
+	return wire.AppendEvent(dst, "", openAIEnvelope(told))
 }
 
 func (w *chatWriter) other(ev *llm.Event) {

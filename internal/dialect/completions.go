@@ -276,6 +276,9 @@ func completionChoiceJSON(c *llm.Choice, i int, losses *lossList) []byte {
 	default:
 		w.text("text", "")
 	}
+	if c.Extra.Dialect != llm.Completions {
+		w.null("logprobs") // which OpenAI requires
+	}
 	if word := openAIStopWord(&completionStops, c.Stop, losses); word != "" {
 		w.text("finish_reason", word)
 	} else {

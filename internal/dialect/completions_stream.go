@@ -90,7 +90,7 @@ func (w *completionsWriter) Write(ev llm.Event) error {
 		w.last = &ev
 	case llm.EventFault:
 		w.failed = true
-		w.buf = appendProviderError(w.buf, ev.Fault)
+		w.buf = appendProviderError(w.buf, ev.Fault, foreignTo(&w.start, llm.Completions))
 	case llm.EventPing:
 		w.buf = append(w.buf, ": ping\n\n"...)
 	case llm.EventOther:
@@ -121,6 +121,9 @@ func (w *completionsWriter) choice(index int, text, stop string, members []byte)
 	c := newObject(llm.Extra{Members: members})
 	c.text("text", text)
 	c.integer("index", int64(index))
+	if w.start.Extra.Dialect != llm.Completions {
+		c.null("logprobs") // which OpenAI requires
+	}
 	c.nullable("finish_reason", stop)
 	w.chunk(arrayJSON([][]byte{c.end()}), nil, nil)
 }

@@ -77,6 +77,7 @@ func chatLogprobs(list []llm.TokenLogprob) []byte {
 	w := newObject(llm.Extra{})
 	w.key("content")
 	w.tokens(list, "null", true)
+	w.null("refusal")
 	return w.end()
 }
 

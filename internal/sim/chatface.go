@@ -22,6 +22,7 @@ type chatLogprob struct {
 type chatMessage struct {
 	Role      string         `json:"role"`
 	Content   *string        `json:"content"`
+	Refusal   *string        `json:"refusal"` // the simulator has none
 	ToolCalls []chatToolCall `json:"tool_calls,omitempty"`
 }
 
@@ -71,7 +72,7 @@ func (f *chatFace) token(dst []byte, i int) []byte {
 	if f.logprobs {
 		dst = append(dst, `{"content":`...)
 		dst = appendJSON(dst, []chatLogprob{f.logprob(i)})
-		dst = append(dst, '}')
+		dst = append(dst, `,"refusal":null}`...)
 	} else {
 		dst = append(dst, "null"...)
 	}
@@ -114,7 +115,7 @@ func (f *chatFace) whole(dst []byte) []byte {
 		}
 		dst = append(dst, `{"content":`...)
 		dst = appendJSON(dst, content)
-		dst = append(dst, '}')
+		dst = append(dst, `,"refusal":null}`...)
 	} else {
 		dst = append(dst, "null"...)
 	}
