@@ -13,20 +13,30 @@ import (
 // settings are how the shells set a variable.
 var settings = map[string]string{"sh": "export %s=%q\n", "fish": "set -gx %s %q\n", "pwsh": "$env:%s=%q\n"}
 
+// sdkEnv is the two variables that an SDK reads.
+type sdkEnv struct{ name, url, path, key string }
+
+var sdks = []sdkEnv{
+	{"openai", "OPENAI_BASE_URL", "/v1", "OPENAI_API_KEY"},
+	{"anthropic", "ANTHROPIC_BASE_URL", "", "ANTHROPIC_API_KEY"},
+	{"google", "GOOGLE_GEMINI_BASE_URL", "", "GEMINI_API_KEY"},
+	{"bedrock", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "", "AWS_BEARER_TOKEN_BEDROCK"},
+}
+
 func envCommand(d Deps) *cobra.Command {
 	var shell *choice
 	var sdk string
 	cmd := &cobra.Command{
 		Use: "env", Short: "Print the settings that point every SDK here", GroupID: "run", Args: args(cobra.NoArgs),
 		Example: "  eval \"$(tailplane env)\"\n  tailplane env --shell fish | source",
-		Long: "Print, for a shell to evaluate, the settings that point the OpenAI and Anthropic SDKs at the running\n" +
-			"tailplane, with a key made for the purpose. The key expires after 30 days.",
+		Long: "Print, for a shell to evaluate, the settings that point the SDKs of OpenAI, Anthropic, Google and\n" +
+			"Amazon Bedrock at the running tailplane, with a key made for the purpose. The key expires after 30 days.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			format := settings[shell.value]
 			wanted := strings.Split(sdk, ",")
 			for _, w := range wanted {
-				if w != "openai" && w != "anthropic" {
-					return &Error{ExitUsage, fmt.Sprintf("--sdk %q is not known", w), "use openai, anthropic or both"}
+				if !slices.ContainsFunc(sdks, func(s sdkEnv) bool { return s.name == w }) {
+					return &Error{ExitUsage, fmt.Sprintf("--sdk %q is not known", w), "use some of openai, anthropic, google and bedrock, with commas"}
 				}
 			}
 			c, err := connect(cmd, d)
@@ -37,19 +47,16 @@ func envCommand(d Deps) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out := cmd.OutOrStdout()
-			if slices.Contains(wanted, "openai") {
-				fmt.Fprintf(out, format, "OPENAI_BASE_URL", "http://"+c.data+"/v1")
-				fmt.Fprintf(out, format, "OPENAI_API_KEY", key)
-			}
-			if slices.Contains(wanted, "anthropic") {
-				fmt.Fprintf(out, format, "ANTHROPIC_BASE_URL", "http://"+c.data)
-				fmt.Fprintf(out, format, "ANTHROPIC_API_KEY", key)
+			for _, known := range sdks {
+				if slices.Contains(wanted, known.name) {
+					fmt.Fprintf(cmd.OutOrStdout(), format, known.url, "http://"+c.data+known.path)
+					fmt.Fprintf(cmd.OutOrStdout(), format, known.key, key)
+				}
 			}
 			return nil
 		},
 	}
 	shell = choiceFlag(cmd, "shell", "", "whose syntax", "sh", "fish", "pwsh")
-	cmd.Flags().StringVar(&sdk, "sdk", "openai,anthropic", "for which SDKs")
+	cmd.Flags().StringVar(&sdk, "sdk", "openai,anthropic,google,bedrock", "for which SDKs")
 	return cmd
 }
