@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tailplane/internal/meter"
+	"tailplane/internal/upstream"
 )
 
 // deployment is one entry of model_list.
@@ -45,6 +46,11 @@ func (im *importer) deploy(n node) {
 		im.drop(n)
 		return
 	}
+	if rest == "" {
+		im.refused(modelAt, "it names a provider and no model: write PROVIDER/MODEL")
+		im.drop(n)
+		return
+	}
 	im.mapped(provider, "kind: %s", p.kind)
 	t := &target{kind: p.kind}
 	im.where(params, t, p)
@@ -52,6 +58,7 @@ func (im *importer) deploy(n node) {
 		t.url = "http://set-me.invalid"
 		im.refused(modelAt, "%s needs an api_base: write the address instead of %s", name, t.url)
 	}
+	im.placeless(modelAt, t)
 	im.who(params, t, p)
 	im.costs(params, n.get("model_info"), t)
 	im.sending(params, t)
@@ -65,6 +72,31 @@ func (im *importer) deploy(n node) {
 		im.mapped(modelAt, "%s of kind %s", rest, t.kind)
 	}
 	im.deployments = append(im.deployments, d)
+}
+
+// placeless asks for what LiteLLM takes from the environment and a target here
+// states itself.
+func (im *importer) placeless(at node, t *target) {
+	const setMe = "set-me"
+	upstream.Config{Kind: t.kind, URL: t.url, Region: t.region, Project: t.project}.Validate("target", func(path, wrong, right string) {
+		switch path {
+		case "target.region":
+			t.region = setMe
+		case "target.project":
+			t.project = setMe
+		default:
+			return // it is missing, or told elsewhere
+		}
+		im.refused(at, "%s; %s", wrong, right)
+	})
+	if (t.kind == "bedrock" || t.kind == "vertex") && t.region == "" && t.url == "" {
+		t.region = setMe
+		im.refused(at, "a target of kind %s states its region: write it instead of %s", t.kind, setMe)
+	}
+	if t.kind == "vertex" && t.project == "" {
+		t.project = setMe
+		im.refused(at, "a target of kind vertex states its project: write it instead of %s", setMe)
+	}
 }
 
 // drop keeps the fields of an entry that is left out from being told one by one.
