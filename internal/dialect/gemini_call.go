@@ -110,6 +110,7 @@ func gemDecodeContents(c *llm.Call, o *object, _ *uint32) error {
 		}
 		c.Turns = append(c.Turns, t)
 	}
+	c.Turns = gemJoinThoughts(c.Turns)
 	return nil
 }
 
