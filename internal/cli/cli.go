@@ -77,7 +77,8 @@ func NewRoot(d Deps) *cobra.Command {
 		Use:   "tailplane",
 		Short: "The gateway between an AI product and every model it uses",
 		Long: "Tailplane sits between an AI product and every model it uses: managed APIs, engines in a cluster,\n" +
-			"GPUs at a customer's site. It speaks OpenAI's and Anthropic's APIs, falls back, counts and explains.",
+			"GPUs at a customer's site. It speaks the APIs of OpenAI, Anthropic, Google and Bedrock, falls back,\n" +
+			"counts and explains.",
 		Example:       "  tailplane serve                  # no config needed\n  tailplane try \"hello\"            # in a second terminal",
 		SilenceErrors: true,
 		SilenceUsage:  true,
