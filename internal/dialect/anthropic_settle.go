@@ -93,17 +93,23 @@ func antSettleChoice(c *llm.Call, l *lossList) {
 	}
 }
 
-func antSettleSampling(c *llm.Call, l *lossList) {
-	s := &c.Sampling
+// settlePenalties declares the penalties and the seed of a call for a dialect
+// that has neither; a penalty of zero is none.
+func settlePenalties(s *llm.Sampling, why string, l *lossList) {
 	if s.FrequencyPenalty != nil && *s.FrequencyPenalty != 0 {
-		l.add("frequency_penalty", antNoEquivalent)
+		l.add("frequency_penalty", why)
 	}
 	if s.PresencePenalty != nil && *s.PresencePenalty != 0 {
-		l.add("presence_penalty", antNoEquivalent)
+		l.add("presence_penalty", why)
 	}
 	if s.Seed != nil {
-		l.add("seed", antNoEquivalent)
+		l.add("seed", why)
 	}
+}
+
+func antSettleSampling(c *llm.Call, l *lossList) {
+	s := &c.Sampling
+	settlePenalties(s, antNoEquivalent, l)
 	if s.N > 1 {
 		l.add("n", "anthropic gives one answer")
 	}

@@ -127,15 +127,7 @@ func convSettleSampling(c *llm.Call, family convFamily, l *lossList) (form uint3
 
 // convSettleCommon settles the sampling of models that are not Claude's.
 func convSettleCommon(s *llm.Sampling, l *lossList) {
-	if s.FrequencyPenalty != nil && *s.FrequencyPenalty != 0 {
-		l.add("frequency_penalty", convNoEquivalent)
-	}
-	if s.PresencePenalty != nil && *s.PresencePenalty != 0 {
-		l.add("presence_penalty", convNoEquivalent)
-	}
-	if s.Seed != nil {
-		l.add("seed", convNoEquivalent)
-	}
+	settlePenalties(s, convNoEquivalent, l)
 	if s.N > 1 {
 		l.add("n", "converse gives one answer")
 	}
