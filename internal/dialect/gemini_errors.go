@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
 	"time"
@@ -67,14 +66,7 @@ func gemCodeOf(word string) (code int, known bool) {
 // ErrorInfo, else the status too. Envelopes of proxies are read as well.
 func (GeminiCodec) DecodeError(body []byte) llm.ErrorBody {
 	e := openAIError(body)
-	body = bytes.TrimSpace(body)
-	if len(body) > 0 && body[0] == '[' {
-		for _, item := range elements(body) {
-			body = item
-			break
-		}
-	}
-	o, err := parseObject(body)
+	o, err := parseObject(unlistError(body))
 	if err != nil {
 		return e
 	}

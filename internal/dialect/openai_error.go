@@ -25,13 +25,7 @@ const maxErrorText = 2000
 // and OpenRouter's error.metadata.raw, the text of the provider behind it. A
 // body that is none of these gives the first lines of its text.
 func openAIError(body []byte) llm.ErrorBody {
-	body = bytes.TrimSpace(body)
-	if len(body) > 0 && body[0] == '[' {
-		for _, item := range elements(body) {
-			body = item
-			break
-		}
-	}
+	body = unlistError(body)
 	o, err := parseObject(body)
 	if err != nil {
 		return llm.ErrorBody{Message: plainError(body)}
@@ -262,4 +256,16 @@ func openAIErrorType(f *llm.Fault) string {
 // [DONE] does not follow.
 func appendOpenAIFault(dst []byte, f *llm.Fault) []byte {
 	return wire.AppendEvent(dst, "", openAIErrorBody(f))
+}
+
+// unlistError is a body of an error without white space around it or, as Google
+// sends it to a stream in JSON, the first of a list of them.
+func unlistError(body []byte) []byte {
+	body = bytes.TrimSpace(body)
+	if len(body) > 0 && body[0] == '[' {
+		for _, item := range elements(body) {
+			return item
+		}
+	}
+	return body
 }
