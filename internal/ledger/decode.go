@@ -120,6 +120,26 @@ func (ex *Exchange) outcome(m *message) {
 		ex.PriceStatus = Pricing(m.text)
 	case 31:
 		ex.PriceVersion = m.text
+	default:
+		ex.party(m)
+	}
+}
+
+// party reads who the exchange is counted for.
+func (ex *Exchange) party(m *message) {
+	switch m.field {
+	case 32:
+		ex.Team = m.text
+	case 33:
+		ex.Organisation = m.text
+	case 34:
+		ex.Attributed = m.text
+	case 35:
+		ex.Tags = append(ex.Tags, m.text)
+	case 36:
+		ex.Session = m.text
+	case 37:
+		ex.Held = m.int
 	}
 }
 

@@ -52,7 +52,8 @@ func appendExchange(b []byte, ex *Exchange) []byte {
 	b = putUsage(b, 28, &ex.Usage)
 	b = putInt(b, 29, ex.Cost)
 	b = putText(b, 30, string(ex.PriceStatus))
-	return putText(b, 31, ex.PriceVersion)
+	b = putText(b, 31, ex.PriceVersion)
+	return putText(b, 36, ex.Session)
 }
 
 // appendOpen appends what an admission records: who asks for what. It decodes
@@ -70,7 +71,16 @@ func appendAsk(b []byte, ex *Exchange) []byte {
 	b = putText(b, 10, string(ex.Dialect))
 	b = putText(b, 11, ex.Model)
 	b = putBool(b, 12, ex.Stream)
-	return putInt(b, 13, int64(ex.Bytes))
+	b = putInt(b, 13, int64(ex.Bytes))
+	b = putText(b, 32, ex.Team)
+	b = putText(b, 33, ex.Organisation)
+	b = putText(b, 34, ex.Attributed)
+	for _, tag := range ex.Tags {
+		b = nest(b, 35)
+		begin := len(b)
+		b = closeNest(append(b, strings.ToValidUTF8(tag, "\uFFFD")...), begin)
+	}
+	return putInt(b, 37, ex.Held)
 }
 
 func appendAttempt(b []byte, a *Attempt) []byte {

@@ -206,6 +206,7 @@ func TestAdmissionRecordsWhoAsksForWhat(t *testing.T) {
 		want := &Exchange{
 			ID: ex.ID, Start: ex.Start, Config: ex.Config, Key: ex.Key, Name: ex.Name, Customer: ex.Customer,
 			Op: ex.Op, Dialect: ex.Dialect, Model: ex.Model, Stream: ex.Stream, Bytes: ex.Bytes,
+			Team: ex.Team, Organisation: ex.Organisation, Attributed: ex.Attributed, Tags: ex.Tags, Held: ex.Held,
 		}
 		if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
 			t.Fatal(d)

@@ -21,7 +21,15 @@ type Exchange struct {
 	Key      string `json:"key,omitempty"`  // public id of the client key
 	Name     string `json:"name,omitempty"` // its name in the config
 	Customer string `json:"customer,omitempty"`
-	Client   string `json:"client,omitempty"` // SDK and version as the User-Agent states it, cut to 64 bytes
+	// Team and Organisation are those of the key or of the customer, then.
+	Team         string `json:"team,omitempty"`
+	Organisation string `json:"organisation,omitempty"`
+	// Attributed says how the customer is known: key, claim, jwt, mtls,
+	// quarantine; or that a claim was ignored (unclaimed).
+	Attributed string   `json:"attributed,omitempty"`
+	Tags       []string `json:"tags,omitempty"`    // of the caller: sorted, each once, bounded
+	Session    string   `json:"session,omitempty"` // of the caller, as a claim, cut to 128 bytes
+	Client     string `json:"client,omitempty"` // SDK and version as the User-Agent states it, cut to 64 bytes
 
 	Op        llm.Op      `json:"op"`
 	Dialect   llm.Dialect `json:"dialect"`
@@ -50,6 +58,10 @@ type Exchange struct {
 	Cost         int64     `json:"cost_nano"` // nano-dollars, sum over attempts
 	PriceStatus  Pricing   `json:"pricing"`
 	PriceVersion string    `json:"price_version,omitempty"`
+
+	// Held is what budgets held for the exchange when it was admitted, in
+	// nano-dollars. An exchange whose end nobody knows counts with it.
+	Held int64 `json:"held_nano,omitempty"`
 
 	// Admission is the journal's own note, set by [Journal.Admit] and read by
 	// [Journal.Settle]: the segment that holds the admission. Zero means not

@@ -242,5 +242,6 @@ func copyOf(ex *Exchange) *Exchange {
 	c := *ex
 	c.Attempts = slices.Clone(ex.Attempts)
 	c.Losses = slices.Clone(ex.Losses)
+	c.Tags = slices.Clone(ex.Tags)
 	return &c
 }
