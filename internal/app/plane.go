@@ -13,7 +13,6 @@ import (
 	"tailplane/internal/gateway"
 	"tailplane/internal/h1"
 	"tailplane/internal/llm"
-	"tailplane/internal/meter"
 	"tailplane/internal/models"
 	"tailplane/internal/policy"
 	"tailplane/internal/upstream"
@@ -27,7 +26,6 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, clients, error) {
 	site := s.site()
 	var targets []*upstream.Target
 	out := outward{network: s.network, before: s.clients, now: clients{}}
-	prices := map[string]meter.Override{}
 	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
 		c := f.Targets[name]
 		client, err := s.clientFor(&out, f, c)
@@ -42,13 +40,10 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, clients, error) {
 			continue
 		}
 		targets = append(targets, t)
-		if p := c.Price; !p.IsZero() {
-			prices[name+"/*"] = p
-		}
 	}
 	keys, err := policy.NewKeys(f.Keys, s.store)
 	errs = append(errs, err)
-	book, err := s.book.With(prices)
+	book, err := s.book.With(f.Prices())
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err

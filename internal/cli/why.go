@@ -69,6 +69,9 @@ func explain(w io.Writer, ex *ledger.Exchange) error {
 	if u.HasUnits() {
 		p.line("  units     images %d, sound %s, characters %d, searches %d", u.Images, time.Duration(u.AudioMillis)*time.Millisecond, u.Characters, u.SearchUnits)
 	}
+	if u.CapacityNanos > 0 {
+		p.line("  capacity  %s of the target's time", span(time.Duration(u.CapacityNanos)))
+	}
 	p.line("  cost      %s%s", price(ex), with("  prices ", ex.PriceVersion))
 	return p.err
 }

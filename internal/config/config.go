@@ -21,6 +21,7 @@ import (
 	"tailplane/internal/egress"
 	"tailplane/internal/gateway"
 	"tailplane/internal/ledger"
+	"tailplane/internal/meter"
 	"tailplane/internal/models"
 	"tailplane/internal/policy"
 	"tailplane/internal/upstream"
@@ -53,6 +54,18 @@ func Default() *File {
 // ModelConfig is what package models needs of the file.
 func (f *File) ModelConfig() models.Config {
 	return models.Config{Models: f.Models, Timeouts: f.Timeouts, Retry: f.Retry}
+}
+
+// Prices are what targets charge instead of the list prices, as [meter.Book.With]
+// takes them.
+func (f *File) Prices() map[string]meter.Override {
+	prices := map[string]meter.Override{}
+	for name, t := range f.Targets {
+		if !t.Price.IsZero() {
+			prices[name+"/*"] = t.Price
+		}
+	}
+	return prices
 }
 
 // Problem is one thing that is wrong with a file, where, and what would be

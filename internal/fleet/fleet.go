@@ -50,6 +50,7 @@ type Target struct {
 	troubled atomic.Bool
 
 	capacity atomic.Pointer[Capacity] // nil: none is configured
+	share    Share                    // of those that cost by the hour
 	quotas   quotas
 
 	mu     sync.Mutex
@@ -94,6 +95,9 @@ func (t *Target) Provision(now time.Time, p *Provision) {
 
 // Capacity is what the target has of it; nil when none is configured.
 func (t *Target) Capacity() *Capacity { return t.capacity.Load() }
+
+// Share divides the target's time among those who take part in it.
+func (t *Target) Share() *Share { return &t.share }
 
 // The breaker opens after breakerFails consecutive faults of the target, for
 // breakerPause, doubled for each further failed trial up to breakerLongest.

@@ -142,16 +142,17 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 		target.State.Deposit(c.dest.retry.Budget)
 		c.dest.metrics.Overhead.Observe(a.Begin.Seconds())
 	}
-	reserved := c.reserve(target, begin)
+	reserved, part := c.reserve(target, begin), c.join(target, begin)
 	target.Metrics.InFlight.Inc()
 	f := c.exchangeOnce(target, a, begin)
 	target.Metrics.InFlight.Dec()
 	target.State.End()
+	took := part.leave()
 	if f != nil && c.ctx.Err() != nil && f.Kind != llm.FaultClientGone {
 		f = upstream.Broken(c.ctx.Err(), llm.FaultTotal)
 	}
 	target.State.Report(now(), target.model, f)
-	c.note(target, a, f)
+	c.note(target, a, f, took)
 	reserved.settle(a)
 	return f
 }
@@ -180,11 +181,12 @@ func (c *call) exchangeOnce(target *candidate, a *ledger.Attempt, begin time.Tim
 	return c.exchange(target, a, begin)
 }
 
-// note completes the record of an attempt.
-func (c *call) note(target *candidate, a *ledger.Attempt, f *llm.Fault) {
+// note completes the record of an attempt, which took so much of the time of a
+// target that costs by the hour.
+func (c *call) note(target *candidate, a *ledger.Attempt, f *llm.Fault, took time.Duration) {
 	a.Took = now().Sub(c.ex.Start) - a.Begin
 	a.Stop = c.tap.Stop
-	c.spend(target, a, f)
+	c.spend(target, a, f, took)
 	if f == nil {
 		target.Metrics.Attempt(a.Why, "", "")
 		return

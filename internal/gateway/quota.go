@@ -83,3 +83,27 @@ func (c *call) countSpill() {
 		}
 	}
 }
+
+// part is the share that an attempt takes of the time of a target that costs by
+// the hour; the zero part is of one that does not.
+type part struct {
+	of   *fleet.Share
+	mark int64
+}
+
+// join begins an attempt's part.
+func (c *call) join(target *candidate, at time.Time) part {
+	if !target.rate.Hourly() {
+		return part{}
+	}
+	share := target.State.Share()
+	return part{share, share.Join(at)}
+}
+
+// leave ends it, and says how much of the target's time it was.
+func (p part) leave() time.Duration {
+	if p.of == nil {
+		return 0
+	}
+	return p.of.Leave(now(), p.mark)
+}

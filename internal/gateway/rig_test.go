@@ -113,6 +113,9 @@ func (r *rig) plane(text string) *gateway.Plane {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	if book, err = book.With(file.Prices()); err != nil {
+		r.t.Fatal(err)
+	}
 	keys, err := policy.NewKeys(file.Keys, r.keys)
 	if err != nil {
 		r.t.Fatal(err)

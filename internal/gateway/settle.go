@@ -12,9 +12,10 @@ import (
 // spend works out what an attempt consumed and what that costs. Figures of the
 // provider are preferred; where an answer began and none came, tokens are
 // estimated from bytes and marked so.
-func (c *call) spend(target *candidate, a *ledger.Attempt, f *llm.Fault) {
+func (c *call) spend(target *candidate, a *ledger.Attempt, f *llm.Fault, took time.Duration) {
 	a.Usage = c.used(a, f)
-	if a.Usage.Source == llm.UsageNone {
+	a.Usage.CapacityNanos = int64(took)
+	if a.Usage.Source == llm.UsageNone && took == 0 {
 		a.Priced = ledger.NoCharge
 		return
 	}

@@ -262,6 +262,8 @@ func decodeUsage(u *llm.Usage, text string) bool {
 			u.SearchUnits = m.int
 		case 15:
 			u.Tier = m.text
+		case 16:
+			u.CapacityNanos = m.int
 		}
 	}
 	return !m.bad

@@ -130,6 +130,7 @@ func putUsage(b []byte, field uint64, u *llm.Usage) []byte {
 		b = putInt(b, 12, u.AudioMillis)
 		b = putInt(b, 13, u.Characters)
 		b = putInt(b, 14, u.SearchUnits)
+		b = putInt(b, 16, u.CapacityNanos)
 	}
 	return closeNest(putText(b, 15, u.Tier), begin)
 }

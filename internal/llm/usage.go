@@ -33,6 +33,10 @@ type Usage struct {
 	Characters  int64 `json:"characters,omitempty"`   // of text to speak
 	SearchUnits int64 `json:"search_units,omitempty"` // of a rerank, as the provider counts them
 
+	// CapacityNanos is the part of the time of a target that costs by the hour,
+	// in nanoseconds.
+	CapacityNanos int64 `json:"capacity_ns,omitempty"`
+
 	// Tier is the service tier that served the request, in the provider's own
 	// word ("flex", "priority", "batch", ...); empty where it does not say. It
 	// decides the price. A sum over different tiers has the tier "mixed".
@@ -48,7 +52,7 @@ func (u Usage) Total() int64 { return u.Input + u.Output }
 
 // HasUnits reports whether anything but tokens was used.
 func (u *Usage) HasUnits() bool {
-	return u.Images|u.AudioMillis|u.Characters|u.SearchUnits != 0
+	return u.Images|u.AudioMillis|u.Characters|u.SearchUnits|u.CapacityNanos != 0
 }
 
 // Add returns the sum of two usages; the weaker source wins.
@@ -67,6 +71,7 @@ func (u Usage) Add(v Usage) Usage {
 		AudioMillis:    u.AudioMillis + v.AudioMillis,
 		Characters:     u.Characters + v.Characters,
 		SearchUnits:    u.SearchUnits + v.SearchUnits,
+		CapacityNanos:  u.CapacityNanos + v.CapacityNanos,
 		Tier:           bothTiers(&u, &v),
 		Source:         weaker(u.Source, v.Source),
 	}

@@ -122,7 +122,7 @@ func (a amount) times(n uint64) amount {
 	return amount{hi, lo}
 }
 
-// nano divides by n (at most 18) and rounds to nano-dollars, half up. What does
+// nano divides by n (at most 10^10) and rounds to nano-dollars, half up. What does
 // not fit is the largest int64: nine billion dollars.
 func (a amount) nano(n uint64) int64 {
 	scale := n * amountScale

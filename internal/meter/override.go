@@ -23,6 +23,10 @@ type Override struct {
 	AudioHour    string `yaml:"audio_hour"`
 	Characters   string `yaml:"characters"`
 	Searches     string `yaml:"searches"`
+	// PerHour is for an hour of the target, used or not: provisioned capacity, or
+	// one's own GPUs. It is shared by the requests in flight; no other price
+	// stands beside it.
+	PerHour string `yaml:"per_hour"`
 }
 
 // IsZero reports whether no price is given.
@@ -39,7 +43,10 @@ func (o Override) Validate(path string, report func(path, wrong, right string)) 
 		}
 	}
 	tokens := o
-	tokens.Images, tokens.AudioHour, tokens.Characters, tokens.Searches = "", "", "", ""
+	tokens.Images, tokens.AudioHour, tokens.Characters, tokens.Searches, tokens.PerHour = "", "", "", "", ""
+	if o.PerHour != "" && o != (Override{PerHour: o.PerHour}) {
+		report(path, "a target that costs by the hour has no other price", "leave only `per_hour`")
+	}
 	if !tokens.IsZero() && (o.Input == "" || o.Output == "") {
 		report(path, "a price needs both input and output", "add the missing one, in dollars per million tokens")
 	}
@@ -62,12 +69,23 @@ func (o Override) texts() []text {
 		{"audio_hour", o.AudioHour, "for an hour of sound"},
 		{"characters", o.Characters, "per million characters"},
 		{"searches", o.Searches, "per thousand searches"},
+		{"per_hour", o.PerHour, "for an hour of the target"},
 	}
 }
 
 // rate is the prices, by the name of their key.
 func (o Override) rate(key string) (*Rate, error) {
 	r := &Rate{Model: key, status: ledger.Priced, flat: true}
+	if o.PerHour != "" {
+		var err error
+		if r.hourly, err = ParsePrice(o.PerHour); err != nil {
+			return r, fmt.Errorf("per_hour: %w", err)
+		}
+		if r.hourly == 0 {
+			r.status = ledger.NoCharge
+		}
+		return r, nil
+	}
 	var l priceList
 	var errs []error
 	to := []**tieredPrice{&l.input, &l.output, &l.cacheRead, &l.cacheWrite, &l.cacheWrite1h, &l.inputAudio, &l.outputAudio}

@@ -53,7 +53,11 @@ type Rate struct {
 	units  []unitList // the last one that holds counts
 	tiers  []tierList // of the tiers other than the standard one
 	flat   bool       // an override: the same at every tier
+	hourly Price      // for an hour of the target's time; then nothing else has a price
 }
+
+// Hourly reports whether the target's time is what costs.
+func (r *Rate) Hourly() bool { return r.hourly > 0 }
 
 // Cost prices a usage at a moment. Figures below zero count as zero. A usage of
 // nothing is NoCharge at every rate.
@@ -85,6 +89,9 @@ func (r *Rate) Cost(at time.Time, u llm.Usage) Cost {
 	if r.status != ledger.Priced {
 		return Cost{Status: r.status}
 	}
+	if r.hourly > 0 {
+		return r.ofTime(u.CapacityNanos)
+	}
 	micros := at.UnixMicro()
 	prices, units := r.prices, r.units
 	if u.Tier != "" && !r.flat {
@@ -108,6 +115,57 @@ func (r *Rate) Cost(at time.Time, u llm.Usage) Cost {
 		}
 	}
 	return list.cost(&u, &noUnits)
+}
+
+// ofTime prices a part of the target's time. Usage that does not say which part
+// it took has no price.
+func (r *Rate) ofTime(nanos int64) Cost {
+	if nanos <= 0 {
+		return Cost{Status: ledger.Unpriced}
+	}
+	var sum amount
+	sum.add(nanos, r.hourly)
+	return Cost{Nano: sum.nano(nanosPerHour / 1_000_000), Status: ledger.Priced}
+}
+
+// nanosPerHour turns a price in pico-dollars for an hour, times nanoseconds, into
+// the units of an amount: a millionth of them.
+const nanosPerHour = 3_600_000_000_000
+
+// Bound is the most that a request of at most so many input and output tokens can
+// cost at a moment, at whatever service tier it is answered and however much of
+// its input is written to or read from a cache. ok is false when there is no such
+// amount: a price is unknown, or time is what costs.
+func (r *Rate) Bound(at time.Time, input, output int64) (nano int64, ok bool) {
+	if r.status == ledger.NoCharge {
+		return 0, true
+	}
+	if r.status != ledger.Priced || r.hourly > 0 || len(r.prices) == 0 {
+		return 0, false
+	}
+	micros := at.UnixMicro()
+	lists := []*priceList{current(r.prices, micros)}
+	for i := range r.tiers {
+		if t := &r.tiers[i]; micros >= t.from && len(t.prices) > 0 {
+			lists = append(lists, current(t.prices, micros))
+		}
+	}
+	for _, l := range lists {
+		for _, u := range []llm.Usage{
+			{Input: input, Output: output},
+			{Input: input, Output: output, CacheRead: input},
+			{Input: input, Output: output, CacheWrite: input},
+			{Input: input, Output: output, CacheWrite: input, CacheWrite1h: input},
+			{Input: input, Output: output, InputAudio: input, OutputAudio: output},
+		} {
+			c := l.cost(&u, nil)
+			if c.Status == ledger.Unpriced {
+				return 0, false
+			}
+			nano = max(nano, c.Nano)
+		}
+	}
+	return nano, true
 }
 
 // What is priced where nothing is known.

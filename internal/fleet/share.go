@@ -1,0 +1,67 @@
+package fleet
+
+import (
+	"sync"
+	"time"
+)
+
+// Share divides the time of a target among the requests in flight there: at each
+// moment every one of them uses an equal part of it. What the requests of a
+// target use adds up to the time in which it had any, to the nanosecond: nothing
+// is counted twice, and what is not counted is idle time.
+//
+// It is a clock that runs at the speed 1/n while n requests are in flight
+// (processor sharing), so that joining and leaving cost the same however many
+// there are. The zero Share is ready; it is safe for concurrent use.
+type Share struct {
+	mu   sync.Mutex
+	n    int64
+	at   time.Time
+	now  int64 // of the clock, in nanoseconds
+	rest int64 // nanoseconds of the target that n did not divide evenly
+	busy time.Duration
+}
+
+// Join begins a request; Leave takes what it returns.
+func (s *Share) Join(now time.Time) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.run(now)
+	s.n++
+	return s.now
+}
+
+// Leave ends a request that joined at mark, and returns the time of the target
+// that it used.
+func (s *Share) Leave(now time.Time, mark int64) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.run(now)
+	s.n--
+	return time.Duration(s.now - mark)
+}
+
+// Busy is the time in which the target had any request of ours.
+func (s *Share) Busy(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.run(now)
+	return s.busy
+}
+
+// run moves the clock to a moment; one that lies before the last is the last.
+func (s *Share) run(now time.Time) {
+	passed := now.Sub(s.at)
+	if s.n == 0 {
+		s.at = now
+		return
+	}
+	if passed <= 0 {
+		return
+	}
+	s.at = now
+	s.busy += passed
+	s.rest += int64(passed)
+	s.now += s.rest / s.n
+	s.rest %= s.n
+}
