@@ -20,6 +20,7 @@ type Share struct {
 	now  int64 // of the clock, in nanoseconds
 	rest int64 // nanoseconds of the target that n did not divide evenly
 	busy time.Duration
+	mean time.Duration // of what requests used, recent ones more
 }
 
 // Join begins a request; Leave takes what it returns.
@@ -38,7 +39,16 @@ func (s *Share) Leave(now time.Time, mark int64) time.Duration {
 	defer s.mu.Unlock()
 	s.run(now)
 	s.n--
-	return time.Duration(s.now - mark)
+	used := time.Duration(s.now - mark)
+	s.mean += (used - s.mean) / 16
+	return used
+}
+
+// Typical is what a request uses of the target's time, lately.
+func (s *Share) Typical() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mean
 }
 
 // Busy is the time in which the target had any request of ours.

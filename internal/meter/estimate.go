@@ -45,3 +45,23 @@ func encoded(text []byte) bool {
 	}
 	return true
 }
+
+// elsewhere are the marks of input that a body names and does not hold, or that a
+// model is charged for by other measures than its bytes: pictures and files, what
+// the provider keeps, and tools that the provider runs.
+var elsewhere = [...]string{
+	`image`, `"file`, `"document`, `"audio`, `input_audio`, `"video`, `fileData`, `inlineData`, `cachedContent`,
+	`previous_response_id`, `"conversation"`, `"prompt"`, `web_search`, `"url"`, `google_search`, `googleSearch`, `code_interpreter`,
+	`computer`, `"mcp"`, `"container"`, `s3Location`,
+}
+
+// RefersElsewhere reports whether a request's body may stand for more tokens than
+// it has bytes. It errs on the side of yes: text that holds such a word counts.
+func RefersElsewhere(body []byte) bool {
+	for _, mark := range elsewhere {
+		if bytes.Contains(body, []byte(mark)) {
+			return true
+		}
+	}
+	return false
+}

@@ -29,6 +29,8 @@ var (
 	itlBuckets      = []float64{.002, .004, .006, .008, .01, .015, .02, .03, .04, .05, .075, .1, .15, .2, .3, .5, 1, 2, 5, 10, 30}
 	durationBuckets = []float64{.25, .5, 1, 2, 3, 5, 8, 13, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200}
 	overheadBuckets = []float64{.00005, .0001, .00015, .0002, .0003, .0005, .00075, .001, .002, .005, .01, .05, .25}
+	// ratioBuckets are multiples: 1 is exact.
+	ratioBuckets = []float64{.1, .25, .5, .75, .9, 1, 1.1, 1.25, 1.5, 2, 4, 10}
 )
 
 // Metrics is the set of metrics of one process.
@@ -51,7 +53,11 @@ type Metrics struct {
 	fallbacks    *prometheus.CounterVec
 	spills       *prometheus.CounterVec
 
+	estimates *prometheus.HistogramVec
+
 	Refused       *prometheus.CounterVec // before a model was known
+	Limited       *prometheus.CounterVec // by our own limits and budgets
+	TagsDropped   prometheus.Counter
 	LedgerErrors  prometheus.Counter
 	LogDropped    prometheus.Counter
 	ConfigReloads *prometheus.CounterVec
@@ -100,6 +106,9 @@ func New(version string) *Metrics {
 	m.ConfigReloads = counter("config_reloads_total", "Attempts to load a changed config.", "result")
 	m.credentialParked = counter("credential_parked_total", "Times that a provider refused a credential, which was then left alone for a while.", "upstream", "credential", "reason")
 	m.credentialFailed = counter("credential_fetch_failures_total", "Times that a token or remote secret could not be had.", "upstream", "credential")
+	m.Limited = counter("limited_total", "Requests that a limit or a budget of ours did not allow, by whose it is.", "level", "reason")
+	m.TagsDropped = counter("tags_dropped_total", "Tags of callers that were not kept: too many, too long, or not printable.").WithLabelValues()
+	m.estimates = histogram("token_estimate_ratio", "Tokens that were reserved for a request, as a multiple of those that it used.", ratioBuckets, "model", "direction")
 	m.LedgerErrors = counter("ledger_errors_total", "Records that the journal did not take.").WithLabelValues()
 	m.LogDropped = counter("log_dropped_total", "Log lines dropped because the writer was behind.").WithLabelValues()
 	gauge("build_info", "Always 1; the label says what runs.", "version").WithLabelValues(version).Set(1)
@@ -132,6 +141,8 @@ type Model struct {
 	Unpriced prometheus.Counter
 
 	input, cacheRead, cacheWrite, output, reasoning, cost prometheus.Counter
+
+	estimatedIn, estimatedOut prometheus.Observer
 }
 
 // Model returns the handles of a model name of the config, or of [Other].
@@ -150,6 +161,7 @@ func (m *Metrics) Model(name string) *Model {
 		input:    m.tokens.WithLabelValues(name, "input"), cacheRead: m.tokens.WithLabelValues(name, "cached"),
 		cacheWrite: m.tokens.WithLabelValues(name, "cache_write"), output: m.tokens.WithLabelValues(name, "output"),
 		reasoning: m.tokens.WithLabelValues(name, "reasoning"), cost: m.cost.WithLabelValues(name),
+		estimatedIn: m.estimates.WithLabelValues(name, "input"), estimatedOut: m.estimates.WithLabelValues(name, "output"),
 	}
 	m.models[name] = h
 	return h
@@ -177,6 +189,16 @@ func (h *Model) Spent(input, cacheRead, cacheWrite, output, reasoning, nano int6
 	add(h.output, float64(output))
 	add(h.reasoning, float64(reasoning))
 	add(h.cost, float64(nano)/1000)
+}
+
+// Estimated observes how well tokens were reserved that are settled now.
+func (h *Model) Estimated(reservedIn, usedIn, reservedOut, usedOut int64) {
+	if usedIn > 0 {
+		h.estimatedIn.Observe(float64(reservedIn) / float64(usedIn))
+	}
+	if usedOut > 0 {
+		h.estimatedOut.Observe(float64(reservedOut) / float64(usedOut))
+	}
 }
 
 func codeClass(status int) string {
