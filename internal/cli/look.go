@@ -10,60 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tailplane/internal/admin"
-	"tailplane/internal/ledger"
 )
-
-func usageCommand(d Deps) *cobra.Command {
-	var by, from, to, model, key string
-	cmd := &cobra.Command{
-		Use: "usage", Short: "Sum tokens and cost", GroupID: "look", Args: args(cobra.NoArgs),
-		Example: "  tailplane usage                             # by model\n  tailplane usage --by key,day --from 2026-11-01\n  tailplane usage --by target -o json",
-	}
-	format := outputFlag(cmd)
-	cmd.Flags().StringVar(&by, "by", "model", "any of model, target, key, customer, day, outcome; separated by commas")
-	cmd.Flags().StringVar(&from, "from", "", "first day, or time (RFC 3339)")
-	cmd.Flags().StringVar(&to, "to", "", "end, exclusive")
-	cmd.Flags().StringVar(&model, "model", "", "only this model")
-	cmd.Flags().StringVar(&key, "key", "", "only this key, by id or name")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := connect(cmd, d)
-		if err != nil {
-			return err
-		}
-		q := url.Values{"by": {by}, "from": {from}, "to": {to}, "model": {model}, "key": {key}}
-		var rows []ledger.UsageRow
-		if err := c.get(cmd.Context(), "/usage", q, &rows); err != nil {
-			return err
-		}
-		return emit(cmd, format, rows, func(w io.Writer) error { return usageTable(w, strings.Split(by, ","), rows) })
-	}
-	return cmd
-}
-
-func usageTable(w io.Writer, by []string, rows []ledger.UsageRow) error {
-	head := append(upper(by), "REQUESTS", "FAILED", "INPUT", "CACHED", "OUTPUT", "COST", "UNPRICED")
-	var out [][]string
-	for _, r := range rows {
-		var line []string
-		for _, b := range by {
-			line = append(line, orDash(map[string]string{
-				ledger.ByModel: r.Model, ledger.ByTarget: r.Target, ledger.ByKey: r.Key,
-				ledger.ByCustomer: r.Customer, ledger.ByDay: r.Day, ledger.ByOutcome: string(r.Outcome),
-			}[b]))
-		}
-		out = append(out, append(line, fmt.Sprint(r.Requests), fmt.Sprint(r.Failed), fmt.Sprint(r.Input),
-			fmt.Sprint(r.CacheRead), fmt.Sprint(r.Output), dollars(r.Cost), fmt.Sprint(r.Unpriced)))
-	}
-	return columns(w, head, out)
-}
-
-func upper(words []string) []string {
-	out := make([]string, len(words))
-	for i, s := range words {
-		out[i] = strings.ToUpper(s)
-	}
-	return out
-}
 
 func modelsCommand(d Deps) *cobra.Command {
 	cmd := &cobra.Command{

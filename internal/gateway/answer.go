@@ -42,6 +42,9 @@ func (c *call) head(contentType string, resp *h1.Response, target *candidate) {
 	if len(c.ex.Losses) > 0 {
 		c.set("X-Tailplane-Loss", lossHeader(c.ex.Losses))
 	}
+	if c.tellLimits() {
+		return
+	}
 	from := &c.refusal
 	if resp != nil {
 		from = &resp.Header
@@ -174,9 +177,9 @@ func (c *call) refuse(f *llm.Fault) {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.After.Seconds()))))
 		h.Set("Retry-After-Ms", strconv.FormatInt(f.After.Milliseconds(), 10))
 	}
-	if len(c.ex.Attempts) > 0 && f.After == 0 {
-		// The attempts that could help have been made: an SDK that retries on
-		// top of them only multiplies the load.
+	if len(c.ex.Attempts) > 0 && f.After == 0 || f.Kind == llm.FaultQuota {
+		// The attempts that could help have been made, or nothing helps soon: an
+		// SDK that retries on top of them only multiplies the load.
 		h.Set("X-Should-Retry", "false")
 	}
 	if status == http.StatusUnauthorized {

@@ -37,6 +37,9 @@ func (c *call) attempts() *llm.Fault {
 			return nil
 		}
 		tries++
+		if f := c.again(); f != nil {
+			return f
+		}
 		f := c.ask(target, why, waited)
 		if f == nil || c.committed || f.Kind == llm.FaultClientGone {
 			return f

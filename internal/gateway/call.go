@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"tailplane/internal/account"
 	"tailplane/internal/dialect"
 	"tailplane/internal/h1"
 	"tailplane/internal/ledger"
@@ -49,6 +50,10 @@ type call struct {
 	to       models.Timeouts
 	deadline time.Time // the request's own
 
+	chain  []*account.Account // of everybody whom the request is counted for
+	held   account.Hold       // what was taken from them
+	wanted account.Want       // what that was
+
 	views []route.View
 	order []int
 
@@ -80,7 +85,7 @@ type call struct {
 }
 
 func newCall(g *Gateway) *call {
-	return &call{gateway: g, views: make([]route.View, 0, 4), order: make([]int, 0, 4)}
+	return &call{gateway: g, chain: make([]*account.Account, 0, 8), views: make([]route.View, 0, 4), order: make([]int, 0, 4)}
 }
 
 // kept is the largest buffer that a pooled call holds on to.
@@ -127,7 +132,7 @@ func (c *call) reset() {
 	c.plane, c.surface, c.w, c.r, c.ctx, c.key, c.proof = nil, surface{}, nil, nil, nil, nil, nil
 	c.body, c.out, c.reply = keep(c.body), keep(c.out), keep(c.reply)
 	c.seen, c.decoded, c.dest = llm.Glance{}, nil, nil
-	c.views, c.order, c.forward = c.views[:0], c.order[:0], c.forward[:0]
+	c.views, c.order, c.forward, c.chain = c.views[:0], c.order[:0], c.forward[:0], c.chain[:0]
 	clear(c.req.Header)
 	c.req.Header, c.req.Body = c.req.Header[:0], nil
 	c.use, c.invoked = "", dialect.InvokeNoEmbedding
@@ -137,7 +142,7 @@ func (c *call) reset() {
 	c.chunks.Release()
 	c.admitted, c.chosen, c.committed, c.abort, c.lossless = false, false, false, false, false
 	clear(c.ex.Attempts)
-	c.ex.Losses = nil
+	c.ex.Losses, c.ex.Tags = nil, nil
 }
 
 func keep(b []byte) []byte {
@@ -183,14 +188,15 @@ func (c *call) identify() *llm.Fault {
 	if key == nil {
 		return &llm.Fault{Kind: llm.FaultUnauthorized, Message: refusal(text, source)}
 	}
-	c.identified(key)
-	return nil
+	return c.identified(key)
 }
 
-// identified notes who calls.
-func (c *call) identified(key *policy.Key) {
+// identified notes who calls, and refuses what the key may not do at all.
+func (c *call) identified(key *policy.Key) *llm.Fault {
 	c.key = key
-	c.ex.Key, c.ex.Name, c.ex.Customer = key.ID, key.Name, key.Customer
+	c.ex.Key, c.ex.Name = key.ID, key.Name
+	c.countFor(key.Party)
+	return c.scoped()
 }
 
 // shown is the key that the caller shows, wherever its SDK puts it: in a header,

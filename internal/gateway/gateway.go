@@ -94,6 +94,12 @@ func (g *Gateway) serve(c *call, found bool) *llm.Fault {
 	if f := c.resolve(); f != nil {
 		return f
 	}
+	if f := c.attribute(); f != nil {
+		return f
+	}
+	if f := c.draw(); f != nil {
+		return f
+	}
 	c.admit()
 	if f := c.choose(); f != nil {
 		return f

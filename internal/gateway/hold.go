@@ -58,7 +58,7 @@ func (c *call) expected(input, output int64) (nano, bound int64) {
 		if !bounded {
 			continue
 		}
-		limit := t.limits
+		limit := t.size
 		in, out := mostIn, mostOut
 		if in < 0 {
 			in = limit.context

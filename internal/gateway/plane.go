@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tailplane/internal/account"
 	"tailplane/internal/dialect"
 	"tailplane/internal/fleet"
 	"tailplane/internal/llm"
@@ -35,8 +36,13 @@ type Plane struct {
 	Targets []Target
 	Book    *meter.Book
 	Metrics *telemetry.Metrics
+	// Accounts are how much everybody may use; Estimates what requests of a kind
+	// use, as far as that has been learned.
+	Accounts  *account.Accounts
+	Estimates *account.Estimator
 
 	retires func(kind, model string) (since, ends time.Time)
+	sizes   func(kind, model string) (context, output int64)
 
 	dests  map[string]*destination // of the names that the config defines
 	others sync.Map                // string -> *destination, of names that callers made up
@@ -48,6 +54,7 @@ type Target struct {
 	*upstream.Target
 	State   *fleet.Target
 	Metrics *telemetry.Upstream
+	Account *account.Account // of the target; nil without limits
 }
 
 // Parts are what a plane is made of.
@@ -63,6 +70,12 @@ type Parts struct {
 	Fleet   *fleet.Fleet
 	Book    *meter.Book
 	Metrics *telemetry.Metrics
+	// Accounts and Estimates live longer than a plane.
+	Accounts  *account.Accounts
+	Estimates *account.Estimator
+	// Sizes tells the context and the longest output of a model of a kind, in
+	// tokens; 0 is not known. nil knows nothing.
+	Sizes func(kind, model string) (context, output int64)
 	// Retires tells from when on a model of a kind is deprecated, and when it
 	// ends; a zero time is not known. nil knows nothing.
 	Retires func(kind, model string) (since, ends time.Time)
@@ -72,13 +85,14 @@ type Parts struct {
 func NewPlane(parts Parts) *Plane {
 	p := &Plane{
 		Hash: parts.Hash, Listen: parts.Listen, Keys: parts.Keys, Book: parts.Book, Metrics: parts.Metrics,
-		retires: parts.Retires, dests: map[string]*destination{},
+		Accounts: parts.Accounts, Estimates: parts.Estimates,
+		retires: parts.Retires, sizes: parts.Sizes, dests: map[string]*destination{},
 	}
 	var known []models.Target
 	for _, t := range parts.Targets {
 		state := parts.Fleet.Target(t.Name)
 		state.Provision(now(), provision(t.Config.Capacity))
-		p.Targets = append(p.Targets, Target{t, state, parts.Metrics.Upstream(t.Name)})
+		p.Targets = append(p.Targets, Target{t, state, parts.Metrics.Upstream(t.Name), p.Accounts.Account(account.Target, t.Name, t.Limits.Rules(), now())})
 		lists := append(slices.Clone(t.Config.Models), parts.Lists[t.Name]...)
 		known = append(known, models.Target{Name: t.Name, Owns: t.Kind.Owns, Lists: lists})
 	}
@@ -107,7 +121,9 @@ type destination struct {
 	headroom   bool // candidates with more of it are preferred
 	timeouts   models.Timeouts
 	retry      models.Retry
+	account    *account.Account // of the name; nil without limits
 	metrics    *telemetry.Model
+	typical    atomic.Int64 // nano-dollars that a request costs, lately
 }
 
 // candidate is one target with the model's name there and its price.
@@ -120,9 +136,13 @@ type candidate struct {
 	step   route.Step // the faults that lead to it
 	quirks map[llm.Dialect]*upstream.Quirks
 	rate   *meter.Rate
+	size   size
 
 	deprecation, sunset string // headers that say so; see ends
 }
+
+// size is what bounds a request for a model, in tokens; 0 is not known.
+type size struct{ context, output int64 }
 
 // ends notes what callers should know of the end of a model: RFC 9745 and RFC
 // 8594.
@@ -169,6 +189,7 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 	d := &destination{
 		name: plan.Name, why: plan.Why, headroom: plan.Prefer == models.PreferHeadroom,
 		timeouts: plan.Timeouts, retry: plan.Retry, metrics: p.Metrics.Model(label),
+		account: p.Accounts.Account(account.Model, plan.Name, account.Rules{Limits: plan.Limits}, now()),
 	}
 	for _, c := range plan.Candidates {
 		i := slices.IndexFunc(p.Targets, func(t Target) bool { return t.Name == c.Target })
@@ -181,8 +202,12 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 			step: route.Step{On: c.On, Chain: c.Chain}, quirks: quirks(t.Target, c.Model),
 			rate: p.Book.RateAt(t.Name, t.Kind.Name, c.Model),
 		})
+		last := &d.candidates[len(d.candidates)-1]
 		if p.retires != nil {
-			d.candidates[len(d.candidates)-1].ends(p.retires(t.Kind.Name, c.Model))
+			last.ends(p.retires(t.Kind.Name, c.Model))
+		}
+		if p.sizes != nil {
+			last.size.context, last.size.output = p.sizes(t.Kind.Name, c.Model)
 		}
 	}
 	return d

@@ -71,6 +71,7 @@ func (c *call) settle() {
 	if c.surface.serve != nil && c.ex.Outcome == ledger.OutcomeOK {
 		return // a look at the catalog is no exchange
 	}
+	c.giveBack()
 	c.admit()
 	if err := c.gateway.journal.Settle(&c.ex); err != nil {
 		c.gateway.ledgerFailed(c, err)

@@ -51,8 +51,7 @@ func (c *call) claim() *llm.Fault {
 	case key == nil:
 		return unsigned(codeUnknown, unknownPair(said.ID))
 	case secret.IsZero():
-		c.identified(key) // whatever an SDK insists on, where no key is required
-		return nil
+		return c.identified(key) // whatever an SDK insists on, where no key is required
 	case said.Token != "":
 		return unsigned(codeUnknown, "the key pairs of this gateway have no session token; remove it (AWS_SESSION_TOKEN) from the SDK's settings")
 	case said.Scope.Service != signedService:
@@ -76,8 +75,7 @@ func (c *call) prove() *llm.Fault {
 	if err := p.claim.Verify(r, sigv4.Derive(p.secret.Reveal(), p.claim.Scope), c.ex.Start); err != nil {
 		return refusedSignature(err)
 	}
-	c.identified(p.key)
-	return nil
+	return c.identified(p.key)
 }
 
 // signed is the request as its signature covers it, without the body. The path

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tailplane/internal/account"
 	"tailplane/internal/llm"
 )
 
@@ -36,7 +37,9 @@ type Model struct {
 	// Prefer ranks candidates that share traffic: those that have the most left
 	// of their limits and capacity first ("headroom"); empty leaves it to weights
 	// and load.
-	Prefer   string   `yaml:"prefer"`
+	Prefer string `yaml:"prefer"`
+	// Limits are how much all callers together may use of the name.
+	Limits   account.Limits `yaml:"limits"`
 	Timeouts Timeouts `yaml:"timeouts"`
 	Retry    Retry    `yaml:"retry"`
 }
@@ -159,6 +162,7 @@ func (c Config) Validate(targets []string, report func(path, wrong, right string
 		validateTimeouts(path+".timeouts", m.Timeouts, report)
 		validateRetry(path+".retry", m.Retry, report)
 		c.validateRoute(path, name, m, targets, report)
+		account.Rules{Limits: m.Limits}.Validate(path, report)
 		if m.Prefer != "" && m.Prefer != PreferHeadroom {
 			report(path+".prefer", fmt.Sprintf("%q is not a choice", m.Prefer), "use headroom, or leave it out")
 		}

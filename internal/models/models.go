@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 
+	"tailplane/internal/account"
 	"tailplane/internal/llm"
 	"tailplane/internal/suggest"
 )
@@ -56,6 +57,7 @@ type Plan struct {
 	Why        string // how the name was understood, for the explanation
 	Candidates []Candidate
 	Prefer     string // PreferHeadroom or empty
+	Limits     account.Limits // of the name, for all callers together
 	Timeouts   Timeouts
 	Retry      Retry
 }
@@ -83,6 +85,7 @@ func New(c Config, targets []Target) *Catalog {
 			Why:        "model of the config",
 			Candidates: (&walk{config: c, targets: cat.names, left: mostSteps}).flatten(name, 0),
 			Prefer:     m.Prefer,
+			Limits:     m.Limits,
 			Timeouts:   m.Timeouts.Or(c.Timeouts),
 			Retry:      m.Retry.Or(c.Retry),
 		}

@@ -68,6 +68,16 @@ type Config struct {
 // Limits bound what a target is given.
 type Limits struct {
 	InFlight int `yaml:"in_flight"` // requests at once; 0 = no limit
+	// The others are what the target is given in a while.
+	Requests     account.Rates `yaml:"requests"`
+	Tokens       account.Rates `yaml:"tokens"`
+	InputTokens  account.Rates `yaml:"input_tokens"`
+	OutputTokens account.Rates `yaml:"output_tokens"`
+}
+
+// Rules are the limits in a while, as package account keeps them.
+func (l Limits) Rules() account.Rules {
+	return account.Rules{Limits: account.Limits{Requests: l.Requests, Tokens: l.Tokens, InputTokens: l.InputTokens, OutputTokens: l.OutputTokens}}
 }
 
 // Price is what a target charges, as decimal text so that it stays exact.
@@ -108,6 +118,7 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 	if !slices.Contains([]string{"", "ask", "never"}, c.StreamUsage) {
 		report(path+".stream_usage", fmt.Sprintf("%q is not a choice", c.StreamUsage), "use ask or never")
 	}
+	c.Limits.Rules().Validate(path, report)
 	if c.Limits.InFlight < 0 {
 		report(path+".limits.in_flight", "a limit cannot be negative", "use a whole number from 1, or leave it out")
 	}
