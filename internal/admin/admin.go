@@ -1,11 +1,12 @@
 // Package admin answers its operators: what happened, what was spent, what
 // there is, and who may call.
 //
-// It owns the service ([Service]: Go methods over read-only views and a few
-// commands) and its thin REST table on a listener of its own. It never lies on
-// the way of a request, and nothing on that way imports it.
+// It owns the service as each of its viewers sees it ([Service.As], [View]), who
+// comes and as what ([Door]), and a thin REST table on a listener of its own. It
+// never lies on the way of a request, and nothing on that way imports it. It never
+// keeps a secret of anybody: only hashes.
 //
-// Start reading at [Service]; rest.go has the table.
+// Start reading at [View]; routes.go has the table, viewer.go the roles.
 package admin
 
 import (
@@ -36,6 +37,10 @@ type Service struct {
 	Reload func() error
 	// Egress tells what was contacted since the start.
 	Egress func() egress.Report
+	// Door says who comes.
+	Door *Door
+	// Note keeps a change that is no fact in the audit; nil keeps none.
+	Note func(ctx context.Context, actor string, c Change, now time.Time) error
 }
 
 // Model is one name that can be called and where it would go.
@@ -105,30 +110,6 @@ func LedgerOf(j *ledger.Journal) Ledger {
 	return l
 }
 
-// Why returns the record of a request, by its id or a unique beginning of it.
-func (s *Service) Why(ctx context.Context, id string) (*ledger.Exchange, error) {
-	if err := s.Journal.Flush(ctx); err != nil {
-		return nil, fmt.Errorf("bring the ledger up to date: %w", err)
-	}
-	return s.Reader.Get(ctx, id)
-}
-
-// Recent lists the newest exchanges that pass a filter.
-func (s *Service) Recent(ctx context.Context, limit int, f ledger.Filter) ([]*ledger.Exchange, error) {
-	if err := s.Journal.Flush(ctx); err != nil {
-		return nil, fmt.Errorf("bring the ledger up to date: %w", err)
-	}
-	return s.Reader.Recent(ctx, limit, f)
-}
-
-// Usage sums up the ledger.
-func (s *Service) Usage(ctx context.Context, q ledger.UsageQuery) ([]ledger.UsageRow, error) {
-	if err := s.Journal.Flush(ctx); err != nil {
-		return nil, fmt.Errorf("bring the ledger up to date: %w", err)
-	}
-	return s.Reader.Usage(ctx, q)
-}
-
 // NewKey is an order for a client key.
 type NewKey struct {
 	Name   string   `json:"name"`
@@ -144,10 +125,43 @@ type NewKey struct {
 var ErrBadOrder = errors.New("the order is not valid")
 
 // CreateKey makes a key. Its text is returned this once and kept nowhere.
-func (s *Service) CreateKey(order NewKey, now time.Time) (secret.Value, *policy.Key, error) {
+func (v *View) CreateKey(ctx context.Context, order NewKey, now time.Time) (secret.Value, *policy.Key, error) {
+	if err := v.Viewer.may(ToChangeKeys); err != nil {
+		return secret.Value{}, nil, err
+	}
 	if order.Name == "" || len(order.Name) > 64 || len(order.Label) > 16 || order.Lifetime < 0 || order.Lifetime > 10*365*24*3600 {
 		return secret.Value{}, nil, fmt.Errorf("%w: a key needs a name of up to 64 characters, a label of up to 16 and a lifetime of up to ten years", ErrBadOrder)
 	}
 	k := policy.Key{Name: order.Name, Models: order.Models}
-	return s.Keys.Create(k, order.Label, time.Duration(order.Lifetime)*time.Second, now, order.Ephemeral)
+	text, made, err := v.service.Keys.Create(k, order.Label, time.Duration(order.Lifetime)*time.Second, now, order.Ephemeral)
+	if err != nil {
+		return secret.Value{}, nil, err
+	}
+	return text, made, v.note(ctx, Change{What: "key", Name: made.Name, After: made.ID}, now)
+}
+
+// Pair is the AWS key pair of the key with a name or an id.
+func (v *View) Pair(key string, now time.Time) (policy.Pair, *policy.Key, error) {
+	if err := v.Viewer.may(ToSeeSecrets); err != nil {
+		return policy.Pair{}, nil, err
+	}
+	return v.service.Pair(key, now)
+}
+
+// Change is what somebody changed, for the audit. Before and After marshal to
+// JSON, and hold nothing secret.
+type Change struct {
+	What, Name    string
+	Before, After any
+}
+
+// note keeps a change that facts do not know of.
+func (v *View) note(ctx context.Context, c Change, now time.Time) error {
+	if v.service.Note == nil {
+		return nil
+	}
+	if err := v.service.Note(ctx, v.Viewer.Actor, c, now); err != nil {
+		return fmt.Errorf("the change is made, and the audit does not know of it: %w", err)
+	}
+	return nil
 }

@@ -49,7 +49,8 @@ func desk(t *testing.T) (*Service, http.Handler) {
 		Reload: func() error { return errors.New("f.yaml:1:1: no; yes") },
 	}
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("tailplane_x 1\n")) })
-	return s, s.Handler(secret.Plain(token), metrics)
+	s.Door = NewDoor(secret.Plain(token))
+	return s, s.Handler(func() []string { return []string{"gateway.test"} }, metrics)
 }
 
 // request is one question and what its answer must be.
@@ -80,6 +81,7 @@ func TestTheTableAnswers(t *testing.T) {
 		{"a key without a name", "POST", "/admin/v1/keys", `{}`, local, bearer, 400, `needs a name`},
 		{"a key for ever and a day", "POST", "/admin/v1/keys", `{"name":"n","lifetime_s":999999999999}`, local, bearer, 400, `ten years`},
 		{"a key with something else", "POST", "/admin/v1/keys", `{"name":"n","admin":true}`, local, bearer, 400, `not an order`},
+		{"a key and another", "POST", "/admin/v1/keys", `{"name":"n"}{}`, local, bearer, 400, `something follows`},
 		{"a huge order", "POST", "/admin/v1/keys", `{"name":"` + strings.Repeat("x", 70<<10) + `"}`, local, bearer, 400, `"usage"`},
 		{"a pair", "POST", "/admin/v1/keys/aws", `{"key":"n"}`, local, bearer, 200, `{"access_key_id":"TPAK","secret_access_key":"hush","key":"aa","name":"n"}`},
 		{"a pair of nobody", "POST", "/admin/v1/keys/aws", `{"key":"nobody"}`, local, bearer, 404, `"not_found"`},
@@ -96,6 +98,7 @@ func TestTheTableAnswers(t *testing.T) {
 		{"another host, as in DNS rebinding", "GET", "/admin/v1/status", "", "evil.example", bearer, 403, `"forbidden"`},
 		{"another host, for metrics too", "GET", "/metrics", "", "evil.example:4601", "", 403, `"forbidden"`},
 		{"a host that begins like ours", "GET", "/metrics", "", "127.0.0.1.evil.example", "", 403, `"forbidden"`},
+		{"a name of listen.hosts", "GET", "/livez", "", "Gateway.test:1", "", 200, `ok`},
 		{"localhost", "GET", "/livez", "", "localhost:4601", "", 200, `ok`},
 		{"IPv6", "GET", "/livez", "", "[::1]:4601", "", 200, `ok`},
 	}
@@ -137,7 +140,7 @@ func TestEveryPlaceNeedsTheToken(t *testing.T) {
 func TestAKeyThatIsMadeOpensAndIsNotKept(t *testing.T) {
 	s, _ := desk(t)
 	now := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
-	text, key, err := s.CreateKey(NewKey{Name: "n", Label: "l", Models: []string{"gpt-*"}, Lifetime: 60}, now)
+	text, key, err := s.As(Viewer{Role: Operator}).CreateKey(t.Context(), NewKey{Name: "n", Label: "l", Models: []string{"gpt-*"}, Lifetime: 60}, now)
 	if err != nil {
 		t.Fatal(err)
 	}

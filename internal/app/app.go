@@ -83,6 +83,7 @@ type Server struct {
 	busy       sync.WaitGroup // requests to the data listener
 	started    time.Time
 	token      secret.Value
+	door       *admin.Door
 	data       net.Listener
 	admin      net.Listener
 
@@ -142,6 +143,8 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.adopt(file, ways)
+	s.door = admin.NewDoor(s.token)
+	s.door.Use(file.Auth, nil)
 	s.gateway = gateway.New(plane, s.journal, s.metrics, s.log)
 	s.gateway.UseOwners(s.owners)
 	s.showFleet()
@@ -289,13 +292,13 @@ func (s *Server) servers() (data *dataServer, adm *http.Server) {
 	data = newDataServer(http.HandlerFunc(s.serveData), s.log.Logger)
 	service := &admin.Service{
 		Reader: s.records, Journal: s.journal, Keys: s.store,
-		Models: s.models, Status: s.status, Reload: s.Reload, Egress: s.network.Report,
+		Door: s.door, Models: s.models, Status: s.status, Reload: s.Reload, Egress: s.network.Report,
 		Pair: func(key string, now time.Time) (policy.Pair, *policy.Key, error) {
 			return s.gateway.Plane().Keys.PairOf(key, now)
 		},
 	}
 	adm = &http.Server{
-		Handler: service.Handler(s.token, s.metrics.Handler()), ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		Handler: service.Handler(func() []string { return nil }, s.metrics.Handler()), ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: headTime, ReadTimeout: 30 * time.Second, IdleTimeout: idleTime, MaxHeaderBytes: mostHead,
 	}
 	return data, adm

@@ -130,6 +130,7 @@ func (s *Server) reload() error {
 	}
 	s.adopt(f, ways)
 	s.gateway.Swap(plane)
+	s.door.Use(f.Auth, nil)
 	s.file = f
 	return nil
 }

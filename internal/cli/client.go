@@ -38,11 +38,15 @@ func connect(cmd *cobra.Command, d Deps) (*client, error) {
 	return &client{data: data, admin: adm, token: token, http: http.Client{Timeout: time.Minute}}, nil
 }
 
+// base is the address of the admin listener.
+func (c *client) base() string { return "http://" + c.admin }
+
 // get asks the admin API and decodes its answer.
 func (c *client) get(ctx context.Context, path string, query url.Values, into any) error {
 	return c.do(ctx, http.MethodGet, path, query, nil, into)
 }
 
+// do sends an order. Names in path are escaped by who puts them there.
 func (c *client) do(ctx context.Context, method, path string, query url.Values, body, into any) error {
 	var payload io.Reader
 	if body != nil {
@@ -52,8 +56,11 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 		}
 		payload = bytes.NewReader(raw)
 	}
-	u := url.URL{Scheme: "http", Host: c.admin, Path: "/admin/v1" + path, RawQuery: query.Encode()}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), payload)
+	address := c.base() + "/admin/v1" + path
+	if len(query) > 0 {
+		address += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, address, payload)
 	if err != nil {
 		return err
 	}

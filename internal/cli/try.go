@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -52,7 +53,7 @@ func try(cmd *cobra.Command, d Deps, model, prompt string) error {
 		return err
 	}
 	var ex ledger.Exchange
-	if err := c.get(cmd.Context(), "/exchanges/"+id, nil, &ex); err != nil {
+	if err := c.get(cmd.Context(), "/exchanges/"+url.PathEscape(id), nil, &ex); err != nil {
 		return err
 	}
 	fmt.Fprintln(cmd.ErrOrStderr(), summary(&ex))

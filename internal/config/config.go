@@ -17,6 +17,7 @@ import (
 	"slices"
 	"time"
 
+	"tailplane/internal/admin"
 	"tailplane/internal/catalog"
 	"tailplane/internal/egress"
 	"tailplane/internal/gateway"
@@ -37,6 +38,7 @@ type File struct {
 	Timeouts models.Timeouts            `yaml:"timeouts"`
 	Retry    models.Retry               `yaml:"retry"`
 	Keys     policy.Config              `yaml:"keys"`
+	Auth     admin.Config               `yaml:"auth"`
 	Ledger   ledger.Config              `yaml:"ledger"`
 	Catalog  catalog.Config             `yaml:"catalog"`
 
@@ -132,6 +134,7 @@ func (f *File) validate(report func(path, wrong, right string)) {
 	f.ModelConfig().Validate(targets, report)
 	f.Keys.Validate(report)
 	f.Listen.Validate(f.Keyless(), report)
+	f.Auth.Validate(report)
 	f.Catalog.Validate(report)
 	f.Ledger.Validate(func(path, wrong, right string) { report("ledger."+path, wrong, right) })
 }
@@ -208,6 +211,11 @@ func (f *File) Secrets(text []byte) []Problem {
 			if _, err := refs[path].Read(context.Background(), nil); err != nil {
 				unresolved("targets."+name+"."+path, err)
 			}
+		}
+	}
+	if r := f.Auth.OIDC.Secret; !r.IsZero() {
+		if _, err := r.Resolve(); err != nil {
+			unresolved("auth.oidc.secret", err)
 		}
 	}
 	for i, s := range f.Keys.Static {
