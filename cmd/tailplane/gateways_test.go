@@ -45,7 +45,7 @@ func TestGatewaysShareABudget(t *testing.T) {
 		newProcess(t, "b", cut.through(inSchema(t, dsn)), upstream.URL),
 		newProcess(t, "c", inSchema(t, dsn), upstream.URL),
 	}
-	a, b, c := gws[0], gws[1], gws[2]
+	a, c := gws[0], gws[2]
 	for _, g := range gws {
 		g.start()
 	}

@@ -207,7 +207,7 @@ func TestRatesHold(t *testing.T) {
 func TestTokensAreCorrected(t *testing.T) {
 	a := New(Options{})
 	acc := a.Account(Key, "k", Rules{Limits: Limits{Tokens: Rates{{1000, time.Minute}}, Requests: Rates{{10, time.Minute}}}}, t0)
-	left := func() int64 { var q = acc.State(t0).Quota; return q[1].Remaining }
+	left := func() int64 { q := acc.State(t0).Quota; return q[1].Remaining }
 	var h Hold
 	if no := a.Reserve(t2ctx, &h, []*Account{acc}, Want{Start: t0, Input: 100, Output: 500}); no != nil {
 		t.Fatal(no)

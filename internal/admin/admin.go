@@ -37,6 +37,8 @@ type Service struct {
 	Reload func() error
 	// Egress tells what was contacted since the start.
 	Egress func() egress.Report
+	// Hourly are the targets that cost by the hour, in nano-dollars.
+	Hourly func() map[string]int64
 	// Door says who comes.
 	Door *Door
 	// Note keeps a change that is no fact in the audit; nil keeps none.

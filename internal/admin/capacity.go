@@ -35,15 +35,20 @@ func (c Capacity) Used() float64 {
 
 // Capacities tells what the targets that cost by the hour were paid and used for
 // between two moments, at today's price for the hour.
-func (s *Service) Capacities(ctx context.Context, from, to time.Time) ([]Capacity, error) {
-	rows, err := s.Usage(ctx, ledger.UsageQuery{By: []string{ledger.ByTarget}, Filter: ledger.Filter{From: from, To: to}})
+func (v *View) Capacities(ctx context.Context, from, to time.Time) ([]Capacity, error) {
+	if err := v.Viewer.may(ToLook); err != nil {
+		return nil, err
+	}
+	if err := v.ready(ctx, ToSeeUsage); err != nil {
+		return nil, err
+	}
+	rows, err := v.service.Reader.Usage(ctx, ledger.UsageQuery{By: []string{ledger.ByTarget}, Filter: ledger.Filter{From: from, To: to}})
 	if err != nil {
 		return nil, err
 	}
 	list := []Capacity{}
-	for target, hour := range s.Hourly() {
-		c := Capacity{Target: target, From: from, To: to, PerHour: hour}
-		c.Paid = forTime(hour, to.Sub(from))
+	for target, hour := range v.service.Hourly() {
+		c := Capacity{Target: target, From: from, To: to, PerHour: hour, Paid: forTime(hour, to.Sub(from))}
 		if i := slices.IndexFunc(rows, func(r ledger.UsageRow) bool { return r.Target == target }); i >= 0 {
 			c.Attributed = rows[i].Cost
 		}
@@ -66,27 +71,20 @@ func forTime(perHour int64, d time.Duration) int64 {
 
 // capacity answers for the period of the query: by default from the start of the
 // program, and never beyond now.
-func (s *Service) capacity(w http.ResponseWriter, r *http.Request) {
+func capacity(v *View, r *http.Request) (any, error) {
 	f, err := filter(r)
 	if err != nil {
-		fail(w, http.StatusBadRequest, "usage", err.Error())
-		return
+		return nil, err
 	}
 	now := time.Now().UTC()
 	if f.From.IsZero() {
-		f.From = s.Status().Started
+		f.From = v.service.Status().Started
 	}
 	if f.To.IsZero() || f.To.After(now) {
 		f.To = now
 	}
 	if !f.From.Before(f.To) {
-		fail(w, http.StatusBadRequest, "usage", fmt.Sprintf("from must lie before to and before now (%s)", now.Format(time.RFC3339)))
-		return
+		return nil, fmt.Errorf("%w: from must lie before to and before now (%s)", ErrBadOrder, now.Format(time.RFC3339))
 	}
-	list, err := s.Capacities(r.Context(), f.From, f.To)
-	if err != nil {
-		fail(w, http.StatusInternalServerError, "failed", err.Error())
-		return
-	}
-	answer(w, list)
+	return v.Capacities(r.Context(), f.From, f.To)
 }

@@ -42,6 +42,7 @@ var places = map[string]struct {
 	"GET /admin/v1/exchanges":        {"/admin/v1/exchanges", "", [6]string{all, all, all, all, part, part}, [2]string{`"target":"gpu-1"`, `"customer":"acme"`}},
 	"GET /admin/v1/exchanges/{id}":   {"/admin/v1/exchanges/req_own", "", [6]string{all, all, all, all, part, part}, [2]string{`"target":"gpu-1"`, `"customer":"acme"`}},
 	"GET /admin/v1/usage":            {"/admin/v1/usage", "", [6]string{all, all, all, all, part, part}, [2]string{`"target":"gpu-1"`, `"customer":"acme"`}},
+	"GET /admin/v1/capacity":         {"/admin/v1/capacity", "", [6]string{all, all, all, all, denied, denied}, [2]string{}},
 	"POST /admin/v1/keys":            {"/admin/v1/keys", `{"name":"n"}`, [6]string{all, all}, [2]string{}},
 	"POST /admin/v1/keys/aws":        {"/admin/v1/keys/aws", `{"key":"n"}`, [6]string{all, all}, [2]string{}},
 	"POST /admin/v1/reload":          {"/admin/v1/reload", "", [6]string{all, all}, [2]string{}},

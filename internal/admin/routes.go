@@ -32,6 +32,7 @@ func routes() []route {
 		{"GET /admin/v1/exchanges", recent},
 		{"GET /admin/v1/exchanges/{id}", func(v *View, r *http.Request) (any, error) { return v.Why(r.Context(), r.PathValue("id")) }},
 		{"GET /admin/v1/usage", usage},
+		{"GET /admin/v1/capacity", capacity},
 		{"POST /admin/v1/keys", createKey},
 		{"POST /admin/v1/keys/aws", pair},
 		{"POST /admin/v1/reload", func(v *View, r *http.Request) (any, error) { return v.Reload(r.Context(), time.Now()) }},

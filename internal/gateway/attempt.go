@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"tailplane/internal/account"
 	"tailplane/internal/dialect"
 	"tailplane/internal/h1"
 	"tailplane/internal/ledger"
@@ -134,7 +135,11 @@ func (c *call) sleep(d time.Duration) *llm.Fault {
 // answer. What became of it stands in the last of c.ex.Attempts.
 func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fault {
 	begin := now()
+	if f := c.drawAt(target, begin); f != nil {
+		return f
+	}
 	if !target.State.Begin(begin, target.Limits.InFlight) {
+		c.heldAt.Settle(begin, account.Used{})
 		return c.full(target)
 	}
 	c.ex.Attempts = append(c.ex.Attempts, ledger.Attempt{
@@ -157,6 +162,7 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 	target.State.Report(now(), target.model, f)
 	c.note(target, a, f, took)
 	reserved.settle(a)
+	c.heldAt.Settle(now(), account.Used{Input: a.Usage.Input, Output: a.Usage.Output})
 	return f
 }
 

@@ -52,6 +52,7 @@ type call struct {
 
 	chain  []*account.Account // of everybody whom the request is counted for
 	held   account.Hold       // what was taken from them
+	heldAt account.Hold       // what the current attempt took from its target's limits
 	wanted account.Want       // what that was
 
 	views []route.View
@@ -132,6 +133,7 @@ func (c *call) reset() {
 	c.plane, c.surface, c.w, c.r, c.ctx, c.key, c.proof = nil, surface{}, nil, nil, nil, nil, nil
 	c.body, c.out, c.reply = keep(c.body), keep(c.out), keep(c.reply)
 	c.seen, c.decoded, c.dest = llm.Glance{}, nil, nil
+	c.wanted = account.Want{}
 	c.views, c.order, c.forward, c.chain = c.views[:0], c.order[:0], c.forward[:0], c.chain[:0]
 	clear(c.req.Header)
 	c.req.Header, c.req.Body = c.req.Header[:0], nil

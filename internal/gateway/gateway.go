@@ -91,10 +91,10 @@ func (g *Gateway) serve(c *call, found bool) *llm.Fault {
 	if f := c.glance(); f != nil {
 		return f
 	}
-	if f := c.resolve(); f != nil {
+	if f := c.attribute(); f != nil {
 		return f
 	}
-	if f := c.attribute(); f != nil {
+	if f := c.resolve(); f != nil {
 		return f
 	}
 	if f := c.draw(); f != nil {

@@ -14,6 +14,7 @@ import (
 // draw takes what the request is expected to use from the limits and budgets of
 // everybody whom it is counted for, or from nobody's.
 func (c *call) draw() *llm.Fault {
+	c.chain = append(c.chain, c.dest.account)
 	if !c.watched() {
 		return nil
 	}
@@ -92,6 +93,29 @@ func (c *call) most() (input, output int64, ok bool) {
 	return int64(len(c.body)) + 64, int64(c.seen.MaxTokens), true
 }
 
+// drawAt takes what an attempt is expected to use from the limits of its target. A
+// target that has nothing left was not asked, so there is no attempt to record.
+func (c *call) drawAt(target *candidate, at time.Time) *llm.Fault {
+	if target.Account == nil {
+		return nil
+	}
+	want := c.wanted
+	if want.Start.IsZero() {
+		want.Input, want.Output = c.plane.Estimates.Estimate(c.ex.Model, c.key.ID, len(c.body), int64(c.seen.MaxTokens))
+	}
+	want.Start, want.Nano = at, 0
+	chain := [1]*account.Account{target.Account}
+	no := c.plane.Accounts.Reserve(c.ctx, &c.heldAt, chain[:], want)
+	if no == nil {
+		return nil
+	}
+	c.gateway.metrics.Limited.WithLabelValues(no.Level.String(), string(no.Reason)).Inc()
+	return &llm.Fault{
+		Kind: llm.FaultShed, Retry: llm.RetryElsewhere, Scope: llm.ScopeRequest, Phase: llm.PhaseAdmit, After: no.After,
+		Message: fmt.Sprintf("target %s: %s", target.Name, no.What),
+	}
+}
+
 // again takes for a further attempt, when the last one cost something.
 func (c *call) again() *llm.Fault {
 	n := len(c.ex.Attempts)
@@ -112,6 +136,10 @@ func (c *call) giveBack() {
 	}
 	u := &c.ex.Usage
 	c.held.Settle(now(), account.Used{Input: u.Input, Output: u.Output, Nano: c.ex.Cost})
+	if c.dest != nil && c.ex.Cost > 0 {
+		typical := c.dest.typical.Load()
+		c.dest.typical.Store(typical + (c.ex.Cost-typical)/8) // lost updates do not matter
+	}
 	if c.ex.Outcome != ledger.OutcomeOK || u.Source != llm.UsageReported || c.dest == nil || len(c.ex.Attempts) != 1 {
 		return
 	}

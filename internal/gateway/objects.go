@@ -29,7 +29,7 @@ func memoryOwners() *owner.Index {
 // findOwner notes which target keeps an object.
 func (c *call) findOwner(id string) *llm.Fault {
 	o, ok := c.gateway.owners.Get(id)
-	if !ok || !o.BelongsTo(c.key.ID, c.key.Customer) {
+	if !ok || !o.BelongsTo(c.key.ID, c.ex.Customer) {
 		return &llm.Fault{
 			Kind:    llm.FaultNotFound,
 			Message: fmt.Sprintf("there is no %s %q that this key could reach; only what was made here can be reached here", c.surface.op, cut(id, 100)),
@@ -120,7 +120,7 @@ func (c *call) pinned(dest *destination) (*destination, *llm.Fault) {
 		if !ok {
 			continue
 		}
-		if !o.BelongsTo(c.key.ID, c.key.Customer) {
+		if !o.BelongsTo(c.key.ID, c.ex.Customer) {
 			return nil, &llm.Fault{Kind: llm.FaultNotFound, Param: "previous_response_id", Message: fmt.Sprintf("there is no response %q that this key could reach", cut(id, 100))}
 		}
 		keeps := slices.DeleteFunc(slices.Clone(dest.candidates), func(d candidate) bool { return d.Name != o.Target })
@@ -188,7 +188,7 @@ func (c *call) keep(target *candidate, id string) {
 	}
 	o := c.object // what comes from an object belongs to whom that belongs
 	if o.Target == "" {
-		o = owner.Object{Model: c.ex.Model, Key: c.key.ID, Name: c.key.Name, Customer: c.key.Customer}
+		o = owner.Object{Model: c.ex.Model, Key: c.key.ID, Name: c.key.Name, Customer: c.ex.Customer}
 	}
 	o.Target, o.Settled = target.Name, false
 	if err := c.gateway.owners.Put(id, o); err != nil {
@@ -229,7 +229,7 @@ func (c *call) owned(dst, body []byte) ([]byte, error) {
 	first := true
 	for item := range wire.Elements(body, list) {
 		o, ok := c.gateway.owners.Get(idOf(body, item))
-		if !ok || !o.BelongsTo(c.key.ID, c.key.Customer) || body[item.Start] != '{' {
+		if !ok || !o.BelongsTo(c.key.ID, c.ex.Customer) || body[item.Start] != '{' {
 			continue
 		}
 		if !first {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"tailplane/internal/account"
 	"tailplane/internal/llm"
 	"tailplane/internal/policy"
 	"tailplane/internal/wire"
@@ -28,7 +29,7 @@ func (c *call) scoped() *llm.Fault {
 // attribute finds out for whom the request is counted: the key's own binding, or
 // a claim of the caller where the key may name customers.
 func (c *call) attribute() *llm.Fault {
-	c.label()
+	c.mark()
 	claim := c.claimed()
 	party, how, err := c.plane.Keys.Attribute(c.key, claim)
 	c.ex.Attributed = how
@@ -47,18 +48,15 @@ func (c *call) attribute() *llm.Fault {
 func (c *call) countFor(party *policy.Party) {
 	c.chain = append(c.chain[:0], c.key.Account)
 	for ; party != nil; party = party.Parent {
-		switch party.Level.String() {
-		case "customer":
+		switch party.Level {
+		case account.Customer:
 			c.ex.Customer = party.Name
-		case "team":
+		case account.Team:
 			c.ex.Team = party.Name
-		case "organisation":
+		default:
 			c.ex.Organisation = party.Name
 		}
 		c.chain = append(c.chain, party.Account)
-	}
-	if c.dest != nil {
-		c.chain = append(c.chain, c.dest.account)
 	}
 }
 
@@ -81,8 +79,8 @@ func (c *call) claimed() policy.Claim {
 	return policy.Claim{}
 }
 
-// label notes the caller's tags and session.
-func (c *call) label() {
+// mark notes the caller's tags and session.
+func (c *call) mark() {
 	for _, name := range policy.SessionHeaders() {
 		if value := c.r.Header.Get(name); value != "" {
 			c.ex.Session = cut(value, 128)

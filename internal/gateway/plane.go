@@ -123,7 +123,7 @@ type destination struct {
 	retry      models.Retry
 	account    *account.Account // of the name; nil without limits
 	metrics    *telemetry.Model
-	typical    atomic.Int64 // nano-dollars that a request costs, lately
+	typical    *atomic.Int64 // nano-dollars that a request costs, lately
 }
 
 // candidate is one target with the model's name there and its price.
@@ -188,7 +188,7 @@ func (p *Plane) destination(name string, key *policy.Key) (*destination, error) 
 func (p *Plane) build(plan *models.Plan, label string) *destination {
 	d := &destination{
 		name: plan.Name, why: plan.Why, headroom: plan.Prefer == models.PreferHeadroom,
-		timeouts: plan.Timeouts, retry: plan.Retry, metrics: p.Metrics.Model(label),
+		timeouts: plan.Timeouts, retry: plan.Retry, metrics: p.Metrics.Model(label), typical: new(atomic.Int64),
 		account: p.Accounts.Account(account.Model, plan.Name, account.Rules{Limits: plan.Limits}, now()),
 	}
 	for _, c := range plan.Candidates {

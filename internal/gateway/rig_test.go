@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"tailplane/internal/account"
 	"tailplane/internal/config"
 	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
@@ -62,6 +63,8 @@ type rig struct {
 	store   *ledger.Memory
 	metrics *telemetry.Metrics
 	fleet   *fleet.Fleet
+	account *account.Accounts
+	learned *account.Estimator
 	keys    *policy.Store
 	log     *bytes.Buffer
 	lines   *telemetry.LogWriter
@@ -81,7 +84,7 @@ func newRig(t tester, text string, dial upstream.Dialer) *rig {
 
 func newRigWith(t tester, text string, dial upstream.Dialer, o ledger.JournalOptions) *rig {
 	t.Helper()
-	r := &rig{t: t, net: &llmtest.Network{}, store: ledger.NewMemory(0), metrics: telemetry.New("test"), fleet: &fleet.Fleet{}, log: &bytes.Buffer{}}
+	r := &rig{t: t, net: &llmtest.Network{}, store: ledger.NewMemory(0), metrics: telemetry.New("test"), fleet: &fleet.Fleet{}, account: account.New(account.Options{}), learned: account.NewEstimator(), log: &bytes.Buffer{}}
 	if dial == nil {
 		dial = r.net.Dial
 	}
@@ -122,6 +125,7 @@ func (r *rig) plane(text string) *gateway.Plane {
 	}
 	parts := gateway.Parts{
 		Hash: file.Hash, Listen: file.Listen, Models: file.ModelConfig(), Keys: keys, Fleet: r.fleet, Book: book, Metrics: r.metrics,
+		Accounts: r.account, Estimates: r.learned,
 	}
 	for _, name := range slices.Sorted(maps.Keys(file.Targets)) {
 		target, err := upstream.New(name, file.Targets[name], r.client, time.Now())

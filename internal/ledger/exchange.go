@@ -29,7 +29,7 @@ type Exchange struct {
 	Attributed string   `json:"attributed,omitempty"`
 	Tags       []string `json:"tags,omitempty"`    // of the caller: sorted, each once, bounded
 	Session    string   `json:"session,omitempty"` // of the caller, as a claim, cut to 128 bytes
-	Client     string `json:"client,omitempty"` // SDK and version as the User-Agent states it, cut to 64 bytes
+	Client     string   `json:"client,omitempty"`  // SDK and version as the User-Agent states it, cut to 64 bytes
 
 	Op        llm.Op      `json:"op"`
 	Dialect   llm.Dialect `json:"dialect"`

@@ -50,7 +50,10 @@ func TestNothingCostsMoreThanItsBound(t *testing.T) {
 		t.Fatal(err)
 	}
 	models := []struct{ kind, model string }{
-		{"openai", "gpt-5-mini"}, {"openai", "gpt-4o-audio-preview"}, {"anthropic", "claude-sonnet-4-5"}, {"gemini", "gemini-2.5-pro"},
+		{"openai", "gpt-5-mini"},
+		{"openai", "gpt-4o-audio-preview"},
+		{"anthropic", "claude-sonnet-4-5"},
+		{"gemini", "gemini-2.5-pro"},
 		{"bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0"},
 	}
 	at := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)

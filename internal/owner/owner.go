@@ -42,10 +42,14 @@ type Object struct {
 	Settled bool `json:"settled,omitempty"`
 }
 
-// BelongsTo reports whether a key may reach the object: the one that made it, or
-// another one of the same customer.
+// BelongsTo reports whether who calls with a key, for a customer, may reach the
+// object: every key of the customer it was made for, and nobody for another; where
+// it was made for none, the key that made it.
 func (o Object) BelongsTo(key, customer string) bool {
-	return o.Key == key || customer != "" && o.Customer == customer
+	if o.Customer != "" {
+		return o.Customer == customer
+	}
+	return o.Key == key
 }
 
 // line is one entry of a file.

@@ -10,10 +10,12 @@ package policy
 
 import (
 	"fmt"
+	"net/netip"
 	"path"
 	"slices"
 	"time"
 
+	"tailplane/internal/account"
 	"tailplane/internal/secret"
 )
 
@@ -67,6 +69,11 @@ type Key struct {
 	Created  time.Time `json:"created"`
 	Expires  time.Time `json:"expires,omitzero"`
 	Hash     string    `json:"hash"` // hex of the HMAC
+
+	Networks         []netip.Prefix
+	MayNameCustomers bool
+	Party            *Party
+	Account          *account.Account
 }
 
 // MayCall reports whether the key may use a model name.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"tailplane/internal/account"
 	"tailplane/internal/credential"
 	"tailplane/internal/egress"
 	"tailplane/internal/fleet"
