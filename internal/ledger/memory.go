@@ -124,6 +124,25 @@ func (m *Memory) Recent(_ context.Context, limit int, f Filter) ([]*Exchange, er
 	return out, nil
 }
 
+// Each implements Reader.
+func (m *Memory) Each(_ context.Context, f Filter, do func(*Exchange) error) error {
+	m.mu.RLock()
+	var list []*Exchange
+	for _, ex := range m.list {
+		if f.passes(ex) {
+			list = append(list, ex)
+		}
+	}
+	m.mu.RUnlock()
+	slices.SortFunc(list, func(a, b *Exchange) int { return cmp.Compare(a.ID, b.ID) })
+	for _, ex := range list {
+		if err := do(copyOf(ex)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Usage implements Reader.
 func (m *Memory) Usage(_ context.Context, q UsageQuery) ([]UsageRow, error) {
 	if err := checkBy(q.By); err != nil {
@@ -143,41 +162,54 @@ func (m *Memory) Usage(_ context.Context, q UsageQuery) ([]UsageRow, error) {
 	return sortedRows(groups, q.By), nil
 }
 
-// addUsage adds an exchange, or its attempts where the query goes by target.
+// addUsage adds an exchange, or its attempts where the query counts those.
 func addUsage(groups map[UsageRow]*UsageRow, q UsageQuery, ex *Exchange) {
-	if !slices.Contains(q.By, ByTarget) || len(ex.Attempts) == 0 {
-		if slices.Contains(q.By, ByTarget) && q.Filter.Target != "" {
-			return
-		}
-		r := groupOf(groups, q.By, ex, "")
-		r.Requests++
-		r.Failed += count(failed(ex.Outcome))
-		r.Unpriced += count(ex.PriceStatus == Unpriced)
-		if slices.Contains(q.By, ByTarget) {
-			return
-		}
-		var t tally
-		t.use(&ex.Usage, ex.Cost)
-		r.consumed(&t)
-		return
+	tags := []string{""}
+	if len(ex.Tags) > 0 && slices.Contains(q.By, ByTag) {
+		tags = ex.Tags
 	}
-	for i := range ex.Attempts {
-		a := &ex.Attempts[i]
-		if q.Filter.Target != "" && a.Target != q.Filter.Target {
-			continue
+	whole := tally{requests: 1, failed: count(failed(ex.Outcome)), unpriced: count(ex.PriceStatus == Unpriced)}
+	if ex.Outcome == OutcomeUnknown {
+		whole.unknown, whole.held = 1, ex.Held
+	}
+	for _, tag := range tags {
+		switch {
+		case !q.countsAttempts():
+			one := whole
+			one.use(&ex.Usage, ex.Cost)
+			groupOf(groups, q.By, ex, &Attempt{}, tag).count(&one)
+		case len(ex.Attempts) == 0:
+			if q.Filter.Target == "" && q.Filter.Provider == "" {
+				groupOf(groups, q.By, ex, &Attempt{}, tag).count(&whole)
+			}
+		default:
+			addAttempts(groups, q, ex, tag)
 		}
-		r := groupOf(groups, q.By, ex, a.Target)
-		r.Requests++
-		r.Failed += count(a.Fault != "")
-		r.Unpriced += count(a.Priced == Unpriced)
-		var t tally
-		t.use(&a.Usage, a.Cost)
-		r.consumed(&t)
 	}
 }
 
-// consumed adds what was consumed; the counts of requests are the caller's.
-func (r *UsageRow) consumed(t *tally) {
+func addAttempts(groups map[UsageRow]*UsageRow, q UsageQuery, ex *Exchange, tag string) {
+	for i := range ex.Attempts {
+		a := &ex.Attempts[i]
+		if q.Filter.Target != "" && a.Target != q.Filter.Target || q.Filter.Provider != "" && a.Kind != q.Filter.Provider {
+			continue
+		}
+		try := tally{requests: 1, failed: count(a.Fault != ""), unpriced: count(a.Priced == Unpriced)}
+		try.use(&a.Usage, a.Cost)
+		groupOf(groups, q.By, ex, a, tag).count(&try)
+	}
+}
+
+// countsAttempts reports whether rows count attempts and not exchanges.
+func (q UsageQuery) countsAttempts() bool {
+	return slices.Contains(q.By, ByTarget) || slices.Contains(q.By, ByProvider) || q.Filter.Provider != ""
+}
+
+// count adds the counters of some exchanges.
+func (r *UsageRow) count(t *tally) {
+	r.Requests += t.requests
+	r.Failed += t.failed
+	r.Unpriced += t.unpriced
 	r.Input += t.input
 	r.CacheRead += t.cacheRead
 	r.CacheWrite += t.cacheWrite
@@ -187,13 +219,16 @@ func (r *UsageRow) consumed(t *tally) {
 	r.AudioMillis += t.audio
 	r.Characters += t.characters
 	r.SearchUnits += t.searches
+	r.CapacityNanos += t.capacity
 	r.Cost += t.cost
+	r.Unknown += t.unknown
+	r.Held += t.held
 }
 
-func groupOf(groups map[UsageRow]*UsageRow, by []string, ex *Exchange, target string) *UsageRow {
+func groupOf(groups map[UsageRow]*UsageRow, by []string, ex *Exchange, at *Attempt, tag string) *UsageRow {
 	var k UsageRow
 	for _, b := range by {
-		*k.group(b) = groupValue(b, ex, target)
+		*k.group(b) = groupValue(b, ex, at, tag)
 	}
 	r := groups[k]
 	if r == nil {
@@ -203,12 +238,22 @@ func groupOf(groups map[UsageRow]*UsageRow, by []string, ex *Exchange, target st
 	return r
 }
 
-func groupValue(by string, ex *Exchange, target string) string {
+func groupValue(by string, ex *Exchange, at *Attempt, tag string) string {
 	switch by {
 	case ByModel:
 		return ex.Model
 	case ByTarget:
-		return target
+		return at.Target
+	case ByProvider:
+		return at.Kind
+	case ByTag:
+		return tag
+	case ByKeyID:
+		return ex.Key
+	case ByTeam:
+		return ex.Team
+	case ByOrganisation:
+		return ex.Organisation
 	case ByKey:
 		return cmp.Or(ex.Name, ex.Key)
 	case ByCustomer:
@@ -234,6 +279,8 @@ func (f Filter) passes(ex *Exchange) bool {
 		is(f.Model, ex.Model) && is(f.Customer, ex.Customer) && is(f.Fault, string(ex.Fault)) &&
 		is(string(f.Outcome), string(ex.Outcome)) &&
 		(f.Key == "" || f.Key == ex.Key || f.Key == ex.Name) &&
+		is(f.Team, ex.Team) && is(f.Organisation, ex.Organisation) && (f.Tag == "" || slices.Contains(ex.Tags, f.Tag)) &&
+		(f.Provider == "" || slices.ContainsFunc(ex.Attempts, func(a Attempt) bool { return a.Kind == f.Provider })) &&
 		(f.Target == "" || slices.ContainsFunc(ex.Attempts, func(a Attempt) bool { return a.Target == f.Target }))
 }
 

@@ -183,3 +183,31 @@ func pgUsage(ctx context.Context, tx pgx.Tx, p period, t *table) error {
 	}
 	return nil
 }
+
+// Each implements Reader. Strays come behind the others.
+func (s *Postgres) Each(ctx context.Context, f Filter, do func(*Exchange) error) error {
+	p := f.period()
+	from, to := p.ids()
+	var failed error
+	give := func(ex *Exchange, _ []byte) bool {
+		if f.passes(ex) {
+			failed = do(ex)
+		}
+		return failed == nil
+	}
+	err := s.snapshot(ctx, func(tx pgx.Tx) error {
+		const regular = `SELECT record FROM ledger_exchanges WHERE id >= $1 AND id < $2 ORDER BY id`
+		err := eachPgRecord(ctx, tx, regular, []any{from, to}, func(ex *Exchange, record []byte) bool {
+			return isStray(ex.ID, ex.Start) || give(ex, record)
+		})
+		if err != nil || failed != nil {
+			return err
+		}
+		const strays = `SELECT e.record FROM ledger_strays s JOIN ledger_exchanges e ON e.id = s.id WHERE s.start >= $1 AND s.start < $2 ORDER BY s.start, s.id`
+		return eachPgRecord(ctx, tx, strays, []any{p.from, p.to}, give)
+	})
+	if err != nil {
+		return fmt.Errorf("ledger in PostgreSQL: read exchanges: %w", err)
+	}
+	return failed
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -83,6 +84,71 @@ func eachRecord(ctx context.Context, db querier, query string, args []any, each 
 		}
 	}
 	return rows.Err()
+}
+
+// eachPage is how many records Each reads at once: what it does with them, and the
+// drain, go on between pages.
+const eachPage = 2000
+
+// Each implements Reader. Strays come behind the others.
+func (s *SQLite) Each(ctx context.Context, f Filter, do func(*Exchange) error) error {
+	p := f.period()
+	after, to := p.ids()
+	const regular = `SELECT record FROM exchanges WHERE id >= ? AND id < ? ORDER BY id LIMIT ?`
+	err := s.pages(ctx, regular, func(last *Exchange) []any {
+		if last != nil {
+			after = last.ID + "\x00"
+		}
+		return []any{after, to, eachPage}
+	}, func(ex *Exchange) error {
+		if isStray(ex.ID, ex.Start) || !f.passes(ex) {
+			return nil
+		}
+		return do(ex)
+	})
+	if err != nil {
+		return err
+	}
+	start, id := p.from, ""
+	const strays = `SELECT e.record FROM strays s JOIN exchanges e ON e.id = s.id WHERE (s.start, s.id) > (?, ?) AND s.start < ? ORDER BY s.start, s.id LIMIT ?`
+	return s.pages(ctx, strays, func(last *Exchange) []any {
+		if last != nil {
+			start, id = micro(last.Start), last.ID
+		}
+		return []any{start, id, p.to, eachPage}
+	}, func(ex *Exchange) error {
+		if !f.passes(ex) {
+			return nil
+		}
+		return do(ex)
+	})
+}
+
+// pages reads the pages of a query, each from where the last one ended, and gives
+// out their exchanges while nothing is locked.
+func (s *SQLite) pages(ctx context.Context, query string, args func(last *Exchange) []any, do func(*Exchange) error) error {
+	var last *Exchange
+	for {
+		var page []*Exchange
+		s.mu.RLock()
+		err := eachRecord(ctx, s.read, query, args(last), func(ex *Exchange, _ []byte) bool {
+			page = append(page, copyOf(ex))
+			return true
+		})
+		s.mu.RUnlock()
+		if err != nil {
+			return fmt.Errorf("ledger database: read exchanges: %w", err)
+		}
+		for _, ex := range page {
+			if err := do(ex); err != nil {
+				return err
+			}
+		}
+		if len(page) < eachPage {
+			return nil
+		}
+		last = page[len(page)-1]
+	}
 }
 
 // Recent implements Reader.
@@ -221,19 +287,20 @@ func floorDiv(a, b int64) int64 {
 }
 
 // groupKey is the values of a query's columns, in their order.
-type groupKey [6]string
+type groupKey [11]string
 
 // table builds the rows of a usage query from cells.
 type table struct {
 	query    UsageQuery
-	byTarget bool
+	byTarget bool // or by provider: attempts are counted
+	byTag    int  // place of the column; -1: there is none
 	groups   map[groupKey]*UsageRow
 	hour     int64 // of day
 	day      string
 }
 
 func newTable(q UsageQuery) *table {
-	t := &table{query: q, byTarget: slices.Contains(q.By, ByTarget), groups: map[groupKey]*UsageRow{}}
+	t := &table{query: q, byTarget: q.countsAttempts(), byTag: slices.Index(q.By, ByTag), groups: map[groupKey]*UsageRow{}}
 	if len(q.By) == 0 {
 		t.groups[groupKey{}] = &UsageRow{}
 	}
@@ -244,7 +311,9 @@ func (t *table) add(c *cell, s *sums) {
 	f := &t.query.Filter
 	is := func(want, have string) bool { return want == "" || want == have }
 	if !is(f.Model, c.model) || !is(f.Target, c.target) || !is(f.Customer, c.customer) ||
-		!is(string(f.Outcome), c.outcome) || !is(f.Fault, c.fault) || f.Key != "" && f.Key != c.key && f.Key != c.name {
+		!is(string(f.Outcome), c.outcome) || !is(f.Fault, c.fault) || f.Key != "" && f.Key != c.key && f.Key != c.name ||
+		!is(f.Team, c.team) || !is(f.Organisation, c.organisation) || !is(f.Provider, c.provider) ||
+		f.Tag != "" && !slices.Contains(strings.Split(c.tags, ","), f.Tag) {
 		return
 	}
 	got := s.first
@@ -257,17 +326,22 @@ func (t *table) add(c *cell, s *sums) {
 	if got.requests == 0 {
 		return
 	}
-	r := t.row(c)
-	r.Requests += got.requests
-	r.Failed += got.failed
-	r.Unpriced += got.unpriced
-	r.consumed(&got)
+	if t.byTag < 0 {
+		t.row(c, "").count(&got)
+		return
+	}
+	for tag := range strings.SplitSeq(c.tags, ",") {
+		t.row(c, tag).count(&got)
+	}
 }
 
-func (t *table) row(c *cell) *UsageRow {
+func (t *table) row(c *cell, tag string) *UsageRow {
 	var k groupKey
 	for i, by := range t.query.By {
 		k[i] = t.value(by, c)
+	}
+	if t.byTag >= 0 {
+		k[t.byTag] = tag
 	}
 	r := t.groups[k]
 	if r == nil {
@@ -288,8 +362,16 @@ func (t *table) value(by string, c *cell) string {
 		return c.target
 	case ByKey:
 		return cmp.Or(c.name, c.key)
+	case ByKeyID:
+		return c.key
 	case ByCustomer:
 		return c.customer
+	case ByTeam:
+		return c.team
+	case ByOrganisation:
+		return c.organisation
+	case ByProvider:
+		return c.provider
 	case ByDay:
 		if t.day == "" || t.hour != c.hour {
 			t.hour, t.day = c.hour, time.Unix(c.hour*3600, 0).UTC().Format(time.DateOnly)
@@ -320,10 +402,9 @@ func sortedRows[K comparable](groups map[K]*UsageRow, by []string) []UsageRow {
 
 // checkBy refuses unknown and repeated columns.
 func checkBy(by []string) error {
-	known := []string{ByModel, ByTarget, ByKey, ByCustomer, ByDay, ByOutcome}
 	for i, b := range by {
-		if !slices.Contains(known, b) {
-			return fmt.Errorf("usage by %q: there is no such column; use model, target, key, customer, day or outcome", b)
+		if !slices.Contains(byColumns, b) {
+			return fmt.Errorf("usage by %q: there is no such column; use some of %s", b, strings.Join(byColumns, ", "))
 		}
 		if slices.Contains(by[:i], b) {
 			return fmt.Errorf("usage by %q: the column is named twice", b)
@@ -341,8 +422,18 @@ func (r *UsageRow) group(by string) *string {
 		return &r.Target
 	case ByKey:
 		return &r.Key
+	case ByKeyID:
+		return &r.KeyID
 	case ByCustomer:
 		return &r.Customer
+	case ByTeam:
+		return &r.Team
+	case ByOrganisation:
+		return &r.Organisation
+	case ByProvider:
+		return &r.Provider
+	case ByTag:
+		return &r.Tag
 	case ByDay:
 		return &r.Day
 	}

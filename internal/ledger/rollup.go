@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/bits"
 	"slices"
+	"strings"
 	"time"
 
 	"tailplane/internal/llm"
@@ -17,15 +18,15 @@ import (
 //
 // As bytes a rollup of one hour is, all numbers as in encoding/binary:
 //
-//	1, or 2 where a value from 27 on is  version
+//	3                                   version
 //	uvarint n, n times (uvarint, text)  the strings
 //	until the end, for each cell:
-//	  7 times uvarint                   number of a string, in the order of cell
+//	  11 times uvarint                  number of a string, in the order of cell
 //	  uvarint                           bit i: value i is not zero
 //	  varint for each such bit          value i; see sums.values
 //
-// A program that knows only version 1 reads everything in which no images,
-// sounds, characters or searches were counted.
+// In versions 1 and 2 a cell has the first 7 strings, and the first 27 and 39
+// values.
 
 // cell is the key of one sum.
 type cell struct {
@@ -37,20 +38,39 @@ type cell struct {
 	customer string
 	outcome  string
 	fault    string
+
+	team, organisation string
+	provider           string // the kind of the target
+	tags               string // of the caller, joined by commas; see tagSets
 }
 
-func (c *cell) texts() [7]*string {
-	return [7]*string{&c.model, &c.target, &c.key, &c.name, &c.customer, &c.outcome, &c.fault}
+// oldTexts are those of the earlier versions.
+const oldTexts = 7
+
+func (c *cell) texts() [11]*string {
+	return [11]*string{
+		&c.model, &c.target, &c.key, &c.name, &c.customer, &c.outcome, &c.fault,
+		&c.team, &c.organisation, &c.provider, &c.tags,
+	}
 }
+
+// mostTagSets bounds how many different sets of tags the sums of one batch tell
+// apart, so that callers who make up tags cannot make the sums as large as the
+// records. What is beyond is summed under otherTags; records keep their tags.
+const (
+	mostTagSets = 512
+	otherTags   = "_other"
+)
 
 // tally is the counters of a UsageRow.
 type tally struct {
 	requests, failed, unpriced                            int64
 	input, cacheRead, cacheWrite, output, reasoning, cost int64
 	images, audio, characters, searches                   int64
+	unknown, held, capacity                               int64
 }
 
-// values are the counters of the first version; units are the later ones.
+// values are the counters of the first version; units and ends are the later ones.
 func (t *tally) values() [9]*int64 {
 	return [9]*int64{&t.requests, &t.failed, &t.unpriced, &t.input, &t.cacheRead, &t.cacheWrite, &t.output, &t.reasoning, &t.cost}
 }
@@ -59,11 +79,14 @@ func (t *tally) units() [4]*int64 {
 	return [4]*int64{&t.images, &t.audio, &t.characters, &t.searches}
 }
 
+func (t *tally) ends() [3]*int64 { return [3]*int64{&t.unknown, &t.held, &t.capacity} }
+
 // use counts what was consumed.
 func (t *tally) use(u *llm.Usage, cost int64) {
 	t.input, t.cacheRead, t.cacheWrite = u.Input, u.CacheRead, u.CacheWrite
 	t.output, t.reasoning, t.cost = u.Output, u.Reasoning, cost
 	t.images, t.audio, t.characters, t.searches = u.Images, u.AudioMillis, u.Characters, u.SearchUnits
+	t.capacity = u.CapacityNanos
 }
 
 func (t *tally) add(o *tally) {
@@ -80,6 +103,9 @@ func (t *tally) add(o *tally) {
 	t.audio += o.audio
 	t.characters += o.characters
 	t.searches += o.searches
+	t.unknown += o.unknown
+	t.held += o.held
+	t.capacity += o.capacity
 }
 
 // sums is what a cell holds. Over all targets, first counts each exchange
@@ -92,14 +118,16 @@ type sums struct {
 
 const (
 	firstValues = 27 // of version 1
-	allValues   = 39
+	unitValues  = 39 // of version 2
+	allValues   = 48
 )
 
 func (s *sums) values() (out [allValues]*int64) {
 	for i, t := range [...]*tally{&s.first, &s.also, &s.tries} {
-		v, u := t.values(), t.units()
+		v, u, e := t.values(), t.units(), t.ends()
 		copy(out[9*i:], v[:])
 		copy(out[firstValues+4*i:], u[:])
+		copy(out[unitValues+3*i:], e[:])
 	}
 	return out
 }
@@ -116,10 +144,12 @@ type rollup struct {
 	index map[cell]int
 	cells []cell
 	sums  []sums
+	tags  map[string]struct{} // the sets of tags that there are
 }
 
 func (r *rollup) reset() {
 	clear(r.index)
+	clear(r.tags)
 	clear(r.cells)
 	r.cells, r.sums = r.cells[:0], r.sums[:0]
 }
@@ -147,19 +177,22 @@ const microsPerHour = int64(time.Hour / time.Microsecond)
 func (r *rollup) add(ex *Exchange) {
 	whole := tally{requests: 1, failed: count(failed(ex.Outcome)), unpriced: count(ex.PriceStatus == Unpriced)}
 	whole.use(&ex.Usage, ex.Cost)
+	if ex.Outcome == OutcomeUnknown {
+		whole.unknown, whole.held = 1, ex.Held
+	}
 	c := cell{
 		hour: hourOf(micro(ex.Start)), model: ex.Model, key: ex.Key, name: ex.Name, customer: ex.Customer,
-		outcome: string(ex.Outcome), fault: string(ex.Fault),
+		outcome: string(ex.Outcome), fault: string(ex.Fault), team: ex.Team, organisation: ex.Organisation, tags: r.tagSet(strings.Join(ex.Tags, ",")),
 	}
 	if len(ex.Attempts) == 0 {
 		s := r.at(c)
 		s.first.add(&whole)
-		s.tries.add(&tally{requests: 1, failed: whole.failed, unpriced: whole.unpriced})
+		s.tries.add(&tally{requests: 1, failed: whole.failed, unpriced: whole.unpriced, unknown: whole.unknown, held: whole.held})
 		return
 	}
 	for i := range ex.Attempts {
 		a := &ex.Attempts[i]
-		c.target = a.Target
+		c.target, c.provider = a.Target, a.Kind
 		s := r.at(c)
 		switch {
 		case i == 0:
@@ -171,6 +204,21 @@ func (r *rollup) add(ex *Exchange) {
 		try.use(&a.Usage, a.Cost)
 		s.tries.add(&try)
 	}
+}
+
+// tagSet is the set of tags under which the rollup counts a set.
+func (r *rollup) tagSet(set string) string {
+	if _, known := r.tags[set]; known || set == "" || set == otherTags {
+		return set
+	}
+	if len(r.tags) >= mostTagSets {
+		return otherTags
+	}
+	if r.tags == nil {
+		r.tags = map[string]struct{}{}
+	}
+	r.tags[set] = struct{}{}
+	return set
 }
 
 // hours lists the hours that have cells, in order.
@@ -187,8 +235,9 @@ func (r *rollup) hours() []int64 {
 
 // The versions; see the top.
 const (
-	rollupVersion = 1
+	rollupFirst   = 1
 	rollupUnits   = 2
+	rollupParties = 3
 )
 
 // encode appends the cells of an hour.
@@ -196,7 +245,6 @@ func (r *rollup) encode(b []byte, hour int64) []byte {
 	numbers := map[string]uint64{}
 	var texts []string
 	var body []byte
-	version := byte(rollupVersion)
 	for i := range r.cells {
 		if r.cells[i].hour != hour {
 			continue
@@ -210,13 +258,9 @@ func (r *rollup) encode(b []byte, hour int64) []byte {
 			}
 			body = binary.AppendUvarint(body, n)
 		}
-		var mask uint64
-		body, mask = appendSums(body, &r.sums[i])
-		if mask>>firstValues != 0 {
-			version = rollupUnits
-		}
+		body = appendSums(body, &r.sums[i])
 	}
-	b = append(b, version)
+	b = append(b, rollupParties)
 	b = binary.AppendUvarint(b, uint64(len(texts)))
 	for _, s := range texts {
 		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
@@ -224,8 +268,8 @@ func (r *rollup) encode(b []byte, hour int64) []byte {
 	return append(b, body...)
 }
 
-func appendSums(b []byte, s *sums) (out []byte, mask uint64) {
-	values := s.values()
+func appendSums(b []byte, s *sums) []byte {
+	values, mask := s.values(), uint64(0)
 	for i, v := range values {
 		if *v != 0 {
 			mask |= 1 << i
@@ -237,7 +281,7 @@ func appendSums(b []byte, s *sums) (out []byte, mask uint64) {
 			b = binary.AppendVarint(b, *v)
 		}
 	}
-	return b, mask
+	return b
 }
 
 var errRollup = errors.New("a rollup is damaged")
@@ -246,18 +290,24 @@ var errRollup = errors.New("a rollup is damaged")
 // sums are valid during the call. Those before the damage have been given out
 // when it returns an error.
 func decodeRollup(data []byte, hour int64, each func(*cell, *sums)) error {
-	if len(data) == 0 || data[0] != rollupVersion && data[0] != rollupUnits {
+	if len(data) == 0 {
 		return errRollup
 	}
-	known := uint64(1) << firstValues
-	if data[0] == rollupUnits {
-		known = 1 << allValues
+	var c cell
+	var s sums
+	all, values := c.texts(), s.values()
+	names, known := all[:], uint64(1)<<allValues
+	switch data[0] {
+	case rollupFirst:
+		names, known = all[:oldTexts], 1<<firstValues
+	case rollupUnits:
+		names, known = all[:oldTexts], 1<<unitValues
+	case rollupParties:
+	default:
+		return errRollup
 	}
 	d := decoder{data: data[1:]}
 	texts := d.texts()
-	var c cell
-	var s sums
-	names, values := c.texts(), s.values()
 	for !d.bad && len(d.data) > 0 {
 		c.hour, s = hour, sums{}
 		for _, to := range names {

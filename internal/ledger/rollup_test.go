@@ -58,7 +58,8 @@ func FuzzRollup(f *testing.F) {
 	var r rollup
 	r.add(typical("req_1"))
 	f.Add(r.encode(nil, r.cells[0].hour))
-	f.Add([]byte{rollupVersion, 1, 0, 0, 0, 0, 0, 0, 0, 0, 3, 2, 4})
+	f.Add([]byte{rollupFirst, 1, 0, 0, 0, 0, 0, 0, 0, 0, 3, 2, 4})
+	f.Add([]byte{rollupParties, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 2, 4})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		first, again := &rollup{}, &rollup{}
 		if decodeRollup(data, 5, first.merge) != nil {

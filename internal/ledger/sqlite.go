@@ -262,7 +262,13 @@ func mergedHour(ctx context.Context, tx *sql.Tx, r *rollup, hour int64) (*rollup
 	return all, nil
 }
 
-func (r *rollup) merge(c *cell, s *sums) { r.at(*c).add(s) }
+// merge adds a cell of another rollup. The bound on sets of tags holds for the sum,
+// too.
+func (r *rollup) merge(c *cell, s *sums) {
+	to := *c
+	to.tags = r.tagSet(c.tags)
+	r.at(to).add(s)
+}
 
 // querier is a database or a transaction.
 type querier interface {

@@ -47,6 +47,10 @@ type Reader interface {
 	Recent(ctx context.Context, limit int, f Filter) ([]*Exchange, error)
 	// Usage sums up; see UsageQuery.
 	Usage(ctx context.Context, q UsageQuery) ([]UsageRow, error)
+	// Each calls do for every exchange that passes the filter, oldest id first,
+	// until it returns an error, which Each returns. The exchange is valid during
+	// the call. What comes meanwhile may be seen or not.
+	Each(ctx context.Context, f Filter, do func(*Exchange) error) error
 }
 
 // The errors of Get.
@@ -64,6 +68,10 @@ type Filter struct {
 	Customer string
 	Outcome  Outcome
 	Fault    string // kind of the outcome's fault
+
+	Team, Organisation string
+	Provider           string // the kind of a target; in Usage, rows count attempts then
+	Tag                string // one of the exchange's tags
 }
 
 // The columns by which usage can be grouped.
@@ -74,7 +82,18 @@ const (
 	ByCustomer = "customer" //
 	ByDay      = "day"      // of Start, in UTC, as 2006-01-02
 	ByOutcome  = "outcome"
+
+	ByKeyID        = "key_id"
+	ByTeam         = "team"
+	ByOrganisation = "organisation"
+	ByProvider     = "provider" // the kind of the target; counts attempts, as ByTarget does
+	// ByTag counts an exchange under each of its tags, so that rows may add up to
+	// more than there is; without tags it is under the empty one.
+	ByTag = "tag"
 )
+
+// byColumns are all of them.
+var byColumns = []string{ByModel, ByTarget, ByProvider, ByKey, ByKeyID, ByCustomer, ByTeam, ByOrganisation, ByTag, ByDay, ByOutcome}
 
 // UsageQuery asks for sums over exchanges. Without ByTarget a row counts
 // exchanges. With ByTarget a row counts attempts: Requests, Failed, tokens and
@@ -98,6 +117,12 @@ type UsageRow struct {
 	Day      string  `json:"day,omitempty"`
 	Outcome  Outcome `json:"outcome,omitempty"`
 
+	KeyID        string `json:"key_id,omitempty"`
+	Team         string `json:"team,omitempty"`
+	Organisation string `json:"organisation,omitempty"`
+	Provider     string `json:"provider,omitempty"`
+	Tag          string `json:"tag,omitempty"`
+
 	Requests   int64 `json:"requests"`
 	Failed     int64 `json:"failed"`   // outcome failed, broken or unknown; by target: attempts with a fault
 	Unpriced   int64 `json:"unpriced"` // of the requests: their cost is not known, so Cost is a lower bound
@@ -112,7 +137,12 @@ type UsageRow struct {
 	Characters  int64 `json:"characters,omitempty"`
 	SearchUnits int64 `json:"search_units,omitempty"`
 
+	CapacityNanos int64 `json:"capacity_ns,omitempty"` // of targets that cost by the hour
+
 	Cost int64 `json:"cost_nano"` // nano-dollars
+
+	Unknown int64 `json:"unknown,omitempty"`   // of the requests: nobody knows how they ended
+	Held    int64 `json:"held_nano,omitempty"` // what was held for those
 }
 
 // failed says whether an outcome counts as a failure.

@@ -47,6 +47,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"usage by target sums attempts", testUsageByTarget},
 		{"usage by day goes by UTC", testUsageByDay},
 		{"usage refuses an unknown column", testUsageColumns},
+		{"usage goes by parties, providers and tags", testUsageByParties},
+		{"each gives every exchange once, in order", testEach},
 		{"a reader's changes stay its own", testIsolation},
 	}
 	for _, tc := range tests {
@@ -79,11 +81,16 @@ func Exchange(n int) *ledger.Exchange {
 	if n%3 == 0 {
 		ex.Name = "backend"
 	}
+	ex.Team, ex.Organisation = []string{"search", ""}[n%2], []string{"northwind", "", "south"}[n%3]
+	ex.Tags = [][]string{nil, {"beta"}, {"beta", "eu"}, {"batch"}}[n%4]
+	if ex.Outcome == ledger.OutcomeUnknown {
+		ex.Held = int64(7 + n)
+	}
 	if ex.Outcome == ledger.OutcomeFailed {
 		ex.Fault = llm.FaultRateLimit
 	}
 	for i := range n % 3 {
-		a := ledger.Attempt{Target: []string{"eu", "us"}[(n+i)%2], Kind: "openai", Priced: ledger.Priced, Cost: int64(1000 * (n + i))}
+		a := ledger.Attempt{Target: []string{"eu", "us"}[(n+i)%2], Kind: []string{"openai", "vllm"}[(n+2*i)/2%2], Priced: ledger.Priced, Cost: int64(1000 * (n + i))}
 		a.Usage = llm.Usage{Input: int64(100 + n), CacheRead: int64(n), CacheWrite: int64(i), Output: int64(2 * n), Reasoning: int64(n % 5), Source: llm.UsageReported}
 		if n%7 == 0 {
 			a.Usage.Images, a.Usage.AudioMillis, a.Usage.Characters, a.Usage.SearchUnits = 2, int64(n), 3, 1
@@ -339,7 +346,9 @@ func testUsage(t *testing.T, s Store) {
 		all.Reasoning += ex.Usage.Reasoning
 		units(&all, &ex.Usage)
 		all.Cost += ex.Cost
+		all.Held += ex.Held
 	}
+	all.Unknown = 2
 	all.Failed, all.Unpriced = 6, 4 // two each of failed, broken, unknown; every third is unpriced
 	rows, err := s.Usage(t.Context(), ledger.UsageQuery{})
 	must(t, err)
@@ -449,4 +458,82 @@ func testIsolation(t *testing.T, s Store) {
 	list, err := s.Recent(t.Context(), 1, ledger.Filter{})
 	must(t, err)
 	same(t, "record", Exchange(2), list[0])
+}
+
+func testUsageByParties(t *testing.T, s Store) {
+	Fill(t, s, 24)
+	counts := func(q ledger.UsageQuery, column func(ledger.UsageRow) string) map[string]int64 {
+		t.Helper()
+		rows, err := s.Usage(t.Context(), q)
+		must(t, err)
+		got := map[string]int64{}
+		for _, r := range rows {
+			got[column(r)] += r.Requests
+		}
+		return got
+	}
+	want := map[string]map[string]int64{ledger.ByTeam: {}, ledger.ByOrganisation: {}, ledger.ByTag: {}, ledger.ByProvider: {}, ledger.ByKeyID: {}}
+	beta := map[string]int64{}
+	for n := range 24 {
+		ex := Exchange(n)
+		want[ledger.ByTeam][ex.Team]++
+		want[ledger.ByOrganisation][ex.Organisation]++
+		want[ledger.ByKeyID][ex.Key]++
+		if len(ex.Tags) == 0 {
+			want[ledger.ByTag][""]++
+		}
+		for _, tag := range ex.Tags {
+			want[ledger.ByTag][tag]++
+		}
+		if slices.Contains(ex.Tags, "beta") {
+			beta[ex.Team]++
+		}
+		if len(ex.Attempts) == 0 {
+			want[ledger.ByProvider][""]++
+		}
+		for _, a := range ex.Attempts {
+			want[ledger.ByProvider][a.Kind]++
+		}
+	}
+	for by, column := range map[string]func(ledger.UsageRow) string{
+		ledger.ByTeam:         func(r ledger.UsageRow) string { return r.Team },
+		ledger.ByOrganisation: func(r ledger.UsageRow) string { return r.Organisation },
+		ledger.ByTag:          func(r ledger.UsageRow) string { return r.Tag },
+		ledger.ByProvider:     func(r ledger.UsageRow) string { return r.Provider },
+		ledger.ByKeyID:        func(r ledger.UsageRow) string { return r.KeyID },
+	} {
+		same(t, by, want[by], counts(ledger.UsageQuery{By: []string{by}}, column))
+	}
+	team := func(r ledger.UsageRow) string { return r.Team }
+	same(t, "tag", beta, counts(ledger.UsageQuery{By: []string{ledger.ByTeam}, Filter: ledger.Filter{Tag: "beta"}}, team))
+	same(t, "team", map[string]int64{"search": 12}, counts(ledger.UsageQuery{By: []string{ledger.ByTeam}, Filter: ledger.Filter{Team: "search"}}, team))
+	none := func(ledger.UsageRow) string { return "" }
+	same(t, "provider", map[string]int64{"": want[ledger.ByProvider]["vllm"]}, counts(ledger.UsageQuery{Filter: ledger.Filter{Provider: "vllm"}}, none))
+	got := ids(t, s, 2, ledger.Filter{Organisation: "south", Tag: "batch"})
+	same(t, "recent", []string{Exchange(23).ID, Exchange(11).ID}, got)
+}
+
+func testEach(t *testing.T, s Store) {
+	Fill(t, s, 30)
+	var want, got []string
+	for n := 5; n < 25; n++ {
+		if ex := Exchange(n); ex.Model == "chat" {
+			want = append(want, ex.ID)
+		}
+	}
+	f := ledger.Filter{From: Exchange(5).Start, To: Exchange(25).Start, Model: "chat"}
+	must(t, s.Each(t.Context(), f, func(ex *ledger.Exchange) error {
+		got = append(got, ex.ID)
+		return nil
+	}))
+	same(t, "ids", want, got)
+	enough := errors.New("enough")
+	calls := 0
+	err := s.Each(t.Context(), ledger.Filter{}, func(*ledger.Exchange) error {
+		calls++
+		return enough
+	})
+	if !errors.Is(err, enough) || calls != 1 {
+		t.Errorf("it goes on after an error: %d calls, %v", calls, err)
+	}
 }
