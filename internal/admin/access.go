@@ -92,6 +92,17 @@ func (v *View) EndSession(ctx context.Context, id string, now time.Time) (int, e
 	return n, v.note(ctx, Change{What: "session", Name: id, Before: n}, now)
 }
 
+// base is the address for links: the one that other machines know, else the one
+// of a request.
+func (s *Service) base(r *http.Request) string {
+	if s.Address != nil {
+		if at := s.Address(); at != "" {
+			return at
+		}
+	}
+	return origin(r)
+}
+
 func createLink(v *View, r *http.Request) (any, error) {
 	if err := v.Viewer.may(ToLetIn); err != nil {
 		return nil, err
@@ -100,7 +111,7 @@ func createLink(v *View, r *http.Request) (any, error) {
 	if err := decode(r, &order, "an order for a link"); err != nil {
 		return nil, err
 	}
-	return v.CreateLink(r.Context(), order, origin(r), time.Now())
+	return v.CreateLink(r.Context(), order, v.service.base(r), time.Now())
 }
 
 func endSession(v *View, r *http.Request) (any, error) {

@@ -39,6 +39,9 @@ type Service struct {
 	Egress func() egress.Report
 	// Door says who comes.
 	Door *Door
+	// Address is the listener as other machines reach it; empty when nothing
+	// says so. nil is always empty.
+	Address func() string
 	// Note keeps a change that is no fact in the audit; nil keeps none.
 	Note func(ctx context.Context, actor string, c Change, now time.Time) error
 }
