@@ -30,7 +30,7 @@ var floors = map[string]int{
 }
 
 // testOnly are packages that only tests and generators import.
-var testOnly = []string{"llmtest", "ledger/storetest", "meter/genprices", "catalog/gencatalog"}
+var testOnly = []string{"llmtest", "facts/factstest", "ledger/storetest", "meter/genprices", "catalog/gencatalog"}
 
 // monopolies are modules that exactly the named packages may import, each with
 // the reason.

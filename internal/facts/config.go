@@ -38,4 +38,3 @@ func (c Config) Validate(report func(path, wrong, right string)) {
 		report("store.gateway", "the name is longer than 64 characters", "use a short one, such as gw-1")
 	}
 }
-
