@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"tailplane/internal/egress"
+	"tailplane/internal/facts"
 	"tailplane/internal/ledger"
 	"tailplane/internal/policy"
 	"tailplane/internal/secret"
@@ -42,8 +43,8 @@ type Service struct {
 	// Address is the listener as other machines reach it; empty when nothing
 	// says so. nil is always empty.
 	Address func() string
-	// Note keeps a change that is no fact in the audit; nil keeps none.
-	Note func(ctx context.Context, actor string, c Change, now time.Time) error
+	// Facts has the audit; nil keeps none.
+	Facts facts.Store
 }
 
 // Model is one name that can be called and where it would go.
@@ -140,7 +141,7 @@ func (v *View) CreateKey(ctx context.Context, order NewKey, now time.Time) (secr
 	if err != nil {
 		return secret.Value{}, nil, err
 	}
-	return text, made, v.note(ctx, Change{What: "key", Name: made.Name, After: made.ID}, now)
+	return text, made, v.note(ctx, facts.KindKey, made.ID, map[string]string{"name": made.Name}, now)
 }
 
 // Pair is the AWS key pair of the key with a name or an id.
@@ -149,22 +150,4 @@ func (v *View) Pair(key string, now time.Time) (policy.Pair, *policy.Key, error)
 		return policy.Pair{}, nil, err
 	}
 	return v.service.Pair(key, now)
-}
-
-// Change is what somebody changed, for the audit. Before and After marshal to
-// JSON, and hold nothing secret.
-type Change struct {
-	What, Name    string
-	Before, After any
-}
-
-// note keeps a change that facts do not know of.
-func (v *View) note(ctx context.Context, c Change, now time.Time) error {
-	if v.service.Note == nil {
-		return nil
-	}
-	if err := v.service.Note(ctx, v.Viewer.Actor, c, now); err != nil {
-		return fmt.Errorf("the change is made, and the audit does not know of it: %w", err)
-	}
-	return nil
 }
