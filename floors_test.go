@@ -46,6 +46,7 @@ var monopolies = map[string]struct {
 	"modernc.org/sqlite":                  {[]string{"ledger", "facts"}, "the store is a detail of the ledger and of the facts"},
 	"github.com/jackc/pgx/v5":             {[]string{"pg", "ledger", "facts", "account"}, "who keeps something in the shared database brings its own tables"},
 	"github.com/coreos/go-oidc/v3":        {[]string{"oidc"}, "tokens are verified in one place"},
+	"github.com/go-jose/go-jose/v4":       {[]string{"oidc"}, "tokens are verified in one place"},
 	"github.com/prometheus/client_golang": {[]string{"telemetry"}, "metric names stand in one place"},
 	"github.com/aws/aws-sdk-go-v2":        {[]string{"credential"}, "the SDK resolves identities and nothing else"},
 	"github.com/Azure/azure-sdk-for-go":   {[]string{"credential"}, "the SDK resolves identities and nothing else"},

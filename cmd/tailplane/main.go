@@ -14,7 +14,6 @@ import (
 
 	"tailplane/internal/app"
 	"tailplane/internal/cli"
-	"tailplane/internal/secret"
 )
 
 // version is set by the release build.
@@ -85,10 +84,11 @@ func stateDir(state string) (string, error) {
 	return app.FindState()
 }
 
-func running(state string) (data, admin string, token secret.Value, err error) {
-	if state, err = stateDir(state); err != nil {
-		return "", "", secret.Value{}, err
+func running(state string) (cli.Running, error) {
+	state, err := stateDir(state)
+	if err != nil {
+		return cli.Running{}, err
 	}
 	r, token, err := app.FindRunning(state)
-	return r.Data, r.Admin, token, err
+	return cli.Running{Data: r.Data, Admin: r.Admin, Token: token, DataKey: r.DataKey, AdminKey: r.AdminKey}, err
 }

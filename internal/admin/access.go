@@ -68,7 +68,7 @@ func (v *View) CreateLink(ctx context.Context, order NewLink, base string, now t
 		return Link{}, err
 	}
 	made := Link{Code: code, URL: base + "/admin/login?code=" + url.QueryEscape(code), Expires: now.Add(lifetime).UTC()}
-	return made, v.note(ctx, Change{What: "link", Name: who.Actor, After: who}, now)
+	return made, v.note(ctx, kindLink, who.Actor, who, now)
 }
 
 // Sessions lists who is in.
@@ -89,7 +89,18 @@ func (v *View) EndSession(ctx context.Context, id string, now time.Time) (int, e
 	if n == 0 && id != "all" {
 		return 0, fmt.Errorf("%w: no session %q is open", ErrNotFound, id)
 	}
-	return n, v.note(ctx, Change{What: "session", Name: id, Before: n}, now)
+	return n, v.note(ctx, kindSession, id, map[string]int{"ended": n}, now)
+}
+
+// base is the address for links: the one that other machines know, else the one
+// of a request.
+func (s *Service) base(r *http.Request) string {
+	if s.Address != nil {
+		if at := s.Address(); at != "" {
+			return at
+		}
+	}
+	return origin(r)
 }
 
 func createLink(v *View, r *http.Request) (any, error) {
@@ -100,7 +111,7 @@ func createLink(v *View, r *http.Request) (any, error) {
 	if err := decode(r, &order, "an order for a link"); err != nil {
 		return nil, err
 	}
-	return v.CreateLink(r.Context(), order, origin(r), time.Now())
+	return v.CreateLink(r.Context(), order, v.service.base(r), time.Now())
 }
 
 func endSession(v *View, r *http.Request) (any, error) {

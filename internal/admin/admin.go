@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"tailplane/internal/egress"
+	"tailplane/internal/facts"
 	"tailplane/internal/ledger"
 	"tailplane/internal/policy"
 	"tailplane/internal/secret"
@@ -41,8 +42,11 @@ type Service struct {
 	Hourly func() map[string]int64
 	// Door says who comes.
 	Door *Door
-	// Note keeps a change that is no fact in the audit; nil keeps none.
-	Note func(ctx context.Context, actor string, c Change, now time.Time) error
+	// Address is the listener as other machines reach it; empty when nothing
+	// says so. nil is always empty.
+	Address func() string
+	// Facts has the audit; nil keeps none.
+	Facts facts.Store
 }
 
 // Model is one name that can be called and where it would go.
@@ -139,7 +143,7 @@ func (v *View) CreateKey(ctx context.Context, order NewKey, now time.Time) (secr
 	if err != nil {
 		return secret.Value{}, nil, err
 	}
-	return text, made, v.note(ctx, Change{What: "key", Name: made.Name, After: made.ID}, now)
+	return text, made, v.note(ctx, facts.KindKey, made.ID, map[string]string{"name": made.Name}, now)
 }
 
 // Pair is the AWS key pair of the key with a name or an id.
@@ -148,22 +152,4 @@ func (v *View) Pair(key string, now time.Time) (policy.Pair, *policy.Key, error)
 		return policy.Pair{}, nil, err
 	}
 	return v.service.Pair(key, now)
-}
-
-// Change is what somebody changed, for the audit. Before and After marshal to
-// JSON, and hold nothing secret.
-type Change struct {
-	What, Name    string
-	Before, After any
-}
-
-// note keeps a change that facts do not know of.
-func (v *View) note(ctx context.Context, c Change, now time.Time) error {
-	if v.service.Note == nil {
-		return nil
-	}
-	if err := v.service.Note(ctx, v.Viewer.Actor, c, now); err != nil {
-		return fmt.Errorf("the change is made, and the audit does not know of it: %w", err)
-	}
-	return nil
 }

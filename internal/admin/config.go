@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
 
+	"tailplane/internal/egress"
 	"tailplane/internal/secret"
 	"tailplane/internal/suggest"
 )
@@ -86,6 +88,17 @@ func (c Config) LinksAllowed() bool { return c.Links == nil || *c.Links }
 // Guarded reports whether anybody but the holder of the state directory can come
 // in, so that listening for other machines has a use.
 func (c Config) Guarded() bool { return c.LinksAllowed() || c.OIDC.Issuer != "" }
+
+// Destinations are what the section leads to: the provider, unless its keys are
+// in a file. Where it has its endpoints on other hosts, `egress.allow` names them.
+func (c Config) Destinations() []egress.Destination {
+	u, err := url.Parse(c.OIDC.Issuer)
+	if err != nil || u.Host == "" || c.OIDC.JWKS != "" {
+		return nil
+	}
+	port := cmp.Or(u.Port(), map[string]string{"http": "80"}[u.Scheme], "443")
+	return []egress.Destination{{Address: net.JoinHostPort(u.Hostname(), port), Why: "auth.oidc"}}
+}
 
 // Validate reports every problem of the section.
 func (c Config) Validate(report func(path, wrong, right string)) {

@@ -7,9 +7,11 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"tailplane/internal/facts"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
 	"tailplane/internal/secret"
@@ -45,6 +47,8 @@ var places = map[string]struct {
 	"GET /admin/v1/capacity":         {"/admin/v1/capacity", "", [6]string{all, all, all, all, denied, denied}, [2]string{}},
 	"POST /admin/v1/keys":            {"/admin/v1/keys", `{"name":"n"}`, [6]string{all, all}, [2]string{}},
 	"POST /admin/v1/keys/aws":        {"/admin/v1/keys/aws", `{"key":"n"}`, [6]string{all, all}, [2]string{}},
+	"GET /admin/v1/audit":            {"/admin/v1/audit", "", [6]string{all, all, all}, [2]string{}},
+	"GET /admin/v1/audit/verify":     {"/admin/v1/audit/verify", "", [6]string{all, all, all}, [2]string{}},
 	"POST /admin/v1/reload":          {"/admin/v1/reload", "", [6]string{all, all}, [2]string{}},
 	"POST /admin/v1/links":           {"/admin/v1/links", `{"role":"finance"}`, [6]string{all}, [2]string{}},
 	"GET /admin/v1/sessions":         {"/admin/v1/sessions", "", [6]string{all}, [2]string{}},
@@ -63,6 +67,7 @@ func house(t *testing.T) (*Service, http.Handler) {
 	t.Helper()
 	s, h := desk(t)
 	s.Reload = func() error { return nil }
+	s.Facts = facts.NewMemory()
 	s.Models = func(string) ([]Model, bool) {
 		return []Model{
 			{Name: "both", Why: "cloud-1 first", Candidates: []Candidate{{Target: "cloud-1", Address: "cloud-1.test"}, {Target: "gpu-1", Pricing: "priced"}}},
@@ -407,5 +412,71 @@ func TestTheLocalTokenHasTheRoleOfTheFile(t *testing.T) {
 		if w.Code != status {
 			t.Errorf("%q: %d %s, want %d", role, w.Code, w.Body, status)
 		}
+	}
+}
+
+// TestEveryChangeIsInTheAudit, with who made it and nothing secret, and the trail
+// verifies.
+func TestEveryChangeIsInTheAudit(t *testing.T) {
+	s, h := house(t)
+	orders := []struct{ method, path, body, kind string }{
+		{"POST", "reload", "", kindReload},
+		{"POST", "reload", "", kindReload},
+		{"POST", "links", `{"role":"finance","name":"ann"}`, kindLink},
+		{"POST", "links", `{"role":"viewer","name":"ann"}`, kindLink},
+		{"DELETE", "sessions/all", "", kindSession},
+		{"POST", "keys", `{"name":"n"}`, facts.KindKey},
+	}
+	for _, o := range orders {
+		w := send(h, o.method, "/admin/v1/"+o.path, o.body, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) })
+		if w.Code != 200 {
+			t.Fatalf("%s: %d %s", o.path, w.Code, w.Body)
+		}
+	}
+	list, err := s.As(viewers[Finance]).Audit(t.Context(), facts.AuditQuery{})
+	if err != nil || len(list) != len(orders) {
+		t.Fatalf("%d records, %v", len(list), err)
+	}
+	for i, a := range list {
+		if o := orders[len(orders)-1-i]; a.Kind != o.kind || a.Actor != "local" || a.After == nil {
+			t.Errorf("%+v for %s", a, o.path)
+		}
+		if text := string(a.Before) + string(a.After); strings.Contains(text, linkPrefix) || strings.Contains(text, "sk-tp-") {
+			t.Errorf("a secret is told: %s", text)
+		}
+	}
+	if list[2].Before == nil || !strings.Contains(string(list[2].Before), "finance") {
+		t.Errorf("the second link of a name has no before: %+v", list[2])
+	}
+	report, err := s.As(viewers[Owner]).VerifyAudit(t.Context())
+	if err != nil || !report.OK() || report.Records != int64(len(orders)) {
+		t.Errorf("%+v, %v", report, err)
+	}
+	for query, want := range map[string]int{"kind=link": 2, "actor=local&limit=1": 1, "actor=nobody": 0, "below=3": 2} {
+		w := send(h, "GET", "/admin/v1/audit?"+query, "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) })
+		var got []facts.Audit
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || len(got) != want {
+			t.Errorf("%s: %d %s, want %d", query, w.Code, w.Body, want)
+		}
+	}
+	if w := send(h, "GET", "/admin/v1/audit?limit=100000", "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }); w.Code != 400 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestTwoNotesAtOnce: neither is lost.
+func TestTwoNotesAtOnce(t *testing.T) {
+	s, _ := house(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if _, err := s.As(viewers[Operator]).Reload(t.Context(), time.Now()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if list, err := s.Facts.Audit(t.Context(), facts.AuditQuery{}); err != nil || len(list) != 8 {
+		t.Errorf("%d records, %v", len(list), err)
 	}
 }

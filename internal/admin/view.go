@@ -227,12 +227,11 @@ func (v *View) Reload(ctx context.Context, now time.Time) (Status, error) {
 	if err := v.Viewer.may(ToRun); err != nil {
 		return Status{}, err
 	}
-	before := v.service.Status().Hash
 	if err := v.service.Reload(); err != nil {
 		return Status{}, &refusedError{err}
 	}
 	after := v.service.Status()
-	return after, v.note(ctx, Change{What: "reload", Name: after.Config, Before: before, After: after.Hash}, now)
+	return after, v.note(ctx, kindReload, "config", map[string]string{"file": after.Config, "hash": after.Hash}, now)
 }
 
 // refusedError is a change that the program did not take.

@@ -88,6 +88,11 @@ type Running struct {
 	Data  string `json:"data"`  // host:port of the API
 	Admin string `json:"admin"` // host:port of the admin listener
 	PID   int    `json:"pid"`
+	// DataKey and AdminKey are the SHA-256 of the public keys of listeners with
+	// TLS, as hex: who reads this file knows whom to trust, whatever name a
+	// certificate is for. They are empty without TLS.
+	DataKey  string `json:"data_key,omitempty"`
+	AdminKey string `json:"admin_key,omitempty"`
 }
 
 // FindRunning reads where the program with a state directory listens, and its
@@ -107,14 +112,8 @@ func FindRunning(dir string) (Running, secret.Value, error) {
 
 // announce tells the command line and the reader where everything is.
 func (s *Server) announce() error {
-	if s.opt.State != "" {
-		raw, err := json.Marshal(Running{Data: s.data.Addr().String(), Admin: s.admin.Addr().String(), PID: os.Getpid()})
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(s.opt.State, runFile), raw, 0o600); err != nil {
-			return fmt.Errorf("say where we listen: %w", err)
-		}
+	if err := s.writeWhere(); err != nil {
+		return err
 	}
 	key, err := s.firstKey()
 	if err != nil {
@@ -122,6 +121,43 @@ func (s *Server) announce() error {
 	}
 	s.banner(key)
 	return nil
+}
+
+// writeWhere keeps where everything is, for the command line.
+func (s *Server) writeWhere() error {
+	if s.opt.State == "" {
+		return nil
+	}
+	where := Running{Data: s.data.Addr().String(), Admin: s.admin.Addr().String(), PID: os.Getpid()}
+	if s.dataTLS != nil {
+		where.DataKey = s.dataTLS.key()
+	}
+	if s.adminTLS != nil {
+		where.AdminKey = s.adminTLS.key()
+	}
+	raw, err := json.Marshal(where)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(s.opt.State, runFile), raw, 0o600); err != nil {
+		return fmt.Errorf("say where we listen: %w", err)
+	}
+	return nil
+}
+
+// sayWhere keeps it again after a certificate has changed.
+func (s *Server) sayWhere() {
+	if err := s.writeWhere(); err != nil {
+		s.log.Error("the command line cannot find this program any more", "error", err)
+	}
+}
+
+// url is the address of a listener, as this machine reaches it.
+func url(ln net.Listener, m *material) string {
+	if m != nil {
+		return "https://" + ln.Addr().String()
+	}
+	return "http://" + ln.Addr().String()
 }
 
 // withdraw takes back what announce wrote, unless somebody else has taken the
@@ -156,8 +192,8 @@ func (s *Server) banner(key secret.Value) {
 		fmt.Fprintf(&b, "tailplane %s  %s (%s): %s, %s\n\n", s.opt.Version, s.file.Name, s.file.Hash,
 			count(len(s.file.Targets), "target"), count(len(s.file.Models), "model"))
 	}
-	fmt.Fprintf(&b, "  API      http://%s/v1     OpenAI and Anthropic SDKs\n", s.data.Addr())
-	fmt.Fprintf(&b, "  Admin    http://%s        metrics, and the tailplane command\n", s.admin.Addr())
+	fmt.Fprintf(&b, "  API      %s/v1     OpenAI and Anthropic SDKs\n", url(s.data, s.dataTLS))
+	fmt.Fprintf(&b, "  Admin    %s        metrics, and the tailplane command\n", url(s.admin, s.adminTLS))
 	switch {
 	case !key.IsZero():
 		fmt.Fprintf(&b, "  Key      %s   shown once\n", key.Reveal())

@@ -84,8 +84,11 @@ type Server struct {
 	started    time.Time
 	token      secret.Value
 	door       *admin.Door
+	provider   admin.Provider // of people; nil when the file names none
 	data       net.Listener
 	admin      net.Listener
+	dataTLS    *material // nil without TLS
+	adminTLS   *material
 
 	mu      sync.Mutex // serialises reloads
 	file    *config.File
@@ -144,7 +147,10 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	}
 	s.adopt(file, ways)
 	s.door = admin.NewDoor(s.token)
-	s.door.Use(file.Auth, nil)
+	if err := s.openDoor(file); err != nil {
+		s.closeState()
+		return nil, err
+	}
 	s.gateway = gateway.New(plane, s.journal, s.metrics, s.log)
 	s.gateway.UseOwners(s.owners)
 	s.showFleet()
@@ -173,10 +179,13 @@ func (s *Server) listenConfig(f *config.File) gateway.Listen {
 func (s *Server) listen() error {
 	l := s.listenConfig(s.file)
 	var problems []error
-	l.Validate(s.file.Keyless(), func(path, wrong, right string) {
+	l.Validate(s.file.Keyless(), s.file.Auth.Guarded(), func(path, wrong, right string) {
 		problems = append(problems, fmt.Errorf("%s: %s; %s", path, wrong, right))
 	})
 	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	if err := s.secure(l); err != nil {
 		return err
 	}
 	var err error
@@ -223,8 +232,8 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 			}
 		})
 	}
-	listen(data.Serve, s.data)
-	listen(adm.Serve, s.admin)
+	listen(data.Serve, over(s.data, s.dataTLS))
+	listen(s.serveAdmin(adm), s.admin)
 	if err := s.announce(); err != nil {
 		failed <- err
 	} else if ready != nil {
@@ -292,13 +301,13 @@ func (s *Server) servers() (data *dataServer, adm *http.Server) {
 	data = newDataServer(http.HandlerFunc(s.serveData), s.log.Logger)
 	service := &admin.Service{
 		Reader: s.records, Journal: s.journal, Keys: s.store,
-		Door: s.door, Models: s.models, Status: s.status, Reload: s.Reload, Egress: s.network.Report,
+		Door: s.door, Address: s.adminURL, Models: s.models, Status: s.status, Reload: s.Reload, Egress: s.network.Report,
 		Pair: func(key string, now time.Time) (policy.Pair, *policy.Key, error) {
 			return s.gateway.Plane().Keys.PairOf(key, now)
 		},
 	}
 	adm = &http.Server{
-		Handler: service.Handler(func() []string { return nil }, s.metrics.Handler()), ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		Handler: service.Handler(s.adminHosts, s.metrics.Handler()), ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: headTime, ReadTimeout: 30 * time.Second, IdleTimeout: idleTime, MaxHeaderBytes: mostHead,
 	}
 	return data, adm

@@ -12,8 +12,8 @@ import (
 	"tailplane/internal/httpd"
 )
 
-// dataServer serves the data listener: HTTP/1.1 by our own loop, and HTTP/2 in
-// the clear, which that recognises and hands over, by net/http's.
+// dataServer serves the data listener: HTTP/1.1 by our own loop, and HTTP/2,
+// which that recognises and hands over, by net/http's.
 type dataServer struct {
 	one httpd.Server
 	two http.Server
@@ -29,6 +29,7 @@ const (
 func newDataServer(handler http.Handler, log *slog.Logger) *dataServer {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
+	protocols.SetHTTP2(true) // over TLS, which the listener brings
 	return &dataServer{
 		one: httpd.Server{Handler: handler, ErrorLog: log, ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHead},
 		two: http.Server{

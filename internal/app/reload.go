@@ -128,9 +128,11 @@ func (s *Server) reload() error {
 	if f.Listen.Data != s.file.Listen.Data || f.Listen.Admin != s.file.Listen.Admin || f.Ledger != s.file.Ledger {
 		s.log.Warn("listen addresses and ledger settings take effect only at the next start")
 	}
+	if err := s.openDoor(f); err != nil {
+		return err
+	}
 	s.adopt(f, ways)
 	s.gateway.Swap(plane)
-	s.door.Use(f.Auth, nil)
 	s.file = f
 	return nil
 }

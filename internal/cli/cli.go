@@ -53,6 +53,15 @@ type ServeOptions struct {
 	NoDetect, Ephemeral, NoWatch          bool
 }
 
+// Running is where a program is found, and what opens it.
+type Running struct {
+	Data, Admin string // host:port
+	Token       secret.Value
+	// DataKey and AdminKey are the SHA-256 of the public keys of listeners with
+	// TLS, as hex; empty without.
+	DataKey, AdminKey string
+}
+
 // Deps is what the commands need from the rest of the program.
 type Deps struct {
 	Version string
@@ -65,7 +74,7 @@ type Deps struct {
 	Detected func(ctx context.Context) (string, error)
 	// Running finds the program that runs with a state directory; "" is the
 	// default one.
-	Running func(state string) (data, admin string, token secret.Value, err error)
+	Running func(state string) (Running, error)
 	// StateDir is the state directory that a run would use; "" is the default
 	// one.
 	StateDir func(state string) (string, error)
@@ -98,7 +107,7 @@ func NewRoot(d Deps) *cobra.Command {
 	root.AddCommand(
 		serveCommand(d), tryCommand(d), envCommand(d), keysCommand(d),
 		configCommand(d), checkCommand(d), importCommand(), catalogCommand(d),
-		whyCommand(d), usageCommand(d), modelsCommand(d), statusCommand(d), egressCommand(d), adminCommand(d),
+		whyCommand(d), usageCommand(d), modelsCommand(d), statusCommand(d), egressCommand(d), auditCommand(d), adminCommand(d),
 		versionCommand(d), completionCommand(),
 	)
 	root.SetHelpCommand(helpCommand())

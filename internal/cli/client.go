@@ -3,6 +3,9 @@ package cli
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,31 +18,59 @@ import (
 	"github.com/spf13/cobra"
 
 	"tailplane/internal/admin"
-	"tailplane/internal/secret"
 )
 
 // client talks to the admin API of the program that runs on this machine.
 type client struct {
-	data, admin string
-	token       secret.Value
-	http        http.Client
+	Running
+	http http.Client
 }
 
 // connect finds the running program.
 func connect(cmd *cobra.Command, d Deps) (*client, error) {
 	state, _ := cmd.Flags().GetString("state") // declared on the root
-	data, adm, token, err := d.Running(state)
+	at, err := d.Running(state)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &Error{ExitUnreachable, "no tailplane runs with this state directory", "start one with `tailplane serve`, or name the directory with --state"}
 	}
 	if err != nil {
 		return nil, &Error{ExitFailed, fmt.Sprintf("the running tailplane cannot be found: %v", err), ""}
 	}
-	return &client{data: data, admin: adm, token: token, http: http.Client{Timeout: time.Minute}}, nil
+	return &client{Running: at, http: http.Client{Timeout: time.Minute, Transport: trusting(at.AdminKey)}}, nil
+}
+
+// trusting reaches a listener of this machine. Where it has TLS it is known by
+// its public key, which stands in the state directory: its certificate is for the
+// name that others call it by.
+func trusting(key string) http.RoundTripper {
+	if key == "" {
+		return http.DefaultTransport
+	}
+	return &http.Transport{TLSClientConfig: &tls.Config{
+		MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, // VerifyConnection decides
+		VerifyConnection: func(s tls.ConnectionState) error {
+			sum := sha256.Sum256(s.PeerCertificates[0].RawSubjectPublicKeyInfo)
+			if hex.EncodeToString(sum[:]) != key {
+				return errors.New("another program answers: its key is not the one in the state directory")
+			}
+			return nil
+		},
+	}}
+}
+
+// address is a listener's, with the scheme that it has.
+func address(host, key string) string {
+	if key != "" {
+		return "https://" + host
+	}
+	return "http://" + host
 }
 
 // base is the address of the admin listener.
-func (c *client) base() string { return "http://" + c.admin }
+func (c *client) base() string { return address(c.Admin, c.AdminKey) }
+
+// api is the address of the data listener.
+func (c *client) api() string { return address(c.Data, c.DataKey) }
 
 // get asks the admin API and decodes its answer.
 func (c *client) get(ctx context.Context, path string, query url.Values, into any) error {
@@ -56,15 +87,15 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 		}
 		payload = bytes.NewReader(raw)
 	}
-	address := c.base() + "/admin/v1" + path
+	at := c.base() + "/admin/v1" + path
 	if len(query) > 0 {
-		address += "?" + query.Encode()
+		at += "?" + query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, method, address, payload)
+	req, err := http.NewRequestWithContext(ctx, method, at, payload)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	req.Header.Set("Authorization", "Bearer "+c.Token.Reveal())
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return c.unreachable(ctx, err)
@@ -84,7 +115,7 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return &Error{ExitUnreachable, fmt.Sprintf("tailplane does not answer at %s: %v", c.admin, err), "is it still running? see its log"}
+	return &Error{ExitUnreachable, fmt.Sprintf("tailplane does not answer at %s: %v", c.Admin, err), "is it still running? see its log"}
 }
 
 // refused turns an error of the admin API into one with an exit code.

@@ -49,7 +49,7 @@ func envCommand(d Deps) *cobra.Command {
 			}
 			for _, known := range sdks {
 				if slices.Contains(wanted, known.name) {
-					fmt.Fprintf(cmd.OutOrStdout(), format, known.url, "http://"+c.data+known.path)
+					fmt.Fprintf(cmd.OutOrStdout(), format, known.url, c.api()+known.path)
 					fmt.Fprintf(cmd.OutOrStdout(), format, known.key, key)
 				}
 			}

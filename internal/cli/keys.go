@@ -42,7 +42,7 @@ func keysAWS(d Deps) *cobra.Command {
 			for _, v := range [][2]string{
 				{"AWS_ACCESS_KEY_ID", pair.AccessKeyID},
 				{"AWS_SECRET_ACCESS_KEY", pair.SecretAccessKey},
-				{"AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "http://" + c.data},
+				{"AWS_ENDPOINT_URL_BEDROCK_RUNTIME", c.api()},
 				{"AWS_REGION", "us-east-1"},
 			} {
 				if _, err := fmt.Fprintf(w, settings[shell.value], v[0], v[1]); err != nil {

@@ -68,13 +68,13 @@ func (c *client) converse(cmd *cobra.Command, key, model, prompt string) (string
 	if err != nil {
 		return "", err
 	}
-	req, err := http.NewRequestWithContext(cmd.Context(), http.MethodPost, "http://"+c.data+"/v1/chat/completions", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(cmd.Context(), http.MethodPost, c.api()+"/v1/chat/completions", bytes.NewReader(body))
 	if err != nil {
 		return "", err
 	}
 	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := (&http.Client{}).Do(req) // an answer may take as long as its model's timeouts allow
+	resp, err := (&http.Client{Transport: trusting(c.DataKey)}).Do(req) // an answer may take as long as its model's timeouts allow
 	if err != nil {
 		return "", c.unreachable(cmd.Context(), err)
 	}

@@ -133,7 +133,7 @@ func (f *File) validate(report func(path, wrong, right string)) {
 	}
 	f.ModelConfig().Validate(targets, report)
 	f.Keys.Validate(report)
-	f.Listen.Validate(f.Keyless(), report)
+	f.Listen.Validate(f.Keyless(), f.Auth.Guarded(), report)
 	f.Auth.Validate(report)
 	f.Catalog.Validate(report)
 	f.Ledger.Validate(func(path, wrong, right string) { report("ledger."+path, wrong, right) })
@@ -159,12 +159,18 @@ func (f *File) guarded(targets []string, report func(path, wrong, right string))
 }
 
 // Destinations are the hosts and ports that the file leads to: its targets, where
-// their credentials are had from, and the proxies on the way to them. What `egress.allow` adds is not among them.
+// their credentials are had from, who says who people are, and the proxies on the way to them. What `egress.allow` adds is not among them.
 // It reads the environment and the files by which clouds' identities are found.
 func (f *File) Destinations() []egress.Destination {
-	return f.leading(func(name string, t upstream.Config) []egress.Destination {
+	out := f.leading(func(name string, t upstream.Config) []egress.Destination {
 		return f.Egress.Reach(egress.Override{}, t.Identities(name))
 	})
+	for _, d := range f.Egress.Reach(egress.Override{}, f.Auth.Destinations()) {
+		if !slices.Contains(out, d) {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // leading are the destinations of the targets, each followed by what beside says.
@@ -210,6 +216,13 @@ func (f *File) Secrets(text []byte) []Problem {
 			}
 			if _, err := refs[path].Read(context.Background(), nil); err != nil {
 				unresolved("targets."+name+"."+path, err)
+			}
+		}
+	}
+	for at, t := range map[string]gateway.TLS{"listen.data.tls.": f.Listen.Data.TLS, "listen.admin.tls.": f.Listen.Admin.TLS} {
+		for field, ref := range t.Refs() {
+			if _, err := ref.Read(context.Background(), nil); err != nil {
+				unresolved(at+field, err)
 			}
 		}
 	}

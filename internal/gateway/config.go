@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"strings"
 
+	"tailplane/internal/secret"
 	"tailplane/internal/wire"
 )
 
@@ -16,7 +18,8 @@ type Listen struct {
 	// Hosts are the Host names that are answered beside the listener's own
 	// address. On a loopback listener every other name is refused, so that no
 	// web page can reach it by DNS rebinding; elsewhere an empty list allows
-	// all.
+	// all. The admin listener answers to them where it has TLS, and never to
+	// all; the first of them is the host of the links that let people in.
 	Hosts []string `yaml:"hosts"`
 	// MaxBody is the largest body in bytes, of a request and of a whole answer.
 	MaxBody int64 `yaml:"max_body"`
@@ -27,19 +30,70 @@ type Listen struct {
 // Listener is one address.
 type Listener struct {
 	Addr string `yaml:"addr"`
+	TLS  TLS    `yaml:"tls"`
+}
+
+// TLS is the encryption of a listener: references to PEM, env: or file:, which
+// are followed while it runs.
+type TLS struct {
+	Cert secret.Ref `yaml:"cert"` // with the chain behind it
+	Key  secret.Ref `yaml:"key"`
+	// ClientCA are the authorities of client certificates. Client says whether
+	// one is demanded (require, the default) or taken where it comes (request).
+	ClientCA secret.Ref `yaml:"client_ca"`
+	Client   string     `yaml:"client"`
+}
+
+// The choices of TLS.Client.
+const (
+	ClientRequire = "require"
+	ClientRequest = "request"
+)
+
+// IsZero reports whether the listener has no TLS.
+func (t TLS) IsZero() bool { return t == TLS{} }
+
+func (t TLS) validate(path string, report func(path, wrong, right string)) {
+	if t.IsZero() {
+		return
+	}
+	if t.Cert.IsZero() || t.Key.IsZero() {
+		report(path, "TLS needs a certificate and its key", "add `cert: file:/path` and `key: file:/path`")
+	}
+	for name, ref := range t.Refs() {
+		if ref.Remote() {
+			report(path+"."+name, "a listener does not wait for the network", "use file: or env:")
+		}
+	}
+	switch t.Client {
+	case "":
+	case ClientRequire, ClientRequest:
+		if t.ClientCA.IsZero() {
+			report(path+".client", "nobody signs the certificates that are wanted", "add `client_ca: file:/path`")
+		}
+	default:
+		report(path+".client", fmt.Sprintf("%q is not a choice", t.Client), "use require or request")
+	}
+}
+
+// Refs are the references that are set, by their place below the listener's tls.
+func (t TLS) Refs() map[string]secret.Ref {
+	out := map[string]secret.Ref{"cert": t.Cert, "key": t.Key, "client_ca": t.ClientCA}
+	maps.DeleteFunc(out, func(_ string, r secret.Ref) bool { return r.IsZero() })
+	return out
 }
 
 // DefaultListen is what holds where the file says nothing: loopback only.
 func DefaultListen() Listen {
 	return Listen{
-		Data: Listener{"127.0.0.1:4600"}, Admin: Listener{"127.0.0.1:4601"},
+		Data: Listener{Addr: "127.0.0.1:4600"}, Admin: Listener{Addr: "127.0.0.1:4601"},
 		MaxBody: 64 << 20, MaxEvent: wire.DefaultEventLimit,
 	}
 }
 
 // Validate reports every problem of the section. keyless says that callers need
-// no key.
-func (l Listen) Validate(keyless bool, report func(path, wrong, right string)) {
+// no key, guarded that the admin listener can tell people of other machines apart.
+func (l Listen) Validate(keyless, guarded bool, report func(path, wrong, right string)) {
 	for _, f := range []struct{ path, addr string }{{"listen.data.addr", l.Data.Addr}, {"listen.admin.addr", l.Admin.Addr}} {
 		if _, _, err := net.SplitHostPort(f.addr); err != nil {
 			report(f.path, fmt.Sprintf("%q is not an address", f.addr), "write HOST:PORT, such as 127.0.0.1:4600")
@@ -51,8 +105,14 @@ func (l Listen) Validate(keyless bool, report func(path, wrong, right string)) {
 	if keyless && !loopback(l.Data.Addr) {
 		report("listen.data.addr", "anybody who can reach this address could call without a key", "listen on 127.0.0.1, or remove `keys.required: false`")
 	}
-	if !loopback(l.Admin.Addr) {
-		report("listen.admin.addr", "the admin listener has no protection for other machines yet", "listen on 127.0.0.1")
+	l.Data.TLS.validate("listen.data.tls", report)
+	l.Admin.TLS.validate("listen.admin.tls", report)
+	switch {
+	case loopback(l.Admin.Addr):
+	case l.Admin.TLS.IsZero():
+		report("listen.admin.addr", "other machines can reach the admin listener, and it is not encrypted", "add `listen.admin.tls`, or listen on 127.0.0.1")
+	case !guarded:
+		report("listen.admin.addr", "other machines can reach the admin listener, and nobody there can log in", "add `auth.oidc` or allow `auth.links`, or listen on 127.0.0.1")
 	}
 	if l.MaxBody < 1<<10 || l.MaxBody > 1<<30 {
 		report("listen.max_body", fmt.Sprintf("%d is out of range", l.MaxBody), "use 1KiB to 1GiB")

@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -24,7 +25,8 @@ import (
 type conn struct {
 	srv    *Server
 	net    net.Conn
-	tcp    *net.TCPConn // net, if it takes a writev
+	tcp    *net.TCPConn         // net, if it takes a writev
+	tls    *tls.ConnectionState // of a connection that is encrypted, once both sides agreed
 	idle   idleReader
 	remote string
 	state  atomic.Int32
@@ -58,7 +60,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 // closeIfIdle closes a connection that waits for a request.
 func (c *conn) closeIfIdle() {
 	if c.state.CompareAndSwap(stateIdle, stateClosed) {
-		_ = c.net.Close()
+		_ = c.raw().Close()
 	}
 }
 
@@ -72,6 +74,9 @@ func (c *conn) serve() {
 		}
 		c.srv.untrack(c)
 	}()
+	if handedOver = c.secure(); handedOver || c.gone {
+		return
+	}
 	c.setReadDeadline(c.headDeadline())
 	for first := true; ; first = false {
 		n, bad := c.readHead()

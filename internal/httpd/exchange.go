@@ -55,6 +55,7 @@ func (s *Server) exchange() *exchange {
 func (x *exchange) begin() {
 	x.ctx = &requestContext{}
 	x.proto.RemoteAddr = x.conn.remote
+	x.proto.TLS = x.conn.tls
 	x.request = x.proto.WithContext(x.ctx)
 	x.watch.begin(x.body.err != nil)
 }

@@ -15,9 +15,10 @@ const (
 )
 
 // isPreface reports whether the head of n bytes is that of the preface and
-// somebody takes HTTP/2.
+// somebody takes HTTP/2. An encrypted connection has agreed on its protocol
+// before.
 func (c *conn) isPreface(n int) bool {
-	return c.srv.HTTP2 != nil && string(c.buf[c.r:c.r+n]) == prefaceHead
+	return c.srv.HTTP2 != nil && c.tls == nil && string(c.buf[c.r:c.r+n]) == prefaceHead
 }
 
 // handOver gives the connection away, with what was read of it. The preface is

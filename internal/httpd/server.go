@@ -3,9 +3,11 @@
 //
 // It owns the accept loop, one goroutine per connection, the strict parsing of
 // request heads, the framing of bodies in both directions, and the notice that
-// a client has left. HTTP/2 in the clear it only recognises and hands over.
+// a client has left. HTTP/2 it only recognises and hands over: in the clear by its
+// preface, and over TLS where both sides agreed on it. TLS is crypto/tls's: the
+// listener brings it (tls.NewListener), and requests say what was agreed on.
 //
-// It never terminates TLS, routes, decompresses, sends a trailer, or reads a
+// It never routes, decompresses, sends a trailer, or reads a
 // request body while another goroutine writes the response: Body and
 // ResponseWriter belong to one goroutine at a time. Except for r itself and its Context, what a handler gets (URL, Header,
 // Body, the ResponseWriter) is used again for another request, so a handler
@@ -48,12 +50,14 @@ type Server struct {
 	// Handler answers requests. The package comment says what it must not keep.
 	Handler http.Handler
 	// HTTP2 takes over a connection that begins with the preface of HTTP/2,
-	// with the bytes read so far in front; it is called on the connection's
-	// goroutine, which ends after it. Handover.Give is one. If nil, such a
-	// connection is refused with status 505.
+	// with the bytes read so far in front, or a *tls.Conn that agreed on h2; it
+	// is called on the connection's goroutine, which ends after it.
+	// Handover.Give is one. If nil, such a connection is refused with status
+	// 505, or ends.
 	HTTP2 func(net.Conn)
 	// ReadHeaderTimeout bounds the reading of a head from its first byte, and the
-	// wait for the first byte of a connection; zero is no bound.
+	// wait for the first byte of a connection and the handshake of TLS before it;
+	// zero is no bound.
 	ReadHeaderTimeout time.Duration
 	// IdleTimeout bounds the wait for the next request, to an eighth exactly
 	// (it ends between 7/8 of it and all of it); zero is no bound.
@@ -151,7 +155,7 @@ func (s *Server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		_ = c.net.Close()
+		_ = c.raw().Close()
 	}
 	return err
 }
