@@ -9,7 +9,8 @@
 // nor what anything costs (package meter).
 //
 // Start reading at [Accounts.Reserve]; rules.go has the words of the file,
-// limit.go the arithmetic of rates, budget.go that of money. docs/adr/0010 has the
+// limit.go the arithmetic of rates, budget.go that of money, lease.go how several
+// gateways share it. docs/adr/0010 has the
 // reasons. Everything is safe for concurrent use, but a Hold, which belongs to its
 // request.
 package account
@@ -20,6 +21,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tailplane/internal/llm"
@@ -31,6 +33,12 @@ type Options struct {
 	// exchanges that began in [from, to), in nano-dollars; what was held for
 	// exchanges of unknown end counts. nil: nothing was.
 	Balances func(ctx context.Context, level Level, from, to time.Time) (map[string]int64, error)
+	// Shared is where several gateways meet, and Gateway this one's name there; then
+	// Balances tells what this gateway has spent, and Term is how long one that is
+	// not heard of keeps what it leased. nil: this gateway is alone.
+	Shared  Shared
+	Gateway string
+	Term    time.Duration
 	// Notify is told when a share of a budget is passed, once for each window. It
 	// must not block.
 	Notify func(Warning)
@@ -38,15 +46,19 @@ type Options struct {
 
 // Accounts are all accounts there are.
 type Accounts struct {
-	opt Options
+	opt      Options
+	rounds   *rounds
+	gateways atomic.Int64 // that share the limits
 
 	mu     sync.Mutex
 	byName [levels]map[string]*Account
+	life   int64 // of this process among its gateway's
 }
 
 // New makes an empty set.
 func New(o Options) *Accounts {
-	a := &Accounts{opt: o}
+	a := &Accounts{opt: o, rounds: newRounds(), life: time.Now().UnixNano()}
+	a.gateways.Store(1)
 	for i := range a.byName {
 		a.byName[i] = map[string]*Account{}
 	}
@@ -58,7 +70,8 @@ type Account struct {
 	Level Level
 	Name  string
 
-	notify func(Warning)
+	notify   func(Warning)
+	gateways *atomic.Int64
 
 	mu       sync.Mutex
 	rules    Rules
@@ -84,15 +97,20 @@ func (a *Accounts) Account(level Level, name string, r Rules, now time.Time) *Ac
 		return nil
 	}
 	if acc == nil {
-		acc = &Account{Level: level, Name: name, notify: a.opt.Notify, base: now}
+		acc = &Account{Level: level, Name: name, notify: a.opt.Notify, gateways: &a.gateways, base: now}
 		a.byName[level][name] = acc
 	}
-	acc.adopt(r, now, a.opt.Balances == nil)
+	life := int64(0)
+	if a.opt.Shared != nil {
+		life = a.life
+	}
+	acc.adopt(r, now, a.opt.Balances == nil, life)
 	return acc
 }
 
-// adopt takes over rules.
-func (a *Account) adopt(r Rules, now time.Time, loaded bool) {
+// adopt takes over rules. life is that of the process among several gateways; 0
+// when it is alone.
+func (a *Account) adopt(r Rules, now time.Time, loaded bool, life int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	rates := ratesOf(r.Limits)
@@ -111,6 +129,9 @@ func (a *Account) adopt(r Rules, now time.Time, loaded bool) {
 		}
 		fresh := &budget{Budget: b, created: now, loaded: loaded}
 		fresh.start, fresh.end = b.Per.window(now)
+		if life != 0 {
+			fresh.lease = &lease{life: life}
+		}
 		budgets = append(budgets, fresh)
 	}
 	a.rules, a.budgets = r, budgets
@@ -145,6 +166,7 @@ type Hold struct {
 type part struct {
 	of      *Account
 	version uint32
+	share   int64 // gateways among which the limits were shared
 	budgets [mostRules]taken
 }
 
@@ -155,11 +177,8 @@ type taken struct {
 	nano  int64
 }
 
-// Reserve takes what a request wants from every account of a chain, or from none.
-// nil accounts are passed over. What it returns says who refused, why, and when
-// it would pass if nothing else came; nil is a success, which must be settled. It
-// allocates nothing then.
-func (a *Accounts) Reserve(_ context.Context, h *Hold, chain []*Account, w Want) *Refusal {
+// reserve takes from every account of a chain, or from none.
+func reserve(h *Hold, chain []*Account, w Want) *Refusal {
 	*h = Hold{want: w}
 	for _, acc := range chain {
 		if acc == nil || h.n == len(h.parts) {
@@ -190,13 +209,14 @@ func (a *Account) take(p *part, w *Want) *Refusal {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := w.Start
-	if a.rules.Limits.Concurrent > 0 && a.inFlight >= a.rules.Limits.Concurrent {
+	share := a.gateways.Load()
+	if most := int64(a.rules.Limits.Concurrent); most > 0 && int64(a.inFlight) >= max(1, most/share) {
 		return a.refusal(ReasonConcurrent, fmt.Sprintf("%d requests at once are allowed, and as many run", a.rules.Limits.Concurrent), time.Second)
 	}
 	at := a.since(now)
 	for i := range a.rates {
 		r := &a.rates[i]
-		if wait, ok := r.fits(at, r.amount(w.Input, w.Output)); !ok {
+		if wait, ok := r.fits(at, share*r.amount(w.Input, w.Output)); !ok {
 			return a.refusal(ReasonLimit, r.overText(w), wait)
 		}
 	}
@@ -209,10 +229,11 @@ func (a *Account) take(p *part, w *Want) *Refusal {
 		p.budgets[i] = taken{b, b.start, nano}
 	}
 	p.version = a.version
+	p.share = share
 	a.inFlight++
 	for i := range a.rates {
 		r := &a.rates[i]
-		r.add(at, r.amount(w.Input, w.Output))
+		r.add(at, share*r.amount(w.Input, w.Output))
 	}
 	for i, b := range a.budgets {
 		b.held += p.budgets[i].nano
@@ -228,7 +249,7 @@ func (a *Account) giveBack(p *part, w *Want, u Used, undo bool) {
 	a.inFlight--
 	if p.version == a.version {
 		for i := range a.rates {
-			a.rates[i].correct(w, u, undo)
+			a.rates[i].correct(w, u, p.share, undo)
 		}
 	}
 	for i := range p.budgets {

@@ -17,17 +17,37 @@ type budget struct {
 	live       int64
 	held       int64
 	told       int // the highest share that somebody was told of
+
+	// Among several gateways, of a hard budget and a soft one alike:
+	lease     *lease
+	renewed   time.Time // when the last grant came
+	lastUsed  time.Time
+	wanted    int64 // the mark that the last report needed
+	exhausted bool  // the last grant did not reach it
 }
 
+// spent is what this gateway has spent.
 func (b *budget) spent() int64 { return b.base + b.live }
+
+// overall is what all gateways have spent, as far as this one knows.
+func (b *budget) overall() int64 {
+	if b.lease == nil {
+		return b.spent()
+	}
+	return max(b.spent(), b.lease.spent)
+}
 
 // roll goes on to the window of a moment. A clock that goes back changes nothing.
 func (b *budget) roll(now time.Time) {
 	if b.end.IsZero() || now.Before(b.end) {
 		return
 	}
-	start, end := b.Per.window(now)
-	*b = budget{Budget: b.Budget, start: start, end: end, created: start, loaded: true}
+	next := budget{Budget: b.Budget, created: b.end, loaded: true}
+	next.start, next.end = b.Per.window(now)
+	if next.created = next.start; b.lease != nil {
+		next.lease = &lease{life: b.lease.life}
+	}
+	*b = next
 }
 
 // fits is what the budget has to hold for a request, or who refuses it.
@@ -40,9 +60,14 @@ func (b *budget) fits(a *Account, w *Want, now time.Time) (int64, *Refusal) {
 	case b.Strict && w.Bound < 0:
 		return 0, a.refusal(ReasonUnbounded, "its budget is strict, and there is no most that this request can cost: state max_tokens, and use a model whose prices and context are known", 0)
 	case !b.Hard:
+		if b.lease != nil {
+			b.lease.used = true
+		}
 		return nano, nil
 	case !b.loaded:
 		return 0, a.refusal(ReasonBudget, "what its budget has spent is being read from the ledger", time.Second)
+	case b.lease != nil:
+		return nano, b.leased(a, nano, now)
 	case b.spent()+b.held+nano > int64(b.Amount):
 		return 0, a.refusal(ReasonBudget, b.overText(nano), b.untilEnd(now))
 	}
@@ -88,14 +113,14 @@ func (b *budget) passed(a *Account) []Warning {
 	b.told = share
 	return []Warning{{
 		Level: a.Level.String(), Name: a.Name, Period: b.Per, Window: b.start, Share: share,
-		Amount: b.Amount, Spent: Money(b.spent()), Hard: b.Hard,
+		Amount: b.Amount, Spent: Money(b.overall()), Hard: b.Hard,
 	}}
 }
 
 func (b *budget) sharePassed() int {
 	passed := 0
 	for _, share := range b.shares() {
-		if b.spent() >= int64(b.Amount)/100*int64(share) {
+		if b.overall() >= int64(b.Amount)/100*int64(share) {
 			passed = share
 		}
 	}
@@ -130,7 +155,7 @@ func (a *Account) warned(now time.Time) (most float64, text string) {
 	defer a.mu.Unlock()
 	for _, b := range a.budgets {
 		b.roll(now)
-		share := float64(b.spent()) / float64(b.Amount)
+		share := float64(b.overall()) / float64(b.Amount)
 		if b.sharePassed() > 0 && share > most {
 			most, text = share, fmt.Sprintf("%s %s has spent %d%% of %s %s", a.Level, a.Name, int(100*share), b.Amount, b.Per.words())
 		}
@@ -146,10 +171,15 @@ type BudgetState struct {
 	Spent  Money     `json:"spent"`
 	Held   Money     `json:"held"`
 	Left   Money     `json:"left"`
-	Known  bool      `json:"known"` // Spent has been read from the ledger
+	Doubt  Money     `json:"doubt,omitempty"` // of gateways that are silent: perhaps spent
+	Known  bool      `json:"known"`           // Spent has been read from the ledger
 }
 
 func (b *budget) state() BudgetState {
-	left := max(0, int64(b.Amount)-b.spent()-b.held)
-	return BudgetState{Budget: b.Budget, Window: b.start, Ends: b.end, Spent: Money(b.spent()), Held: Money(b.held), Left: Money(left), Known: b.loaded}
+	s := BudgetState{Budget: b.Budget, Window: b.start, Ends: b.end, Spent: Money(b.overall()), Held: Money(b.held), Known: b.loaded}
+	if b.lease != nil {
+		s.Doubt = Money(b.lease.doubt)
+	}
+	s.Left = max(0, b.Amount-s.Spent-s.Held-s.Doubt)
+	return s
 }

@@ -8,6 +8,9 @@ import (
 	"tailplane/internal/llm"
 )
 
+// Several gateways share a limit equally: where there are n, each counts what is
+// used n times.
+
 // rate is a limit with its one number: the moment at which all of it is there
 // again (GCRA's theoretical arrival time), in nanoseconds since the account's
 // base.
@@ -65,16 +68,16 @@ func (r *rate) fits(at float64, n int64) (wait time.Duration, ok bool) {
 
 func (r *rate) add(at float64, n int64) { r.full = max(r.full, at) + r.span(n) }
 
-// correct replaces what was expected by what was used. A request that came counts
-// as one, unless it is undone.
-func (r *rate) correct(w *Want, u Used, undo bool) {
+// correct replaces what was expected by what was used, each counted share times. A
+// request that came counts as one, unless it is undone.
+func (r *rate) correct(w *Want, u Used, share int64, undo bool) {
 	if r.resource == llm.QuotaRequests {
 		if undo {
-			r.full -= r.span(1)
+			r.full -= r.span(share)
 		}
 		return
 	}
-	r.full += r.span(r.amount(u.Input, u.Output) - r.amount(w.Input, w.Output))
+	r.full += r.span(share * (r.amount(u.Input, u.Output) - r.amount(w.Input, w.Output)))
 }
 
 // left is what is there at a moment; it can be below zero, when more was used than

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -23,8 +24,13 @@ func (a *Accounts) Load(ctx context.Context, now time.Time) error {
 }
 
 // Run reads balances again as long as they may change, and those that could not be
-// read, until ctx ends.
+// read, and renews leases, until ctx ends.
 func (a *Accounts) Run(ctx context.Context) error {
+	var leases sync.WaitGroup
+	defer leases.Wait()
+	if a.opt.Shared != nil {
+		leases.Go(func() { a.runLeases(ctx) })
+	}
 	tick := time.NewTimer(retryEvery)
 	defer tick.Stop()
 	last := time.Now()
@@ -101,5 +107,22 @@ func (a *Account) eachBudget(now time.Time, f func(*budget)) {
 	for _, b := range a.budgets {
 		b.roll(now)
 		f(b)
+	}
+}
+
+// runLeases renews leases: soon when one is low, and in any case well within the
+// term.
+func (a *Accounts) runLeases(ctx context.Context) {
+	pause := min(a.opt.Term/10, time.Second)
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-a.rounds.kick:
+		}
+		_ = a.renew(ctx, time.Now(), a.opt.Term) // requests tell when a lease is used up
 	}
 }
