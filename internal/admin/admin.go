@@ -134,9 +134,10 @@ type NewKey struct {
 	Name   string   `json:"name"`
 	Label  string   `json:"label,omitempty"` // stands in the key's text
 	Models []string `json:"models,omitempty"`
-	// Lifetime in seconds; 0 never expires. An ephemeral key also ends with
-	// the process.
+	// Lifetime in seconds; 0 is a year, and Never says that it does not end. An
+	// ephemeral key also ends with the process.
 	Lifetime  int64 `json:"lifetime_s,omitempty"`
+	Never     bool  `json:"never,omitempty"`
 	Ephemeral bool  `json:"ephemeral,omitempty"`
 }
 
@@ -144,10 +145,20 @@ type NewKey struct {
 var ErrBadOrder = errors.New("the order is not valid")
 
 // CreateKey makes a key. Its text is returned this once and kept nowhere.
-func (s *Service) CreateKey(order NewKey, now time.Time) (secret.Value, *policy.Key, error) {
+func (s *Service) CreateKey(ctx context.Context, order NewKey, now time.Time) (secret.Value, *policy.Key, error) {
 	if order.Name == "" || len(order.Name) > 64 || len(order.Label) > 16 || order.Lifetime < 0 || order.Lifetime > 10*365*24*3600 {
 		return secret.Value{}, nil, fmt.Errorf("%w: a key needs a name of up to 64 characters, a label of up to 16 and a lifetime of up to ten years", ErrBadOrder)
 	}
-	k := policy.Key{Name: order.Name, Models: order.Models}
-	return s.Keys.Create(k, order.Label, time.Duration(order.Lifetime)*time.Second, now, order.Ephemeral)
+	o := policy.Order{
+		KeySpec: policy.KeySpec{Name: order.Name, Models: order.Models}, Label: order.Label,
+		Lifetime: time.Duration(order.Lifetime) * time.Second, Ephemeral: order.Ephemeral,
+	}
+	if order.Never {
+		o.Lifetime = policy.Never
+	}
+	text, key, err := s.Keys.CreateKey(ctx, "admin", o, now)
+	if errors.Is(err, policy.ErrInvalid) {
+		err = fmt.Errorf("%w: %w", ErrBadOrder, err)
+	}
+	return text, key, err
 }

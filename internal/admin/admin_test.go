@@ -27,7 +27,7 @@ func desk(t *testing.T) (*Service, http.Handler) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = journal.Close() })
-	keys, err := policy.OpenStore("")
+	keys, err := policy.OpenStore(t.Context(), policy.Options{}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func desk(t *testing.T) (*Service, http.Handler) {
 		Egress: func() egress.Report { return egress.Report{Default: "deny"} },
 		Pair: func(key string, _ time.Time) (policy.Pair, *policy.Key, error) {
 			err := map[string]error{"nobody": policy.ErrNoKey, "two": policy.ErrSeveral}[key]
-			return policy.Pair{ID: "TPAK", Secret: secret.Plain("hush")}, &policy.Key{ID: "aa", Name: key}, err
+			return policy.Pair{ID: "TPAK", Secret: secret.Plain("hush")}, &policy.Key{ID: "aa", KeySpec: policy.KeySpec{Name: key}}, err
 		},
 		Reload: func() error { return errors.New("f.yaml:1:1: no; yes") },
 	}
@@ -137,7 +137,7 @@ func TestEveryPlaceNeedsTheToken(t *testing.T) {
 func TestAKeyThatIsMadeOpensAndIsNotKept(t *testing.T) {
 	s, _ := desk(t)
 	now := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
-	text, key, err := s.CreateKey(NewKey{Name: "n", Label: "l", Models: []string{"gpt-*"}, Lifetime: 60}, now)
+	text, key, err := s.CreateKey(t.Context(), NewKey{Name: "n", Label: "l", Models: []string{"gpt-*"}, Lifetime: 60}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,10 +145,11 @@ func TestAKeyThatIsMadeOpensAndIsNotKept(t *testing.T) {
 	if err != nil || strings.Contains(string(raw), text.Reveal()) {
 		t.Errorf("the record holds the key: %s, %v", raw, err)
 	}
-	keys, err := policy.NewKeys(policy.Config{}, s.Keys)
+	keys, err := policy.NewKeys(policy.Setting{}, s.Keys)
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys.Use(now)
 	if found := keys.Find(text.Reveal(), now.Add(59*time.Second)); found == nil || found.ID != key.ID {
 		t.Errorf("found %+v", found)
 	}

@@ -173,7 +173,7 @@ func (s *Service) createKey(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "usage", "the body is not an order for a key: "+err.Error())
 		return
 	}
-	text, key, err := s.CreateKey(order, time.Now())
+	text, key, err := s.CreateKey(r.Context(), order, time.Now())
 	switch {
 	case errors.Is(err, ErrBadOrder):
 		fail(w, http.StatusBadRequest, "usage", err.Error())
