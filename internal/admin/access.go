@@ -37,7 +37,7 @@ func (n NewLink) viewer() (Viewer, error) {
 	lifetime := time.Duration(n.Lifetime) * time.Second
 	switch {
 	case !slices.Contains(Roles(), n.Role):
-		return Viewer{}, fmt.Errorf("%w: %s; use one of %s", ErrBadOrder, unknownRole(string(n.Role)), roleNames())
+		return Viewer{}, fmt.Errorf("%w: %s; %s", ErrBadOrder, unknownRole(string(n.Role)), knownRoles(string(n.Role)))
 	case wrong != nil:
 		return Viewer{}, wrong
 	case len(n.Name) > 64 || n.Lifetime < 0 || n.Lifetime > int64(longestLink/time.Second):

@@ -103,7 +103,7 @@ func (c Config) Destinations() []egress.Destination {
 // Validate reports every problem of the section.
 func (c Config) Validate(report func(path, wrong, right string)) {
 	if c.Local != "" && !slices.Contains(Roles(), c.Local) {
-		report("auth.local", unknownRole(string(c.Local)), "use one of "+roleNames())
+		report("auth.local", unknownRole(string(c.Local)), knownRoles(string(c.Local)))
 	} else if c.Local == GPUTeam || c.Local == CustomerViewer {
 		report("auth.local", fmt.Sprintf("%s sees nothing without customers or targets of its own", c.Local), "use owner, operator, finance or viewer")
 	}
@@ -111,7 +111,7 @@ func (c Config) Validate(report func(path, wrong, right string)) {
 	for _, name := range slices.Sorted(maps.Keys(c.Roles)) {
 		path := "auth.roles." + name
 		if !slices.Contains(Roles(), Role(name)) {
-			report(path, unknownRole(name), "use one of "+roleNames())
+			report(path, unknownRole(name), knownRoles(name))
 			continue
 		}
 		for i, g := range c.Roles[name] {
@@ -175,20 +175,15 @@ func (g Grant) validate(path string, role Role, report func(path, wrong, right s
 	}
 }
 
-func unknownRole(name string) string {
-	var all []string
-	for _, r := range Roles() {
-		all = append(all, string(r))
-	}
-	return fmt.Sprintf("there is no role %q", name) + suggest.Phrase(suggest.Nearest(name, all))
-}
+func unknownRole(name string) string { return fmt.Sprintf("there is no role %q", name) }
 
-func roleNames() string {
+// knownRoles says which there are, and which was probably meant.
+func knownRoles(name string) string {
 	var all []string
 	for _, r := range Roles() {
 		all = append(all, string(r))
 	}
-	return strings.Join(all, ", ")
+	return "use one of " + strings.Join(all, ", ") + suggest.Phrase(suggest.Nearest(name, all))
 }
 
 // viewer is who a verified token says somebody is; ok is false for somebody

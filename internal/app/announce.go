@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -178,7 +179,7 @@ func (s *Server) firstKey() (secret.Value, error) {
 	if !s.gateway.Plane().Keys.Empty() {
 		return secret.Value{}, nil
 	}
-	text, _, err := s.store.Create(policy.Key{Name: "first"}, "dev", 365*24*time.Hour, time.Now(), false)
+	text, _, err := s.store.CreateKey(context.Background(), "first start", policy.Order{KeySpec: policy.KeySpec{Name: "first"}, Label: "dev"}, time.Now())
 	return text, err
 }
 

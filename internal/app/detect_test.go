@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -127,7 +128,7 @@ func TestModelNamesCannotBreakTheConfigThatInitWrites(t *testing.T) {
 
 func TestKeysOfTheEnvironmentAreFoundButNotOurOwn(t *testing.T) {
 	noKeys(t)
-	own, _, err := must(policy.OpenStore("")).Create(policy.Key{Name: "x"}, "env", 0, started, true)
+	own, err := policy.NewToken(rand.Reader, "env")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,13 +41,14 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, clients, error) {
 		}
 		targets = append(targets, t)
 	}
-	keys, err := policy.NewKeys(f.Keys, s.store)
+	keys, err := policy.NewKeys(f.Policy(), s.store)
 	errs = append(errs, err)
 	book, err := s.book.With(f.Prices())
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err
 	}
+	keys.Use(now)
 	return gateway.NewPlane(gateway.Parts{
 		Hash: f.Hash, Listen: s.listenConfig(f), Models: f.ModelConfig(), Targets: targets,
 		Keys: keys, Fleet: &s.fleet, Book: book, Metrics: s.metrics,

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tailplane/internal/config"
+	"tailplane/internal/facts"
 	"tailplane/internal/ledger"
 	"tailplane/internal/owner"
 	"tailplane/internal/policy"
@@ -71,9 +72,6 @@ func (s *Server) openState(ctx context.Context) error {
 		}
 	}
 	s.opt.State = dir
-	if s.store, err = policy.OpenStore(dir); err != nil {
-		return err
-	}
 	cfg := s.file.Ledger
 	if dir == "" {
 		cfg.Dir, s.records = "", ledger.NewMemory(0)
@@ -95,13 +93,33 @@ func (s *Server) openState(ctx context.Context) error {
 		}
 		return errors.Join(err, s.records.Close())
 	}
-	if s.owners, err = owner.Open(dir, 0); err != nil {
+	if err := s.openPolicy(ctx, dir); err != nil { // behind the journal's lock: it takes over an earlier version's keys
 		return errors.Join(err, s.journal.Close(), s.records.Close())
 	}
+	if s.owners, err = owner.Open(dir, 0); err != nil {
+		return errors.Join(err, s.store.Close(), s.journal.Close(), s.records.Close())
+	}
 	if s.token, err = adminToken(dir); err != nil {
-		return errors.Join(err, s.owners.Close(), s.journal.Close(), s.records.Close())
+		return errors.Join(err, s.owners.Close(), s.store.Close(), s.journal.Close(), s.records.Close())
 	}
 	s.metrics.Gauge("ledger_lag_records", "Settled records that the store does not have yet.", func() float64 { return float64(s.journal.Stats().Lag) })
+	return nil
+}
+
+// openPolicy opens the keys and parties that are kept beside the file.
+func (s *Server) openPolicy(ctx context.Context, dir string) error {
+	var kept facts.Store = facts.NewMemory()
+	if dir != "" {
+		sqlite, err := facts.OpenSQLite(ctx, filepath.Join(dir, "facts.db"))
+		if err != nil {
+			return err
+		}
+		kept = sqlite
+	}
+	var err error
+	if s.store, err = policy.OpenStore(ctx, policy.Options{Dir: dir, Facts: kept, Pepper: s.file.Keys.Pepper}, time.Now()); err != nil {
+		return errors.Join(err, kept.Close())
+	}
 	return nil
 }
 
@@ -137,7 +155,7 @@ func (e *InUseError) Error() string {
 }
 
 func (s *Server) closeState() {
-	if err := errors.Join(s.journal.Close(), s.records.Close(), s.owners.Close()); err != nil {
+	if err := errors.Join(s.journal.Close(), s.records.Close(), s.owners.Close(), s.store.Close()); err != nil {
 		s.log.Error("the state was not closed cleanly", "error", err)
 	}
 }

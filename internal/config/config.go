@@ -39,8 +39,13 @@ type File struct {
 	Retry    models.Retry               `yaml:"retry"`
 	Keys     policy.Config              `yaml:"keys"`
 	Auth     admin.Config               `yaml:"auth"`
-	Ledger   ledger.Config              `yaml:"ledger"`
-	Catalog  catalog.Config             `yaml:"catalog"`
+
+	Organisations map[string]policy.PartyConfig `yaml:"organisations"`
+	Teams         map[string]policy.PartyConfig `yaml:"teams"`
+	Customers     map[string]policy.PartyConfig `yaml:"customers"`
+
+	Ledger  ledger.Config  `yaml:"ledger"`
+	Catalog catalog.Config `yaml:"catalog"`
 
 	// Name and Hash say which file it is and which content it had.
 	Name string `yaml:"-"`
@@ -68,6 +73,11 @@ func (f *File) Prices() map[string]meter.Override {
 		}
 	}
 	return prices
+}
+
+// Policy is what package policy needs of the file.
+func (f *File) Policy() policy.Setting {
+	return policy.Setting{Keys: f.Keys, Organisations: f.Organisations, Teams: f.Teams, Customers: f.Customers}
 }
 
 // Problem is one thing that is wrong with a file, where, and what would be
@@ -132,7 +142,7 @@ func (f *File) validate(report func(path, wrong, right string)) {
 		validateName("models."+name, "model", name, report)
 	}
 	f.ModelConfig().Validate(targets, report)
-	f.Keys.Validate(report)
+	f.Policy().Validate(report)
 	f.Listen.Validate(f.Keyless(), f.Auth.Guarded(), report)
 	f.Auth.Validate(report)
 	f.Catalog.Validate(report)
@@ -231,7 +241,15 @@ func (f *File) Secrets(text []byte) []Problem {
 			unresolved("auth.oidc.secret", err)
 		}
 	}
+	if !f.Keys.Pepper.IsZero() {
+		if _, err := f.Keys.Pepper.Resolve(); err != nil {
+			unresolved("keys.pepper", err)
+		}
+	}
 	for i, s := range f.Keys.Static {
+		if s.Key.IsZero() {
+			continue // only rules lead to it
+		}
 		if _, err := s.Key.Resolve(); err != nil {
 			unresolved(fmt.Sprintf("keys.static[%d].key", i), err)
 		}

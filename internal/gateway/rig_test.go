@@ -119,10 +119,11 @@ func (r *rig) plane(text string) *gateway.Plane {
 	if book, err = book.With(file.Prices()); err != nil {
 		r.t.Fatal(err)
 	}
-	keys, err := policy.NewKeys(file.Keys, r.keys)
+	keys, err := policy.NewKeys(file.Policy(), r.keys)
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	keys.Use(time.Now())
 	parts := gateway.Parts{
 		Hash: file.Hash, Listen: file.Listen, Models: file.ModelConfig(), Keys: keys, Fleet: r.fleet, Book: book, Metrics: r.metrics,
 		Accounts: r.account, Estimates: r.learned,

@@ -134,7 +134,7 @@ func pairOf(t *testing.T, r *rig, name string) policy.Pair {
 // the signature.
 func TestASignedRequestIsItsKeys(t *testing.T) {
 	r, up, static := signedRig(t)
-	_, made, err := r.keys.Create(policy.Key{Name: "stored"}, "", time.Hour, time.Now(), false)
+	_, made, err := r.keys.CreateKey(t.Context(), "test", policy.Order{KeySpec: policy.KeySpec{Name: "stored"}}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestASignedRequestIsItsKeys(t *testing.T) {
 func TestWrongSignaturesAreRefusedInWords(t *testing.T) {
 	r, up, pair := signedRig(t)
 	now := time.Now()
-	if _, _, err := r.keys.Create(policy.Key{Name: "short"}, "", time.Minute, now.Add(-time.Hour), false); err != nil {
+	if _, _, err := r.keys.CreateKey(t.Context(), "test", policy.Order{KeySpec: policy.KeySpec{Name: "short"}, Lifetime: time.Minute}, now.Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	expired, _, err := r.gateway.Plane().Keys.PairOf("short", now.Add(-time.Hour))

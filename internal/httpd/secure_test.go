@@ -45,10 +45,21 @@ func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 }
 
 // encrypted serves over TLS, with net/http's server for HTTP/2 where two is set.
-func encrypted(t *testing.T, two bool) (address string, cert tls.Certificate, pool *x509.CertPool) {
+func encrypted(t *testing.T, two bool) (address string, cert tls.Certificate, pool *x509.CertPool, gone chan struct{}) {
 	t.Helper()
+	gone = make(chan struct{}, 1)
 	cert, pool = certificate(t)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wait" { // until the client leaves
+			<-r.Context().Done()
+			gone <- struct{}{}
+			return
+		}
+		if r.URL.Path == "/slow" { // until the watch has begun to read
+			w.(http.Flusher).Flush()
+			time.AfterFunc(2*watchAfter, func() { gone <- struct{}{} })
+			<-gone
+		}
 		peer := "nobody"
 		if r.TLS == nil {
 			http.Error(w, "no TLS", http.StatusInternalServerError)
@@ -84,11 +95,11 @@ func encrypted(t *testing.T, two bool) (address string, cert tls.Certificate, po
 			t.Error(err)
 		}
 	})
-	return ln.Addr().String(), cert, pool
+	return ln.Addr().String(), cert, pool, gone
 }
 
 func TestTLSIsServed(t *testing.T) {
-	address, cert, pool := encrypted(t, true)
+	address, cert, pool, _ := encrypted(t, true)
 	cases := []struct {
 		name string
 		h2   bool
@@ -121,7 +132,7 @@ func TestTLSIsServed(t *testing.T) {
 // TestWhatIsNotAgreedOnIsNotServed: HTTP/2 without ALPN, HTTP/2 where nobody
 // takes it, and no TLS at all.
 func TestWhatIsNotAgreedOnIsNotServed(t *testing.T) {
-	address, _, pool := encrypted(t, true)
+	address, _, pool, _ := encrypted(t, true)
 	dial := func(address string, protos ...string) (*tls.Conn, error) {
 		return tls.Dial("tcp", address, &tls.Config{RootCAs: pool, ServerName: "localhost", NextProtos: protos})
 	}
@@ -147,7 +158,7 @@ func TestWhatIsNotAgreedOnIsNotServed(t *testing.T) {
 	if strings.Contains(string(raw), "nobody") {
 		t.Errorf("without TLS: %q", raw)
 	}
-	address, _, pool = encrypted(t, false)
+	address, _, pool, _ = encrypted(t, false)
 	conn, err = dial(address, "h2")
 	if err != nil {
 		t.Fatal(err)
@@ -155,6 +166,39 @@ func TestWhatIsNotAgreedOnIsNotServed(t *testing.T) {
 	defer conn.Close()
 	if _, err := conn.Read(make([]byte, 1)); err == nil {
 		t.Error("HTTP/2 is answered where nobody takes it")
+	}
+}
+
+// TestAClientThatLeavesIsNoticedOverTLS, and the watch for it costs the connection
+// nothing.
+func TestAClientThatLeavesIsNoticedOverTLS(t *testing.T) {
+	address, _, pool, gone := encrypted(t, false)
+	conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: pool, ServerName: "localhost", NextProtos: []string{"http/1.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	for range 3 {
+		if _, err := io.WriteString(conn, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "HTTP/1.1 nobody " {
+			t.Fatalf("%q, %v", body, err)
+		}
+	}
+	if _, err := io.WriteString(conn, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	select {
+	case <-gone:
+	case <-time.After(5 * time.Second):
+		t.Error("the handler does not hear that its client left")
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 //	id      TPAK and the first 80 bits of the key's hash, in 16 digits of base 32
 //	secret  HMAC(HMAC(pepper, "tailplane\x00aws secret"), id), in hex
 //
-// The id hangs on the key's hash, so that a key with a new text has a new pair.
+// The id hangs on the key's hash, so that each text of a key has a pair, which ends with it.
 // The label holds a byte that the text of no key in a header can hold, so that
 // no hash of a key is ever the key of a secret.
 
@@ -64,20 +64,17 @@ func (p *Pepper) pair(id string) Pair {
 }
 
 // FindPair returns the key whose access key id it is, with the secret that its
-// owner signs with; nil when there is none, or it has expired. Where no key is
+// owner signs with; nil when there is none, or it opens nothing any more. Where no key is
 // required an id that is not ours is the anonymous caller, with no secret. It
 // looks into memory alone and compares no secret.
 func (k *Keys) FindPair(id string, now time.Time) (*Key, secret.Value) {
 	if at, ok := handleOf(id); ok {
-		key := k.handles[at]
-		if key == nil {
-			key = k.store.at(at)
-		}
-		if key != nil {
-			if key.expired(now) {
+		if e := k.dir.Load().index.handled(at); e != nil {
+			if e.lack(now) != "" {
 				return nil, secret.Value{}
 			}
-			return key, k.store.pepper.pair(id).Secret
+			e.key.touch(now)
+			return e.key, k.store.pepper.pair(id).Secret
 		}
 	}
 	if k.required {
@@ -93,23 +90,31 @@ var (
 )
 
 // PairOf returns the pair of the key with a name or an id, for the person who
-// configures an SDK with it. It is the same each time. It looks at every key.
+// configures an SDK with it: that of its newest text. It is the same each time.
+// It looks at every key.
 func (k *Keys) PairOf(name string, now time.Time) (Pair, *Key, error) {
 	var found *Key
-	var at Hash
-	for _, keys := range []map[Hash]*Key{k.static, k.store.held.Load().keys} {
-		for h, key := range keys {
-			switch {
-			case key.Name != name && key.ID != name || key.expired(now):
-			case found != nil:
-				return Pair{}, nil, fmt.Errorf("%w: %s, %s and perhaps more; name one by its id", ErrSeveral, found.ID, key.ID)
-			default:
-				found, at = key, h
-			}
+	for key := range k.dir.Load().keys {
+		switch {
+		case key.Name != name && key.ID != name || key.lack(now) != "" || key.newest(now) == nil:
+		case found != nil:
+			return Pair{}, nil, fmt.Errorf("%w: %s, %s and perhaps more; name one by its id", ErrSeveral, found.ID, key.ID)
+		default:
+			found = key
 		}
 	}
 	if found == nil {
 		return Pair{}, nil, ErrNoKey
 	}
-	return k.store.pepper.pair(at.pairID()), found, nil
+	return k.store.pepper.pair(found.newest(now).Hash.pairID()), found, nil
+}
+
+// newest is the key's newest text that still opens it, or nil.
+func (k *Key) newest(now time.Time) *Secret {
+	for i := len(k.Secrets) - 1; i >= 0; i-- {
+		if s := &k.Secrets[i]; s.Expires.IsZero() || now.Before(s.Expires) {
+			return s
+		}
+	}
+	return nil
 }

@@ -20,20 +20,10 @@ func TestAPairIsItsKeys(t *testing.T) {
 	dir := t.TempDir()
 	open := func(dir string) *Keys {
 		t.Helper()
-		store, err := OpenStore(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		keys, err := NewKeys(Config{Static: []Static{{Name: "ci", Key: secret.Env("POLICY_TEST_KEY")}}}, store)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return keys
+		return inForce(t, Setting{Keys: Config{Static: []Static{{Name: "ci", Key: secret.Env("POLICY_TEST_KEY")}}}}, openStore(t, dir))
 	}
 	keys := open(dir)
-	if _, _, err := keys.store.Create(Key{Name: "app"}, "", 48*time.Hour, t0, false); err != nil {
-		t.Fatal(err)
-	}
+	create(t, keys.store, Order{KeySpec: KeySpec{Name: "app"}, Lifetime: 48 * time.Hour})
 	again, elsewhere := open(dir), open(t.TempDir())
 	seen := map[string]bool{}
 	for _, name := range []string{"ci", "app"} {
@@ -52,7 +42,7 @@ func TestAPairIsItsKeys(t *testing.T) {
 			t.Error("two keys have one secret")
 		}
 		seen[pair.Secret.Reveal()] = true
-		if h, _ := keys.store.pepper.Hash(pair.ID); keys.static[h] != nil || keys.store.find(h) != nil {
+		if h, _ := keys.store.pepper.Hash(pair.ID); keys.dir.Load().index.at(h) != nil {
 			t.Error("an access key id opens something as a key")
 		}
 	}
@@ -75,9 +65,7 @@ func TestAPairIsItsKeys(t *testing.T) {
 	if _, _, err := keys.PairOf("app", t0.Add(48*time.Hour)); !errors.Is(err, ErrNoKey) {
 		t.Errorf("the pair of an expired key: %v", err)
 	}
-	if _, _, err := keys.store.Create(Key{Name: "ci"}, "", 0, t0, false); err != nil {
-		t.Fatal(err)
-	}
+	create(t, keys.store, Order{KeySpec: KeySpec{Name: "ci"}})
 	if _, _, err := keys.PairOf("ci", t0); !errors.Is(err, ErrSeveral) {
 		t.Errorf("the pair of two keys: %v", err)
 	}
@@ -86,14 +74,8 @@ func TestAPairIsItsKeys(t *testing.T) {
 func TestNoOtherIDIsFound(t *testing.T) {
 	t.Setenv("POLICY_TEST_KEY", "any text of the operator")
 	static := []Static{{Name: "ci", Key: secret.Env("POLICY_TEST_KEY")}}
-	closed, err := NewKeys(Config{Static: static}, NewStore(Pepper{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	open, err := NewKeys(Config{Static: static, Required: new(false)}, NewStore(Pepper{}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	closed := inForce(t, Setting{Keys: Config{Static: static}}, NewStore(Pepper{}))
+	open := inForce(t, Setting{Keys: Config{Static: static, Required: new(false)}}, NewStore(Pepper{}))
 	pair, _, err := closed.PairOf("ci", t0)
 	if err != nil {
 		t.Fatal(err)

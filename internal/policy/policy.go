@@ -1,112 +1,55 @@
-// Package policy says who may call and what.
+// Package policy says who may call, on whose behalf, and what.
 //
-// It owns client keys: their text, their hashes, the AWS key pairs that stand for
-// them, what each may use, and the file in which they are kept. It never keeps a key's text, never asks a
-// database on the way of a request, and never sees a request's body.
+// It owns organisations, teams and customers (a [Party] each), client keys with
+// their texts' hashes, the AWS key pairs that stand for them, the rules by which
+// tokens and certificates do, and the order in which a customer is known. The
+// file says some of them, package facts keeps the others. It never keeps a key's
+// text, never asks a database on the way of a request, never makes anything
+// because a request names it, and never sees a request's body.
 //
-// Start reading at [Keys.Find]; token.go has the form of a key, pair.go that of its
-// AWS key pair.
+// Start reading at [Keys.Find]; directory.go has what it looks into, change.go
+// what operators change, claim.go whose a request is. token.go has the form of a
+// key, pair.go that of its AWS key pair.
 package policy
 
 import (
+	"crypto/sha256"
 	"fmt"
-	"net/netip"
-	"path"
-	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
-
-	"tailplane/internal/account"
-	"tailplane/internal/secret"
 )
 
-// Config is the `keys:` section of the file.
-type Config struct {
-	// Required is whether callers need a key: yes unless it says no.
-	Required *bool `yaml:"required"`
-	// Static are keys whose text comes from the environment or a file.
-	Static []Static `yaml:"static"`
-}
-
-// Static is a key that the operator brings along.
-type Static struct {
-	Name     string     `yaml:"name"`
-	Key      secret.Ref `yaml:"key"`
-	Customer string     `yaml:"customer"`
-	// Models are patterns of the model names that the key may call; none
-	// means all.
-	Models []string `yaml:"models"`
-}
-
-// Validate reports every problem of the section.
-func (c Config) Validate(report func(at, wrong, right string)) {
-	seen := map[string]bool{}
-	for i, s := range c.Static {
-		at := fmt.Sprintf("keys.static[%d]", i)
-		if s.Name == "" {
-			report(at, "the key has no name", "add `name:`, it stands in the ledger")
-		}
-		if seen[s.Name] {
-			report(at+".name", fmt.Sprintf("the name %q stands twice", s.Name), "give every key its own")
-		}
-		seen[s.Name] = true
-		if s.Key.IsZero() {
-			report(at, fmt.Sprintf("key %q has no reference to its text", s.Name), "add `key: env:NAME` or `key: file:/path`")
-		}
-		for j, pattern := range s.Models {
-			if _, err := path.Match(pattern, ""); err != nil {
-				report(fmt.Sprintf("%s.models[%d]", at, j), fmt.Sprintf("%q is not a pattern", pattern), "use * and ? as in gpt-*")
-			}
-		}
-	}
-}
-
-// Key is a caller's identity. It is immutable.
-type Key struct {
-	ID       string    `json:"id"` // public, stands in the ledger
-	Name     string    `json:"name"`
-	Customer string    `json:"customer,omitempty"`
-	Models   []string  `json:"models,omitempty"`
-	Created  time.Time `json:"created"`
-	Expires  time.Time `json:"expires,omitzero"`
-	Hash     string    `json:"hash"` // hex of the HMAC
-
-	Networks         []netip.Prefix
-	MayNameCustomers bool
-	Party            *Party
-	Account          *account.Account
-}
-
-// MayCall reports whether the key may use a model name.
-func (k *Key) MayCall(model string) bool {
-	return len(k.Models) == 0 || slices.ContainsFunc(k.Models, func(pattern string) bool {
-		ok, err := path.Match(pattern, model)
-		return pattern == "*" || ok && err == nil
-	})
-}
-
-// Narrow reports whether there are models that the key may not call.
-func (k *Key) Narrow() bool { return len(k.Models) > 0 && !slices.Contains(k.Models, "*") }
-
-func (k *Key) expired(now time.Time) bool { return !k.Expires.IsZero() && !now.Before(k.Expires) }
-
-// Anonymous is who calls when no key is required and none is shown.
-func Anonymous() *Key { return &Key{ID: "anonymous", Name: "anonymous"} }
-
-// Keys finds the key to a text: those of the config, then those of the store.
-// It is immutable but for the store behind it.
+// Keys finds the key to a text, and the customer to a claim: what the file says,
+// and what the store behind it keeps. All its methods are safe for concurrent
+// use; those that a request calls never wait.
 type Keys struct {
-	required bool
-	static   map[Hash]*Key
-	handles  map[handle]*Key // the same by access key id
+	setting  Setting
+	docs     map[ref]partyDoc // the parties of the file; immutable
 	store    *Store
+	required bool
 	nobody   *Key
+	fixed    []*record // the static keys; immutable
+	dir      atomic.Pointer[directory]
 }
 
-// NewKeys resolves the static keys of a valid config. The error names the
-// reference that cannot be resolved.
-func NewKeys(c Config, store *Store) (*Keys, error) {
-	k := &Keys{required: c.Required == nil || *c.Required, static: map[Hash]*Key{}, handles: map[handle]*Key{}, store: store, nobody: Anonymous()}
-	for _, s := range c.Static {
+// NewKeys resolves the static keys of a valid setting. The error names the
+// reference that cannot be resolved. The keys find nothing until they are put in
+// force by [Keys.Use], so that a setting which is refused changes no live limit.
+func NewKeys(c Setting, store *Store) (*Keys, error) {
+	k := &Keys{setting: c, docs: c.docs(), store: store, required: c.Keys.Required == nil || *c.Keys.Required, nobody: Anonymous()}
+	k.dir.Store(newDirectory())
+	taken := map[Hash]string{}
+	for _, s := range c.Keys.Static {
+		spec, err := s.spec()
+		if err != nil {
+			return nil, fmt.Errorf("key %q: %w", s.Name, err)
+		}
+		r := &record{id: staticPrefix + s.Name, static: true, doc: keyDoc{KeySpec: spec}, used: store.usage(staticPrefix + s.Name)}
+		k.fixed = append(k.fixed, r)
+		if s.Key.IsZero() {
+			continue // only rules lead to it
+		}
 		text, err := s.Key.Resolve()
 		if err != nil {
 			return nil, fmt.Errorf("key %q: %w", s.Name, err)
@@ -115,56 +58,111 @@ func NewKeys(c Config, store *Store) (*Keys, error) {
 		if !ok {
 			return nil, fmt.Errorf("key %q: %s is longer than %d bytes", s.Name, s.Key, longestToken)
 		}
-		if other, taken := k.static[h]; taken {
-			return nil, fmt.Errorf("keys %q and %q have the same text", other.Name, s.Name)
+		if other, is := taken[h]; is {
+			return nil, fmt.Errorf("keys %q and %q have the same text", other, s.Name)
 		}
-		key := &Key{ID: "static-" + s.Name, Name: s.Name, Customer: s.Customer, Models: s.Models, Hash: fmt.Sprintf("%x", h)}
-		k.static[h], k.handles[h.handle()] = key, key
+		taken[h] = s.Name
+		r.doc.Secrets = []Secret{{Hash: h, Form: FormHMAC}}
 	}
 	return k, nil
 }
+
+// Use puts the keys in force: the store's changes go into them from here on, and
+// into those that were in force before no more.
+func (k *Keys) Use(now time.Time) { k.store.use(k, now) }
 
 // Find returns the key to a text, or nil when it opens nothing. An empty text
 // is the anonymous caller where no key is required. It allocates nothing, and
 // takes the same time for every wrong text: what is compared are hashes.
 func (k *Keys) Find(text string, now time.Time) *Key {
-	if text == "" {
-		if k.required {
-			return nil
-		}
-		return k.nobody
+	if e := k.entry(text); e != nil && e.lack(now) == "" {
+		e.key.touch(now)
+		return e.key
 	}
+	if k.required {
+		return nil
+	}
+	return k.nobody
+}
+
+// entry is what a text's hash stands for, or nil. A text is hashed as one of our
+// keys, and where there are imported ones also as one of those.
+func (k *Keys) entry(text string) *entry {
 	h, ok := k.store.pepper.Hash(text)
 	if !ok {
 		return nil
 	}
-	if key := k.static[h]; key != nil {
-		return key
+	d := k.dir.Load()
+	if e := d.index.at(h); e != nil && e.form == FormHMAC {
+		return e
 	}
-	if key := k.store.find(h); key != nil && !key.expired(now) {
-		return key
+	if d.imported == 0 {
+		return nil
 	}
-	if !k.required {
-		return k.nobody
+	if e := d.index.at(plainHash(text)); e != nil && e.form == FormSHA256 {
+		return e
 	}
 	return nil
+}
+
+// plainHash is the SHA-256 of a text of up to longestToken bytes.
+func plainHash(text string) Hash {
+	var buf [longestToken]byte
+	return sha256.Sum256(buf[:copy(buf[:], text)])
+}
+
+// Lack is why a text opens nothing; empty when it does.
+type Lack string
+
+// The lacks. The last four are told only to who has shown the key's own text.
+const (
+	LackNone     Lack = "none"     // no text was shown
+	LackForeign  Lack = "foreign"  // it does not look like a key of ours, and is none that was imported
+	LackDamaged  Lack = "damaged"  // it looks like one, and its checksum does not fit
+	LackUnknown  Lack = "unknown"  // it is whole, and not known here
+	LackExpired  Lack = "expired"  // its time is over
+	LackReplaced Lack = "replaced" // the key has another text now, and the grace for this one is over
+	LackRevoked  Lack = "revoked"  // an operator took it back
+	LackBroken   Lack = "broken"   // what the key belongs to is not there
+)
+
+// Why tells why Find found nothing to a text.
+func (k *Keys) Why(text string, now time.Time) Lack {
+	if text == "" {
+		return LackNone
+	}
+	if e := k.entry(text); e != nil {
+		return e.lack(now)
+	}
+	switch {
+	case WellFormed(text):
+		return LackUnknown
+	case strings.HasPrefix(text, prefix):
+		return LackDamaged
+	}
+	return LackForeign
 }
 
 // Named returns the key with a name or an id, or nil. It is for people's
 // questions and looks at every key.
 func (k *Keys) Named(name string) *Key {
-	for _, keys := range []map[Hash]*Key{k.static, k.store.held.Load().keys} {
-		for _, key := range keys {
-			if key.Name == name || key.ID == name {
-				return key
-			}
+	var found *Key
+	for key := range k.dir.Load().keys {
+		if key.ID == name {
+			return key
+		}
+		if key.Name == name && (found == nil || key.ID < found.ID) {
+			found = key
 		}
 	}
-	return nil
+	return found
 }
 
 // Empty reports whether a key is required and none is there, so that nobody
 // could call.
 func (k *Keys) Empty() bool {
-	return k.required && len(k.static) == 0 && k.store.Len() == 0
+	return k.required && k.dir.Load().index.len() == 0 && len(k.setting.Keys.JWT) == 0 && len(k.setting.Keys.MTLS) == 0
 }
+
+// Required reports whether callers need a key.
+func (k *Keys) Required() bool { return k.required }

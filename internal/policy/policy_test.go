@@ -13,6 +13,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"tailplane/internal/account"
+	"tailplane/internal/facts"
 	"tailplane/internal/secret"
 )
 
@@ -58,43 +60,68 @@ func TestTokensAreWellFormedAndTyposAreNot(t *testing.T) {
 	}
 }
 
+// openStore opens the store of a state directory; it is closed with the test.
+func openStore(t *testing.T, dir string) *Store {
+	t.Helper()
+	o := Options{Dir: dir, Accounts: account.New(account.Options{})}
+	if dir != "" {
+		kept, err := facts.OpenSQLite(t.Context(), filepath.Join(dir, "facts.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Facts = kept
+	}
+	s, err := OpenStore(t.Context(), o, t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// inForce puts a setting into force.
+func inForce(t *testing.T, c Setting, s *Store) *Keys {
+	t.Helper()
+	keys, err := NewKeys(c, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys.Use(t0)
+	return keys
+}
+
+func create(t *testing.T, s *Store, o Order) (text string, key *Key) {
+	t.Helper()
+	v, key, err := s.CreateKey(t.Context(), "eve", o, t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v.Reveal(), key
+}
+
 func TestKeysSurviveARestartAndTheirTextDoesNot(t *testing.T) {
 	dir := t.TempDir()
-	store, err := OpenStore(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, made, err := store.Create(Key{Name: "first", Models: []string{"sim/*"}}, "dev", 0, t0, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := store.Create(Key{Name: "try"}, "", time.Minute, t0, true); err != nil {
-		t.Fatal(err)
-	}
+	store := openStore(t, dir)
+	text, made := create(t, store, Order{KeySpec: KeySpec{Name: "first", Models: []string{"sim/*"}}, Label: "dev"})
+	create(t, store, Order{KeySpec: KeySpec{Name: "try"}, Lifetime: time.Minute, Ephemeral: true})
 	files, _ := filepath.Glob(filepath.Join(dir, "*"))
 	for _, f := range files {
 		raw, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(string(raw), text.Reveal()) {
+		if strings.Contains(string(raw), text) {
 			t.Errorf("%s holds the key's text", f)
 		}
 		if st, _ := os.Stat(f); st.Mode().Perm() != 0o600 {
 			t.Errorf("%s has mode %v, want 0600", f, st.Mode().Perm())
 		}
 	}
-	again, err := OpenStore(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := NewKeys(Config{}, again)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := keys.Find(text.Reveal(), t0)
+	again := openStore(t, dir)
+	keys := inForce(t, Setting{}, again)
+	got := keys.Find(text, t0)
 	if got == nil || got.ID != made.ID || again.Len() != 1 {
-		t.Errorf("after a restart: %+v, %d keys", got, again.Len())
+		t.Fatalf("after a restart: %+v, %d keys", got, again.Len())
 	}
 	if !got.MayCall("sim/fast") || got.MayCall("gpt-5") {
 		t.Error("the key's models are not kept")
@@ -103,39 +130,31 @@ func TestKeysSurviveARestartAndTheirTextDoesNot(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	t.Setenv("POLICY_TEST_KEY", "any text of the operator")
-	store, err := OpenStore("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	short, _, err := store.Create(Key{Name: "short"}, "", time.Minute, t0, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := openStore(t, "")
+	short, _ := create(t, store, Order{KeySpec: KeySpec{Name: "short"}, Lifetime: time.Minute})
 	static := []Static{{Name: "ci", Key: secret.Env("POLICY_TEST_KEY"), Customer: "acme"}}
-	closed, err := NewKeys(Config{Static: static}, store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	open, err := NewKeys(Config{Static: static, Required: new(false)}, store)
-	if err != nil {
-		t.Fatal(err)
-	}
+	closed := inForce(t, Setting{Keys: Config{Static: static}}, store)
+	open := inForce(t, Setting{Keys: Config{Static: static, Required: new(false)}}, store)
 	cases := []struct {
 		name string
 		keys *Keys
 		text string
 		at   time.Time
 		want string
+		why  Lack
 	}{
-		{"static", closed, "any text of the operator", t0, "ci"},
-		{"stored", closed, short.Reveal(), t0, "short"},
-		{"expired", closed, short.Reveal(), t0.Add(time.Hour), ""},
-		{"wrong", closed, "sk-tp-wrong", t0, ""},
-		{"none", closed, "", t0, ""},
-		{"huge", closed, strings.Repeat("x", 1<<20), t0, ""},
-		{"none where none is required", open, "", t0, "anonymous"},
-		{"known where none is required", open, "any text of the operator", t0, "ci"},
-		{"wrong where none is required", open, "whatever an SDK insists on", t0, "anonymous"},
+		{"static", closed, "any text of the operator", t0, "ci", ""},
+		{"stored", closed, short, t0, "short", ""},
+		{"expired", closed, short, t0.Add(time.Hour), "", LackExpired},
+		{"wrong", closed, "sk-tp-wrong", t0, "", LackDamaged},
+		{"whole and unknown", closed, "sk-tp-" + strings.Repeat("0", secretDigits) + checksum("sk-tp-"+strings.Repeat("0", secretDigits)), t0, "", LackUnknown},
+		{"truncated", closed, short[:len(short)-1], t0, "", LackDamaged},
+		{"another's", closed, "sk-proj-abc", t0, "", LackForeign},
+		{"none", closed, "", t0, "", LackNone},
+		{"huge", closed, strings.Repeat("x", 1<<20), t0, "", LackForeign},
+		{"none where none is required", open, "", t0, "anonymous", LackNone},
+		{"known where none is required", open, "any text of the operator", t0, "ci", ""},
+		{"wrong where none is required", open, "whatever an SDK insists on", t0, "anonymous", LackForeign},
 	}
 	for _, c := range cases {
 		got := ""
@@ -144,6 +163,9 @@ func TestFind(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+		if why := c.keys.Why(c.text, c.at); why != c.why {
+			t.Errorf("%s: it lacks %q, want %q", c.name, why, c.why)
 		}
 	}
 	for _, name := range []string{"ci", "static-ci", "short"} {
@@ -154,26 +176,25 @@ func TestFind(t *testing.T) {
 	if closed.Named("nobody") != nil {
 		t.Error("a key is found under a name that none has")
 	}
-	if n := testing.AllocsPerRun(100, func() { closed.Find("sk-tp-wrong", t0) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { closed.Find("sk-tp-wrong", t0); closed.Find(short, t0) }); n != 0 {
 		t.Errorf("Find makes %v allocations", n)
 	}
 }
 
-func TestADamagedStoreIsRefusedInWords(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := OpenStore(dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, keysFile), []byte(`[{"id":"a","hash":"zz"}]`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := OpenStore(dir); err == nil || !strings.Contains(err.Error(), keysFile) {
-		t.Errorf("error %v", err)
+func TestADamagedKeyFileIsRefusedInWords(t *testing.T) {
+	for _, text := range []string{`[{"id":"a","hash":"zz"}]`, `[{"id":"a"}]`, `{`} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, keysFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenStore(t.Context(), Options{Dir: dir}, t0); err == nil || !strings.Contains(err.Error(), keysFile) {
+			t.Errorf("%s: error %v", text, err)
+		}
 	}
 }
 
 func TestValidateReportsEveryProblem(t *testing.T) {
-	c := Config{Static: []Static{{Key: secret.Env("A")}, {Name: "a", Models: []string{"["}}, {Name: "a", Key: secret.Env("B")}}}
+	c := Setting{Keys: Config{Static: []Static{{Key: secret.Env("A")}, {Name: "a", Models: []string{"["}}, {Name: "a", Key: secret.Env("B")}}}}
 	var got []string
 	c.Validate(func(at, wrong, right string) { got = append(got, at) })
 	want := "keys.static[0] keys.static[1] keys.static[1].models[0] keys.static[2].name"

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -62,6 +63,18 @@ func base62(n *big.Int, width int) string {
 
 // Hash is the only form in which a key is kept.
 type Hash [sha256.Size]byte
+
+// MarshalText gives the hash in hex.
+func (h Hash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
+
+// UnmarshalText reads 64 hex digits.
+func (h *Hash) UnmarshalText(text []byte) error {
+	if len(text) != 2*len(h) {
+		return fmt.Errorf("a hash has %d hex digits, not %d", 2*len(h), len(text))
+	}
+	_, err := hex.Decode(h[:], text)
+	return err
+}
 
 // Pepper is a server's own secret without which the hashes of its keys are
 // worth nothing. It is the key of HMAC-SHA-256 (RFC 2104), held as its two
