@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"time"
 
+	"tailplane/internal/account"
 	"tailplane/internal/egress"
 	"tailplane/internal/facts"
 	"tailplane/internal/ledger"
@@ -38,6 +39,8 @@ type Service struct {
 	Reload func() error
 	// Egress tells what was contacted since the start.
 	Egress func() egress.Report
+	// Accounts are the live limits and budgets.
+	Accounts *account.Accounts
 	// Hourly are the targets that cost by the hour, in nano-dollars.
 	Hourly func() map[string]int64
 	// Door says who comes.
@@ -138,12 +141,10 @@ func (v *View) CreateKey(ctx context.Context, order NewKey, now time.Time) (secr
 	if order.Name == "" || len(order.Name) > 64 || len(order.Label) > 16 || order.Lifetime < 0 || order.Lifetime > 10*365*24*3600 {
 		return secret.Value{}, nil, fmt.Errorf("%w: a key needs a name of up to 64 characters, a label of up to 16 and a lifetime of up to ten years", ErrBadOrder)
 	}
-	k := policy.Key{Name: order.Name, Models: order.Models}
-	text, made, err := v.service.Keys.Create(k, order.Label, time.Duration(order.Lifetime)*time.Second, now, order.Ephemeral)
-	if err != nil {
-		return secret.Value{}, nil, err
-	}
-	return text, made, v.note(ctx, facts.KindKey, made.ID, map[string]string{"name": made.Name}, now)
+	return v.service.Keys.CreateKey(ctx, v.Viewer.Actor, policy.Order{
+		KeySpec: policy.KeySpec{Name: order.Name, Models: order.Models}, Label: order.Label,
+		Lifetime: time.Duration(order.Lifetime) * time.Second, Ephemeral: order.Ephemeral,
+	}, now)
 }
 
 // Pair is the AWS key pair of the key with a name or an id.

@@ -27,7 +27,7 @@ func desk(t *testing.T) (*Service, http.Handler) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = journal.Close() })
-	keys, err := policy.OpenStore("")
+	keys, err := policy.OpenStore(t.Context(), policy.Options{}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"syscall"
 	"time"
 
+	"tailplane/internal/account"
 	"tailplane/internal/admin"
 	"tailplane/internal/config"
 	"tailplane/internal/credential"
@@ -71,6 +72,9 @@ type Server struct {
 	store      *policy.Store
 	fleet      fleet.Fleet
 	journal    *ledger.Journal
+	kept       *stores
+	accounts   *account.Accounts
+	estimates  *account.Estimator
 	records    records
 	prune      func(context.Context, time.Time) (int64, error) // nil when nothing outlives the process
 	sim        *simulator
@@ -218,6 +222,8 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	task("simulator", s.sim.run)
 	task("ledger", s.journal.Run)
 	task("retention", s.retain)
+	task("accounts", s.accounts.Run)
+	task("keys", s.store.Follow)
 	if !s.zero() {
 		hangup := make(chan os.Signal, 1)
 		signal.Notify(hangup, syscall.SIGHUP)
@@ -301,6 +307,7 @@ func (s *Server) servers() (data *dataServer, adm *http.Server) {
 	data = newDataServer(http.HandlerFunc(s.serveData), s.log.Logger)
 	service := &admin.Service{
 		Reader: s.records, Journal: s.journal, Keys: s.store,
+		Hourly: s.hourly, Accounts: s.accounts,
 		Door: s.door, Address: s.adminURL, Models: s.models, Status: s.status, Reload: s.Reload, Egress: s.network.Report,
 		Pair: func(key string, now time.Time) (policy.Pair, *policy.Key, error) {
 			return s.gateway.Plane().Keys.PairOf(key, now)

@@ -47,3 +47,9 @@ func (k *knowledge) retires(kind, model string) (since, ends time.Time) {
 	ends, _ = r.Ends()
 	return since, ends
 }
+
+// sizes are what bounds a request for a model, in tokens; 0 is not known.
+func (k *knowledge) sizes(_, model string) (context, output int64) {
+	m, _ := k.Model(model)
+	return m.Context, m.Output
+}

@@ -14,6 +14,7 @@ import (
 	"tailplane/internal/h1"
 	"tailplane/internal/llm"
 	"tailplane/internal/models"
+	"tailplane/internal/oidc"
 	"tailplane/internal/policy"
 	"tailplane/internal/upstream"
 )
@@ -45,6 +46,8 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, clients, error) {
 	errs = append(errs, err)
 	book, err := s.book.With(f.Prices())
 	errs = append(errs, err)
+	tokens, err := s.tokens(f)
+	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err
 	}
@@ -52,8 +55,51 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, clients, error) {
 	return gateway.NewPlane(gateway.Parts{
 		Hash: f.Hash, Listen: s.listenConfig(f), Models: f.ModelConfig(), Targets: targets,
 		Keys: keys, Fleet: &s.fleet, Book: book, Metrics: s.metrics,
-		Retires: s.known.Load().retires,
+		Accounts: s.accounts, Estimates: s.estimates, Tokens: tokens,
+		Retires: s.known.Load().retires, Sizes: s.known.Load().sizes,
 	}), out.now, nil
+}
+
+// tokens are verifiers of the issuers that the rules of keys name, one for each
+// issuer with its audiences.
+func (s *Server) tokens(f *config.File) ([]gateway.Tokens, error) {
+	type issuer struct{ name, jwks string }
+	audiences := map[issuer][]string{}
+	var order []issuer
+	for _, r := range f.Keys.JWT {
+		at := issuer{r.Issuer, ""}
+		if !r.JWKS.IsZero() {
+			at.jwks = r.JWKS.Place()
+		}
+		if _, known := audiences[at]; !known {
+			order = append(order, at)
+		}
+		if !slices.Contains(audiences[at], r.Audience) {
+			audiences[at] = append(audiences[at], r.Audience)
+		}
+	}
+	var list []gateway.Tokens
+	for _, at := range order {
+		v, err := oidc.New(oidc.Options{Issuer: at.name, Audiences: audiences[at], JWKS: at.jwks, Client: s.identities})
+		if err != nil {
+			return nil, fmt.Errorf("keys.jwt: issuer %q: %w", at.name, err)
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}
+
+// hourly are the targets that cost by the hour.
+func (s *Server) hourly() map[string]int64 {
+	out := map[string]int64{}
+	p := s.gateway.Plane()
+	for i := range p.Targets {
+		t := &p.Targets[i]
+		if nano := p.Book.RateAt(t.Name, t.Kind.Name, "").PerHour(); nano > 0 {
+			out[t.Name] = nano
+		}
+	}
+	return out
 }
 
 // clientFor is the client by which a target is reached.

@@ -125,8 +125,8 @@ func (s *Server) reload() error {
 	if err != nil {
 		return err
 	}
-	if f.Listen.Data != s.file.Listen.Data || f.Listen.Admin != s.file.Listen.Admin || f.Ledger != s.file.Ledger {
-		s.log.Warn("listen addresses and ledger settings take effect only at the next start")
+	if f.Listen.Data != s.file.Listen.Data || f.Listen.Admin != s.file.Listen.Admin || f.Ledger != s.file.Ledger || f.Store != s.file.Store {
+		s.log.Warn("listen addresses, store and ledger settings take effect only at the next start")
 	}
 	if err := s.openDoor(f); err != nil {
 		return err

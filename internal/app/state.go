@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"tailplane/internal/config"
-	"tailplane/internal/facts"
 	"tailplane/internal/ledger"
 	"tailplane/internal/owner"
 	"tailplane/internal/policy"
@@ -72,54 +71,33 @@ func (s *Server) openState(ctx context.Context) error {
 		}
 	}
 	s.opt.State = dir
+	if s.kept, err = s.openStores(ctx, dir); err != nil {
+		return err
+	}
+	s.records, s.prune = s.kept.records, s.kept.prune
 	cfg := s.file.Ledger
-	if dir == "" {
-		cfg.Dir, s.records = "", ledger.NewMemory(0)
-	} else {
+	if cfg.Dir = ""; dir != "" {
 		cfg.Dir = filepath.Join(dir, "journal")
-		path := filepath.Join(dir, "ledger.db")
-		if err := private(path); err != nil {
-			return err
-		}
-		sqlite, err := ledger.OpenSQLite(ctx, path)
-		if err != nil {
-			return err
-		}
-		s.records, s.prune = sqlite, sqlite.Prune
 	}
 	if s.journal, err = ledger.OpenJournal(cfg.Options(s.records)); err != nil {
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			err = &InUseError{Dir: dir}
 		}
-		return errors.Join(err, s.records.Close())
+		return errors.Join(err, s.kept.close())
 	}
-	if err := s.openPolicy(ctx, dir); err != nil { // behind the journal's lock: it takes over an earlier version's keys
-		return errors.Join(err, s.journal.Close(), s.records.Close())
+	s.openAccounts()
+	// Behind the journal's lock: it takes over an earlier version's keys.
+	s.store, err = policy.OpenStore(ctx, policy.Options{Dir: dir, Facts: s.kept.facts, Pepper: s.file.Keys.Pepper, Accounts: s.accounts}, time.Now())
+	if err != nil {
+		return errors.Join(err, s.journal.Close(), s.kept.close())
 	}
 	if s.owners, err = owner.Open(dir, 0); err != nil {
-		return errors.Join(err, s.store.Close(), s.journal.Close(), s.records.Close())
+		return errors.Join(err, s.journal.Close(), s.kept.close())
 	}
 	if s.token, err = adminToken(dir); err != nil {
-		return errors.Join(err, s.owners.Close(), s.store.Close(), s.journal.Close(), s.records.Close())
+		return errors.Join(err, s.owners.Close(), s.journal.Close(), s.kept.close())
 	}
 	s.metrics.Gauge("ledger_lag_records", "Settled records that the store does not have yet.", func() float64 { return float64(s.journal.Stats().Lag) })
-	return nil
-}
-
-// openPolicy opens the keys and parties that are kept beside the file.
-func (s *Server) openPolicy(ctx context.Context, dir string) error {
-	var kept facts.Store = facts.NewMemory()
-	if dir != "" {
-		sqlite, err := facts.OpenSQLite(ctx, filepath.Join(dir, "facts.db"))
-		if err != nil {
-			return err
-		}
-		kept = sqlite
-	}
-	var err error
-	if s.store, err = policy.OpenStore(ctx, policy.Options{Dir: dir, Facts: kept, Pepper: s.file.Keys.Pepper}, time.Now()); err != nil {
-		return errors.Join(err, kept.Close())
-	}
 	return nil
 }
 
@@ -155,7 +133,7 @@ func (e *InUseError) Error() string {
 }
 
 func (s *Server) closeState() {
-	if err := errors.Join(s.journal.Close(), s.records.Close(), s.owners.Close(), s.store.Close()); err != nil {
+	if err := errors.Join(s.journal.Close(), s.owners.Close(), s.kept.close()); err != nil {
 		s.log.Error("the state was not closed cleanly", "error", err)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"tailplane/internal/admin"
 	"tailplane/internal/catalog"
 	"tailplane/internal/egress"
+	"tailplane/internal/facts"
 	"tailplane/internal/gateway"
 	"tailplane/internal/ledger"
 	"tailplane/internal/meter"
@@ -44,6 +45,7 @@ type File struct {
 	Teams         map[string]policy.PartyConfig `yaml:"teams"`
 	Customers     map[string]policy.PartyConfig `yaml:"customers"`
 
+	Store   facts.Config   `yaml:"store"`
 	Ledger  ledger.Config  `yaml:"ledger"`
 	Catalog catalog.Config `yaml:"catalog"`
 
@@ -146,6 +148,7 @@ func (f *File) validate(report func(path, wrong, right string)) {
 	f.Listen.Validate(f.Keyless(), f.Auth.Guarded(), report)
 	f.Auth.Validate(report)
 	f.Catalog.Validate(report)
+	f.Store.Validate(report)
 	f.Ledger.Validate(func(path, wrong, right string) { report("ledger."+path, wrong, right) })
 }
 

@@ -153,7 +153,7 @@ func (c *call) told(f *llm.Fault) *llm.Fault {
 	out := *f
 	if f.Kind == llm.FaultUnknownModel {
 		near := c.plane.Catalog.Near(c.seen.Model)
-		out.Message += suggest.Phrase(slices.DeleteFunc(near, func(n string) bool { return !c.key.MayCall(n) }))
+		out.Message += suggest.Phrase(slices.DeleteFunc(near, func(n string) bool { return !c.mayCall(n) }))
 		return &out
 	}
 	if f.Kind != llm.FaultCredential {

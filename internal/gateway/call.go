@@ -22,7 +22,6 @@ import (
 	"tailplane/internal/owner"
 	"tailplane/internal/policy"
 	"tailplane/internal/route"
-	"tailplane/internal/sigv4"
 	"tailplane/internal/upstream"
 	"tailplane/internal/wire"
 )
@@ -38,7 +37,9 @@ type call struct {
 	r       *http.Request
 	ctx     context.Context
 	key     *policy.Key
-	proof   *proof // of a signed request, until it is checked
+	proof   *proof        // of a signed request, until it is checked
+	proven  policy.Claim  // whom a token or a certificate says that it is for
+	party   *policy.Party // for whom it is
 	ex      ledger.Exchange
 
 	place    place        // what the path names
@@ -131,6 +132,7 @@ func (c *call) close() {
 // stack of every request.
 func (c *call) reset() {
 	c.plane, c.surface, c.w, c.r, c.ctx, c.key, c.proof = nil, surface{}, nil, nil, nil, nil, nil
+	c.proven, c.party = policy.Claim{}, nil
 	c.body, c.out, c.reply = keep(c.body), keep(c.out), keep(c.reply)
 	c.seen, c.decoded, c.dest = llm.Glance{}, nil, nil
 	c.wanted = account.Want{}
@@ -173,75 +175,6 @@ func newID(at time.Time) string {
 	copy(text[:], "req_")
 	idAlphabet.Encode(text[4:], raw[:])
 	return string(text[:])
-}
-
-// identify finds out who calls, before anything else is looked at. Of a signed
-// request it finds out who that is said to be: prove follows when the body is
-// there, and nothing is told or done before.
-func (c *call) identify() *llm.Fault {
-	if !c.plane.mayHost(c.r.Host) {
-		return &llm.Fault{Kind: llm.FaultForbidden, Message: "this host name is not served here; add it to listen.hosts"}
-	}
-	if sigv4.Present(c.r.Header.Get("Authorization"), c.r.URL.RawQuery) {
-		return c.claim()
-	}
-	text, source := c.shown()
-	key := c.plane.Keys.Find(text, c.ex.Start)
-	if key == nil {
-		return &llm.Fault{Kind: llm.FaultUnauthorized, Message: refusal(text, source)}
-	}
-	return c.identified(key)
-}
-
-// identified notes who calls, and refuses what the key may not do at all.
-func (c *call) identified(key *policy.Key) *llm.Fault {
-	c.key = key
-	c.ex.Key, c.ex.Name = key.ID, key.Name
-	c.countFor(key.Party)
-	return c.scoped()
-}
-
-// shown is the key that the caller shows, wherever its SDK puts it: in a header,
-// in the query (Google) or among the subprotocols of a WebSocket (browsers).
-func (c *call) shown() (text, source string) {
-	if text, source = credential(c.r.Header); text != "" {
-		return text, source
-	}
-	switch {
-	case c.surface.dialect.Name() == llm.Gemini && strings.Contains(c.r.URL.RawQuery, "key="):
-		return c.r.URL.Query().Get("key"), "the query"
-	case c.surface.op == llm.OpRealtime:
-		_, text = protocols(c.r.Header)
-		return text, "Sec-WebSocket-Protocol"
-	}
-	return "", source
-}
-
-// credential takes the key from whichever header the caller's SDK uses.
-func credential(h http.Header) (text, source string) {
-	if auth := h.Get("Authorization"); len(auth) > 7 && strings.EqualFold(auth[:7], "bearer ") {
-		return strings.TrimSpace(auth[7:]), "Authorization"
-	}
-	if key := h.Get("X-Api-Key"); key != "" {
-		return key, "x-api-key"
-	}
-	if key := h.Get("X-Goog-Api-Key"); key != "" {
-		return key, "x-goog-api-key"
-	}
-	return h.Get("Api-Key"), "api-key"
-}
-
-// refusal tells what is wrong with a key without repeating any of it.
-func refusal(text, source string) string {
-	switch {
-	case text == "":
-		return "no key was sent; send one as `Authorization: Bearer sk-tp-...`, `x-api-key`, `api-key` or `x-goog-api-key`"
-	case policy.WellFormed(text):
-		return fmt.Sprintf("the key in %s is not known here, or has expired", source)
-	case strings.HasPrefix(text, "sk-tp-"):
-		return fmt.Sprintf("the key in %s is damaged: its checksum does not fit; copy it again, whole", source)
-	}
-	return fmt.Sprintf("the key in %s is not a key of this gateway; use one that begins with sk-tp-, and leave the provider's key to the gateway", source)
 }
 
 // accept refuses what no body could make right.

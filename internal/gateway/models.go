@@ -39,7 +39,7 @@ func listModels(c *call) *llm.Fault {
 	}
 	list := []listing{}
 	for _, name := range c.plane.Catalog.Names() {
-		if c.key.MayCall(name) {
+		if c.mayCall(name) {
 			list = append(list, describe(d, name))
 		}
 	}
@@ -85,7 +85,7 @@ func (c *call) modelOrNothing() *llm.Fault {
 	if _, err := c.plane.destination(name, c.key); err != nil {
 		return &llm.Fault{Kind: llm.FaultUnknownModel, Param: "model", Message: err.Error()}
 	}
-	if !c.key.MayCall(name) {
+	if !c.mayCall(name) {
 		return &llm.Fault{Kind: llm.FaultForbidden, Param: "model", Message: "this key may not call that model"}
 	}
 	c.surface.serve = listModels // like the list, it is no exchange

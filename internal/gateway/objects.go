@@ -55,7 +55,7 @@ func (c *call) destination() (*destination, *llm.Fault) {
 	if err != nil {
 		return nil, &llm.Fault{Kind: llm.FaultUnknownModel, Param: "model", Message: err.Error()}
 	}
-	if !c.key.MayCall(c.seen.Model) {
+	if !c.mayCall(c.seen.Model) {
 		return nil, &llm.Fault{Kind: llm.FaultForbidden, Param: "model", Message: fmt.Sprintf("this key may not call model %q", cut(c.seen.Model, 100))}
 	}
 	if c.seen.Dialect == llm.Responses {

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"strings"
 
-	"tailplane/internal/account"
 	"tailplane/internal/llm"
 	"tailplane/internal/policy"
 	"tailplane/internal/wire"
@@ -20,50 +19,46 @@ func (c *call) scoped() *llm.Fault {
 		return nil
 	}
 	at, err := netip.ParseAddrPort(c.r.RemoteAddr)
-	if err != nil || !c.key.MayFrom(at.Addr().Unmap()) {
+	if err != nil || !c.key.MayFrom(at.Addr()) {
 		return &llm.Fault{Kind: llm.FaultForbidden, Message: "this key may not be used from this address"}
 	}
 	return nil
 }
 
-// attribute finds out for whom the request is counted: the key's own binding, or
-// a claim of the caller where the key may name customers.
+// attribute finds out for whom the request is counted: the key's own binding, what
+// its token or certificate says, or a claim of the caller where the key may name
+// customers.
 func (c *call) attribute() *llm.Fault {
 	c.mark()
-	claim := c.claimed()
-	party, how, err := c.plane.Keys.Attribute(c.key, claim)
+	party, how, no := c.plane.Keys.Attribute(c.key, c.claimed())
 	c.ex.Attributed = how
-	if err != nil {
-		return &llm.Fault{Kind: llm.FaultForbidden, Param: claim.From, Message: err.Error()}
+	if no != nil {
+		return &llm.Fault{Kind: llm.FaultForbidden, Code: no.Code, Message: no.Message}
 	}
 	c.countFor(party)
-	if party != nil && !party.MayCall(c.seen.Model) {
-		return &llm.Fault{Kind: llm.FaultForbidden, Param: "model", Message: "customer " + party.Name + " may not call this model"}
-	}
 	return nil
 }
 
 // countFor notes a party and those above it in the record, and draws on their
 // accounts.
 func (c *call) countFor(party *policy.Party) {
-	c.chain = append(c.chain[:0], c.key.Account)
-	for ; party != nil; party = party.Parent {
-		switch party.Level {
-		case account.Customer:
-			c.ex.Customer = party.Name
-		case account.Team:
-			c.ex.Team = party.Name
-		default:
-			c.ex.Organisation = party.Name
-		}
-		c.chain = append(c.chain, party.Account)
-	}
+	c.party = party
+	c.ex.Organisation, c.ex.Team, c.ex.Customer = party.Names()
+	c.chain = c.key.AppendChain(c.chain[:0], party)
 }
 
-// claimed is the customer that the caller names. The body is looked at only for
-// keys that may name one.
+// mayCall reports whether the caller, and whom the request is for, may use a model.
+func (c *call) mayCall(model string) bool {
+	return c.key.MayCall(model) && c.party.MayCall(model)
+}
+
+// claimed is the customer that a token or certificate proves, or that the caller
+// names. The body is looked at only for keys that may name one.
 func (c *call) claimed() policy.Claim {
-	for _, name := range c.plane.Keys.CustomerHeaders() {
+	if c.proven.Customer != "" {
+		return c.proven
+	}
+	for _, name := range c.plane.Keys.ClaimHeaders() {
 		if value := c.r.Header.Get(name); value != "" {
 			return policy.Claim{Customer: value, From: name}
 		}
@@ -71,7 +66,7 @@ func (c *call) claimed() policy.Claim {
 	if !c.key.MayNameCustomers || len(c.body) == 0 || c.body[0] != '{' {
 		return policy.Claim{}
 	}
-	for _, path := range policy.CustomerMembers() {
+	for _, path := range policy.ClaimMembers() {
 		if value := c.member(path); value != "" {
 			return policy.Claim{Customer: value, From: path}
 		}
@@ -83,7 +78,7 @@ func (c *call) claimed() policy.Claim {
 func (c *call) mark() {
 	for _, name := range policy.SessionHeaders() {
 		if value := c.r.Header.Get(name); value != "" {
-			c.ex.Session = cut(value, 128)
+			c.ex.Session = policy.CleanSession(value)
 			break
 		}
 	}
@@ -94,7 +89,9 @@ func (c *call) mark() {
 		}
 	}
 	if bytes.Contains(c.body, []byte(`"tags"`)) {
-		tags = append(tags, c.strings("metadata.tags")...)
+		for _, path := range policy.TagMembers() {
+			tags = append(tags, c.strings(path)...)
+		}
 	}
 	if len(tags) == 0 {
 		return

@@ -40,6 +40,7 @@ type Plane struct {
 	// use, as far as that has been learned.
 	Accounts  *account.Accounts
 	Estimates *account.Estimator
+	Tokens    []Tokens // of whom tokens are taken instead of keys
 
 	retires func(kind, model string) (since, ends time.Time)
 	sizes   func(kind, model string) (context, output int64)
@@ -73,6 +74,7 @@ type Parts struct {
 	// Accounts and Estimates live longer than a plane.
 	Accounts  *account.Accounts
 	Estimates *account.Estimator
+	Tokens    []Tokens
 	// Sizes tells the context and the longest output of a model of a kind, in
 	// tokens; 0 is not known. nil knows nothing.
 	Sizes func(kind, model string) (context, output int64)
@@ -85,7 +87,7 @@ type Parts struct {
 func NewPlane(parts Parts) *Plane {
 	p := &Plane{
 		Hash: parts.Hash, Listen: parts.Listen, Keys: parts.Keys, Book: parts.Book, Metrics: parts.Metrics,
-		Accounts: parts.Accounts, Estimates: parts.Estimates,
+		Accounts: parts.Accounts, Estimates: parts.Estimates, Tokens: parts.Tokens,
 		retires: parts.Retires, sizes: parts.Sizes, dests: map[string]*destination{},
 	}
 	var known []models.Target

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -54,8 +55,9 @@ func (s *Postgres) Get(ctx context.Context, id string) (*Exchange, error) {
 }
 
 const (
-	pgRegular = `SELECT record FROM ledger_exchanges WHERE id >= $1 AND id < $2 ORDER BY id DESC`
-	pgStrays  = `SELECT e.record FROM ledger_strays s JOIN ledger_exchanges e ON e.id = s.id WHERE s.start >= $1 AND s.start < $2 ORDER BY s.start DESC, s.id DESC`
+	pgRegular = `SELECT record FROM ledger_exchanges WHERE id >= $1 AND id < $2 AND ($3 = '' OR gateway = $3) ORDER BY id DESC`
+	pgStrays  = `SELECT e.record FROM ledger_strays s JOIN ledger_exchanges e ON e.id = s.id WHERE s.start >= $1 AND s.start < $2
+		AND ($3 = '' OR e.gateway = $3) ORDER BY s.start DESC, s.id DESC`
 )
 
 // pgPage is how many records are fetched at once, so that a scan that ends early
@@ -104,16 +106,16 @@ func eachPgRecord(ctx context.Context, tx pgx.Tx, query string, args []any, each
 	}
 }
 
-func eachPgRegular(ctx context.Context, tx pgx.Tx, p period, each func(ex *Exchange, record []byte) bool) error {
+func eachPgRegular(ctx context.Context, tx pgx.Tx, p period, gateway string, each func(ex *Exchange, record []byte) bool) error {
 	from, to := p.ids()
-	return eachPgRecord(ctx, tx, pgRegular, []any{from, to}, func(ex *Exchange, record []byte) bool {
+	return eachPgRecord(ctx, tx, pgRegular, []any{from, to, gateway}, func(ex *Exchange, record []byte) bool {
 		at := micro(ex.Start)
 		return isStray(ex.ID, ex.Start) || at < p.from || at >= p.to || each(ex, record)
 	})
 }
 
-func eachPgStray(ctx context.Context, tx pgx.Tx, p period, each func(ex *Exchange, record []byte) bool) error {
-	return eachPgRecord(ctx, tx, pgStrays, []any{p.from, p.to}, each)
+func eachPgStray(ctx context.Context, tx pgx.Tx, p period, gateway string, each func(ex *Exchange, record []byte) bool) error {
+	return eachPgRecord(ctx, tx, pgStrays, []any{p.from, p.to, gateway}, each)
 }
 
 // Recent implements Reader.
@@ -124,11 +126,11 @@ func (s *Postgres) Recent(ctx context.Context, limit int, f Filter) ([]*Exchange
 	}
 	err := s.snapshot(ctx, func(tx pgx.Tx) error {
 		c := collector{limit: limit, filter: f, last: math.MaxInt64, out: out}
-		if err := eachPgRegular(ctx, tx, f.period(), c.take); err != nil {
+		if err := eachPgRegular(ctx, tx, f.period(), "", c.take); err != nil {
 			return err
 		}
 		strays := collector{limit: limit, filter: f, exact: true}
-		if err := eachPgStray(ctx, tx, f.period(), strays.take); err != nil {
+		if err := eachPgStray(ctx, tx, f.period(), "", strays.take); err != nil {
 			return err
 		}
 		out = append(c.out, strays.out...)
@@ -145,24 +147,29 @@ func (s *Postgres) Recent(ctx context.Context, limit int, f Filter) ([]*Exchange
 
 // Usage implements Reader.
 func (s *Postgres) Usage(ctx context.Context, q UsageQuery) ([]UsageRow, error) {
+	return s.usageOf(ctx, q, "")
+}
+
+// usageOf is Usage over the exchanges of a gateway, or of all where it is empty.
+func (s *Postgres) usageOf(ctx context.Context, q UsageQuery, gateway string) ([]UsageRow, error) {
 	if err := checkBy(q.By); err != nil {
 		return nil, err
 	}
 	t := newTable(q)
-	err := s.snapshot(ctx, func(tx pgx.Tx) error { return pgUsage(ctx, tx, q.Filter.period(), t) })
+	err := s.snapshot(ctx, func(tx pgx.Tx) error { return pgUsage(ctx, tx, q.Filter.period(), gateway, t) })
 	if err != nil {
 		return nil, fmt.Errorf("ledger in PostgreSQL: usage: %w", err)
 	}
 	return t.rows(), nil
 }
 
-func pgUsage(ctx context.Context, tx pgx.Tx, p period, t *table) error {
+func pgUsage(ctx context.Context, tx pgx.Tx, p period, gateway string, t *table) error {
 	var pruned int64
 	if err := tx.QueryRow(ctx, `SELECT pruned FROM ledger_state`).Scan(&pruned); err != nil {
 		return err
 	}
 	from, to, cuts := p.hours(pruned)
-	if err := eachPgPart(ctx, tx, from, to, "", t.add); err != nil {
+	if err := eachPgPart(ctx, tx, from, to, gateway, t.add); err != nil {
 		return err
 	}
 	var r rollup
@@ -171,10 +178,10 @@ func pgUsage(ctx context.Context, tx pgx.Tx, p period, t *table) error {
 		return true
 	}
 	for _, cut := range cuts {
-		if err := eachPgRegular(ctx, tx, cut, count); err != nil {
+		if err := eachPgRegular(ctx, tx, cut, gateway, count); err != nil {
 			return err
 		}
-		if err := eachPgStray(ctx, tx, cut, count); err != nil {
+		if err := eachPgStray(ctx, tx, cut, gateway, count); err != nil {
 			return err
 		}
 	}
@@ -210,4 +217,39 @@ func (s *Postgres) Each(ctx context.Context, f Filter, do func(*Exchange) error)
 		return fmt.Errorf("ledger in PostgreSQL: read exchanges: %w", err)
 	}
 	return failed
+}
+
+// OwnUsage is Usage over the exchanges of this gateway alone.
+func (s *Postgres) OwnUsage(ctx context.Context, q UsageQuery) ([]UsageRow, error) {
+	return s.usageOf(ctx, q, s.gateway)
+}
+
+// Prune removes the records of exchanges that began before a moment; see
+// SQLite.Prune. The gateways that share the database may all call it.
+func (s *Postgres) Prune(ctx context.Context, before time.Time) (total int64, err error) {
+	hour := -hourOf(-micro(before))
+	if _, err := s.pool.Exec(ctx, `UPDATE ledger_state SET pruned = GREATEST(pruned, $1)`, hour); err != nil {
+		return 0, fmt.Errorf("ledger in PostgreSQL: prune: %w", err)
+	}
+	for _, p := range []struct {
+		statement string
+		bound     any
+	}{
+		{`DELETE FROM ledger_exchanges WHERE id IN (SELECT id FROM ledger_exchanges e WHERE id >= '` + idPrefix + `' AND id < $1
+			AND NOT EXISTS (SELECT 1 FROM ledger_strays s WHERE s.id = e.id) ORDER BY id LIMIT $2)`, idFrom(floorDiv(micro(before), 1000) - idSlack)},
+		{`WITH old AS (DELETE FROM ledger_strays WHERE (start, id) IN (SELECT start, id FROM ledger_strays WHERE start < $1 ORDER BY start, id LIMIT $2) RETURNING id)
+			DELETE FROM ledger_exchanges WHERE id IN (SELECT id FROM old)`, micro(before)},
+	} {
+		for {
+			done, err := s.pool.Exec(ctx, p.statement, p.bound, pruneBatch)
+			if err != nil {
+				return total, fmt.Errorf("ledger in PostgreSQL: prune: %w", err)
+			}
+			total += done.RowsAffected()
+			if done.RowsAffected() < pruneBatch {
+				break
+			}
+		}
+	}
+	return total, nil
 }

@@ -59,6 +59,10 @@ type Rate struct {
 // Hourly reports whether the target's time is what costs.
 func (r *Rate) Hourly() bool { return r.hourly > 0 }
 
+// PerHour is the price of an hour of the target's time in nano-dollars; 0 when time
+// is not what costs.
+func (r *Rate) PerHour() int64 { return r.ofTime(nanosPerHour).Nano }
+
 // Cost prices a usage at a moment. Figures below zero count as zero. A usage of
 // nothing is NoCharge at every rate.
 //
@@ -123,7 +127,7 @@ func (r *Rate) ofTime(nanos int64) Cost {
 	if nanos <= 0 {
 		return Cost{Status: ledger.Unpriced}
 	}
-	var sum amount
+	var sum amount // zero where no hour has a price
 	sum.add(nanos, r.hourly)
 	return Cost{Nano: sum.nano(nanosPerHour / 1_000_000), Status: ledger.Priced}
 }

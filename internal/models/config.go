@@ -40,8 +40,8 @@ type Model struct {
 	Prefer string `yaml:"prefer"`
 	// Limits are how much all callers together may use of the name.
 	Limits   account.Limits `yaml:"limits"`
-	Timeouts Timeouts `yaml:"timeouts"`
-	Retry    Retry    `yaml:"retry"`
+	Timeouts Timeouts       `yaml:"timeouts"`
+	Retry    Retry          `yaml:"retry"`
 }
 
 // PreferHeadroom is the one choice of Model.Prefer.

@@ -56,7 +56,7 @@ type Plan struct {
 	Name       string
 	Why        string // how the name was understood, for the explanation
 	Candidates []Candidate
-	Prefer     string // PreferHeadroom or empty
+	Prefer     string         // PreferHeadroom or empty
 	Limits     account.Limits // of the name, for all callers together
 	Timeouts   Timeouts
 	Retry      Retry

@@ -36,7 +36,7 @@ func (k *Keys) refs(yield func(ref) bool) {
 // rules gives the live account of a party or key.
 func (k *Keys) rules(now time.Time) func(ref, account.Rules) *account.Account {
 	return func(at ref, r account.Rules) *account.Account {
-		if k.store.accounts == nil || r.IsZero() {
+		if k.store.accounts == nil {
 			return nil
 		}
 		return k.store.accounts.Account(at.level, at.name, r, now)

@@ -55,12 +55,14 @@ type Metrics struct {
 
 	estimates *prometheus.HistogramVec
 
-	Refused       *prometheus.CounterVec // before a model was known
-	Limited       *prometheus.CounterVec // by our own limits and budgets
-	TagsDropped   prometheus.Counter
-	LedgerErrors  prometheus.Counter
-	LogDropped    prometheus.Counter
-	ConfigReloads *prometheus.CounterVec
+	Refused     *prometheus.CounterVec // before a model was known
+	Limited     *prometheus.CounterVec // by our own limits and budgets
+	TagsDropped prometheus.Counter
+	// BudgetWarnings counts the shares of budgets that were passed.
+	BudgetWarnings *prometheus.CounterVec
+	LedgerErrors   prometheus.Counter
+	LogDropped     prometheus.Counter
+	ConfigReloads  *prometheus.CounterVec
 
 	credentialParked *prometheus.CounterVec
 	credentialFailed *prometheus.CounterVec
@@ -107,6 +109,7 @@ func New(version string) *Metrics {
 	m.credentialParked = counter("credential_parked_total", "Times that a provider refused a credential, which was then left alone for a while.", "upstream", "credential", "reason")
 	m.credentialFailed = counter("credential_fetch_failures_total", "Times that a token or remote secret could not be had.", "upstream", "credential")
 	m.Limited = counter("limited_total", "Requests that a limit or a budget of ours did not allow, by whose it is.", "level", "reason")
+	m.BudgetWarnings = counter("budget_warnings_total", "Shares of budgets that were passed, by whose they are.", "level")
 	m.TagsDropped = counter("tags_dropped_total", "Tags of callers that were not kept: too many, too long, or not printable.").WithLabelValues()
 	m.estimates = histogram("token_estimate_ratio", "Tokens that were reserved for a request, as a multiple of those that it used.", ratioBuckets, "model", "direction")
 	m.LedgerErrors = counter("ledger_errors_total", "Records that the journal did not take.").WithLabelValues()

@@ -1,0 +1,181 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tailplane/internal/account"
+	"tailplane/internal/egress"
+	"tailplane/internal/facts"
+	"tailplane/internal/ledger"
+	"tailplane/internal/pg"
+)
+
+// stores are where the ledger, facts and leases are kept: in the state directory, in
+// memory, or in the database that several gateways share.
+type stores struct {
+	records records
+	prune   func(context.Context, time.Time) (int64, error)
+	facts   facts.Store
+	leases  *account.Postgres // nil: this gateway is alone
+	gateway string
+	// own is the usage of this gateway alone, where others share the ledger.
+	own  func(context.Context, ledger.UsageQuery) ([]ledger.UsageRow, error)
+	pool *pgxpool.Pool
+}
+
+func (s *stores) close() error {
+	err := errors.Join(s.records.Close(), s.facts.Close())
+	if s.pool != nil {
+		s.pool.Close()
+	}
+	return err
+}
+
+// openStores opens those of a state directory; empty keeps everything in memory.
+func (s *Server) openStores(ctx context.Context, dir string) (*stores, error) {
+	switch {
+	case !s.file.Store.IsZero():
+		return s.openShared(ctx)
+	case dir == "":
+		return &stores{records: ledger.NewMemory(0), facts: facts.NewMemory()}, nil
+	}
+	path := filepath.Join(dir, "ledger.db")
+	if err := private(path); err != nil {
+		return nil, err
+	}
+	sqlite, err := ledger.OpenSQLite(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := facts.OpenSQLite(ctx, filepath.Join(dir, "facts.db"))
+	if err != nil {
+		return nil, errors.Join(err, sqlite.Close())
+	}
+	return &stores{records: sqlite, prune: sqlite.Prune, facts: kept}, nil
+}
+
+// openTime is how long the shared database may take at the start.
+const openTime = 15 * time.Second
+
+// openShared opens the database that several gateways share. It must be there at
+// the start; later it may be away.
+func (s *Server) openShared(ctx context.Context) (_ *stores, err error) {
+	ctx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	c := s.file.Store
+	address, err := c.Postgres.Resolve()
+	if err != nil {
+		return nil, fmt.Errorf("store.postgres: %w", err)
+	}
+	name := c.Gateway
+	if name == "" {
+		if name, err = os.Hostname(); err != nil {
+			return nil, fmt.Errorf("store.gateway: the host has no name: %w; write one", err)
+		}
+	}
+	dial, err := s.storeDialer()
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pg.Open(ctx, address.Reveal(), pg.Options{Dial: dial})
+	if err != nil {
+		return nil, fmt.Errorf("store.postgres: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			pool.Close()
+			err = fmt.Errorf("the database of store.postgres cannot be used: %w", err)
+		}
+	}()
+	kept, err := facts.OpenPostgres(ctx, pool)
+	if err != nil {
+		return nil, err
+	}
+	store, err := ledger.OpenPostgres(ctx, pool, name)
+	if err != nil {
+		return nil, err
+	}
+	leases, err := account.OpenPostgres(ctx, pool, cmp.Or(c.Term, facts.DefaultTerm))
+	if err != nil {
+		return nil, err
+	}
+	return &stores{records: store, prune: store.Prune, facts: kept, leases: leases, gateway: name, own: store.OwnUsage, pool: pool}, nil
+}
+
+// storeDialer is the one way out, to the database. A local socket does not lead
+// out.
+func (s *Server) storeDialer() (func(ctx context.Context, network, address string) (net.Conn, error), error) {
+	out, err := s.network.Dialer(egress.Way{})
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if network == "unix" {
+			var local net.Dialer
+			return local.DialContext(ctx, network, address)
+		}
+		return out.DialContext(ctx, network, address)
+	}, nil
+}
+
+// openAccounts makes the live limits and budgets. What budgets have spent is what
+// the ledger says.
+func (s *Server) openAccounts() {
+	o := account.Options{Balances: s.balances, Notify: s.warn}
+	if s.kept.leases != nil {
+		o.Shared, o.Gateway, o.Term = s.kept.leases, s.kept.gateway, cmp.Or(s.file.Store.Term, facts.DefaultTerm)
+	}
+	s.accounts, s.estimates = account.New(o), account.NewEstimator()
+}
+
+// columns are those of the ledger that hold the names of a level.
+var columns = map[account.Level]struct {
+	by  string
+	get func(*ledger.UsageRow) string
+}{
+	account.Organisation: {ledger.ByOrganisation, func(r *ledger.UsageRow) string { return r.Organisation }},
+	account.Team:         {ledger.ByTeam, func(r *ledger.UsageRow) string { return r.Team }},
+	account.Customer:     {ledger.ByCustomer, func(r *ledger.UsageRow) string { return r.Customer }},
+	account.Key:          {ledger.ByKeyID, func(r *ledger.UsageRow) string { return r.KeyID }},
+}
+
+// balances is what each name of a level has spent; with a shared ledger, through
+// this gateway.
+func (s *Server) balances(ctx context.Context, level account.Level, from, to time.Time) (map[string]int64, error) {
+	column, ok := columns[level]
+	if !ok {
+		return nil, fmt.Errorf("budgets of a %s are not in the ledger", level)
+	}
+	if err := s.journal.Flush(ctx); err != nil {
+		return nil, err
+	}
+	usage := s.kept.records.Usage
+	if s.kept.own != nil {
+		usage = s.kept.own
+	}
+	rows, err := usage(ctx, ledger.UsageQuery{By: []string{column.by}, Filter: ledger.Filter{From: from, To: to}})
+	if err != nil {
+		return nil, err
+	}
+	spent := make(map[string]int64, len(rows))
+	for i := range rows {
+		spent[column.get(&rows[i])] += rows[i].Cost + rows[i].Held
+	}
+	return spent, nil
+}
+
+// warn tells that a share of a budget is spent.
+func (s *Server) warn(w account.Warning) {
+	s.log.Warn("a share of a budget is spent", "level", w.Level, "name", w.Name, "period", string(w.Period), "share_percent", w.Share,
+		"spent", w.Spent.String(), "amount", w.Amount.String(), "hard", w.Hard)
+	s.metrics.BudgetWarnings.WithLabelValues(w.Level).Inc()
+}
