@@ -26,6 +26,7 @@ import (
 	"tailplane/internal/config"
 	"tailplane/internal/credential"
 	"tailplane/internal/egress"
+	"tailplane/internal/facts"
 	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
 	"tailplane/internal/h1"
@@ -69,6 +70,7 @@ type Server struct {
 	metrics    *telemetry.Metrics
 	book       *meter.Book
 	store      *policy.Store
+	facts      facts.Store
 	fleet      fleet.Fleet
 	journal    *ledger.Journal
 	records    records
@@ -300,8 +302,9 @@ func (s *Server) serveData(w http.ResponseWriter, r *http.Request) {
 func (s *Server) servers() (data *dataServer, adm *http.Server) {
 	data = newDataServer(http.HandlerFunc(s.serveData), s.log.Logger)
 	service := &admin.Service{
-		Reader: s.records, Journal: s.journal, Keys: s.store,
+		Reader: s.records, Journal: s.journal, Keys: s.store, Facts: s.facts,
 		Door: s.door, Address: s.adminURL, Models: s.models, Status: s.status, Reload: s.Reload, Egress: s.network.Report,
+		Lookup: func(text string, now time.Time) *policy.Key { return s.gateway.Plane().Keys.Find(text, now) },
 		Pair: func(key string, now time.Time) (policy.Pair, *policy.Key, error) {
 			return s.gateway.Plane().Keys.PairOf(key, now)
 		},

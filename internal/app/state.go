@@ -116,6 +116,7 @@ func (s *Server) openPolicy(ctx context.Context, dir string) error {
 		}
 		kept = sqlite
 	}
+	s.facts = kept
 	var err error
 	if s.store, err = policy.OpenStore(ctx, policy.Options{Dir: dir, Facts: kept, Pepper: s.file.Keys.Pepper}, time.Now()); err != nil {
 		return errors.Join(err, kept.Close())
