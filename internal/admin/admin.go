@@ -12,7 +12,6 @@ package admin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"tailplane/internal/account"
@@ -20,7 +19,6 @@ import (
 	"tailplane/internal/facts"
 	"tailplane/internal/ledger"
 	"tailplane/internal/policy"
-	"tailplane/internal/secret"
 )
 
 // Service is what operators can ask and order. Its fields are set once, by the
@@ -50,6 +48,12 @@ type Service struct {
 	Address func() string
 	// Facts has the audit; nil keeps none.
 	Facts facts.Store
+	// Lookup is the key that a text opens, or nil; nil finds none.
+	Lookup func(text string, now time.Time) *policy.Key
+	// Balances tells how budgets stand, Forgive lets go of an amount; nil where
+	// there are none.
+	Balances func(ctx context.Context) ([]Balance, error)
+	Forgive  func(ctx context.Context, order WriteOff, now time.Time) error
 }
 
 // Model is one name that can be called and where it would go.
@@ -119,38 +123,5 @@ func LedgerOf(j *ledger.Journal) Ledger {
 	return l
 }
 
-// NewKey is an order for a client key.
-type NewKey struct {
-	Name   string   `json:"name"`
-	Label  string   `json:"label,omitempty"` // stands in the key's text
-	Models []string `json:"models,omitempty"`
-	// Lifetime in seconds; 0 never expires. An ephemeral key also ends with
-	// the process.
-	Lifetime  int64 `json:"lifetime_s,omitempty"`
-	Ephemeral bool  `json:"ephemeral,omitempty"`
-}
-
 // ErrBadOrder is wrapped by refusals of an order that is itself wrong.
 var ErrBadOrder = errors.New("the order is not valid")
-
-// CreateKey makes a key. Its text is returned this once and kept nowhere.
-func (v *View) CreateKey(ctx context.Context, order NewKey, now time.Time) (secret.Value, *policy.Key, error) {
-	if err := v.Viewer.may(ToChangeKeys); err != nil {
-		return secret.Value{}, nil, err
-	}
-	if order.Name == "" || len(order.Name) > 64 || len(order.Label) > 16 || order.Lifetime < 0 || order.Lifetime > 10*365*24*3600 {
-		return secret.Value{}, nil, fmt.Errorf("%w: a key needs a name of up to 64 characters, a label of up to 16 and a lifetime of up to ten years", ErrBadOrder)
-	}
-	return v.service.Keys.CreateKey(ctx, v.Viewer.Actor, policy.Order{
-		KeySpec: policy.KeySpec{Name: order.Name, Models: order.Models}, Label: order.Label,
-		Lifetime: time.Duration(order.Lifetime) * time.Second, Ephemeral: order.Ephemeral,
-	}, now)
-}
-
-// Pair is the AWS key pair of the key with a name or an id.
-func (v *View) Pair(key string, now time.Time) (policy.Pair, *policy.Key, error) {
-	if err := v.Viewer.may(ToSeeSecrets); err != nil {
-		return policy.Pair{}, nil, err
-	}
-	return v.service.Pair(key, now)
-}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tailplane/internal/egress"
+	"tailplane/internal/facts"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
 	"tailplane/internal/policy"
@@ -27,7 +28,8 @@ func desk(t *testing.T) (*Service, http.Handler) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = journal.Close() })
-	keys, err := policy.OpenStore(t.Context(), policy.Options{}, time.Now())
+	kept := facts.NewMemory()
+	keys, err := policy.OpenStore(t.Context(), policy.Options{Facts: kept}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,13 +40,13 @@ func desk(t *testing.T) (*Service, http.Handler) {
 		}
 	}
 	s := &Service{
-		Reader: store, Journal: journal, Keys: keys,
+		Reader: store, Journal: journal, Keys: keys, Facts: kept,
 		Models: func(key string) ([]Model, bool) { return []Model{{Name: "m"}}, key != "nobody" },
 		Status: func() Status { return Status{Version: "test", Ledger: LedgerOf(journal)} },
 		Egress: func() egress.Report { return egress.Report{Default: "deny"} },
 		Pair: func(key string, _ time.Time) (policy.Pair, *policy.Key, error) {
 			err := map[string]error{"nobody": policy.ErrNoKey, "two": policy.ErrSeveral}[key]
-			return policy.Pair{ID: "TPAK", Secret: secret.Plain("hush")}, &policy.Key{ID: "aa", Name: key}, err
+			return policy.Pair{ID: "TPAK", Secret: secret.Plain("hush")}, &policy.Key{ID: "aa", KeySpec: policy.KeySpec{Name: key}}, err
 		},
 		Reload: func() error { return errors.New("f.yaml:1:1: no; yes") },
 	}
@@ -78,7 +80,7 @@ func TestTheTableAnswers(t *testing.T) {
 		{"usage from nonsense", "GET", "/admin/v1/usage?from=x", "", local, bearer, 400, `from must be`},
 		{"usage of a day", "GET", "/admin/v1/usage?by=model&from=2026-11-25", "", local, bearer, 200, `[]`},
 		{"a key", "POST", "/admin/v1/keys", `{"name":"n","lifetime_s":60}`, local, bearer, 200, `"key":"sk-tp-`},
-		{"a key without a name", "POST", "/admin/v1/keys", `{}`, local, bearer, 400, `needs a name`},
+		{"a key without a name", "POST", "/admin/v1/keys", `{}`, local, bearer, 400, `name: it is empty`},
 		{"a key for ever and a day", "POST", "/admin/v1/keys", `{"name":"n","lifetime_s":999999999999}`, local, bearer, 400, `ten years`},
 		{"a key with something else", "POST", "/admin/v1/keys", `{"name":"n","admin":true}`, local, bearer, 400, `not an order`},
 		{"a key and another", "POST", "/admin/v1/keys", `{"name":"n"}{}`, local, bearer, 400, `something follows`},
@@ -140,22 +142,23 @@ func TestEveryPlaceNeedsTheToken(t *testing.T) {
 func TestAKeyThatIsMadeOpensAndIsNotKept(t *testing.T) {
 	s, _ := desk(t)
 	now := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
-	text, key, err := s.As(Viewer{Role: Operator}).CreateKey(t.Context(), NewKey{Name: "n", Label: "l", Models: []string{"gpt-*"}, Lifetime: 60}, now)
+	key, err := s.As(viewers[Operator]).CreateKey(t.Context(), NewKey{Order: policy.Order{KeySpec: policy.KeySpec{Name: "n", Models: []string{"gpt-*"}}, Label: "l"}, Lifetime: 60}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := json.Marshal(key)
-	if err != nil || strings.Contains(string(raw), text.Reveal()) {
+	raw, err := json.Marshal(key.KeyInfo)
+	if err != nil || strings.Contains(string(raw), key.Text) {
 		t.Errorf("the record holds the key: %s, %v", raw, err)
 	}
-	keys, err := policy.NewKeys(policy.Config{}, s.Keys)
+	keys, err := policy.NewKeys(policy.Setting{}, s.Keys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found := keys.Find(text.Reveal(), now.Add(59*time.Second)); found == nil || found.ID != key.ID {
+	keys.Use(now)
+	if found := keys.Find(key.Text, now.Add(59*time.Second)); found == nil || found.ID != key.ID {
 		t.Errorf("found %+v", found)
 	}
-	if found := keys.Find(text.Reveal(), now.Add(61*time.Second)); found != nil {
+	if found := keys.Find(key.Text, now.Add(61*time.Second)); found != nil {
 		t.Error("it opens after its time")
 	}
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -11,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"tailplane/internal/account"
 	"tailplane/internal/facts"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
+	"tailplane/internal/policy"
 	"tailplane/internal/secret"
 )
 
@@ -37,22 +40,52 @@ var places = map[string]struct {
 	get        [6]string
 	own        [2]string // what gpu-team and customer-viewer are told
 }{
-	"GET /admin/v1/me":               {"/admin/v1/me", "", [6]string{all, all, all, all, all, all}, [2]string{}},
-	"GET /admin/v1/status":           {"/admin/v1/status", "", [6]string{all, all, all, all, denied, denied}, [2]string{}},
-	"GET /admin/v1/models":           {"/admin/v1/models", "", [6]string{all, all, all, all, part, denied}, [2]string{`"target":"gpu-1"`}},
-	"GET /admin/v1/egress":           {"/admin/v1/egress", "", [6]string{all, all, all, all, denied, denied}, [2]string{}},
-	"GET /admin/v1/exchanges":        {"/admin/v1/exchanges", "", [6]string{all, all, all, all, part, part}, [2]string{`"target":"gpu-1"`, `"customer":"acme"`}},
-	"GET /admin/v1/exchanges/{id}":   {"/admin/v1/exchanges/req_own", "", [6]string{all, all, all, all, part, part}, [2]string{`"target":"gpu-1"`, `"customer":"acme"`}},
-	"GET /admin/v1/usage":            {"/admin/v1/usage", "", [6]string{all, all, all, all, part, part}, [2]string{`"target":"gpu-1"`, `"customer":"acme"`}},
-	"GET /admin/v1/capacity":         {"/admin/v1/capacity", "", [6]string{all, all, all, all, denied, denied}, [2]string{}},
-	"POST /admin/v1/keys":            {"/admin/v1/keys", `{"name":"n"}`, [6]string{all, all}, [2]string{}},
-	"POST /admin/v1/keys/aws":        {"/admin/v1/keys/aws", `{"key":"n"}`, [6]string{all, all}, [2]string{}},
-	"GET /admin/v1/audit":            {"/admin/v1/audit", "", [6]string{all, all, all}, [2]string{}},
-	"GET /admin/v1/audit/verify":     {"/admin/v1/audit/verify", "", [6]string{all, all, all}, [2]string{}},
-	"POST /admin/v1/reload":          {"/admin/v1/reload", "", [6]string{all, all}, [2]string{}},
-	"POST /admin/v1/links":           {"/admin/v1/links", `{"role":"finance"}`, [6]string{all}, [2]string{}},
-	"GET /admin/v1/sessions":         {"/admin/v1/sessions", "", [6]string{all}, [2]string{}},
-	"DELETE /admin/v1/sessions/{id}": {"/admin/v1/sessions/all", "", [6]string{all}, [2]string{}},
+	"GET /admin/v1/me":                      {"/admin/v1/me", "", [6]string{all, all, all, all, all, all}, [2]string{}},
+	"GET /admin/v1/status":                  {"/admin/v1/status", "", [6]string{all, all, all, all, denied, denied}, [2]string{}},
+	"GET /admin/v1/models":                  {"/admin/v1/models", "", [6]string{all, all, all, all, part, denied}, [2]string{`"target":"gpu-1"`}},
+	"GET /admin/v1/egress":                  {"/admin/v1/egress", "", [6]string{all, all, all, all, denied, denied}, [2]string{}},
+	"GET /admin/v1/exchanges":               {"/admin/v1/exchanges", "", [6]string{all, all, all, all, part, part}, [2]string{`"target":"gpu-1"`, `"customer":"acme"`}},
+	"GET /admin/v1/exchanges/{id}":          {"/admin/v1/exchanges/req_own", "", [6]string{all, all, all, all, part, part}, [2]string{`"target":"gpu-1"`, `"customer":"acme"`}},
+	"GET /admin/v1/usage":                   {"/admin/v1/usage", "", [6]string{all, all, all, all, part, part}, [2]string{`"target":"gpu-1"`, `"customer":"acme"`}},
+	"GET /admin/v1/capacity":                {"/admin/v1/capacity", "", [6]string{all, all, all, all, denied, denied}, [2]string{}},
+	"POST /admin/v1/keys":                   {"/admin/v1/keys", `{"name":"n"}`, [6]string{all, all}, [2]string{}},
+	"GET /admin/v1/keys":                    {"/admin/v1/keys", ``, [6]string{all, all, all, all}, [2]string{}},
+	"GET /admin/v1/keys/{name}":             {"/admin/v1/keys/k1", ``, [6]string{all, all, all, all}, [2]string{}},
+	"PATCH /admin/v1/keys/{name}":           {"/admin/v1/keys/k1", `{"models":["m"]}`, [6]string{all, all}, [2]string{}},
+	"POST /admin/v1/keys/{name}/rotate":     {"/admin/v1/keys/k1/rotate", `{"grace_s":60}`, [6]string{all, all}, [2]string{}},
+	"POST /admin/v1/keys/{name}/revoke":     {"/admin/v1/keys/k1/revoke", ``, [6]string{all, all}, [2]string{}},
+	"GET /admin/v1/organisations":           {"/admin/v1/organisations", ``, [6]string{all, all, all, all}, [2]string{}},
+	"GET /admin/v1/organisations/{name}":    {"/admin/v1/organisations/o1", ``, [6]string{all, all, all, all}, [2]string{}},
+	"PUT /admin/v1/organisations/{name}":    {"/admin/v1/organisations/new", `{"models":["m"]}`, [6]string{all, all}, [2]string{}},
+	"PATCH /admin/v1/organisations/{name}":  {"/admin/v1/organisations/o1", `{"models":["m"]}`, [6]string{all, all}, [2]string{}},
+	"DELETE /admin/v1/organisations/{name}": {"/admin/v1/organisations/o1", ``, [6]string{all, all}, [2]string{}},
+	"GET /admin/v1/teams":                   {"/admin/v1/teams", ``, [6]string{all, all, all, all}, [2]string{}},
+	"GET /admin/v1/teams/{name}":            {"/admin/v1/teams/t1", ``, [6]string{all, all, all, all}, [2]string{}},
+	"PUT /admin/v1/teams/{name}":            {"/admin/v1/teams/new", `{"models":["m"]}`, [6]string{all, all}, [2]string{}},
+	"PATCH /admin/v1/teams/{name}":          {"/admin/v1/teams/t1", `{"models":["m"]}`, [6]string{all, all}, [2]string{}},
+	"DELETE /admin/v1/teams/{name}":         {"/admin/v1/teams/t1", ``, [6]string{all, all}, [2]string{}},
+	"GET /admin/v1/customers":               {"/admin/v1/customers", ``, [6]string{all, all, all, all}, [2]string{}},
+	"GET /admin/v1/customers/{name}":        {"/admin/v1/customers/c1", ``, [6]string{all, all, all, all}, [2]string{}},
+	"PUT /admin/v1/customers/{name}":        {"/admin/v1/customers/new", `{"models":["m"]}`, [6]string{all, all}, [2]string{}},
+	"PATCH /admin/v1/customers/{name}":      {"/admin/v1/customers/c1", `{"models":["m"]}`, [6]string{all, all}, [2]string{}},
+	"DELETE /admin/v1/customers/{name}":     {"/admin/v1/customers/c1", ``, [6]string{all, all}, [2]string{}},
+	"GET /admin/v1/budgets":                 {"/admin/v1/budgets", ``, [6]string{all, all, all, all}, [2]string{}},
+	"POST /admin/v1/budgets/write-off":      {"/admin/v1/budgets/write-off", `{"level":"key","name":"k1","amount_nano":5,"reason":"r"}`, [6]string{all, denied, all}, [2]string{}},
+	"POST /key/generate":                    {"/key/generate", `{"key_alias":"n","duration":"30d","models":["m"]}`, [6]string{all, all}, [2]string{}},
+	"POST /key/update":                      {"/key/update", `{"key":"k1","models":["m"]}`, [6]string{all, all}, [2]string{}},
+	"POST /key/delete":                      {"/key/delete", `{"key_aliases":["k1"]}`, [6]string{all, all}, [2]string{}},
+	"GET /key/info":                         {"/key/info?key=k1", ``, [6]string{all, all, all, all}, [2]string{}},
+	"GET /key/list":                         {"/key/list", ``, [6]string{all, all, all, all}, [2]string{}},
+	"POST /team/new":                        {"/team/new", `{"team_id":"t2"}`, [6]string{all, all}, [2]string{}},
+	"POST /customer/new":                    {"/customer/new", `{"user_id":"c2"}`, [6]string{all, all}, [2]string{}},
+	"GET /spend/logs":                       {"/spend/logs", ``, [6]string{all, all, all, all}, [2]string{}},
+	"POST /admin/v1/keys/aws":               {"/admin/v1/keys/aws", `{"key":"n"}`, [6]string{all, all}, [2]string{}},
+	"GET /admin/v1/audit":                   {"/admin/v1/audit", "", [6]string{all, all, all}, [2]string{}},
+	"GET /admin/v1/audit/verify":            {"/admin/v1/audit/verify", "", [6]string{all, all, all}, [2]string{}},
+	"POST /admin/v1/reload":                 {"/admin/v1/reload", "", [6]string{all, all}, [2]string{}},
+	"POST /admin/v1/links":                  {"/admin/v1/links", `{"role":"finance"}`, [6]string{all}, [2]string{}},
+	"GET /admin/v1/sessions":                {"/admin/v1/sessions", "", [6]string{all}, [2]string{}},
+	"DELETE /admin/v1/sessions/{id}":        {"/admin/v1/sessions/all", "", [6]string{all}, [2]string{}},
 }
 
 // hidden is what stands in the exchanges below, beside what is a narrow role's
@@ -67,7 +100,23 @@ func house(t *testing.T) (*Service, http.Handler) {
 	t.Helper()
 	s, h := desk(t)
 	s.Reload = func() error { return nil }
-	s.Facts = facts.NewMemory()
+	now := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+	for level, name := range map[account.Level]string{account.Organisation: "o1", account.Team: "t1", account.Customer: "c1"} {
+		if _, err := s.Keys.PutParty(t.Context(), "house", level, name, policy.PartyConfig{}, 0, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k, err := policy.NewKeys(policy.Setting{}, s.Keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Use(now)
+	if _, _, err := s.Keys.CreateKey(t.Context(), "house", policy.Order{KeySpec: policy.KeySpec{Name: "k1"}, Lifetime: policy.Never}, now); err != nil {
+		t.Fatal(err)
+	}
+	s.Lookup = k.Find
+	s.Balances = func(context.Context) ([]Balance, error) { return nil, nil }
+	s.Forgive = func(context.Context, WriteOff, time.Time) error { return nil }
 	s.Models = func(string) ([]Model, bool) {
 		return []Model{
 			{Name: "both", Why: "cloud-1 first", Candidates: []Candidate{{Target: "cloud-1", Address: "cloud-1.test"}, {Target: "gpu-1", Pricing: "priced"}}},
@@ -123,7 +172,9 @@ func send(h http.Handler, method, path, body string, change func(*http.Request))
 func TestEveryPlaceForEveryRole(t *testing.T) {
 	var have []string
 	for _, r := range routes() {
-		have = append(have, r.pattern)
+		if r.pattern != "POST /budget/new" { // refused to everybody, with what to do instead
+			have = append(have, r.pattern)
+		}
 	}
 	if rows := slices.Sorted(maps.Keys(places)); !slices.Equal(rows, slices.Sorted(slices.Values(have))) {
 		t.Fatalf("the table has %q\nand the rows are %q", slices.Sorted(slices.Values(have)), rows)
@@ -433,7 +484,7 @@ func TestEveryChangeIsInTheAudit(t *testing.T) {
 			t.Fatalf("%s: %d %s", o.path, w.Code, w.Body)
 		}
 	}
-	list, err := s.As(viewers[Finance]).Audit(t.Context(), facts.AuditQuery{})
+	list, err := s.As(viewers[Finance]).Audit(t.Context(), facts.AuditQuery{Actor: "local"})
 	if err != nil || len(list) != len(orders) {
 		t.Fatalf("%d records, %v", len(list), err)
 	}
@@ -449,10 +500,10 @@ func TestEveryChangeIsInTheAudit(t *testing.T) {
 		t.Errorf("the second link of a name has no before: %+v", list[2])
 	}
 	report, err := s.As(viewers[Owner]).VerifyAudit(t.Context())
-	if err != nil || !report.OK() || report.Records != int64(len(orders)) {
+	if err != nil || !report.OK() || report.Records < int64(len(orders)) {
 		t.Errorf("%+v, %v", report, err)
 	}
-	for query, want := range map[string]int{"kind=link": 2, "actor=local&limit=1": 1, "actor=nobody": 0, "below=3": 2} {
+	for query, want := range map[string]int{"kind=link": 2, "actor=local&limit=1": 1, "actor=nobody": 0, "below=3": 2, "kind=reload&limit=1": 1} {
 		w := send(h, "GET", "/admin/v1/audit?"+query, "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) })
 		var got []facts.Audit
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || len(got) != want {
@@ -476,7 +527,7 @@ func TestTwoNotesAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if list, err := s.Facts.Audit(t.Context(), facts.AuditQuery{}); err != nil || len(list) != 8 {
+	if list, err := s.Facts.Audit(t.Context(), facts.AuditQuery{Kind: kindReload}); err != nil || len(list) != 8 {
 		t.Errorf("%d records, %v", len(list), err)
 	}
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"tailplane/internal/account"
+	"tailplane/internal/facts"
 	"tailplane/internal/ledger"
 	"tailplane/internal/policy"
 )
@@ -24,7 +27,7 @@ type route struct {
 
 // routes is the REST table.
 func routes() []route {
-	return []route{
+	list := []route{
 		{"GET /admin/v1/me", me},
 		{"GET /admin/v1/status", func(v *View, _ *http.Request) (any, error) { return v.Status() }},
 		{"GET /admin/v1/models", func(v *View, r *http.Request) (any, error) { return v.Models(r.FormValue("key")) }},
@@ -33,7 +36,14 @@ func routes() []route {
 		{"GET /admin/v1/exchanges/{id}", func(v *View, r *http.Request) (any, error) { return v.Why(r.Context(), r.PathValue("id")) }},
 		{"GET /admin/v1/usage", usage},
 		{"GET /admin/v1/capacity", capacity},
+		{"GET /admin/v1/keys", listKeys},
 		{"POST /admin/v1/keys", createKey},
+		{"GET /admin/v1/keys/{name}", func(v *View, r *http.Request) (any, error) { return v.Key(r.PathValue("name"), time.Now()) }},
+		{"PATCH /admin/v1/keys/{name}", updateKey},
+		{"POST /admin/v1/keys/{name}/rotate", rotateKey},
+		{"POST /admin/v1/keys/{name}/revoke", func(v *View, r *http.Request) (any, error) {
+			return v.RevokeKey(r.Context(), r.PathValue("name"), time.Now())
+		}},
 		{"POST /admin/v1/keys/aws", pair},
 		{"POST /admin/v1/reload", func(v *View, r *http.Request) (any, error) { return v.Reload(r.Context(), time.Now()) }},
 		{"POST /admin/v1/links", createLink},
@@ -41,7 +51,13 @@ func routes() []route {
 		{"DELETE /admin/v1/sessions/{id}", endSession},
 		{"GET /admin/v1/audit", auditList},
 		{"GET /admin/v1/audit/verify", func(v *View, r *http.Request) (any, error) { return v.VerifyAudit(r.Context()) }},
+		{"GET /admin/v1/budgets", func(v *View, r *http.Request) (any, error) { return v.Budgets(r.Context()) }},
+		{"POST /admin/v1/budgets/write-off", writeOff},
 	}
+	for _, level := range []account.Level{account.Organisation, account.Team, account.Customer} {
+		list = append(list, partyRoutes(level)...)
+	}
+	return append(list, shim()...)
 }
 
 // Handler is the admin listener: the REST table below /admin/v1, for whoever the
@@ -66,7 +82,11 @@ func (s *Service) Handler(hosts func() []string, metrics http.Handler) http.Hand
 			answer(w, result)
 		})
 	}
-	mux.Handle("/admin/v1/", s.guard(api))
+	guarded := s.guard(api)
+	mux.Handle("/admin/v1/", guarded)
+	for _, at := range shim() {
+		mux.Handle(at.pattern, guarded)
+	}
 	return namedOnly(hosts, mux)
 }
 
@@ -85,6 +105,10 @@ func (s *Service) guard(next http.Handler) http.Handler {
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			fail(w, http.StatusUnauthorized, "unauthorized", err.Error())
+			return
+		}
+		if byCookie && !strings.HasPrefix(r.URL.Path, "/admin/") {
+			fail(w, http.StatusForbidden, "forbidden", "these places are for programs: show a bearer token")
 			return
 		}
 		if byCookie && r.Method != http.MethodGet && r.Method != http.MethodHead && !sameOrigin(r) {
@@ -144,8 +168,14 @@ var failures = []struct {
 	{ErrBadOrder, http.StatusBadRequest, "usage"},
 	{ledger.ErrNotFound, http.StatusNotFound, "not_found"},
 	{ErrNotFound, http.StatusNotFound, "not_found"},
+	{policy.ErrInvalid, http.StatusBadRequest, "usage"},
+	{facts.ErrInvalid, http.StatusBadRequest, "usage"},
 	{policy.ErrNoKey, http.StatusNotFound, "not_found"},
 	{ledger.ErrAmbiguous, http.StatusConflict, "conflict"},
+	{policy.ErrNoParty, http.StatusNotFound, "not_found"},
+	{policy.ErrInFile, http.StatusConflict, "conflict"},
+	{policy.ErrInUse, http.StatusConflict, "conflict"},
+	{facts.ErrConflict, http.StatusConflict, "conflict"},
 	{policy.ErrSeveral, http.StatusConflict, "conflict"},
 	{errFull, http.StatusServiceUnavailable, "failed"},
 }
@@ -181,7 +211,16 @@ func fail(w http.ResponseWriter, status int, code, message string) {
 
 // decode reads an order whole: unknown members and what follows are errors.
 func decode(r *http.Request, into any, what string) error {
-	dec := json.NewDecoder(r.Body)
+	return strictly(r.Body, into, what)
+}
+
+// strict decodes a JSON text in the same way.
+func strict(text json.RawMessage, into any, what string) error {
+	return strictly(bytes.NewReader(text), into, what)
+}
+
+func strictly(from io.Reader, into any, what string) error {
+	dec := json.NewDecoder(from)
 	dec.DisallowUnknownFields()
 	err := dec.Decode(into)
 	if err == nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tailplane/internal/admin"
+	"tailplane/internal/policy"
 )
 
 // client talks to the admin API of the program that runs on this machine.
@@ -132,6 +133,14 @@ func refused(raw []byte, status int) error {
 		code = ExitFailed
 	}
 	return &Error{code, body.Error.Message, ""}
+}
+
+// passing is the order for a key that serves a purpose and ends.
+func passing(name string, lifetime time.Duration, ephemeral bool) admin.NewKey {
+	return admin.NewKey{
+		Order:    policy.Order{KeySpec: policy.KeySpec{Name: name}, Label: name, Ephemeral: ephemeral},
+		Lifetime: int64(lifetime / time.Second),
+	}
 }
 
 // key makes a client key.

@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
-
-	"tailplane/internal/admin"
 )
 
 // settings are how the shells set a variable.
@@ -43,7 +42,7 @@ func envCommand(d Deps) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			key, err := c.key(cmd.Context(), admin.NewKey{Name: "env", Label: "env", Lifetime: 30 * 24 * 3600})
+			key, err := c.key(cmd.Context(), passing("env", 30*24*time.Hour, false))
 			if err != nil {
 				return err
 			}

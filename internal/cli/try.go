@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tailplane/internal/admin"
 	"tailplane/internal/ledger"
 )
 
@@ -44,7 +43,7 @@ func try(cmd *cobra.Command, d Deps, model, prompt string) error {
 	if err != nil {
 		return err
 	}
-	key, err := c.key(cmd.Context(), admin.NewKey{Name: "try", Label: "try", Lifetime: 600, Ephemeral: true})
+	key, err := c.key(cmd.Context(), passing("try", 10*time.Minute, true))
 	if err != nil {
 		return err
 	}

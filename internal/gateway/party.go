@@ -58,9 +58,9 @@ func (c *call) claimed() policy.Claim {
 	if c.proven.Customer != "" {
 		return c.proven
 	}
-	for _, name := range c.plane.Keys.ClaimHeaders() {
-		if value := c.r.Header.Get(name); value != "" {
-			return policy.Claim{Customer: value, From: name}
+	for _, name := range c.plane.claims.customer {
+		if values := c.r.Header[name]; len(values) > 0 && values[0] != "" {
+			return policy.Claim{Customer: values[0], From: strings.ToLower(name)}
 		}
 	}
 	if !c.key.MayNameCustomers || len(c.body) == 0 || c.body[0] != '{' {
@@ -76,15 +76,15 @@ func (c *call) claimed() policy.Claim {
 
 // mark notes the caller's tags and session.
 func (c *call) mark() {
-	for _, name := range policy.SessionHeaders() {
-		if value := c.r.Header.Get(name); value != "" {
-			c.ex.Session = policy.CleanSession(value)
+	for _, name := range c.plane.claims.session {
+		if values := c.r.Header[name]; len(values) > 0 {
+			c.ex.Session = policy.CleanSession(values[0])
 			break
 		}
 	}
 	var tags []string
-	for _, name := range policy.TagHeaders() {
-		if value := c.r.Header.Get(name); value != "" {
+	for _, name := range c.plane.claims.tags {
+		for _, value := range c.r.Header[name] {
 			tags = append(tags, strings.Split(value, ",")...)
 		}
 	}

@@ -45,6 +45,8 @@ type Plane struct {
 	retires func(kind, model string) (since, ends time.Time)
 	sizes   func(kind, model string) (context, output int64)
 
+	claims claimHeaders
+
 	dests  map[string]*destination // of the names that the config defines
 	others sync.Map                // string -> *destination, of names that callers made up
 	known  atomic.Int64            // how many of those
@@ -90,6 +92,7 @@ func NewPlane(parts Parts) *Plane {
 		Accounts: parts.Accounts, Estimates: parts.Estimates, Tokens: parts.Tokens,
 		retires: parts.Retires, sizes: parts.Sizes, dests: map[string]*destination{},
 	}
+	p.claims = claimHeaders{canonicals(parts.Keys.ClaimHeaders()), canonicals(policy.TagHeaders()), canonicals(policy.SessionHeaders())}
 	var known []models.Target
 	for _, t := range parts.Targets {
 		state := parts.Fleet.Target(t.Name)
@@ -105,6 +108,18 @@ func NewPlane(parts Parts) *Plane {
 		}
 	}
 	return p
+}
+
+// claimHeaders are the headers by which callers say for whom a request is, and
+// what it belongs to, as they are spelled in a request.
+type claimHeaders struct{ customer, tags, session []string }
+
+func canonicals(names []string) []string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = http.CanonicalHeaderKey(name)
+	}
+	return out
 }
 
 // provision is the capacity that a config states; nil when it states none.
