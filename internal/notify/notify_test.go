@@ -127,6 +127,7 @@ func TestItTriesAgainWhereThatMayHelp(t *testing.T) {
 			start := time.Now()
 			n.Send("x", nil)
 			time.Sleep(15 * time.Minute)
+			synctest.Wait()
 			if len(h.posts) < c.posts || len(h.posts) > 2*c.posts || c.sent == 1 && len(h.posts) != c.posts {
 				t.Errorf("%s: %d posts, want %d", c.name, len(h.posts), c.posts)
 			}
@@ -166,6 +167,7 @@ func TestAFullQueueLosesTheOldest(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		var kinds []string
 		for _, b := range h.bodies {
 			var e Event
