@@ -148,7 +148,7 @@ func (row litellmRow) key(at string, now time.Time) Imported {
 	if im.Name == "" {
 		im.Name = row.text("key_name") // masked: sk-...abcd
 	}
-	if err := im.Hash.UnmarshalText([]byte(row.text("token"))); err != nil {
+	if err := im.Hash.UnmarshalText([]byte(row.text("token"))); err != nil || im.Hash == (Hash{}) {
 		im.refuse("its token is no SHA-256 in hex")
 		return im
 	}
