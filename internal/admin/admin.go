@@ -50,10 +50,8 @@ type Service struct {
 	Facts facts.Store
 	// Lookup is the key that a text opens, or nil; nil finds none.
 	Lookup func(text string, now time.Time) *policy.Key
-	// Balances tells how budgets stand, Forgive lets go of an amount; nil where
-	// there are none.
-	Balances func(ctx context.Context) ([]Balance, error)
-	Forgive  func(ctx context.Context, order WriteOff, now time.Time) error
+	// Forgive gives back what is in doubt of a gateway; nil where it is alone.
+	Forgive func(ctx context.Context, gateway string) (nano int64, err error)
 }
 
 // Model is one name that can be called and where it would go.

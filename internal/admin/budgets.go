@@ -5,66 +5,45 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"tailplane/internal/account"
 )
 
-// Balance is how a budget stands. Money is in nano-dollars.
-type Balance struct {
-	Level  string    `json:"level"`
-	Name   string    `json:"name"`
-	Per    string    `json:"per"` // day, week, month, total
-	From   time.Time `json:"from,omitzero"`
-	To     time.Time `json:"to,omitzero"`
-	Amount int64     `json:"amount_nano"`
-	Spent  int64     `json:"spent_nano"`
-	Held   int64     `json:"held_nano"` // for requests that run
-	Hard   bool      `json:"hard,omitempty"`
-}
-
-// WriteOff is an order to let go of what nobody will settle: it gives an account
-// back what is held, or what was spent, up to an amount.
+// WriteOff is an order to give back what is in doubt of a gateway that will not
+// return: what it may have spent and never told.
 type WriteOff struct {
-	Level  string `json:"level"`
-	Name   string `json:"name"`
-	Nano   int64  `json:"amount_nano"`
-	Reason string `json:"reason"`
+	Gateway string `json:"gateway"`
+	Reason  string `json:"reason"`
+	Nano    int64  `json:"amount_nano"` // given back, in nano-dollars; of the answer alone
 }
 
-// errNoBudgets says that the program was built without them.
-var errNoBudgets = fmt.Errorf("%w: no budgets are kept here", ErrNotFound)
-
-// Budgets lists how budgets stand.
-func (v *View) Budgets(ctx context.Context) ([]Balance, error) {
+// Budgets lists the limits and budgets of everybody who has some, as they stand.
+func (v *View) Budgets(now time.Time) ([]account.State, error) {
 	if err := v.Viewer.may(ToSeeKeys); err != nil {
 		return nil, err
 	}
-	if v.service.Balances == nil {
-		return nil, errNoBudgets
-	}
-	list, err := v.service.Balances(ctx)
-	if list == nil {
-		list = []Balance{}
-	}
-	return list, err
+	return v.service.Accounts.List(now), nil
 }
 
 // longestReason bounds what stands in the audit.
 const longestReason = 500
 
-// WriteOff lets go of an amount.
+// WriteOff gives back what is in doubt of a gateway.
 func (v *View) WriteOff(ctx context.Context, order WriteOff, now time.Time) (WriteOff, error) {
 	if err := v.Viewer.may(ToSettle); err != nil {
 		return WriteOff{}, err
 	}
 	switch {
 	case v.service.Forgive == nil:
-		return WriteOff{}, errNoBudgets
-	case order.Level == "" || order.Name == "" || order.Nano <= 0 || order.Reason == "" || len(order.Reason) > longestReason:
-		return WriteOff{}, fmt.Errorf("%w: a write-off says level, name, a positive amount_nano and its reason", ErrBadOrder)
+		return WriteOff{}, fmt.Errorf("%w: this gateway is alone (there is no `store:` in its file), so nothing is in doubt", ErrNotFound)
+	case order.Gateway == "" || order.Reason == "" || len(order.Reason) > longestReason:
+		return WriteOff{}, fmt.Errorf("%w: a write-off names a gateway and its reason", ErrBadOrder)
 	}
-	if err := v.service.Forgive(ctx, order, now); err != nil {
+	var err error
+	if order.Nano, err = v.service.Forgive(ctx, order.Gateway); err != nil {
 		return WriteOff{}, err
 	}
-	return order, v.note(ctx, kindBudget, order.Level+" "+order.Name, order, now)
+	return order, v.note(ctx, kindBudget, "gateway "+order.Gateway, order, now)
 }
 
 func writeOff(v *View, r *http.Request) (any, error) {

@@ -70,7 +70,7 @@ var places = map[string]struct {
 	"PATCH /admin/v1/customers/{name}":      {"/admin/v1/customers/c1", `{"models":["m"]}`, [6]string{all, all}, [2]string{}},
 	"DELETE /admin/v1/customers/{name}":     {"/admin/v1/customers/c1", ``, [6]string{all, all}, [2]string{}},
 	"GET /admin/v1/budgets":                 {"/admin/v1/budgets", ``, [6]string{all, all, all, all}, [2]string{}},
-	"POST /admin/v1/budgets/write-off":      {"/admin/v1/budgets/write-off", `{"level":"key","name":"k1","amount_nano":5,"reason":"r"}`, [6]string{all, denied, all}, [2]string{}},
+	"POST /admin/v1/budgets/write-off":      {"/admin/v1/budgets/write-off", `{"gateway":"gw-2","reason":"r"}`, [6]string{all, denied, all}, [2]string{}},
 	"POST /key/generate":                    {"/key/generate", `{"key_alias":"n","duration":"30d","models":["m"]}`, [6]string{all, all}, [2]string{}},
 	"POST /key/update":                      {"/key/update", `{"key":"k1","models":["m"]}`, [6]string{all, all}, [2]string{}},
 	"POST /key/delete":                      {"/key/delete", `{"key_aliases":["k1"]}`, [6]string{all, all}, [2]string{}},
@@ -115,8 +115,9 @@ func house(t *testing.T) (*Service, http.Handler) {
 		t.Fatal(err)
 	}
 	s.Lookup = k.Find
-	s.Balances = func(context.Context) ([]Balance, error) { return nil, nil }
-	s.Forgive = func(context.Context, WriteOff, time.Time) error { return nil }
+	s.Accounts = account.New(account.Options{})
+	s.Forgive = func(context.Context, string) (int64, error) { return 5, nil }
+	s.Hourly = func() map[string]int64 { return nil }
 	s.Models = func(string) ([]Model, bool) {
 		return []Model{
 			{Name: "both", Why: "cloud-1 first", Candidates: []Candidate{{Target: "cloud-1", Address: "cloud-1.test"}, {Target: "gpu-1", Pricing: "priced"}}},

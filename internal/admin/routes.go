@@ -51,7 +51,7 @@ func routes() []route {
 		{"DELETE /admin/v1/sessions/{id}", endSession},
 		{"GET /admin/v1/audit", auditList},
 		{"GET /admin/v1/audit/verify", func(v *View, r *http.Request) (any, error) { return v.VerifyAudit(r.Context()) }},
-		{"GET /admin/v1/budgets", func(v *View, r *http.Request) (any, error) { return v.Budgets(r.Context()) }},
+		{"GET /admin/v1/budgets", func(v *View, _ *http.Request) (any, error) { return v.Budgets(time.Now()) }},
 		{"POST /admin/v1/budgets/write-off", writeOff},
 	}
 	for _, level := range []account.Level{account.Organisation, account.Team, account.Customer} {

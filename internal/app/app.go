@@ -314,6 +314,9 @@ func (s *Server) servers() (data *dataServer, adm *http.Server) {
 			return s.gateway.Plane().Keys.PairOf(key, now)
 		},
 	}
+	if s.kept.leases != nil {
+		service.Forgive = s.kept.leases.WriteOff
+	}
 	adm = &http.Server{
 		Handler: service.Handler(s.adminHosts, s.metrics.Handler()), ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: headTime, ReadTimeout: 30 * time.Second, IdleTimeout: idleTime, MaxHeaderBytes: mostHead,

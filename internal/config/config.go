@@ -25,6 +25,7 @@ import (
 	"tailplane/internal/ledger"
 	"tailplane/internal/meter"
 	"tailplane/internal/models"
+	"tailplane/internal/pg"
 	"tailplane/internal/policy"
 	"tailplane/internal/upstream"
 )
@@ -178,10 +179,26 @@ func (f *File) Destinations() []egress.Destination {
 	out := f.leading(func(name string, t upstream.Config) []egress.Destination {
 		return f.Egress.Reach(egress.Override{}, t.Identities(name))
 	})
-	for _, d := range f.Egress.Reach(egress.Override{}, f.Auth.Destinations()) {
+	for _, d := range append(f.Egress.Reach(egress.Override{}, f.Auth.Destinations()), f.stores()...) {
 		if !slices.Contains(out, d) {
 			out = append(out, d)
 		}
+	}
+	return out
+}
+
+// stores are the hosts of the database that gateways share, which is reached
+// without a proxy. An address that cannot be read leads nowhere; the start tells.
+func (f *File) stores() (out []egress.Destination) {
+	if f.Store.IsZero() {
+		return nil
+	}
+	address, err := f.Store.Postgres.Resolve()
+	if err != nil {
+		return nil
+	}
+	for _, host := range pg.Hosts(address.Reveal()) {
+		out = append(out, egress.Destination{Address: host, Why: "store"})
 	}
 	return out
 }
@@ -247,6 +264,11 @@ func (f *File) Secrets(text []byte) []Problem {
 	if !f.Keys.Pepper.IsZero() {
 		if _, err := f.Keys.Pepper.Resolve(); err != nil {
 			unresolved("keys.pepper", err)
+		}
+	}
+	if !f.Store.IsZero() {
+		if _, err := f.Store.Postgres.Resolve(); err != nil {
+			unresolved("store.postgres", err)
 		}
 	}
 	for i, s := range f.Keys.Static {

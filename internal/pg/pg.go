@@ -13,6 +13,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -62,6 +65,26 @@ func Open(ctx context.Context, address string, o Options) (*pgxpool.Pool, error)
 		return nil, fmt.Errorf("open the PostgreSQL database: %w", err)
 	}
 	return pool, nil
+}
+
+// Hosts are the hosts with ports that an address leads to; none for a local socket,
+// or for an address that cannot be read.
+func Hosts(address string) (list []string) {
+	c, err := pgconn.ParseConfig(address)
+	if err != nil {
+		return nil
+	}
+	add := func(host string, port uint16) {
+		at := net.JoinHostPort(host, strconv.Itoa(int(port)))
+		if !strings.HasPrefix(host, "/") && !slices.Contains(list, at) {
+			list = append(list, at)
+		}
+	}
+	add(c.Host, c.Port)
+	for _, other := range c.Fallbacks {
+		add(other.Host, other.Port)
+	}
+	return list
 }
 
 // Down reports whether an error says that the database could not be reached, or
