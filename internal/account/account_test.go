@@ -342,7 +342,7 @@ func TestStrictWantsABound(t *testing.T) {
 
 func TestRulesAreText(t *testing.T) {
 	var r Rates
-	for text, want := range map[string]string{"10/s, 5k/m": "10/s, 5000/m", "40M/d": "40000000/d", "": "", "1G/h": "1000000000/h"} {
+	for text, want := range map[string]string{"10/s, 5000/m": "10/s, 5k/m", "40M/d": "40M/d", "": "", "1G/h": "1G/h", "1500k/s": "1500k/s"} {
 		if err := r.UnmarshalText([]byte(text)); err != nil {
 			t.Errorf("%q: %v", text, err)
 		} else if got, _ := r.MarshalText(); string(got) != want {

@@ -77,12 +77,19 @@ var periodUnits = []struct {
 
 // String is the rate as text.
 func (r Rate) String() string {
+	n, scale := r.N, ""
+	for _, s := range []string{"k", "M", "G"} {
+		if n == 0 || n%1000 != 0 {
+			break
+		}
+		n, scale = n/1000, s
+	}
 	for _, u := range periodUnits {
 		if u.per == r.Per {
-			return strconv.FormatInt(r.N, 10) + "/" + u.unit
+			return strconv.FormatInt(n, 10) + scale + "/" + u.unit
 		}
 	}
-	return fmt.Sprintf("%d/%v", r.N, r.Per)
+	return fmt.Sprintf("%d%s/%v", n, scale, r.Per)
 }
 
 // words is the rate for people: "600 requests a minute".
@@ -195,7 +202,8 @@ func (m *Money) UnmarshalText(text []byte) error {
 
 // MarshalText writes what UnmarshalText reads.
 func (m Money) MarshalText() ([]byte, error) {
-	return []byte(strings.Replace(m.String(), "$", "", 1)), nil
+	text := strings.Replace(m.String(), "$", "", 1)
+	return []byte(strings.TrimSuffix(strings.TrimRight(text, "0"), ".")), nil
 }
 
 // Period is the window of a budget; windows are those of UTC.

@@ -159,7 +159,7 @@ func told(k *Keys, texts []string) string {
 	var b strings.Builder
 	chain := func(list []*account.Account) {
 		for _, a := range list {
-			fmt.Fprintf(&b, "%v ", *a)
+			fmt.Fprintf(&b, "%s %s %v ", a.Level, a.Name, a.State(t0).Limits)
 		}
 	}
 	for i, text := range texts {
