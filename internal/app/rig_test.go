@@ -9,11 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
-
-// started is some time in the past.
-var started = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 func must[T any](v T, err error) T {
 	if err != nil {

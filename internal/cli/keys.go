@@ -18,7 +18,7 @@ func keysCommand(d Deps) *cobra.Command {
 		Use: "keys", Short: "Make, change and show client keys", GroupID: "run",
 		Example: "  tailplane keys create app --team search   # its text is shown once\n  tailplane keys list\n  tailplane keys rotate app --grace 24h",
 	})
-	cmd.AddCommand(keysCreate(d), keysList(d), keysShow(d), keysUpdate(d), keysRotate(d), keysRevoke(d), keysAWS(d))
+	cmd.AddCommand(keysCreate(d), keysList(d), keysShow(d), keysUpdate(d), keysRotate(d), keysRevoke(d), keysImport(d), keysAWS(d))
 	return cmd
 }
 

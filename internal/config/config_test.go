@@ -106,6 +106,10 @@ func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 		{"egress of a target", "targets:\n  x: {kind: openai, egress: {address: 'a b'}}\n", `f.yaml:2:39: "a b" is not the address of a host; write HOST or HOST:PORT`},
 		{"metadata", "targets:\n  x: {kind: vllm, url: 'http://169.254.169.254'}\n", "f.yaml:2:24: 169.254.169.254 is the metadata address of most clouds; if that is wanted, add 169.254.169.254:80 to egress.allow"},
 		{"link-local by its endpoint", "targets:\n  x: {kind: openai, egress: {address: 169.254.1.1}}\n", "f.yaml:2:39: 169.254.1.1 is link-local; if that is wanted, add 169.254.1.1:443 to egress.allow"},
+		{"dangling team", "teams: {red: {}}\ncustomers:\n  acme.com: {team: rad}\n", "f.yaml:3:20: there is no team \"rad\"; define it in `teams:`; did you mean \"red\"?"},
+		{"dangling key", "keys:\n  static: [{name: a}]\n  mtls: [{match: '*.x', key: b}]\n", "f.yaml:2:12: key \"a\" has no reference to its text, and no rule leads to it; add `key: env:NAME` or `key: file:/path`\nf.yaml:3:30: there is no key \"b\" in the file"},
+		{"unknown customers", "keys: {unknown_customer: make}\n", `f.yaml:1:26: "make" is nothing that can be done; write reject (the default) or quarantine`},
+		{"network", "keys: {static: [{name: a, key: env:A, networks: [10.0.0.0/8, ten]}]}\n", `f.yaml:1:62: "ten" is no network; write one such as 10.0.0.0/8, or an address`},
 		{"name", "targets:\n  \"a b\": {kind: sim}\n", `f.yaml:2:3: "a b" cannot be the name of a target`},
 	}
 	for _, c := range cases {
@@ -292,5 +296,43 @@ func TestTheDestinationsAreWhatTheFileLeadsTo(t *testing.T) {
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestWhoMayCallIsDecoded: every member of every section.
+func TestWhoMayCallIsDecoded(t *testing.T) {
+	f, problems := Parse("f.yaml", []byte(`
+targets: {x: {kind: sim}}
+organisations: {corp: {models: ["gpt-*"], limits: {requests: 100/s}}}
+teams: {red: {organisation: corp, budgets: [{amount: "500", per: month, hard: true, warn: "50%, 80%"}]}}
+customers: {acme: {team: red, limits: {tokens: 40M/d, concurrent: 8}}, old: {disabled: true}}
+keys:
+  pepper: file:/run/secrets/pepper
+  unknown_customer: quarantine
+  customer_headers: [x-tenant]
+  static:
+    - {name: app, key: env:APP, team: red, may_name_customers: true, surfaces: [generate, embed], networks: [10.0.0.0/8], limits: {requests: 10/s}}
+    - {name: staff, organisation: corp}
+  jwt: [{issuer: "https://login.example", audience: tailplane, match: {groups: llm}, key: staff, customer_claim: tenant}]
+  mtls: [{match: "spiffe://corp/*", key: staff, customer: acme}]
+`))
+	for _, p := range problems {
+		t.Error(p)
+	}
+	s := f.Policy()
+	for i, c := range []struct{ got, want any }{
+		{s.Organisations["corp"].Models, []string{"gpt-*"}},
+		{s.Teams["red"].Organisation, "corp"},
+		{len(s.Teams["red"].Budgets), 1},
+		{s.Customers["acme"].Limits.Concurrent, 8},
+		{s.Customers["old"].Disabled, true},
+		{s.Keys.Static[0].MayNameCustomers, true},
+		{s.Keys.JWT[0].Match, map[string]string{"groups": "llm"}},
+		{s.Keys.MTLS[0].Customer, "acme"},
+		{s.Keys.CustomerHeaders, []string{"x-tenant"}},
+	} {
+		if fmt.Sprint(c.got) != fmt.Sprint(c.want) {
+			t.Errorf("check %d: %v, want %v", i, c.got, c.want)
+		}
 	}
 }

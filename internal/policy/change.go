@@ -91,8 +91,12 @@ func (s *Store) CreateKey(ctx context.Context, actor string, o Order, now time.T
 		return secret.Value{}, nil, err
 	}
 	if o.Ephemeral {
-		s.createEphemeral(ctx, id, doc, now)
-	} else if err := s.putKey(ctx, actor, id, doc, 0, now); err != nil {
+		s.createEphemeral(id, doc, now)
+		err = s.load(ctx, !o.Rules.IsZero(), now)
+	} else {
+		err = s.putKey(ctx, actor, id, doc, 0, now)
+	}
+	if err != nil {
 		return secret.Value{}, nil, err
 	}
 	return text, s.byID(id), nil
@@ -100,7 +104,7 @@ func (s *Store) CreateKey(ctx context.Context, actor string, o Order, now time.T
 
 // createEphemeral makes a key that no fact is made of, and drops those that are
 // over.
-func (s *Store) createEphemeral(_ context.Context, id string, doc keyDoc, now time.Time) {
+func (s *Store) createEphemeral(id string, doc keyDoc, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := &record{id: id, doc: doc, ephemeral: true, used: s.usageLocked(id)}

@@ -98,7 +98,7 @@ func (k *Keys) whose(key *Key, c Claim) (*Party, string, *Refusal) {
 	}
 	if d.quarantine == nil {
 		return nil, "", &Refusal{CodeUnknownCustomer, fmt.Sprintf("%s names the customer %q, whom the key may not name or who is not there; "+
-			"make it with `tailplane customers`, correct the name, or leave it out", c.From, short(c.Customer))}
+			"make the customer first, correct the name, or leave it out", c.From, short(c.Customer))}
 	}
 	if key.party != nil {
 		return key.party.quarantine, ByQuarantine, nil

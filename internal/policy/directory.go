@@ -55,6 +55,15 @@ func (x *index) at(h Hash) *entry {
 	return nil
 }
 
+// of is the entry to a hash of a form: a hash that was imported opens nothing
+// that was hashed here, and the other way about.
+func (x *index) of(h Hash, form Form) *entry {
+	if e := x.at(h); e != nil && e.form == form {
+		return e
+	}
+	return nil
+}
+
 // handled is the entry to the beginning of a hash.
 func (x *index) handled(at handle) *entry { return x[at[0]][at] }
 

@@ -86,23 +86,31 @@ func (k *Keys) Find(text string, now time.Time) *Key {
 }
 
 // entry is what a text's hash stands for, or nil. A text is hashed as one of our
-// keys, and where there are imported ones also as one of those.
+// keys, and where there are imported ones also as one of those: what it is more
+// likely to be comes first.
 func (k *Keys) entry(text string) *entry {
-	h, ok := k.store.pepper.Hash(text)
-	if !ok {
+	if text == "" || len(text) > longestToken {
 		return nil
 	}
 	d := k.dir.Load()
-	if e := d.index.at(h); e != nil && e.form == FormHMAC {
-		return e
+	first, second := FormHMAC, FormSHA256
+	if d.imported > 0 && !strings.HasPrefix(text, prefix) {
+		first, second = second, first
 	}
-	if d.imported == 0 {
-		return nil
+	e := d.index.of(k.store.hash(text, first), first)
+	if e == nil && d.imported > 0 {
+		e = d.index.of(k.store.hash(text, second), second)
 	}
-	if e := d.index.at(plainHash(text)); e != nil && e.form == FormSHA256 {
-		return e
+	return e
+}
+
+// hash is what is kept of a text of up to longestToken bytes.
+func (s *Store) hash(text string, form Form) Hash {
+	if form == FormSHA256 {
+		return plainHash(text)
 	}
-	return nil
+	h, _ := s.pepper.Hash(text)
+	return h
 }
 
 // plainHash is the SHA-256 of a text of up to longestToken bytes.
