@@ -160,3 +160,22 @@ func TestTheShimIsForPrograms(t *testing.T) {
 		}
 	}
 }
+
+// FuzzShimLimits: whatever stands in an order, the limits are what it says or it
+// is refused; no number takes long.
+func FuzzShimLimits(f *testing.F) {
+	for _, seed := range []string{`{"max_budget":1.5e2,"budget_duration":"30d"}`, `{"max_budget":1e9999999999}`, `{"max_budget":-0}`, `{"tpm_limit":-1}`, `{"max_budget":0.0000000001}`, `{"max_budget":"7"}`} {
+		f.Add(seed, "30d")
+	}
+	f.Fuzz(func(t *testing.T, text, span string) {
+		var l shimLimits
+		if json.Unmarshal([]byte(text), &l) == nil {
+			if rules, err := l.rules(); err == nil && l.MaxBudget != "" && len(rules.Budgets) != 1 {
+				t.Errorf("%s gives %+v", text, rules)
+			}
+		}
+		if n, err := duration(span); err == nil && (n == 0 || n < -1) {
+			t.Errorf("%q is %d seconds", span, n)
+		}
+	})
+}
