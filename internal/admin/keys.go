@@ -201,6 +201,42 @@ func (v *View) Pair(key string, now time.Time) (policy.Pair, *policy.Key, error)
 	return v.service.Pair(key, now)
 }
 
+// ImportKeys makes keys of those of another gateway and says of each what became
+// of it. A trial makes none.
+func (v *View) ImportKeys(ctx context.Context, list []policy.Imported, trial bool, now time.Time) ([]policy.Imported, error) {
+	if err := v.Viewer.may(ToChangeKeys); err != nil {
+		return nil, err
+	}
+	done, err := v.service.Keys.ImportKeys(ctx, v.Viewer.Actor, list, trial, now)
+	if done == nil {
+		done = []policy.Imported{}
+	}
+	return done, err
+}
+
+// importKeys reads a list in the form that the query names: tailplane (the
+// default) or litellm.
+func importKeys(v *View, r *http.Request) (any, error) {
+	if err := v.Viewer.may(ToChangeKeys); err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	var list []policy.Imported
+	var err error
+	switch form := r.URL.Query().Get("form"); form {
+	case "", "tailplane":
+		list, err = policy.ReadKeys(r.Body)
+	case "litellm":
+		list, err = policy.ReadLiteLLM(r.Body, now)
+	default:
+		return nil, fmt.Errorf("%w: there is no form %q; use tailplane or litellm", ErrBadOrder, form)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: the list cannot be read: %w", ErrBadOrder, err)
+	}
+	return v.ImportKeys(r.Context(), list, r.URL.Query().Get("trial") == "true", now)
+}
+
 func listKeys(v *View, r *http.Request) (any, error) {
 	pass := func(k KeyInfo) bool {
 		for name, have := range map[string]string{

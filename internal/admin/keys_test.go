@@ -73,6 +73,12 @@ func TestTheLifeOfAKey(t *testing.T) {
 		{"its text opens nothing", "GET", "/key/info?key=$NEXT", "", 404, "not_found", nil},
 		{"rotated after that", "POST", "/admin/v1/keys/app/rotate", `{}`, 400, "revoked", nil},
 		{"nobody", "GET", "/admin/v1/keys/nosuch", "", 404, "not_found", nil},
+		{"imported on trial", "POST", "/admin/v1/keys/import?trial=true", `{"name":"old","sha256":"` + strings.Repeat("a1", 32) + `"}`, 200, `"name":"old"`, nil},
+		{"which makes none", "GET", "/admin/v1/keys?name=old", "", 200, `[]`, nil},
+		{"imported", "POST", "/admin/v1/keys/import", `{"name":"old","sha256":"` + strings.Repeat("a1", 32) + `"}`, 200, `"outcome":"mapped"`, nil},
+		{"is there", "GET", "/admin/v1/keys/old", "", 200, `"texts":[{"form":"sha256"}]`, nil},
+		{"imported twice", "POST", "/admin/v1/keys/import", `{"name":"old","sha256":"` + strings.Repeat("a1", 32) + `"}`, 200, `"outcome":"refused"`, nil},
+		{"imported in no form", "POST", "/admin/v1/keys/import?form=x", ``, 400, "no form", nil},
 		{"made once more", "POST", "/admin/v1/keys", `{"name":"app","lifetime_s":-1}`, 200, `"state":"usable"`, nil},
 		{"two have the name", "GET", "/admin/v1/keys/app", "", 409, "by its id", nil},
 	})
@@ -153,4 +159,23 @@ func TestTheShimIsForPrograms(t *testing.T) {
 			t.Errorf("%s: %d %s", at.pattern, w.Code, w.Body)
 		}
 	}
+}
+
+// FuzzShimLimits: whatever stands in an order, the limits are what it says or it
+// is refused; no number takes long.
+func FuzzShimLimits(f *testing.F) {
+	for _, seed := range []string{`{"max_budget":1.5e2,"budget_duration":"30d"}`, `{"max_budget":1e9999999999}`, `{"max_budget":-0}`, `{"tpm_limit":-1}`, `{"max_budget":0.0000000001}`, `{"max_budget":"7"}`} {
+		f.Add(seed, "30d")
+	}
+	f.Fuzz(func(t *testing.T, text, span string) {
+		var l shimLimits
+		if json.Unmarshal([]byte(text), &l) == nil {
+			if rules, err := l.rules(); err == nil && l.MaxBudget != "" && len(rules.Budgets) != 1 {
+				t.Errorf("%s gives %+v", text, rules)
+			}
+		}
+		if n, err := duration(span); err == nil && (n == 0 || n < -1) {
+			t.Errorf("%q is %d seconds", span, n)
+		}
+	})
 }

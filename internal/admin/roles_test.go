@@ -79,6 +79,7 @@ var places = map[string]struct {
 	"POST /team/new":                        {"/team/new", `{"team_id":"t2"}`, [6]string{all, all}, [2]string{}},
 	"POST /customer/new":                    {"/customer/new", `{"user_id":"c2"}`, [6]string{all, all}, [2]string{}},
 	"GET /spend/logs":                       {"/spend/logs", ``, [6]string{all, all, all, all}, [2]string{}},
+	"POST /admin/v1/keys/import":            {"/admin/v1/keys/import", `{"name":"i","sha256":"` + strings.Repeat("ab", 32) + `"}`, [6]string{all, all}, [2]string{}},
 	"POST /admin/v1/keys/aws":               {"/admin/v1/keys/aws", `{"key":"n"}`, [6]string{all, all}, [2]string{}},
 	"GET /admin/v1/audit":                   {"/admin/v1/audit", "", [6]string{all, all, all}, [2]string{}},
 	"GET /admin/v1/audit/verify":            {"/admin/v1/audit/verify", "", [6]string{all, all, all}, [2]string{}},

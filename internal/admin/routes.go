@@ -45,6 +45,7 @@ func routes() []route {
 			return v.RevokeKey(r.Context(), r.PathValue("name"), time.Now())
 		}},
 		{"POST /admin/v1/keys/aws", pair},
+		{"POST " + importPath, importKeys},
 		{"POST /admin/v1/reload", func(v *View, r *http.Request) (any, error) { return v.Reload(r.Context(), time.Now()) }},
 		{"POST /admin/v1/links", createLink},
 		{"GET /admin/v1/sessions", func(v *View, _ *http.Request) (any, error) { return v.Sessions(time.Now()) }},
@@ -115,13 +116,24 @@ func (s *Service) guard(next http.Handler) http.Handler {
 			fail(w, http.StatusForbidden, "forbidden", errOrigin)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, mostBody)
+		r.Body = http.MaxBytesReader(w, r.Body, largest(r))
 		next.ServeHTTP(w, r.WithContext(withView(r.Context(), s.As(v))))
 	})
 }
 
-// mostBody bounds an order.
-const mostBody = 64 << 10
+// Bounds of an order, and of a list of keys.
+const (
+	mostBody   = 64 << 10
+	mostImport = 256 << 20
+	importPath = "/admin/v1/keys/import"
+)
+
+func largest(r *http.Request) int64 {
+	if r.URL.Path == importPath {
+		return mostImport
+	}
+	return mostBody
+}
 
 // namedOnly refuses requests whose Host is neither a name of this machine nor
 // one of hosts, so that no web page reaches the listener by DNS rebinding.

@@ -37,10 +37,8 @@ func adminLink(d Deps) *cobra.Command {
 	for _, r := range admin.Roles() {
 		roles = append(roles, string(r))
 	}
-	role := &choice{"", roles}
-	cmd.Flags().Var(role, "role", "as what: "+strings.Join(roles, ", "))
-	_ = cmd.MarkFlagRequired("role")                                                                              // the flag is there
-	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(roles, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	role := optionFlag(cmd, "role", "as what", roles...)
+	_ = cmd.MarkFlagRequired("role") // the flag is there
 	cmd.Flags().StringArrayVar(&order.Customers, "customer", nil, "customer that a customer-viewer sees; can be repeated")
 	cmd.Flags().StringArrayVar(&order.Targets, "target", nil, "target that a gpu-team sees; can be repeated")
 	cmd.Flags().StringVar(&order.Name, "name", "", "who it is for, as the audit calls them")

@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,15 +61,38 @@ func auditList(d Deps) *cobra.Command {
 	return cmd
 }
 
-// changeOf is a change in a line.
+// changeOf is a change in a line: the members that it changed.
 func changeOf(a facts.Audit) string {
-	switch {
-	case a.After == nil:
+	var before, after map[string]json.RawMessage
+	_ = json.Unmarshal(a.Before, &before) // what is no object has no members
+	_ = json.Unmarshal(a.After, &after)
+	if a.After == nil {
 		return "removed"
-	case a.Before == nil:
-		return "made " + string(a.After)
 	}
-	return string(a.Before) + " -> " + string(a.After)
+	names := map[string]bool{}
+	for _, doc := range []map[string]json.RawMessage{before, after} {
+		for name := range doc {
+			names[name] = true
+		}
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		was, is := string(before[name]), string(after[name])
+		switch {
+		case was == is:
+		case name == "secrets":
+			parts = append(parts, "another text")
+		case was == "" || a.Before == nil:
+			parts = append(parts, name+" "+is)
+		default:
+			parts = append(parts, fmt.Sprintf("%s %s -> %s", name, was, orDash(is)))
+		}
+	}
+	verb := "changed: "
+	if a.Before == nil {
+		verb = "made: "
+	}
+	return verb + strings.Join(parts, ", ")
 }
 
 func auditVerify(d Deps) *cobra.Command {

@@ -78,10 +78,12 @@ func (c *client) get(ctx context.Context, path string, query url.Values, into an
 	return c.do(ctx, http.MethodGet, path, query, nil, into)
 }
 
-// do sends an order. Names in path are escaped by who puts them there.
+// do sends an order: JSON, or what a reader gives as it is. Names in path are escaped by who puts them there.
 func (c *client) do(ctx context.Context, method, path string, query url.Values, body, into any) error {
 	var payload io.Reader
-	if body != nil {
+	if file, is := body.(io.Reader); is {
+		payload = file
+	} else if body != nil {
 		raw, err := json.Marshal(body)
 		if err != nil {
 			return err

@@ -130,6 +130,14 @@ func choiceFlag(cmd *cobra.Command, name, short, usage string, of ...string) *ch
 	return c
 }
 
+// optionFlag adds a flag that is one of a few words, or not given.
+func optionFlag(cmd *cobra.Command, name, usage string, of ...string) *choice {
+	c := &choice{"", of}
+	cmd.Flags().Var(c, name, usage+": "+strings.Join(of, ", "))
+	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(of, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	return c
+}
+
 // helpCommand is `help [COMMAND]`; cobra's own is content with any word.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{

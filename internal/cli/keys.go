@@ -18,7 +18,7 @@ func keysCommand(d Deps) *cobra.Command {
 		Use: "keys", Short: "Make, change and show client keys", GroupID: "run",
 		Example: "  tailplane keys create app --team search   # its text is shown once\n  tailplane keys list\n  tailplane keys rotate app --grace 24h",
 	})
-	cmd.AddCommand(keysCreate(d), keysList(d), keysShow(d), keysUpdate(d), keysRotate(d), keysRevoke(d), keysAWS(d))
+	cmd.AddCommand(keysCreate(d), keysList(d), keysShow(d), keysUpdate(d), keysRotate(d), keysRevoke(d), keysImport(d), keysAWS(d))
 	return cmd
 }
 
@@ -148,19 +148,23 @@ func day(t time.Time) string {
 func keysList(d Deps) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the keys", Args: args(cobra.NoArgs),
-		Example: "  tailplane keys list\n  tailplane keys list --team search --state usable\n  tailplane keys list -o json",
+		Example: "  tailplane keys list\n  tailplane keys list --team search --only usable\n  tailplane keys list -o json",
 	}
 	format := outputFlag(cmd)
 	filters := map[string]*string{}
-	for flag, usage := range map[string]string{"organisation": "only of this organisation", "team": "only of this team", "customer": "only of this customer", "state": "only in this state: usable, expired, revoked, broken"} {
+	for flag, usage := range map[string]string{"organisation": "only of this organisation", "team": "only of this team", "customer": "only of this customer"} {
 		filters[flag] = cmd.Flags().String(flag, "", usage)
 	}
+	only := optionFlag(cmd, "only", "only in this state", "usable", "expired", "revoked", "broken")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := connect(cmd, d)
 		if err != nil {
 			return err
 		}
 		q := url.Values{}
+		if only.value != "" {
+			q.Set("state", only.value)
+		}
 		for name, value := range filters {
 			if *value != "" {
 				q.Set(name, *value)

@@ -69,8 +69,8 @@ func statusCommand(d Deps) *cobra.Command {
 			p := &printer{w: w}
 			p.line("tailplane %s  up %s", s.Version, s.Uptime.Round(time.Second))
 			p.line("  config  %s (%s)", s.Config, s.Hash)
-			p.line("  API     http://%s/v1", s.Data)
-			p.line("  admin   http://%s", s.Admin)
+			p.line("  API     %s/v1", c.api())
+			p.line("  admin   %s", c.base())
 			p.line("  prices  %s", s.Prices)
 			p.line("  catalog %s%s", s.Catalog, with("  ", s.CatalogOld))
 			l := s.Ledger

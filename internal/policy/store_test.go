@@ -157,9 +157,17 @@ func TestDirectoriesAreWhatABuildGives(t *testing.T) {
 // told is everything that requests can find out.
 func told(k *Keys, texts []string) string {
 	var b strings.Builder
+	d := k.dir.Load()
+	whose := map[*account.Account]string{}
+	for _, p := range d.parties {
+		whose[p.Account] = fmt.Sprint(p, p.Config)
+	}
+	for key := range d.keys {
+		whose[key.account] = fmt.Sprint(key.ID, key.Rules)
+	}
 	chain := func(list []*account.Account) {
 		for _, a := range list {
-			fmt.Fprintf(&b, "%s %s %v ", a.Level, a.Name, a.State(t0).Limits)
+			b.WriteString(whose[a] + " ")
 		}
 	}
 	for i, text := range texts {
@@ -176,7 +184,6 @@ func told(k *Keys, texts []string) string {
 		}
 		b.WriteString("\n")
 	}
-	d := k.dir.Load()
 	for _, p := range d.parties.sorted() {
 		fmt.Fprintf(&b, "%s below %s %q %v ", p, p.Parent, p.broken, p.Disabled)
 		chain(p.chain)
