@@ -13,7 +13,9 @@ import (
 func BenchmarkApply(b *testing.B) {
 	for name, open := range map[string]func() (facts.Store, error){
 		"memory": func() (facts.Store, error) { return facts.NewMemory(), nil },
-		"sqlite": func() (facts.Store, error) { return facts.OpenSQLite(b.Context(), filepath.Join(b.TempDir(), "facts.db")) },
+		"sqlite": func() (facts.Store, error) {
+			return facts.OpenSQLite(b.Context(), filepath.Join(b.TempDir(), "facts.db"))
+		},
 	} {
 		b.Run(name, func(b *testing.B) {
 			s, err := open()
