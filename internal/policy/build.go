@@ -12,19 +12,24 @@ import (
 // and the next one from the last when something changes. All of it runs while
 // the store's mu is held.
 
-// doc is what is said of a party: by the file, or else by the facts.
+// doc is what is said of a party: by the file, or else by the facts, or else by
+// the key that names it.
 func (k *Keys) doc(at ref) (partyDoc, bool) {
-	if doc, is := k.docs[at]; is {
-		return doc, true
+	for _, docs := range k.sources() {
+		if doc, is := docs[at]; is {
+			return doc, true
+		}
 	}
-	doc, is := k.store.docs[at]
-	return doc, is
+	return partyDoc{}, false
 }
 
-// refs walks the parties of the file and of the facts; one that both have comes
-// twice.
+func (k *Keys) sources() [3]map[ref]partyDoc {
+	return [...]map[ref]partyDoc{k.docs, k.store.docs, k.implied}
+}
+
+// refs walks all parties; one that is said in two places comes twice.
 func (k *Keys) refs(yield func(ref) bool) {
-	for _, docs := range []map[ref]partyDoc{k.docs, k.store.docs} {
+	for _, docs := range k.sources() {
 		for at := range docs {
 			if !yield(at) {
 				return

@@ -211,6 +211,12 @@ func TestOrdersThatAreWrongAreRefusedInWords(t *testing.T) {
 	if err := remove(account.Customer, "globex")(); err != nil {
 		t.Errorf("what nobody uses: %v", err)
 	}
+	if _, err := s.RevokeKey(t.Context(), "eve", "app", t0); err != nil {
+		t.Fatal(err)
+	}
+	if err := remove(account.Customer, "acme")(); err != nil {
+		t.Errorf("what a revoked key used: %v", err)
+	}
 }
 
 // TestAChangedPartyIsItsKeys: limits, models and a switch reach the keys below,

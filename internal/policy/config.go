@@ -233,17 +233,21 @@ func (c Setting) static(at string, s Static, report report) {
 	(account.Rules{Limits: s.Limits, Budgets: s.Budgets}).Validate(at, report)
 }
 
-// docs finds the parties of the file by name, and the customers that stand
-// nowhere but at a static key.
-func (c Setting) docs() map[ref]partyDoc {
+// implied are the customers that stand at a static key alone, where the file has
+// no section for them.
+func (c Setting) implied() map[ref]partyDoc {
 	docs := map[ref]partyDoc{}
-	if len(c.Customers) == 0 {
-		for _, s := range c.Keys.Static {
-			if at := (ref{account.Customer, s.Customer}); s.Customer != "" {
-				docs[at] = partyDoc{config: PartyConfig{Organisation: s.Organisation, Team: s.Team}, file: true}
-			}
+	for _, s := range c.Keys.Static {
+		if s.Customer != "" && len(c.Customers) == 0 {
+			docs[ref{account.Customer, s.Customer}] = partyDoc{config: PartyConfig{Organisation: s.Organisation, Team: s.Team}}
 		}
 	}
+	return docs
+}
+
+// docs finds the parties of the file by name.
+func (c Setting) docs() map[ref]partyDoc {
+	docs := map[ref]partyDoc{}
 	for level, list := range map[account.Level]map[string]PartyConfig{
 		account.Organisation: c.Organisations, account.Team: c.Teams, account.Customer: c.Customers,
 	} {

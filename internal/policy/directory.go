@@ -182,8 +182,14 @@ func (d *directory) leave(e *indexEdit, r *record) (imported int) {
 	return imported
 }
 
-// customer is the customer with a name, or nil.
-func (d *directory) customer(name string) *Party { return d.parties[ref{account.Customer, name}] }
+// customer is the customer with a name, or nil. A caller may say anything: what
+// is too long for a name is not looked for.
+func (d *directory) customer(name string) *Party {
+	if len(name) > longestName {
+		return nil
+	}
+	return d.parties[ref{account.Customer, name}]
+}
 
 // keys walks every key once.
 func (d *directory) keys(yield func(*Key) bool) {

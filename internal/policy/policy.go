@@ -26,6 +26,7 @@ import (
 type Keys struct {
 	setting  Setting
 	docs     map[ref]partyDoc // the parties of the file; immutable
+	implied  map[ref]partyDoc // customers that stand nowhere but at a static key; immutable
 	store    *Store
 	required bool
 	nobody   *Key
@@ -37,7 +38,7 @@ type Keys struct {
 // reference that cannot be resolved. The keys find nothing until they are put in
 // force by [Keys.Use], so that a setting which is refused changes no live limit.
 func NewKeys(c Setting, store *Store) (*Keys, error) {
-	k := &Keys{setting: c, docs: c.docs(), store: store, required: c.Keys.Required == nil || *c.Keys.Required, nobody: Anonymous()}
+	k := &Keys{setting: c, docs: c.docs(), implied: c.implied(), store: store, required: c.Keys.Required == nil || *c.Keys.Required, nobody: Anonymous()}
 	k.dir.Store(newDirectory())
 	taken := map[Hash]string{}
 	for _, s := range c.Keys.Static {

@@ -19,6 +19,7 @@ import (
 	"tailplane/internal/account"
 	"tailplane/internal/facts"
 	"tailplane/internal/pg"
+	"tailplane/internal/secret"
 )
 
 // TestDirectoriesAreWhatABuildGives: whatever was changed in whatever order, the
@@ -375,4 +376,123 @@ func TestRequestsDoNotWaitForChanges(t *testing.T) {
 	}
 	stop.Store(true)
 	wg.Wait()
+}
+
+// TestOnlyTheWholeHashOpens: not its beginning, by which it is found, and not one
+// that was imported for a text that is hashed otherwise.
+func TestOnlyTheWholeHashOpens(t *testing.T) {
+	s := openStore(t, "")
+	keys := inForce(t, Setting{}, s)
+	const own, old = "sk-tp-any", "sk-any"
+	near := s.hash(own, FormHMAC)
+	near[31] ^= 1
+	list := []Imported{
+		{KeySpec: KeySpec{Name: "the other form"}, Hash: s.hash(old, FormHMAC)},
+		{KeySpec: KeySpec{Name: "a common beginning"}, Hash: near},
+	}
+	near = plainHash(old)
+	near[31] ^= 1
+	list = append(list, Imported{KeySpec: KeySpec{Name: "another beginning"}, Hash: near})
+	done, err := s.ImportKeys(t.Context(), "mallory", list, false, t0)
+	if err != nil || s.Len() != 3 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	for _, text := range []string{own, old} {
+		if key := keys.Find(text, t0); key != nil {
+			t.Errorf("%s opens the key with %s", text, key.Name)
+		}
+	}
+}
+
+func TestAnOldFactDoesNotComeBack(t *testing.T) {
+	s := openStore(t, "")
+	keys := inForce(t, Setting{}, s)
+	text, _ := create(t, s, Order{KeySpec: KeySpec{Name: "app"}})
+	put(t, s, account.Customer, "acme", PartyConfig{})
+	old, _, err := s.facts.All(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RevokeKey(t.Context(), "eve", "app", t0); err != nil {
+		t.Fatal(err)
+	}
+	acme := keys.Customer("acme")
+	if _, err := s.PutParty(t.Context(), "eve", account.Customer, "acme", PartyConfig{Disabled: true}, acme.Revision, t0); err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	s.fold(old, t0)
+	s.mu.Unlock()
+	if keys.Why(text, t0) != LackRevoked || !keys.Customer("acme").Disabled {
+		t.Errorf("%q, %+v", keys.Why(text, t0), keys.Customer("acme"))
+	}
+}
+
+// TestAChangeReachesEverythingBelow: an organisation's limits two levels down, a
+// customer's at a static key, and those of quarantine in every team.
+func TestAChangeReachesEverythingBelow(t *testing.T) {
+	t.Setenv("POLICY_TEST_KEY", "any text of the operator")
+	s := openStore(t, "")
+	keys := inForce(t, Setting{Keys: Config{
+		UnknownCustomer: Quarantine, Static: []Static{{Name: "ci", Key: secret.Env("POLICY_TEST_KEY"), Customer: "acme"}},
+	}}, s)
+	if p := keys.Find("any text of the operator", t0).Party(); p == nil || p.Name != "acme" || len(p.Chain()) != 0 {
+		t.Fatalf("%+v", p)
+	}
+	put(t, s, account.Organisation, "corp", PartyConfig{})
+	put(t, s, account.Team, "red", PartyConfig{Organisation: "corp"})
+	put(t, s, account.Customer, "acme", PartyConfig{Team: "red"})
+	text, _ := create(t, s, Order{KeySpec: KeySpec{Name: "app", Team: "red", MayNameCustomers: true}})
+	for i := range 20 {
+		corp := keys.Customer("acme").Parent.Parent
+		if _, err := s.PutParty(t.Context(), "eve", account.Organisation, "corp", PartyConfig{Limits: limits(fmt.Sprint(i+1, "/s"))}, corp.Revision, t0); err != nil {
+			t.Fatal(err)
+		}
+		p := keys.Customer("acme")
+		for _, at := range []*Party{p, p.Parent, keys.Find("any text of the operator", t0).Party(), keys.Find(text, t0).Party()} {
+			if len(at.Chain()) != 1 || at.Chain()[0] != p.Parent.Parent.Account {
+				t.Fatalf("change %d does not reach %s", i, at)
+			}
+		}
+	}
+	put(t, s, account.Customer, Quarantine, PartyConfig{Limits: limits("1/s")})
+	key := keys.Find(text, t0)
+	p, how, no := keys.Attribute(key, Claim{Customer: "nobody"})
+	if no != nil || how != ByQuarantine || len(key.AppendChain(nil, p)) != 2 {
+		t.Errorf("%v, %s, %v", p.Chain(), how, no)
+	}
+}
+
+// TestFactsThatNoVersionMade are told, harm nobody and open nothing.
+func TestFactsThatNoVersionMade(t *testing.T) {
+	s := openStore(t, "")
+	keys := inForce(t, Setting{Keys: Config{UnknownCustomer: Quarantine}}, s)
+	text, _ := create(t, s, Order{KeySpec: KeySpec{Name: "app", MayNameCustomers: true}})
+	var list []facts.Change
+	for _, c := range [][3]string{
+		{facts.KindOrganisation, "self", `{"organisation":"self"}`},
+		{facts.KindTeam, "self", `{"team":"self"}`},
+		{facts.KindCustomer, "lost", `{"team":"gone"}`},
+		{facts.KindCustomer, "odd", `{"team":7}`},
+		{facts.KindKey, "odd", `{"secrets":[{"hash":"zz"}]}`},
+		{facts.KindKey, "none", `{"name":"x"}`},
+		{"something new", "x", `{}`},
+	} {
+		list = append(list, facts.Change{Kind: c[0], Name: c[1], Body: []byte(c[2])})
+	}
+	if _, err := s.facts.Apply(t.Context(), "eve", t0, list); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CatchUp(t.Context(), t0); err != nil {
+		t.Fatal(err)
+	}
+	if problems := s.Problems(); len(problems) != 6 {
+		t.Errorf("%d problems: %q", len(problems), problems)
+	}
+	key := keys.Find(text, t0)
+	for _, name := range []string{"lost", "odd"} {
+		if p, how, no := keys.Attribute(key, Claim{Customer: name}); no != nil || how != ByQuarantine {
+			t.Errorf("%s: %v, %s, %v", name, p, how, no)
+		}
+	}
 }
