@@ -300,7 +300,7 @@ func (s *Server) serveData(w http.ResponseWriter, r *http.Request) {
 func (s *Server) servers() (data *dataServer, adm *http.Server) {
 	data = newDataServer(http.HandlerFunc(s.serveData), s.log.Logger)
 	service := &admin.Service{
-		Reader: s.records, Journal: s.journal, Keys: s.store,
+		Reader: s.records, Journal: s.journal, JournalDir: s.journalDir(), Keys: s.store,
 		Door: s.door, Address: s.adminURL, Models: s.models, Status: s.status, Reload: s.Reload, Egress: s.network.Report,
 		Pair: func(key string, now time.Time) (policy.Pair, *policy.Key, error) {
 			return s.gateway.Plane().Keys.PairOf(key, now)

@@ -78,7 +78,7 @@ func (s *Server) openState(ctx context.Context) error {
 	if dir == "" {
 		cfg.Dir, s.records = "", ledger.NewMemory(0)
 	} else {
-		cfg.Dir = filepath.Join(dir, "journal")
+		cfg.Dir = s.journalDir()
 		path := filepath.Join(dir, "ledger.db")
 		if err := private(path); err != nil {
 			return err
@@ -103,6 +103,15 @@ func (s *Server) openState(ctx context.Context) error {
 	}
 	s.metrics.Gauge("ledger_lag_records", "Settled records that the store does not have yet.", func() float64 { return float64(s.journal.Stats().Lag) })
 	return nil
+}
+
+// journalDir is where the journal is; empty when it is in memory. openState says
+// first where the state is.
+func (s *Server) journalDir() string {
+	if s.opt.State == "" {
+		return ""
+	}
+	return filepath.Join(s.opt.State, "journal")
 }
 
 // writable tries to make a file, so that a directory that cannot be used is told

@@ -22,9 +22,8 @@ type Postgres struct {
 	pool    *pgxpool.Pool
 	gateway string
 
-	mu    sync.Mutex // serialises the appends of this gateway
-	batch recordBatch
-	buf   []byte
+	mu  sync.Mutex // serialises the appends of this gateway
+	buf []byte
 }
 
 //go:embed pgmigrations/*.sql
