@@ -46,6 +46,8 @@ type Service struct {
 	// Address is the listener as other machines reach it; empty when nothing
 	// says so. nil is always empty.
 	Address func() string
+	// JournalDir is where the journal is; empty when it is in memory.
+	JournalDir string
 	// Facts has the audit; nil keeps none.
 	Facts facts.Store
 	// Lookup is the key that a text opens, or nil; nil finds none.

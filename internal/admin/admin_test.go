@@ -48,6 +48,7 @@ func desk(t *testing.T) (*Service, http.Handler) {
 			err := map[string]error{"nobody": policy.ErrNoKey, "two": policy.ErrSeveral}[key]
 			return policy.Pair{ID: "TPAK", Secret: secret.Plain("hush")}, &policy.Key{ID: "aa", KeySpec: policy.KeySpec{Name: key}}, err
 		},
+		Hourly: func() map[string]int64 { return nil },
 		Reload: func() error { return errors.New("f.yaml:1:1: no; yes") },
 	}
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("tailplane_x 1\n")) })

@@ -51,6 +51,7 @@ func routes() []route {
 		{"GET /admin/v1/sessions", func(v *View, _ *http.Request) (any, error) { return v.Sessions(time.Now()) }},
 		{"DELETE /admin/v1/sessions/{id}", endSession},
 		{"GET /admin/v1/audit", auditList},
+		{"GET /admin/v1/ledger/verify", func(v *View, r *http.Request) (any, error) { return v.VerifyLedger(r.Context()) }},
 		{"GET /admin/v1/audit/verify", func(v *View, r *http.Request) (any, error) { return v.VerifyAudit(r.Context()) }},
 		{"GET /admin/v1/budgets", func(v *View, _ *http.Request) (any, error) { return v.Budgets(time.Now()) }},
 		{"POST /admin/v1/budgets/write-off", writeOff},

@@ -306,7 +306,7 @@ func (s *Server) serveData(w http.ResponseWriter, r *http.Request) {
 func (s *Server) servers() (data *dataServer, adm *http.Server) {
 	data = newDataServer(http.HandlerFunc(s.serveData), s.log.Logger)
 	service := &admin.Service{
-		Reader: s.records, Journal: s.journal, Keys: s.store, Facts: s.kept.facts,
+		Reader: s.records, Journal: s.journal, JournalDir: s.journalDir(), Keys: s.store, Facts: s.kept.facts,
 		Hourly: s.hourly, Accounts: s.accounts,
 		Door: s.door, Address: s.adminURL, Models: s.models, Status: s.status, Reload: s.Reload, Egress: s.network.Report,
 		Lookup: func(text string, now time.Time) *policy.Key { return s.gateway.Plane().Keys.Find(text, now) },

@@ -76,9 +76,7 @@ func (s *Server) openState(ctx context.Context) error {
 	}
 	s.records, s.prune = s.kept.records, s.kept.prune
 	cfg := s.file.Ledger
-	if cfg.Dir = ""; dir != "" {
-		cfg.Dir = filepath.Join(dir, "journal")
-	}
+	cfg.Dir = s.journalDir()
 	if s.journal, err = ledger.OpenJournal(cfg.Options(s.records)); err != nil {
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			err = &InUseError{Dir: dir}
@@ -99,6 +97,15 @@ func (s *Server) openState(ctx context.Context) error {
 	}
 	s.metrics.Gauge("ledger_lag_records", "Settled records that the store does not have yet.", func() float64 { return float64(s.journal.Stats().Lag) })
 	return nil
+}
+
+// journalDir is where the journal is; empty when it is in memory. openState says
+// first where the state is.
+func (s *Server) journalDir() string {
+	if s.opt.State == "" {
+		return ""
+	}
+	return filepath.Join(s.opt.State, "journal")
 }
 
 // writable tries to make a file, so that a directory that cannot be used is told

@@ -18,7 +18,8 @@
 //     reappears with [OutcomeUnknown] (recover.go).
 //   - A settled record is in the store, and in the sums that Usage gives,
 //     exactly once (drain.go, sqlite.go).
-//   - A changed, cut or reordered record is found ([Verify]).
+//   - A changed, cut or reordered record is found ([Verify]), in a store for as long
+//     as the store is there (seal.go, [SQLite.VerifyStore]).
 //
 // Start reading at [Journal]; segment.go describes the bytes, rollup.go those of
 // the sums.

@@ -22,9 +22,8 @@ type Postgres struct {
 	pool    *pgxpool.Pool
 	gateway string
 
-	mu    sync.Mutex // serialises the appends of this gateway
-	batch recordBatch
-	buf   []byte
+	mu  sync.Mutex // serialises the appends of this gateway
+	buf []byte
 }
 
 //go:embed pgmigrations/*.sql
@@ -40,7 +39,11 @@ func OpenPostgres(ctx context.Context, pool *pgxpool.Pool, gateway string) (*Pos
 	if err := pg.Migrate(ctx, pool, "ledger", files); err != nil {
 		return nil, err
 	}
-	return &Postgres{pool: pool, gateway: gateway}, nil
+	s := &Postgres{pool: pool, gateway: gateway}
+	if err := s.sealOld(ctx); err != nil {
+		return nil, fmt.Errorf("ledger in PostgreSQL: seal what an older version stored: %w", err)
+	}
+	return s, nil
 }
 
 // Append implements Store.
@@ -67,10 +70,14 @@ func (s *Postgres) appendRecords(ctx context.Context, pos Position, b *recordBat
 		if len(b.entries) == 0 {
 			return nil
 		}
-		total, err := s.insert(ctx, tx, b)
+		stored, err := s.insert(ctx, tx, b)
 		if err != nil {
 			return err
 		}
+		if err := sealPg(ctx, tx, s.gateway, stored.entries); err != nil {
+			return err
+		}
+		total := stored.total()
 		for _, hour := range total.hours() {
 			if err := s.addHour(ctx, tx, total, hour); err != nil {
 				return err
@@ -84,9 +91,9 @@ func (s *Postgres) appendRecords(ctx context.Context, pos Position, b *recordBat
 	return nil
 }
 
-// insert stores the entries of a batch, and returns the sums of those that were
-// not stored before.
-func (s *Postgres) insert(ctx context.Context, tx pgx.Tx, b *recordBatch) (*rollup, error) {
+// insert stores the entries of a batch, and returns those that were not stored
+// before.
+func (s *Postgres) insert(ctx context.Context, tx pgx.Tx, b *recordBatch) (*recordBatch, error) {
 	ids, records := make([]string, len(b.entries)), make([][]byte, len(b.entries))
 	var strayIDs []string
 	var strayStarts []int64
@@ -114,13 +121,13 @@ func (s *Postgres) insert(ctx context.Context, tx pgx.Tx, b *recordBatch) (*roll
 		}
 	}
 	if len(stored) == len(b.entries) {
-		return b.total(), nil
+		return b, nil
 	}
-	return sumsOf(b.entries, stored)
+	return firstOf(b.entries, stored)
 }
 
-// sumsOf counts the first entry of each id.
-func sumsOf(entries []entry, ids []string) (*rollup, error) {
+// firstOf is the first entry of each id.
+func firstOf(entries []entry, ids []string) (*recordBatch, error) {
 	want := make(map[string]bool, len(ids))
 	for _, id := range ids {
 		want[id] = true
@@ -135,7 +142,7 @@ func sumsOf(entries []entry, ids []string) (*rollup, error) {
 			return nil, err
 		}
 	}
-	return b.total(), nil
+	return &b, nil
 }
 
 // addHour stores the cells of an hour as a part of this gateway's own; see

@@ -27,6 +27,9 @@ type SQLite struct {
 	one      *sql.Stmt // inserts one
 	nextPart *sql.Stmt
 	addPart  *sql.Stmt
+	end      *sql.Stmt // of the seals; see seal.go
+	addSeal  *sql.Stmt
+	moveEnd  *sql.Stmt
 
 	buf  []byte // guarded by mu, for writing; so is args
 	args []any
@@ -71,7 +74,10 @@ func (s *SQLite) open(ctx context.Context, path string) error {
 		return err
 	}
 	s.read.SetMaxOpenConns(4)
-	return s.prepare(ctx)
+	if err := s.prepare(ctx); err != nil {
+		return err
+	}
+	return s.sealOld(ctx)
 }
 
 func (s *SQLite) prepare(ctx context.Context) error {
@@ -88,6 +94,9 @@ func (s *SQLite) prepare(ctx context.Context) error {
 		{&s.one, insert(1)},
 		{&s.nextPart, `SELECT COALESCE(MAX(part) + 1, ?1) FROM rollup WHERE part >= ?1 AND part < ?2`},
 		{&s.addPart, `INSERT INTO rollup (part, sums) VALUES (?, ?)`},
+		{&s.end, `SELECT seals, sealed, head FROM state`},
+		{&s.addSeal, `INSERT INTO seals (seq, count, batch, link) VALUES (?, ?, ?, ?)`},
+		{&s.moveEnd, `UPDATE state SET seals = ?, sealed = ?, head = ?`},
 	} {
 		var err error
 		if *st.into, err = s.write.PrepareContext(ctx, st.text); err != nil {
@@ -121,6 +130,9 @@ func (s *SQLite) appendRecords(ctx context.Context, pos Position, b *recordBatch
 		if err := s.insert(ctx, tx, b.entries); err != nil {
 			return err
 		}
+		if err := s.seal(ctx, tx, b.entries); err != nil {
+			return err
+		}
 		return s.addSums(ctx, tx, b.total())
 	})
 	if !errors.Is(err, errConflict) {
@@ -138,6 +150,9 @@ func (s *SQLite) appendRecords(ctx context.Context, pos Position, b *recordBatch
 			if err := stored.addRecord(e.record); err != nil {
 				return err
 			}
+		}
+		if err := s.seal(ctx, tx, stored.entries); err != nil {
+			return err
 		}
 		return s.addSums(ctx, tx, stored.total())
 	})
@@ -312,7 +327,7 @@ func (s *SQLite) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	for _, st := range []*sql.Stmt{s.move, s.many, s.one, s.nextPart, s.addPart} {
+	for _, st := range []*sql.Stmt{s.move, s.many, s.one, s.nextPart, s.addPart, s.end, s.addSeal, s.moveEnd} {
 		if st != nil {
 			errs = append(errs, st.Close())
 		}
