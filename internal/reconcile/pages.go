@@ -78,10 +78,12 @@ func readPage(provider string, text []byte, c *collector) (more bool, err error)
 func readResult(provider, day string, raw []byte, c *collector) error {
 	var a anthropicResult
 	if provider != OpenAI && json.Unmarshal(raw, &a) == nil && a.known() {
+		c.whose = Anthropic
 		return a.add(day, c)
 	}
 	var o openAIResult
 	if provider != Anthropic && json.Unmarshal(raw, &o) == nil && o.known() {
+		c.whose = OpenAI
 		return o.add(day, c)
 	}
 	return fmt.Errorf("a result is of no API that is known: %.80s", raw)

@@ -74,23 +74,29 @@ const (
 // gzip. An empty provider is found by the content. The lines come ordered. The
 // error names the place; an export that breaks off is an error, too.
 func Read(provider string, r io.Reader) ([]Line, error) {
+	lines, _, err := ReadAs(provider, r)
+	return lines, err
+}
+
+// ReadAs is Read, and says whose the export is; empty for pages without a result.
+func ReadAs(provider string, r io.Reader) (lines []Line, whose string, err error) {
 	if provider != "" && !slices.Contains(Providers(), provider) {
-		return nil, fmt.Errorf("the exports of %q are not known; use %s", provider, strings.Join(Providers(), ", "))
+		return nil, "", fmt.Errorf("the exports of %q are not known; use %s", provider, strings.Join(Providers(), ", "))
 	}
 	in, err := unpack(r)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	c := &collector{lines: map[place]*Line{}}
+	c := &collector{lines: map[place]*Line{}, whose: provider}
 	if isJSON(in) {
 		err = readPages(provider, in, c)
 	} else {
 		err = readTable(provider, in, c)
 	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return c.sorted(), nil
+	return c.sorted(), c.whose, nil
 }
 
 // unpack undoes gzip and takes a byte order mark off.
@@ -136,7 +142,10 @@ type place struct {
 }
 
 // collector adds up lines.
-type collector struct{ lines map[place]*Line }
+type collector struct {
+	lines map[place]*Line
+	whose string // the provider, once it is known
+}
 
 func (c *collector) add(l Line) error {
 	if l.Quantity.Stated() && l.Quantity.IsZero() && (!l.Cost.Stated() || l.Cost.IsZero()) {

@@ -107,6 +107,7 @@ func readTable(provider string, in *bufio.Reader, c *collector) error {
 	if err != nil {
 		return err
 	}
+	c.whose = f.provider
 	for {
 		at.cells, err = r.Read()
 		if errors.Is(err, io.EOF) {

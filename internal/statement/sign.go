@@ -42,14 +42,22 @@ func Sign(s Statement, key ed25519.PrivateKey) ([]byte, error) {
 		return nil, err
 	}
 	public, _ := key.Public().(ed25519.PublicKey) // it is one
-	raw, err := plainJSON(s)
+	signed := Signed{Statement: s, Digest: digest(body), Key: public, signature: ed25519.Sign(key, body)}
+	signed.stated = signed.Digest
+	return signed.File()
+}
+
+// File writes the statement's file as [Sign] does, with the signature that it
+// has.
+func (s *Signed) File() ([]byte, error) {
+	raw, err := plainJSON(s.Statement)
 	if err != nil {
 		return nil, err
 	}
 	file, err := json.MarshalIndent(envelope{
-		Statement: raw, Digest: digest(body),
-		Signature: base64.StdEncoding.EncodeToString(ed25519.Sign(key, body)),
-		Key:       base64.StdEncoding.EncodeToString(public),
+		Statement: raw, Digest: s.stated,
+		Signature: base64.StdEncoding.EncodeToString(s.signature),
+		Key:       base64.StdEncoding.EncodeToString(s.Key),
 	}, "", " ")
 	if err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
