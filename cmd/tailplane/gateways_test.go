@@ -58,7 +58,7 @@ func TestGatewaysShareABudget(t *testing.T) {
 		ctx, stop[i] = context.WithCancel(t.Context())
 		load.Go(func() { counts[i] = g.load(ctx, 500, 6) })
 	}
-	paid.wait(t, 120)
+	paid.until(t, 120)
 	a.kill()
 	stop[0]()
 	cut.sever()
@@ -76,7 +76,7 @@ func TestGatewaysShareABudget(t *testing.T) {
 
 	// The term of the dead one's lease passes; what it had not marked comes back.
 	before := paid.count()
-	time.Sleep(gatewaysTerm + 2*time.Second) // real time: other processes have no virtual clock
+	wait(gatewaysTerm + 2*time.Second) // real time: other processes have no virtual clock
 	again := c.load(t.Context(), 500, 6)
 	t.Logf("after the dead one's term: c %v; paid for %d", again, paid.count())
 	if paid.count() == before {
@@ -86,7 +86,7 @@ func TestGatewaysShareABudget(t *testing.T) {
 	// All are back: what was in doubt is known, and the rest is spent.
 	cut.heal()
 	a.start()
-	time.Sleep(gatewaysTerm)
+	wait(gatewaysTerm)
 	for _, g := range gws {
 		g.load(t.Context(), 300, 3)
 	}
@@ -159,7 +159,7 @@ func (p *process) start() {
 			p.data = status.Data
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
+		wait(50 * time.Millisecond)
 	}
 	said, _ := os.ReadFile(filepath.Join(p.dir, "log"))
 	p.t.Fatalf("gateway %s is not ready after ten seconds:\n%s", p.name, said)
@@ -270,12 +270,12 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (p *provider) count() int64 { return p.served.Load() }
 
-func (p *provider) wait(t *testing.T, n int64) {
+func (p *provider) until(t *testing.T, n int64) {
 	for range 400 {
 		if p.count() >= n {
 			return
 		}
-		time.Sleep(25 * time.Millisecond)
+		wait(25 * time.Millisecond)
 	}
 	t.Fatalf("only %d requests came through in ten seconds", p.count())
 }

@@ -41,6 +41,8 @@ type Service struct {
 	Accounts *account.Accounts
 	// Hourly are the targets that cost by the hour, in nano-dollars.
 	Hourly func() map[string]int64
+	// Statements makes usage statements; nil where there is no state directory.
+	Statements Statements
 	// Door says who comes.
 	Door *Door
 	// Address is the listener as other machines reach it; empty when nothing

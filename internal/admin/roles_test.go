@@ -69,6 +69,9 @@ var places = map[string]struct {
 	"PUT /admin/v1/customers/{name}":        {"/admin/v1/customers/new", `{"models":["m"]}`, [6]string{all, all}, [2]string{}},
 	"PATCH /admin/v1/customers/{name}":      {"/admin/v1/customers/c1", `{"models":["m"]}`, [6]string{all, all}, [2]string{}},
 	"DELETE /admin/v1/customers/{name}":     {"/admin/v1/customers/c1", ``, [6]string{all, all}, [2]string{}},
+	"GET /admin/v1/statement":               {"/admin/v1/statement?month=2026-11", "", [6]string{all, all, all, all}, [2]string{}},
+	"POST /admin/v1/statement":              {"/admin/v1/statement", `{"month":"2026-11"}`, [6]string{all, denied, all}, [2]string{}},
+	"GET /admin/v1/calls":                   {"/admin/v1/calls?from=2026-11-24&to=2026-11-25", "", [6]string{all, all, all, all}, [2]string{}},
 	"GET /admin/v1/budgets":                 {"/admin/v1/budgets", ``, [6]string{all, all, all, all}, [2]string{}},
 	"POST /admin/v1/budgets/write-off":      {"/admin/v1/budgets/write-off", `{"gateway":"gw-2","reason":"r"}`, [6]string{all, denied, all}, [2]string{}},
 	"POST /key/generate":                    {"/key/generate", `{"key_alias":"n","duration":"30d","models":["m"]}`, [6]string{all, all}, [2]string{}},
@@ -102,6 +105,7 @@ func house(t *testing.T) (*Service, http.Handler) {
 	t.Helper()
 	s, h := desk(t)
 	s.Reload = func() error { return nil }
+	s.Statements = clerk{}
 	now := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
 	for level, name := range map[account.Level]string{account.Organisation: "o1", account.Team: "t1", account.Customer: "c1"} {
 		if _, err := s.Keys.PutParty(t.Context(), "house", level, name, policy.PartyConfig{}, 0, now); err != nil {

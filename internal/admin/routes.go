@@ -36,6 +36,9 @@ func routes() []route {
 		{"GET /admin/v1/exchanges/{id}", func(v *View, r *http.Request) (any, error) { return v.Why(r.Context(), r.PathValue("id")) }},
 		{"GET /admin/v1/usage", usage},
 		{"GET /admin/v1/capacity", capacity},
+		{"GET /admin/v1/statement", statementOf},
+		{"POST /admin/v1/statement", state},
+		{"GET /admin/v1/calls", calls},
 		{"GET /admin/v1/keys", listKeys},
 		{"POST /admin/v1/keys", createKey},
 		{"GET /admin/v1/keys/{name}", func(v *View, r *http.Request) (any, error) { return v.Key(r.PathValue("name"), time.Now()) }},
@@ -84,6 +87,7 @@ func (s *Service) Handler(hosts func() []string, metrics http.Handler) http.Hand
 			answer(w, result)
 		})
 	}
+	api.HandleFunc("GET /admin/v1/export", export)
 	guarded := s.guard(api)
 	mux.Handle("/admin/v1/", guarded)
 	for _, at := range shim() {
@@ -190,6 +194,7 @@ var failures = []struct {
 	{policy.ErrInUse, http.StatusConflict, "conflict"},
 	{facts.ErrConflict, http.StatusConflict, "conflict"},
 	{policy.ErrSeveral, http.StatusConflict, "conflict"},
+	{ErrConflict, http.StatusConflict, "conflict"},
 	{errFull, http.StatusServiceUnavailable, "failed"},
 }
 

@@ -32,6 +32,7 @@ import (
 	"tailplane/internal/h1"
 	"tailplane/internal/ledger"
 	"tailplane/internal/meter"
+	"tailplane/internal/notify"
 	"tailplane/internal/owner"
 	"tailplane/internal/policy"
 	"tailplane/internal/secret"
@@ -73,6 +74,8 @@ type Server struct {
 	fleet      fleet.Fleet
 	journal    *ledger.Journal
 	kept       *stores
+	statements admin.Statements // nil without a state directory
+	notifier   *notify.Notifier // nil: nobody is told
 	accounts   *account.Accounts
 	estimates  *account.Estimator
 	records    records
@@ -137,6 +140,9 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.resolvers = credential.Resolvers(s.identities)
+	if s.notifier, err = s.openNotifier(file); err != nil {
+		return nil, err
+	}
 	if err := s.openState(ctx); err != nil {
 		return nil, err
 	}
@@ -224,6 +230,9 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	task("retention", s.retain)
 	task("accounts", s.accounts.Run)
 	task("keys", s.store.Follow)
+	if s.notifier != nil {
+		task("webhook", s.notifier.Run)
+	}
 	if !s.zero() {
 		hangup := make(chan os.Signal, 1)
 		signal.Notify(hangup, syscall.SIGHUP)
@@ -314,6 +323,7 @@ func (s *Server) servers() (data *dataServer, adm *http.Server) {
 			return s.gateway.Plane().Keys.PairOf(key, now)
 		},
 	}
+	service.Statements = s.statements
 	if s.kept.leases != nil {
 		service.Forgive = s.kept.leases.WriteOff
 	}

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"tailplane/internal/account"
 	"tailplane/internal/egress"
 	"tailplane/internal/facts"
@@ -28,14 +26,15 @@ type stores struct {
 	leases  *account.Postgres // nil: this gateway is alone
 	gateway string
 	// own is the usage of this gateway alone, where others share the ledger.
-	own  func(context.Context, ledger.UsageQuery) ([]ledger.UsageRow, error)
-	pool *pgxpool.Pool
+	own func(context.Context, ledger.UsageQuery) ([]ledger.UsageRow, error)
+	// disconnect lets go of the database; nil where there is none.
+	disconnect func()
 }
 
 func (s *stores) close() error {
 	err := errors.Join(s.records.Close(), s.facts.Close())
-	if s.pool != nil {
-		s.pool.Close()
+	if s.disconnect != nil {
+		s.disconnect()
 	}
 	return err
 }
@@ -108,7 +107,7 @@ func (s *Server) openShared(ctx context.Context) (_ *stores, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &stores{records: store, prune: store.Prune, facts: kept, leases: leases, gateway: name, own: store.OwnUsage, pool: pool}, nil
+	return &stores{records: store, prune: store.Prune, facts: kept, leases: leases, gateway: name, own: store.OwnUsage, disconnect: pool.Close}, nil
 }
 
 // storeDialer is the one way out, to the database. A local socket does not lead
@@ -171,11 +170,4 @@ func (s *Server) balances(ctx context.Context, level account.Level, from, to tim
 		spent[column.get(&rows[i])] += rows[i].Cost + rows[i].Held
 	}
 	return spent, nil
-}
-
-// warn tells that a share of a budget is spent.
-func (s *Server) warn(w account.Warning) {
-	s.log.Warn("a share of a budget is spent", "level", w.Level, "name", w.Name, "period", string(w.Period), "share_percent", w.Share,
-		"spent", w.Spent.String(), "amount", w.Amount.String(), "hard", w.Hard)
-	s.metrics.BudgetWarnings.WithLabelValues(w.Level).Inc()
 }

@@ -95,6 +95,11 @@ func (s *Server) openState(ctx context.Context) error {
 	if s.token, err = adminToken(dir); err != nil {
 		return errors.Join(err, s.owners.Close(), s.journal.Close(), s.kept.close())
 	}
+	if dir != "" {
+		if s.statements, err = s.openStatements(dir, s.file.Site.Name, s.opt.Version); err != nil {
+			return errors.Join(err, s.owners.Close(), s.journal.Close(), s.kept.close())
+		}
+	}
 	s.metrics.Gauge("ledger_lag_records", "Settled records that the store does not have yet.", func() float64 { return float64(s.journal.Stats().Lag) })
 	return nil
 }

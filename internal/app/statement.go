@@ -12,9 +12,9 @@ import (
 	"tailplane/internal/statement"
 )
 
-// statements are the usage statements of this site, signed with the key in its
+// openStatements makes the usage statements of this site, signed with the key in its
 // state directory. A site is called by the machine's name where nobody names it.
-func (s *Server) statements(dir, site, version string) (admin.Statements, error) {
+func (s *Server) openStatements(dir, site, version string) (admin.Statements, error) {
 	key, err := statement.OpenKey(dir)
 	if err != nil {
 		return nil, err
@@ -25,6 +25,14 @@ func (s *Server) statements(dir, site, version string) (admin.Statements, error)
 		}
 	}
 	books := &statement.Ledger{Reader: s.records, Flush: s.journal.Flush, Open: func() int { return s.journal.Stats().Open }}
+	if sealed, ok := s.records.(interface {
+		SealHead(context.Context) (link string, count int64, err error)
+	}); ok {
+		books.Head = func(ctx context.Context) (statement.Chain, error) {
+			link, count, err := sealed.SealHead(ctx)
+			return statement.Chain{Head: link, Length: count}, err
+		}
+	}
 	return stater{&statement.Maker{
 		Site: site, Program: version, Books: books, Key: key,
 		Shelf: statement.NewShelf(filepath.Join(dir, "statements")), Now: time.Now,

@@ -14,6 +14,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"net"
+	"net/url"
 	"slices"
 	"time"
 
@@ -25,14 +27,18 @@ import (
 	"tailplane/internal/ledger"
 	"tailplane/internal/meter"
 	"tailplane/internal/models"
+	"tailplane/internal/notify"
 	"tailplane/internal/pg"
 	"tailplane/internal/policy"
+	"tailplane/internal/secret"
+	"tailplane/internal/statement"
 	"tailplane/internal/upstream"
 )
 
 // File is the whole file. Each top-level key belongs to one package.
 type File struct {
 	Version  int                        `yaml:"version"`
+	Site     statement.Config           `yaml:"site"`
 	Listen   gateway.Listen             `yaml:"listen"`
 	Egress   egress.Config              `yaml:"egress"`
 	Targets  map[string]upstream.Config `yaml:"targets"`
@@ -48,6 +54,7 @@ type File struct {
 
 	Store   facts.Config   `yaml:"store"`
 	Ledger  ledger.Config  `yaml:"ledger"`
+	Notify  notify.Config  `yaml:"notify"`
 	Catalog catalog.Config `yaml:"catalog"`
 
 	// Name and Hash say which file it is and which content it had.
@@ -150,6 +157,8 @@ func (f *File) validate(report func(path, wrong, right string)) {
 	f.Auth.Validate(report)
 	f.Catalog.Validate(report)
 	f.Store.Validate(report)
+	f.Notify.Validate(report)
+	f.Site.Validate(report)
 	f.Ledger.Validate(func(path, wrong, right string) { report("ledger."+path, wrong, right) })
 }
 
@@ -179,7 +188,7 @@ func (f *File) Destinations() []egress.Destination {
 	out := f.leading(func(name string, t upstream.Config) []egress.Destination {
 		return f.Egress.Reach(egress.Override{}, t.Identities(name))
 	})
-	for _, d := range append(f.Egress.Reach(egress.Override{}, f.Auth.Destinations()), f.stores()...) {
+	for _, d := range append(f.Egress.Reach(egress.Override{}, append(f.Auth.Destinations(), f.webhook()...)), f.stores()...) {
 		if !slices.Contains(out, d) {
 			out = append(out, d)
 		}
@@ -201,6 +210,27 @@ func (f *File) stores() (out []egress.Destination) {
 		out = append(out, egress.Destination{Address: host, Why: "store"})
 	}
 	return out
+}
+
+// webhook is where events are posted.
+func (f *File) webhook() []egress.Destination {
+	address, plain := f.Notify.Address()
+	if !plain {
+		v, err := f.Notify.Ref().Resolve()
+		if err != nil {
+			return nil
+		}
+		address = v.Reveal()
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" {
+		return nil
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return []egress.Destination{{Address: net.JoinHostPort(u.Hostname(), port), Why: "notify"}}
 }
 
 // leading are the destinations of the targets, each followed by what beside says.
@@ -269,6 +299,14 @@ func (f *File) Secrets(text []byte) []Problem {
 	if !f.Store.IsZero() {
 		if _, err := f.Store.Postgres.Resolve(); err != nil {
 			unresolved("store.postgres", err)
+		}
+	}
+	for path, ref := range map[string]secret.Ref{"notify.webhook": f.Notify.Ref(), "notify.secret": f.Notify.Secret} {
+		if ref.IsZero() || ref.Remote() {
+			continue
+		}
+		if _, err := ref.Resolve(); err != nil {
+			unresolved(path, err)
 		}
 	}
 	for i, s := range f.Keys.Static {

@@ -102,3 +102,16 @@ func (l *Ledger) prices(ctx context.Context, f ledger.Filter) ([]string, error) 
 	}
 	return out, nil
 }
+
+// Config is the `site:` section of the file.
+type Config struct {
+	// Name is what statements call this place; the host's name where it is empty.
+	Name string `yaml:"name"`
+}
+
+// Validate reports every problem of the section.
+func (c Config) Validate(report func(path, wrong, right string)) {
+	if len(c.Name) > 64 {
+		report("site.name", "the name is longer than 64 characters", "use a short one, such as acme-hospital")
+	}
+}
