@@ -104,12 +104,14 @@ func TestGatewaysShareABudget(t *testing.T) {
 	}
 }
 
-const gatewaysTerm = 3 * time.Second
+// gatewaysTerm is for how long a silent gateway keeps what it leased, with some room
+// for the clock of the database.
+const gatewaysTerm = 10 * time.Second
 
 const gatewaysConfig = `
 version: 1
 listen: {data: {addr: "127.0.0.1:0"}, admin: {addr: "127.0.0.1:0"}}
-store: {postgres: env:STORE, gateway: %s, term: %s}
+store: {postgres: env:STORE, gateway: %s}
 targets:
   paid: {kind: openai-compatible, url: %q, price: {input: 1, output: 1}}
 models:
@@ -117,6 +119,7 @@ models:
 customers:
   acme: {budgets: [{amount: 1, per: day, hard: true, strict: true}]}
 keys:
+  pepper: file:%s
   static: [{name: app, key: env:APP_KEY, customer: acme}]
 `
 
@@ -134,7 +137,7 @@ func newProcess(t *testing.T, name, dsn, url string) *process {
 	dir := t.TempDir()
 	p := &process{t: t, name: name, dir: dir}
 	p.env = append(os.Environ(), noRaceSleep, "STORE="+dsn, "APP_KEY=the-application", "TAILPLANE_STATE="+filepath.Join(dir, "state"))
-	text := fmt.Sprintf(gatewaysConfig, name, gatewaysTerm, url)
+	text := fmt.Sprintf(gatewaysConfig, name, url, pepperFile(t))
 	if err := os.WriteFile(filepath.Join(dir, "tailplane.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -383,4 +386,14 @@ func inSchema(t *testing.T, dsn string) string {
 		sep = "&"
 	}
 	return dsn + sep + "search_path=" + name
+}
+
+// pepperFile is the secret under which all gateways of the test hash their keys.
+func pepperFile(t *testing.T) string {
+	path := filepath.Join(os.TempDir(), fmt.Sprintf("tailplane-pepper-%d", os.Getpid()))
+	if err := os.WriteFile(path, []byte(strings.Repeat("5e", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Remove(path) })
+	return path
 }

@@ -1,112 +1,225 @@
 package account
 
-import "sync"
+import (
+	"math"
+	"sync"
+)
 
-// Estimator learns how many tokens requests take: how many a byte of a model's
-// prompts has, and how long answers are, for each key at a model. It remembers two
-// generations of keys, so that its memory is bounded and what is used stays.
+// An Estimator says how many tokens a request is likely to use, from what earlier
+// ones did: tokens a byte for each model, and a high quantile of the output's
+// length for each model and key. It is safe for concurrent use, and the same
+// requests in the same order give the same estimates.
+//
+// Its memory is bounded: what was learnt stands in two generations. What is new
+// or used goes into the young one; when that is full it becomes the old one, and
+// what was in the old one and not used since is forgotten.
 type Estimator struct {
-	mu     sync.Mutex
-	models map[string]*learned
-	young  map[pair]*learned
-	old    map[pair]*learned
+	mu         sync.Mutex
+	young, old map[estimateName]*learnt
+	most       int
+	forgotten  uint64
 }
 
-type pair struct{ model, key string }
+// estimateName is a model and a key; an empty key is the model as a whole.
+type estimateName struct{ model, key string }
 
-// learned is what is known of one model, or of one key at it.
-type learned struct {
-	perByte float64 // tokens of input for each byte of a request
-	output  float64 // of nine answers in ten
+// learnt is what is known of a model, or of a model for one key.
+type learnt struct {
+	perByte float64 // tokens of input for a byte of the request
+	inputs  int
+	output  quantile
 }
 
 const (
-	mostPairs  = 50_000 // of a generation
-	mostModels = 4096
-	// usual is how long answers are taken to be before any was seen.
-	usual = 1024
-	// often is the share of answers that the estimate shall cover.
-	often = 0.9
+	// DefaultEstimates is how many models and pairs of a model and a key a
+	// generation has; one takes about 150 bytes and its names.
+	DefaultEstimates = 16 << 10
+
+	coldPerByte = 0.25 // tokens a byte before anything is learnt
+	coldOutput  = 1024
+	highShare   = 0.9 // of outputs are not longer than the estimate
+	enough      = 8   // outputs after which a quantile is believed
+	slowest     = 1. / 64
 )
 
-// NewEstimator makes one that knows nothing.
-func NewEstimator() *Estimator {
-	return &Estimator{models: map[string]*learned{}, young: map[pair]*learned{}}
+// NewEstimator returns an estimator with generations of limit entries; 0 is
+// DefaultEstimates.
+func NewEstimator(limit int) *Estimator {
+	if limit <= 0 {
+		limit = DefaultEstimates
+	}
+	return &Estimator{young: map[estimateName]*learnt{}, old: map[estimateName]*learnt{}, most: limit}
 }
 
-// Estimate is how many tokens a request of so many bytes is expected to take, and
-// its answer to have: nine answers in ten have no more. maxOutput is the request's
-// own limit, 0 for none.
+// Estimate is the tokens that a request is likely to use: bytes are those of its
+// body, maxOutput the most output it asks for, 0 when it does not say. Of a model
+// of which nothing is known a token is four bytes, and the output 1024 tokens or
+// the maximum.
 func (e *Estimator) Estimate(model, key string, bytes int, maxOutput int64) (input, output int64) {
-	perByte, likely := 0.25, float64(usual)
+	perByte, output := coldPerByte, int64(coldOutput)
 	e.mu.Lock()
-	if m := e.models[model]; m != nil {
-		perByte, likely = m.perByte, m.output
+	whole := e.find(estimateName{model: model})
+	if whole != nil {
+		if whole.inputs > 0 {
+			perByte = whole.perByte
+		}
+		if whole.output.seen >= enough {
+			output = whole.output.estimate()
+		}
 	}
-	if k := e.find(pair{model, key}); k != nil {
-		likely = k.output
+	if own := e.find(estimateName{model, key}); own != nil && own.output.seen >= enough {
+		output = own.output.estimate()
 	}
 	e.mu.Unlock()
-	input, output = int64(perByte*float64(bytes))+1, int64(likely)+1
 	if maxOutput > 0 {
 		output = min(output, maxOutput)
 	}
-	return input, output
+	return int64(math.Ceil(float64(max(0, bytes)) * perByte)), output
 }
 
-// Learn takes over what a request took.
+// Learn tells what a request has used. One without input or output teaches
+// nothing of it.
 func (e *Estimator) Learn(model, key string, bytes int, input, output int64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	m := e.models[model]
-	if m == nil {
-		if len(e.models) >= mostModels {
-			return
-		}
-		m = &learned{perByte: 0.25, output: usual}
-		e.models[model] = m
-	}
+	whole := e.make(estimateName{model: model})
 	if bytes > 0 && input > 0 {
-		m.perByte += (float64(input)/float64(bytes) - m.perByte) / 16
+		whole.inputs++
+		ratio := float64(input) / float64(bytes)
+		whole.perByte += (ratio - whole.perByte) * max(slowest, 1/float64(whole.inputs))
 	}
-	m.see(output)
-	p := pair{model, key}
-	k := e.find(p)
-	if k == nil {
-		k = &learned{output: m.output}
-		e.keep(p, k)
-	}
-	k.see(output)
-}
-
-// see moves the estimate towards a quantile: up by a step when an answer was
-// longer, down by a ninth of it when it was not, so that it rests where one in ten
-// is longer. The step is a share of the estimate, so that it is right for long and
-// short answers alike (stochastic approximation of a quantile).
-func (l *learned) see(output int64) {
-	step := l.output/8 + 1
-	if float64(output) > l.output {
-		l.output = min(l.output+step*often, float64(output))
+	if output <= 0 {
 		return
 	}
-	l.output = max(l.output-step*(1-often), float64(output)*0.5, 1)
+	whole.output.add(float64(output))
+	if key != "" {
+		e.make(estimateName{model, key}).output.add(float64(output))
+	}
 }
 
-// find looks into both generations; what is used is kept young.
-func (e *Estimator) find(p pair) *learned {
-	if k := e.young[p]; k != nil {
-		return k
-	}
-	k := e.old[p]
-	if k != nil {
-		e.keep(p, k)
-	}
-	return k
+// Forgotten is how many models and pairs were forgotten because there were more
+// than fit.
+func (e *Estimator) Forgotten() uint64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.forgotten
 }
 
-func (e *Estimator) keep(p pair, k *learned) {
-	if len(e.young) >= mostPairs {
-		e.old, e.young = e.young, map[pair]*learned{}
+// find is what was learnt under a name, or nil. What is used becomes young.
+func (e *Estimator) find(name estimateName) *learnt {
+	if l := e.young[name]; l != nil {
+		return l
 	}
-	e.young[p] = k
+	l := e.old[name]
+	if l != nil {
+		delete(e.old, name)
+		e.put(name, l)
+	}
+	return l
 }
+
+func (e *Estimator) make(name estimateName) *learnt {
+	l := e.find(name)
+	if l == nil {
+		l = &learnt{}
+		e.put(name, l)
+	}
+	return l
+}
+
+func (e *Estimator) put(name estimateName, l *learnt) {
+	if len(e.young) >= e.most {
+		e.forgotten += uint64(len(e.old))
+		e.old, e.young = e.young, make(map[estimateName]*learnt, e.most)
+	}
+	e.young[name] = l
+}
+
+// quantile follows the high quantile of a stream with five markers (the P2
+// method of Jain and Chlamtac, 1985): the least, the largest, the quantile and
+// the two halfway to it, each moved along a parabola towards the rank where it
+// should stand. Old values fade: the ranks are halved now and then.
+type quantile struct {
+	seen   int
+	height [5]float64
+	rank   [5]float64
+}
+
+// fade is the number of values after which older ones count half.
+const fade = 512
+
+var quantileShares = [5]float64{0, highShare / 2, highShare, (1 + highShare) / 2, 1}
+
+func (q *quantile) add(x float64) {
+	q.seen++
+	if q.seen <= len(q.height) {
+		q.first(x)
+		return
+	}
+	k := 0
+	switch {
+	case x < q.height[0]:
+		q.height[0] = x
+	case x >= q.height[4]:
+		q.height[4], k = x, 3
+	default:
+		for x >= q.height[k+1] {
+			k++
+		}
+	}
+	for i := k + 1; i < 5; i++ {
+		q.rank[i]++
+	}
+	for i := 1; i < 4; i++ {
+		q.move(i)
+	}
+	if q.rank[4] >= fade {
+		q.fade()
+	}
+}
+
+// first puts one of the first five in its place.
+func (q *quantile) first(x float64) {
+	i := q.seen - 1
+	for ; i > 0 && q.height[i-1] > x; i-- {
+		q.height[i] = q.height[i-1]
+	}
+	q.height[i] = x
+	q.rank[q.seen-1] = float64(q.seen)
+}
+
+// move moves a marker by one rank when it is that far from where it should be.
+func (q *quantile) move(i int) {
+	d := 1 + quantileShares[i]*(q.rank[4]-1) - q.rank[i]
+	n, h := &q.rank, &q.height
+	switch {
+	case d >= 1 && n[i+1]-n[i] > 1:
+		d = 1
+	case d <= -1 && n[i-1]-n[i] < -1:
+		d = -1
+	default:
+		return
+	}
+	x := h[i] + d/(n[i+1]-n[i-1])*((n[i]-n[i-1]+d)*(h[i+1]-h[i])/(n[i+1]-n[i])+(n[i+1]-n[i]-d)*(h[i]-h[i-1])/(n[i]-n[i-1]))
+	if x <= h[i-1] || x >= h[i+1] {
+		j := i + int(d)
+		x = h[i] + d*(h[j]-h[i])/(n[j]-n[i])
+	}
+	h[i] = x
+	n[i] += d
+}
+
+// fade halves the ranks, and lets the largest value fall back towards the others,
+// so that one long answer is not remembered for ever.
+func (q *quantile) fade() {
+	for i := range q.rank {
+		q.rank[i] = max(float64(i+1), math.Floor(q.rank[i]/2))
+	}
+	for i := 1; i < 5; i++ {
+		q.rank[i] = max(q.rank[i], q.rank[i-1]+1)
+	}
+	q.height[4] = q.height[3] + (q.height[4]-q.height[3])/2
+}
+
+// estimate is the quantile in whole tokens.
+func (q *quantile) estimate() int64 { return max(1, int64(math.Ceil(q.height[2]))) }

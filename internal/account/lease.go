@@ -1,184 +1,235 @@
 package account
 
-import "time"
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+)
 
-// A Row is what several gateways share of a budget in one window. For each of them
-// it holds
+// What gateways share is a row for each window of a budget, each rate and each
+// limit of requests in flight. This file is what the shared database does with a
+// row: a pure function of the row, a report and the database's clock. The
+// database runs it inside of a transaction, the simulation in virtual time.
 //
-//	spent <= mark <= ceiling
+// Of a budget's row it keeps, for each gateway,
 //
-// and the ceilings never add up to more than the amount. A gateway admits a request
-// only while what it has spent and holds stays below its mark, so that it cannot
-// have spent more than its mark, whatever becomes of it; what lies between mark and
-// ceiling is kept for it as long as it is heard of. Renew is the only change; it is
-// pure. A database runs it in a transaction, the simulation in virtual time.
-type Row struct {
-	Amount int64            `json:"amount"`
-	Shares map[string]Share `json:"shares,omitempty"`
+//	spent <= mark <= ceiling, and the sum of ceilings <= amount
+//
+// A gateway spends up to its mark without asking, so what it spent is never above
+// it, whatever happens to the gateway or the way to it. Its ceiling keeps what it
+// will soon ask for from the others; when it is silent for a term the ceiling
+// falls to the mark. What lies between spent and mark of a silent gateway is in
+// doubt: only that gateway knows, until it reports, the window ends or somebody
+// writes it off.
+//
+// Reports carry a sequence, so that one that is repeated, or late, changes
+// nothing; a gateway that begins again asks for where it stood by sending one
+// that is too low. In a report the mark is the one that the gateway goes by: it
+// is never above the row's, and it may be lower, as the gateway lowers its own
+// before it says so.
+
+// Shared is the database in which gateways share rows.
+type Shared interface {
+	// Renew decides on the reports of one gateway, each for a row of its own, in
+	// one transaction, and returns a grant for each in the same order. An error
+	// says that nothing is known of what was decided.
+	Renew(ctx context.Context, gateway string, reports []Report) ([]Grant, error)
 }
 
-// Share is one gateway's part of a row, in nano-dollars.
-type Share struct {
-	Spent   int64     `json:"spent"` // in the window, as far as it has told
-	Mark    int64     `json:"mark"`
-	Ceiling int64     `json:"ceiling"`
-	Until   time.Time `json:"until"` // when it counts as silent
-	// Life and Seq number the gateway's reports, so that one that comes late or
-	// twice changes nothing: a life for each start, a number for each report.
-	Life int64 `json:"life"`
-	Seq  int64 `json:"seq"`
-}
+// Kind is what a row is of.
+type Kind uint8
 
-// Report is what a gateway tells of its share, and what it wants.
+// The kinds of rows.
+const (
+	KindMoney  Kind = iota // a window of a budget, in nano-dollars
+	KindRate               // a rate, in requests or tokens
+	KindPlaces             // requests in flight
+)
+
+// Report is what a gateway says of a row, and what it asks for.
 type Report struct {
-	Life, Seq int64
-	Spent     int64 // in the window, over all its lives
-	// Mark is the mark that it keeps to from now on, until it is granted another
-	// one; it may be lower than the one that it was granted.
-	Mark int64
-	// Want is the mark that it would like, Ahead how far it would like its ceiling
-	// above that.
-	Want, Ahead int64
+	Row    string // its name
+	Kind   Kind
+	Seq    int64 // rises with each report of a gateway for a row
+	Amount int64 // of the budget, rate or limit; of money 0: nothing is limited
+	Per    time.Duration
+	Ends   time.Time // of a budget's window; zero: never
+
+	Spent int64 // money: all that the gateway has spent in the window
+	Mark  int64 // money: the mark it goes by; places: its requests in flight
+	Need  int64 // the least that is of use: the mark, units or places that a request waits for
+	Want  int64 // what it would like to have
 }
 
 // Grant is the answer to a report.
 type Grant struct {
-	Mark    int64
-	Spent   int64 // of all gateways, as far as they have told
-	Doubt   int64 // of others that are silent: between spent and mark
-	Left    int64 // of the amount, below nobody's ceiling
-	Refused bool  // the report is older than one that was taken
-	Life    int64 // the newest life that is known
+	// Seq is the report's, or with Stale the one of a later report: nothing was
+	// decided.
+	Seq   int64
+	Stale bool
+
+	Mark    int64 // money: what may be spent; places: how many; rate: units to be used
+	Ceiling int64 // money: what is kept for the gateway
+	Others  int64 // money: what other gateways have spent, as far as they have said
+	Doubt   int64 // money: between spent and mark of gateways that are silent
+	// Scarce: others could not get what a request waits for; what is not needed
+	// should go back.
+	Scarce bool
+	Wait   time.Duration // rate: until the units that a request waits for are there
+	Term   time.Duration // how long places and units may be used, and a ceiling stays
 }
 
-// Renew takes a gateway's report at a moment and grants it what there is. The
-// gateways that have been silent for a term lose what lies above their marks.
-func (r *Row) Renew(gateway string, rep Report, now time.Time, term time.Duration) Grant {
-	if r.Shares == nil {
-		r.Shares = map[string]Share{}
+// Row is what the database keeps.
+type Row struct {
+	Full   int64            `json:"full,omitempty"` // rate: when all is there again
+	Shares map[string]Share `json:"shares,omitempty"`
+}
+
+// Share is one gateway's part of a row. Times are nanoseconds since 1970 of the
+// database's clock.
+type Share struct {
+	Seq     int64 `json:"seq"`
+	Spent   int64 `json:"spent,omitempty"`
+	Mark    int64 `json:"mark,omitempty"`
+	Ceiling int64 `json:"ceiling,omitempty"`
+	Until   int64 `json:"until"`
+	Short   bool  `json:"short,omitempty"` // did not get what a request waits for
+}
+
+// decide applies the report of a gateway to a row. It changes no map that it was
+// given.
+func decide(row Row, gateway string, r Report, now time.Time, term time.Duration) (Row, Grant) {
+	s := row.Shares[gateway]
+	if r.Seq <= s.Seq {
+		return row, Grant{Seq: s.Seq, Stale: true, Term: term}
 	}
-	for name, s := range r.Shares {
-		if now.After(s.Until) && s.Ceiling > s.Mark {
-			s.Ceiling = s.Mark
-			r.Shares[name] = s
+	at := now.UnixNano()
+	shares := maps.Clone(row.Shares)
+	if shares == nil {
+		shares = map[string]Share{}
+	}
+	s.Seq, s.Until = r.Seq, at+int64(term)
+	row.Shares = shares
+	g := Grant{Seq: r.Seq, Term: term}
+	switch r.Kind {
+	case KindMoney:
+		decideMoney(shares, gateway, &s, r, at, &g)
+	case KindRate:
+		row.Full = decideRate(row.Full, r, at, &g)
+		term = max(term, r.Per)
+		maps.DeleteFunc(shares, func(_ string, s Share) bool { return s.Until+int64(term) < at })
+	case KindPlaces:
+		decidePlaces(shares, gateway, &s, r, at, &g)
+	}
+	shares[gateway] = s
+	return row, g
+}
+
+// decideMoney moves the gateway's mark and ceiling.
+func decideMoney(shares map[string]Share, gateway string, s *Share, r Report, now int64, g *Grant) {
+	free, living := r.Amount, int64(1)
+	for name, o := range shares {
+		if name == gateway {
+			continue
+		}
+		if o.Until < now {
+			o.Ceiling, o.Short = o.Mark, false
+			shares[name] = o
+			g.Doubt += o.Mark - o.Spent
+		} else {
+			living++
+			g.Scarce = g.Scarce || o.Short
+		}
+		free -= o.Ceiling
+		g.Others += o.Spent
+	}
+	s.Spent, s.Mark = r.Spent, max(r.Mark, r.Spent)
+	room := free - s.Mark
+	need, want := max(0, r.Need-s.Mark), max(0, r.Want-s.Mark)
+	s.Short = r.Amount > 0 && need > room
+	if room > 0 {
+		// Half of what is left, so that others find something, too; but what a
+		// request waits for, all of it, or nothing where that does not help.
+		more := min(want, room/2)
+		if need <= room {
+			more = max(more, need)
+		}
+		s.Mark += more
+	}
+	s.Ceiling = s.Mark
+	if left := free - s.Mark; left > 0 && !g.Scarce {
+		s.Ceiling += min(left/(living+1), 2*want)
+	}
+	g.Mark, g.Ceiling = s.Mark, s.Ceiling
+}
+
+// decideRate takes a slice of what a rate admits and returns when all of it is
+// there again. A slice that is not used is lost, so it needs no return.
+func decideRate(full int64, r Report, now int64, g *Grant) int64 {
+	l := limit{amount: r.Amount, period: int64(r.Per), full: full}
+	can := l.left(now)
+	if r.Need > can {
+		g.Wait = time.Duration(l.wait(now, r.Need))
+		return full
+	}
+	g.Mark = min(max(r.Need, min(r.Want, can/2)), can)
+	l.take(now, g.Mark)
+	return l.full
+}
+
+// decidePlaces leases places for a term. Those in use stay with their gateway,
+// even where they are too many.
+func decidePlaces(shares map[string]Share, gateway string, s *Share, r Report, now int64, g *Grant) {
+	free := r.Amount
+	for name, o := range shares {
+		switch {
+		case name == gateway:
+		case o.Until < now:
+			delete(shares, name)
+		default:
+			free -= o.Mark
+			g.Scarce = g.Scarce || o.Short
 		}
 	}
-	own := r.Shares[gateway]
-	if rep.Life < own.Life || rep.Life == own.Life && rep.Seq <= own.Seq {
-		return r.grant(gateway, own, now, true)
+	room := max(0, free-r.Mark)
+	more := min(max(0, r.Want-r.Mark), room/2)
+	if need := max(0, r.Need-r.Mark); need <= room {
+		more = max(more, need)
 	}
-	if rep.Life > own.Life {
-		// It has started: nothing runs, and what it has spent is all there is of
-		// the marks of its earlier lives. Nothing is in doubt any more.
-		own.Spent, own.Mark = rep.Spent, rep.Spent
-		own.Ceiling = rep.Spent
-	}
-	own.Life, own.Seq, own.Until = rep.Life, rep.Seq, now.Add(term)
-	own.Spent = max(own.Spent, rep.Spent)
-	own.Mark = max(own.Spent, min(own.Mark, rep.Mark))
-	own.Ceiling = max(own.Mark, min(own.Ceiling, rep.Want+rep.Ahead))
-	r.Shares[gateway] = own
-	own.Ceiling += min(max(0, rep.Want+rep.Ahead-own.Ceiling), r.left())
-	own.Mark = max(own.Mark, min(rep.Want, own.Ceiling))
-	r.Shares[gateway] = own
-	return r.grant(gateway, own, now, false)
+	s.Mark = r.Mark + more
+	s.Short = r.Need > s.Mark
+	g.Mark = s.Mark
 }
 
-// left is what lies below nobody's ceiling.
-func (r *Row) left() int64 {
-	left := r.Amount
-	for _, s := range r.Shares {
-		left -= s.Ceiling
+// writeOff takes what is in doubt at a silent gateway as not spent, and returns
+// how much that is. A gateway that is not silent keeps its mark.
+func writeOff(row Row, gateway string, now time.Time) (Row, int64) {
+	s, ok := row.Shares[gateway]
+	if !ok || s.Until >= now.UnixNano() || s.Mark <= s.Spent {
+		return row, 0
 	}
-	return max(0, left)
-}
-
-func (r *Row) grant(gateway string, own Share, now time.Time, refused bool) Grant {
-	g := Grant{Mark: own.Mark, Life: own.Life, Refused: refused, Left: r.left()}
-	for name, s := range r.Shares {
-		g.Spent += s.Spent
-		if name != gateway && now.After(s.Until) {
-			g.Doubt += s.Mark - s.Spent
-		}
-	}
-	return g
-}
-
-// WriteOff gives back what is in doubt of a gateway that will not return, and says
-// how much that is. It is an operator's decision: what the gateway spent and did
-// not tell is then spent twice.
-func (r *Row) WriteOff(gateway string, now time.Time) int64 {
-	s, ok := r.Shares[gateway]
-	if !ok || !now.After(s.Until) {
-		return 0
-	}
-	doubt := s.Mark - s.Spent
+	freed := s.Mark - s.Spent
 	s.Mark, s.Ceiling = s.Spent, s.Spent
-	r.Shares[gateway] = s
-	return doubt
+	row.Shares = maps.Clone(row.Shares)
+	row.Shares[gateway] = s
+	return row, freed
 }
 
-// lease is a gateway's side of its share. It is pure, too.
-type lease struct {
-	life, seq int64
-	mark      int64 // what may be spent and held
-	spent     int64 // of all, as the last grant said
-	doubt     int64
-	left      int64
-	known     bool  // there was a grant in this life
-	used      bool  // something was wanted since the last report
-	need      int64 // the mark without which a request was refused
-}
-
-// Slices: a gateway wants an eighth of what is left above what it has used, and its
-// mark at a quarter of that, so that a death leaves little in doubt.
-const (
-	aheadShare = 8
-	markShare  = 4
-)
-
-// report is the next one, for what has been spent and is held.
-func (l *lease) report(spent, held int64, idle bool) Report {
-	l.seq++
-	committed := spent + held
-	rep := Report{Life: l.life, Seq: l.seq, Spent: spent, Mark: max(l.mark, committed)}
-	slice := max(0, l.left) / aheadShare
-	rep.Want = max(committed+slice/markShare, l.need)
-	rep.Ahead = slice - slice/markShare
-	if idle {
-		rep.Mark, rep.Want, rep.Ahead = committed, committed, 0
-		l.mark = min(l.mark, max(committed, spent)) // from now on, whatever becomes of the report
+// rowsInOrder are the places of reports in the order in which rows are locked.
+func rowsInOrder(reports []Report) []int {
+	order := make([]int, len(reports))
+	for i := range order {
+		order[i] = i
 	}
-	l.used, l.need = false, 0
-	return rep
-}
-
-// granted takes a grant over. A refusal means that the database knows a later life
-// of this gateway: the next report begins one after it.
-func (l *lease) granted(g Grant) {
-	if g.Refused {
-		if g.Life >= l.life {
-			l.life = g.Life + 1
-			l.seq = 0
-			l.mark, l.known = 0, false
+	slices.SortFunc(order, func(a, b int) int {
+		switch {
+		case reports[a].Row < reports[b].Row:
+			return -1
+		case reports[a].Row > reports[b].Row:
+			return 1
 		}
-		return
-	}
-	l.mark, l.spent, l.doubt, l.left, l.known = g.Mark, g.Spent, g.Doubt, g.Left, true
-}
-
-// fits reports whether an amount may be held beside what is spent and held.
-func (l *lease) fits(spent, held, nano int64) bool {
-	l.used = true
-	if spent+held+nano <= l.mark {
-		return true
-	}
-	l.need = max(l.need, spent+held+nano)
-	return false
-}
-
-// low reports whether it is time to renew: half of the way from what is known to
-// be committed to the mark is gone.
-func (l *lease) low(spent, held int64) bool {
-	return l.used && (l.need > l.mark || l.mark-(spent+held) < (l.left/aheadShare)/markShare/2)
+		return 0
+	})
+	return order
 }

@@ -18,11 +18,11 @@ type WriteOff struct {
 }
 
 // Budgets lists the limits and budgets of everybody who has some, as they stand.
-func (v *View) Budgets(now time.Time) ([]account.State, error) {
+func (v *View) Budgets() ([]account.State, error) {
 	if err := v.Viewer.may(ToSeeKeys); err != nil {
 		return nil, err
 	}
-	return v.service.Accounts.List(now), nil
+	return v.service.Accounts.List(), nil
 }
 
 // longestReason bounds what stands in the audit.

@@ -56,7 +56,7 @@ func routes() []route {
 		{"GET /admin/v1/audit", auditList},
 		{"GET /admin/v1/ledger/verify", func(v *View, r *http.Request) (any, error) { return v.VerifyLedger(r.Context()) }},
 		{"GET /admin/v1/audit/verify", func(v *View, r *http.Request) (any, error) { return v.VerifyAudit(r.Context()) }},
-		{"GET /admin/v1/budgets", func(v *View, _ *http.Request) (any, error) { return v.Budgets(time.Now()) }},
+		{"GET /admin/v1/budgets", func(v *View, _ *http.Request) (any, error) { return v.Budgets() }},
 		{"POST /admin/v1/budgets/write-off", writeOff},
 	}
 	for _, level := range []account.Level{account.Organisation, account.Team, account.Customer} {

@@ -140,6 +140,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.resolvers = credential.Resolvers(s.identities)
+	s.network.Enforce(file.Egress, file.Destinations()) // the state may lie in a database
 	if s.notifier, err = s.openNotifier(file); err != nil {
 		return nil, err
 	}
@@ -325,7 +326,10 @@ func (s *Server) servers() (data *dataServer, adm *http.Server) {
 	}
 	service.Statements = s.statements
 	if s.kept.leases != nil {
-		service.Forgive = s.kept.leases.WriteOff
+		service.Forgive = func(ctx context.Context, gateway string) (int64, error) {
+			nano, err := s.kept.leases.WriteOff(ctx, gateway)
+			return int64(nano), err
+		}
 	}
 	adm = &http.Server{
 		Handler: service.Handler(s.adminHosts, s.metrics.Handler()), ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),

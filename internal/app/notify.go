@@ -50,9 +50,8 @@ func (s *Server) openNotifier(f *config.File) (*notify.Notifier, error) {
 // warn tells that a share of a budget is spent: in the log, as a metric and to the
 // webhook.
 func (s *Server) warn(w account.Warning) {
-	s.log.Warn("a share of a budget is spent", "level", w.Level, "name", w.Name, "period", string(w.Period), "share_percent", w.Share,
-		"spent", w.Spent.String(), "amount", w.Amount.String(), "hard", w.Hard)
-	s.metrics.BudgetWarnings.WithLabelValues(w.Level).Inc()
+	s.log.Warn("a share of a budget is spent", "level", w.Level.String(), "name", w.Name, "share_percent", w.Share, "says", w.String())
+	s.metrics.BudgetWarnings.WithLabelValues(w.Level.String()).Inc()
 	if s.notifier != nil {
 		s.notifier.Send("budget.warning", w)
 	}

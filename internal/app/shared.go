@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,7 +102,7 @@ func (s *Server) openShared(ctx context.Context) (_ *stores, err error) {
 	if err != nil {
 		return nil, err
 	}
-	leases, err := account.OpenPostgres(ctx, pool, cmp.Or(c.Term, facts.DefaultTerm))
+	leases, err := account.OpenPostgres(ctx, pool)
 	if err != nil {
 		return nil, err
 	}
@@ -129,11 +128,11 @@ func (s *Server) storeDialer() (func(ctx context.Context, network, address strin
 // openAccounts makes the live limits and budgets. What budgets have spent is what
 // the ledger says.
 func (s *Server) openAccounts() {
-	o := account.Options{Balances: s.balances, Notify: s.warn}
+	o := account.Options{Balances: s.balances(s.records.Usage), Notify: s.warn}
 	if s.kept.leases != nil {
-		o.Shared, o.Gateway, o.Term = s.kept.leases, s.kept.gateway, cmp.Or(s.file.Store.Term, facts.DefaultTerm)
+		o.Shared, o.Gateway, o.OwnBalances = s.kept.leases, s.kept.gateway, s.balances(s.kept.own)
 	}
-	s.accounts, s.estimates = account.New(o), account.NewEstimator()
+	s.accounts, s.estimates = account.New(o), account.NewEstimator(0)
 }
 
 // columns are those of the ledger that hold the names of a level.
@@ -147,27 +146,24 @@ var columns = map[account.Level]struct {
 	account.Key:          {ledger.ByKeyID, func(r *ledger.UsageRow) string { return r.KeyID }},
 }
 
-// balances is what each name of a level has spent; with a shared ledger, through
-// this gateway.
-func (s *Server) balances(ctx context.Context, level account.Level, from, to time.Time) (map[string]int64, error) {
-	column, ok := columns[level]
-	if !ok {
-		return nil, fmt.Errorf("budgets of a %s are not in the ledger", level)
+// balances is what each name of a level has spent, as a ledger says.
+func (s *Server) balances(usage func(context.Context, ledger.UsageQuery) ([]ledger.UsageRow, error)) func(context.Context, account.Level, time.Time, time.Time) (map[string]int64, error) {
+	return func(ctx context.Context, level account.Level, from, to time.Time) (map[string]int64, error) {
+		column, ok := columns[level]
+		if !ok {
+			return nil, fmt.Errorf("budgets of a %s are not in the ledger", level)
+		}
+		if err := s.journal.Flush(ctx); err != nil {
+			return nil, err
+		}
+		rows, err := usage(ctx, ledger.UsageQuery{By: []string{column.by}, Filter: ledger.Filter{From: from, To: to}})
+		if err != nil {
+			return nil, err
+		}
+		spent := make(map[string]int64, len(rows))
+		for i := range rows {
+			spent[column.get(&rows[i])] += rows[i].Cost + rows[i].Held
+		}
+		return spent, nil
 	}
-	if err := s.journal.Flush(ctx); err != nil {
-		return nil, err
-	}
-	usage := s.kept.records.Usage
-	if s.kept.own != nil {
-		usage = s.kept.own
-	}
-	rows, err := usage(ctx, ledger.UsageQuery{By: []string{column.by}, Filter: ledger.Filter{From: from, To: to}})
-	if err != nil {
-		return nil, err
-	}
-	spent := make(map[string]int64, len(rows))
-	for i := range rows {
-		spent[column.get(&rows[i])] += rows[i].Cost + rows[i].Held
-	}
-	return spent, nil
 }

@@ -42,7 +42,7 @@ func budgetsList(d Deps) *cobra.Command {
 			var rows [][]string
 			for _, s := range list {
 				for _, b := range s.Budgets {
-					rows = append(rows, []string{s.Level, s.Name, string(b.Per), kindOfBudget(b.Budget), b.Amount.String(), b.Spent.String(), b.Held.String(), b.Doubt.String(), b.Left.String(), day(b.Ends)})
+					rows = append(rows, []string{s.Level.String(), s.Name, b.Per.String(), kindOfBudget(b.Budget), b.Amount.String(), b.Spent.String(), b.Held.String(), b.Doubt.String(), b.Left.String(), day(b.To)})
 				}
 			}
 			return columns(w, []string{"LEVEL", "NAME", "PER", "KIND", "AMOUNT", "SPENT", "HELD", "IN DOUBT", "LEFT", "UNTIL"}, rows)

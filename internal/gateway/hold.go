@@ -11,6 +11,9 @@ import (
 	"tailplane/internal/meter"
 )
 
+// unbounded is the bound of a request for which there is no most that it can cost.
+const unbounded = -1
+
 // draw takes what the request is expected to use from the limits and budgets of
 // everybody whom it is counted for, or from nobody's.
 func (c *call) draw() *llm.Fault {
@@ -18,7 +21,7 @@ func (c *call) draw() *llm.Fault {
 	if !c.watched() {
 		return nil
 	}
-	want := account.Want{Start: c.ex.Start, Bound: account.Unbounded}
+	want := account.Want{Start: c.ex.Start, Bound: unbounded}
 	if c.seen.Op != llm.OpCount {
 		want.Input, want.Output = c.plane.Estimates.Estimate(c.ex.Model, c.key.ID, len(c.body), int64(c.seen.MaxTokens))
 		want.Nano, want.Bound = c.expected(want.Input, want.Output)
@@ -27,7 +30,7 @@ func (c *call) draw() *llm.Fault {
 	}
 	c.wanted = want
 	if no := c.plane.Accounts.Reserve(c.ctx, &c.held, c.chain, want); no != nil {
-		c.gateway.metrics.Limited.WithLabelValues(no.Level.String(), string(no.Reason)).Inc()
+		c.gateway.metrics.Limited.WithLabelValues(no.Level.String(), no.Reason.String()).Inc()
 		return overdrawn(no)
 	}
 	c.ex.Held = c.held.Nano()
@@ -78,7 +81,7 @@ func (c *call) expected(input, output int64) (nano, bound int64) {
 		nano, bounded = max(nano, c.dest.typical.Load()), false
 	}
 	if !bounded {
-		return nano, account.Unbounded
+		return nano, unbounded
 	}
 	return nano, bound
 }
@@ -109,7 +112,7 @@ func (c *call) drawAt(target *candidate, at time.Time) *llm.Fault {
 	if no == nil {
 		return nil
 	}
-	c.gateway.metrics.Limited.WithLabelValues(no.Level.String(), string(no.Reason)).Inc()
+	c.gateway.metrics.Limited.WithLabelValues(no.Level.String(), no.Reason.String()).Inc()
 	return &llm.Fault{
 		Kind: llm.FaultShed, Retry: llm.RetryElsewhere, Scope: llm.ScopeRequest, Phase: llm.PhaseAdmit, After: no.After,
 		Message: fmt.Sprintf("target %s: %s", target.Name, no.What),
@@ -123,7 +126,7 @@ func (c *call) again() *llm.Fault {
 		return nil
 	}
 	if no := c.held.Extend(c.ctx, now(), c.wanted.Nano, c.wanted.Bound); no != nil {
-		c.gateway.metrics.Limited.WithLabelValues(no.Level.String(), string(no.Reason)).Inc()
+		c.gateway.metrics.Limited.WithLabelValues(no.Level.String(), no.Reason.String()).Inc()
 		return overdrawn(no)
 	}
 	return nil
@@ -151,7 +154,7 @@ func (c *call) giveBack() {
 func overdrawn(no *account.Refusal) *llm.Fault {
 	f := &llm.Fault{
 		Kind: llm.FaultRateLimit, Retry: llm.RetryNever, Scope: llm.ScopeRequest, Phase: llm.PhaseAdmit, After: no.After,
-		Message: fmt.Sprintf("%s %q: %s", no.Level, no.Name, no.What),
+		Message: no.What,
 	}
 	switch no.Reason {
 	case account.ReasonBudget:

@@ -84,7 +84,7 @@ func newRig(t tester, text string, dial upstream.Dialer) *rig {
 
 func newRigWith(t tester, text string, dial upstream.Dialer, o ledger.JournalOptions) *rig {
 	t.Helper()
-	r := &rig{t: t, net: &llmtest.Network{}, store: ledger.NewMemory(0), metrics: telemetry.New("test"), fleet: &fleet.Fleet{}, account: account.New(account.Options{}), learned: account.NewEstimator(), log: &bytes.Buffer{}}
+	r := &rig{t: t, net: &llmtest.Network{}, store: ledger.NewMemory(0), metrics: telemetry.New("test"), fleet: &fleet.Fleet{}, account: account.New(account.Options{}), learned: account.NewEstimator(0), log: &bytes.Buffer{}}
 	if dial == nil {
 		dial = r.net.Dial
 	}

@@ -1,13 +1,12 @@
--- What gateways share of a budget in one window: account.Row as JSON, by level,
--- name, period and window.
-CREATE TABLE account_leases (
-	key     text COLLATE "C" PRIMARY KEY,
-	shares  jsonb NOT NULL,
-	touched timestamptz NOT NULL DEFAULT now()
+-- What gateways share, one row for each window of a budget, rate and limit of
+-- requests in flight. What stands in row is described in lease.go. ends is when a
+-- budget's window ends; afterwards the row stays for a while, so that what is
+-- settled late is still told.
+CREATE TABLE leases (
+	name    text PRIMARY KEY,
+	kind    smallint NOT NULL,
+	ends    timestamptz,
+	row     jsonb NOT NULL,
+	changed timestamptz NOT NULL DEFAULT now()
 );
-
--- When each gateway was last heard of.
-CREATE TABLE account_gateways (
-	name text PRIMARY KEY,
-	seen timestamptz NOT NULL
-);
+CREATE INDEX leases_ends ON leases (ends) WHERE ends IS NOT NULL;
