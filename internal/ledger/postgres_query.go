@@ -165,16 +165,14 @@ func pgUsage(ctx context.Context, tx pgx.Tx, p period, t *table) error {
 	if err := eachPgPart(ctx, tx, from, to, "", t.add); err != nil {
 		return err
 	}
-	var r rollup
-	count := func(ex *Exchange, _ []byte) bool {
-		r.add(ex)
-		return true
-	}
-	for _, cut := range cuts {
-		if err := eachPgRegular(ctx, tx, cut, count); err != nil {
+	if !t.query.Original {
+		if err := eachPgRerated(ctx, tx, from, to, t.add); err != nil {
 			return err
 		}
-		if err := eachPgStray(ctx, tx, cut, count); err != nil {
+	}
+	var r rollup
+	for _, cut := range cuts {
+		if err := countPgCut(ctx, tx, cut, &r, t.query.Original); err != nil {
 			return err
 		}
 	}
@@ -182,6 +180,25 @@ func pgUsage(ctx context.Context, tx pgx.Tx, p period, t *table) error {
 		t.add(&r.cells[i], &r.sums[i])
 	}
 	return nil
+}
+
+// countPgCut is SQLite.countCut.
+func countPgCut(ctx context.Context, tx pgx.Tx, cut period, r *rollup, original bool) error {
+	again := ratings{}
+	if !original {
+		if err := eachPgRating(ctx, tx, `start >= $1 AND start < $2`, []any{cut.from, cut.to}, again.newest); err != nil {
+			return err
+		}
+	}
+	var failed error
+	count := func(ex *Exchange, _ []byte) bool {
+		failed = again.count(r, ex)
+		return failed == nil
+	}
+	if err := eachPgRegular(ctx, tx, cut, count); err != nil || failed != nil {
+		return cmp.Or(err, failed)
+	}
+	return cmp.Or(eachPgStray(ctx, tx, cut, count), failed)
 }
 
 // Each implements Reader. Strays come behind the others.
