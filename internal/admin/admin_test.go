@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"tailplane/internal/egress"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
+	"tailplane/internal/meter"
 	"tailplane/internal/policy"
 	"tailplane/internal/secret"
 )
@@ -37,6 +39,10 @@ func desk(t *testing.T) (*Service, http.Handler) {
 			t.Fatal(err)
 		}
 	}
+	book, err := meter.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &Service{
 		Reader: store, Journal: journal, Keys: keys,
 		Models: func(key string) ([]Model, bool) { return []Model{{Name: "m"}}, key != "nobody" },
@@ -45,6 +51,10 @@ func desk(t *testing.T) (*Service, http.Handler) {
 		Pair: func(key string, _ time.Time) (policy.Pair, *policy.Key, error) {
 			err := map[string]error{"nobody": policy.ErrNoKey, "two": policy.ErrSeveral}[key]
 			return policy.Pair{ID: "TPAK", Secret: secret.Plain("hush")}, &policy.Key{ID: "aa", Name: key}, err
+		},
+		Book: func() *meter.Book { return book },
+		Rerate: func(context.Context, ledger.Run, func(*ledger.Exchange) []ledger.Rate) (ledger.RunOutcome, error) {
+			return ledger.RunOutcome{}, nil
 		},
 		Hourly: func() map[string]int64 { return nil },
 		Reload: func() error { return errors.New("f.yaml:1:1: no; yes") },

@@ -40,6 +40,7 @@ func routes() []route {
 		{"GET /admin/v1/sessions", func(v *View, _ *http.Request) (any, error) { return v.Sessions(time.Now()) }},
 		{"DELETE /admin/v1/sessions/{id}", endSession},
 		{"GET /admin/v1/audit", auditList},
+		{"POST /admin/v1/rerate", rerate},
 		{"GET /admin/v1/ledger/verify", func(v *View, r *http.Request) (any, error) { return v.VerifyLedger(r.Context()) }},
 		{"GET /admin/v1/audit/verify", func(v *View, r *http.Request) (any, error) { return v.VerifyAudit(r.Context()) }},
 	}
@@ -146,6 +147,7 @@ var failures = []struct {
 	{ledger.ErrNotFound, http.StatusNotFound, "not_found"},
 	{ErrNotFound, http.StatusNotFound, "not_found"},
 	{policy.ErrNoKey, http.StatusNotFound, "not_found"},
+	{ledger.ErrRun, http.StatusConflict, "conflict"},
 	{ledger.ErrAmbiguous, http.StatusConflict, "conflict"},
 	{policy.ErrSeveral, http.StatusConflict, "conflict"},
 	{errFull, http.StatusServiceUnavailable, "failed"},
