@@ -18,6 +18,7 @@ import (
 	"tailplane/internal/egress"
 	"tailplane/internal/facts"
 	"tailplane/internal/ledger"
+	"tailplane/internal/meter"
 	"tailplane/internal/policy"
 )
 
@@ -48,6 +49,10 @@ type Service struct {
 	// Address is the listener as other machines reach it; empty when nothing
 	// says so. nil is always empty.
 	Address func() string
+	// Rerate rates exchanges again, with a rate for each attempt.
+	Rerate func(ctx context.Context, run ledger.Run, price func(*ledger.Exchange) []ledger.Rate) (ledger.RunOutcome, error)
+	// Book is the prices in force.
+	Book func() *meter.Book
 	// JournalDir is where the journal is; empty when it is in memory.
 	JournalDir string
 	// Facts has the audit; nil keeps none.

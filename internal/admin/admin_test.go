@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"tailplane/internal/facts"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
+	"tailplane/internal/meter"
 	"tailplane/internal/policy"
 	"tailplane/internal/secret"
 )
@@ -39,6 +41,10 @@ func desk(t *testing.T) (*Service, http.Handler) {
 			t.Fatal(err)
 		}
 	}
+	book, err := meter.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &Service{
 		Reader: store, Journal: journal, Keys: keys, Facts: kept,
 		Models: func(key string) ([]Model, bool) { return []Model{{Name: "m"}}, key != "nobody" },
@@ -47,6 +53,10 @@ func desk(t *testing.T) (*Service, http.Handler) {
 		Pair: func(key string, _ time.Time) (policy.Pair, *policy.Key, error) {
 			err := map[string]error{"nobody": policy.ErrNoKey, "two": policy.ErrSeveral}[key]
 			return policy.Pair{ID: "TPAK", Secret: secret.Plain("hush")}, &policy.Key{ID: "aa", KeySpec: policy.KeySpec{Name: key}}, err
+		},
+		Book: func() *meter.Book { return book },
+		Rerate: func(context.Context, ledger.Run, func(*ledger.Exchange) []ledger.Rate) (ledger.RunOutcome, error) {
+			return ledger.RunOutcome{}, nil
 		},
 		Hourly: func() map[string]int64 { return nil },
 		Reload: func() error { return errors.New("f.yaml:1:1: no; yes") },

@@ -19,6 +19,7 @@ const (
 	kindLink    = "link"
 	kindSession = "session"
 	kindBudget  = "budget"
+	kindRerate  = "rerate"
 )
 
 // noteTries bounds how often a record is written again because somebody else

@@ -38,7 +38,7 @@ func usage(v *View, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := ledger.UsageQuery{Filter: f}
+	q := ledger.UsageQuery{Filter: f, Original: r.FormValue("original") == "true"}
 	if by := r.FormValue("by"); by != "" {
 		q.By = strings.Split(by, ",")
 	}
@@ -59,14 +59,23 @@ func filter(r *http.Request) (ledger.Filter, error) {
 		if text == "" {
 			continue
 		}
-		at, err := time.Parse(time.RFC3339, text)
+		at, err := moment(t.name, text)
 		if err != nil {
-			at, err = time.Parse(time.DateOnly, text)
-		}
-		if err != nil {
-			return f, fmt.Errorf("%w: %s must be a day such as 2026-11-24, or a time such as 2026-11-24T10:00:00Z", ErrBadOrder, t.name)
+			return f, err
 		}
 		*t.into = at
 	}
 	return f, nil
+}
+
+// moment reads a time in RFC 3339, or a day.
+func moment(name, text string) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		at, err = time.Parse(time.DateOnly, text)
+	}
+	if err != nil {
+		return at, fmt.Errorf("%w: %s must be a day such as 2026-11-24, or a time such as 2026-11-24T10:00:00Z", ErrBadOrder, name)
+	}
+	return at, nil
 }

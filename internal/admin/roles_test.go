@@ -86,6 +86,7 @@ var places = map[string]struct {
 	"POST /admin/v1/keys/aws":               {"/admin/v1/keys/aws", `{"key":"n"}`, [6]string{all, all}, [2]string{}},
 	"GET /admin/v1/audit":                   {"/admin/v1/audit", "", [6]string{all, all, all}, [2]string{}},
 	"GET /admin/v1/audit/verify":            {"/admin/v1/audit/verify", "", [6]string{all, all, all}, [2]string{}},
+	"POST /admin/v1/rerate":                 {"/admin/v1/rerate", `{"from":"2026-11-01"}`, [6]string{all, denied, all}, [2]string{}},
 	"GET /admin/v1/ledger/verify":           {"/admin/v1/ledger/verify", "", [6]string{all, all, all}, [2]string{}},
 	"POST /admin/v1/reload":                 {"/admin/v1/reload", "", [6]string{all, all}, [2]string{}},
 	"POST /admin/v1/links":                  {"/admin/v1/links", `{"role":"finance"}`, [6]string{all}, [2]string{}},

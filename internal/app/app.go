@@ -109,6 +109,7 @@ type Server struct {
 type records interface {
 	ledger.Store
 	ledger.Reader
+	Rerate(ctx context.Context, run ledger.Run, price func(*ledger.Exchange) []ledger.Rate) (ledger.RunOutcome, error)
 }
 
 // Serve runs the program until ctx ends, then lets running requests finish for
@@ -318,6 +319,7 @@ func (s *Server) servers() (data *dataServer, adm *http.Server) {
 	service := &admin.Service{
 		Reader: s.records, Journal: s.journal, JournalDir: s.journalDir(), Keys: s.store, Facts: s.kept.facts,
 		Hourly: s.hourly, Accounts: s.accounts,
+		Rerate: s.records.Rerate, Book: func() *meter.Book { return s.gateway.Plane().Book },
 		Door: s.door, Address: s.adminURL, Models: s.models, Status: s.status, Reload: s.Reload, Egress: s.network.Report,
 		Lookup: func(text string, now time.Time) *policy.Key { return s.gateway.Plane().Keys.Find(text, now) },
 		Pair: func(key string, now time.Time) (policy.Pair, *policy.Key, error) {

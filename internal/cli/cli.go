@@ -105,7 +105,7 @@ func NewRoot(d Deps) *cobra.Command {
 		&cobra.Group{ID: "about", Title: "About:"},
 	)
 	root.AddCommand(
-		serveCommand(d), tryCommand(d), envCommand(d), keysCommand(d),
+		serveCommand(d), tryCommand(d), envCommand(d), keysCommand(d), rerateCommand(d),
 		configCommand(d), checkCommand(d), importCommand(), catalogCommand(d),
 		whyCommand(d), usageCommand(d), statementCommand(d), reconcileCommand(d), exportCommand(d), modelsCommand(d), statusCommand(d), egressCommand(d), budgetsCommand(d), ledgerCommand(d), auditCommand(d), adminCommand(d),
 		versionCommand(d), completionCommand(),

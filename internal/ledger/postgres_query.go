@@ -172,16 +172,14 @@ func pgUsage(ctx context.Context, tx pgx.Tx, p period, gateway string, t *table)
 	if err := eachPgPart(ctx, tx, from, to, gateway, t.add); err != nil {
 		return err
 	}
-	var r rollup
-	count := func(ex *Exchange, _ []byte) bool {
-		r.add(ex)
-		return true
-	}
-	for _, cut := range cuts {
-		if err := eachPgRegular(ctx, tx, cut, gateway, count); err != nil {
+	if !t.query.Original {
+		if err := eachPgRerated(ctx, tx, from, to, t.add); err != nil {
 			return err
 		}
-		if err := eachPgStray(ctx, tx, cut, gateway, count); err != nil {
+	}
+	var r rollup
+	for _, cut := range cuts {
+		if err := countPgCut(ctx, tx, cut, gateway, &r, t.query.Original); err != nil {
 			return err
 		}
 	}
@@ -189,6 +187,25 @@ func pgUsage(ctx context.Context, tx pgx.Tx, p period, gateway string, t *table)
 		t.add(&r.cells[i], &r.sums[i])
 	}
 	return nil
+}
+
+// countPgCut is SQLite.countCut.
+func countPgCut(ctx context.Context, tx pgx.Tx, cut period, gateway string, r *rollup, original bool) error {
+	again := ratings{}
+	if !original {
+		if err := eachPgRating(ctx, tx, `start >= $1 AND start < $2`, []any{cut.from, cut.to}, again.newest); err != nil {
+			return err
+		}
+	}
+	var failed error
+	count := func(ex *Exchange, _ []byte) bool {
+		failed = again.count(r, ex)
+		return failed == nil
+	}
+	if err := eachPgRegular(ctx, tx, cut, gateway, count); err != nil || failed != nil {
+		return cmp.Or(err, failed)
+	}
+	return cmp.Or(eachPgStray(ctx, tx, cut, gateway, count), failed)
 }
 
 // Each implements Reader. Strays come behind the others.
@@ -219,8 +236,10 @@ func (s *Postgres) Each(ctx context.Context, f Filter, do func(*Exchange) error)
 	return failed
 }
 
-// OwnUsage is Usage over the exchanges of this gateway alone.
+// OwnUsage is Usage over the exchanges of this gateway alone, at the prices of the
+// time.
 func (s *Postgres) OwnUsage(ctx context.Context, q UsageQuery) ([]UsageRow, error) {
+	q.Original = true
 	return s.usageOf(ctx, q, s.gateway)
 }
 

@@ -230,16 +230,14 @@ func (s *SQLite) usage(ctx context.Context, p period, t *table) error {
 	if err := eachPart(ctx, s.read, from, to, t.add); err != nil {
 		return err
 	}
-	var r rollup
-	count := func(ex *Exchange, _ []byte) bool {
-		r.add(ex)
-		return true
-	}
-	for _, cut := range cuts {
-		if err := s.eachRegular(ctx, cut, count); err != nil {
+	if !t.query.Original {
+		if err := eachRerated(ctx, s.read, from, to, t.add); err != nil {
 			return err
 		}
-		if err := s.eachStray(ctx, cut, count); err != nil {
+	}
+	var r rollup
+	for _, cut := range cuts {
+		if err := s.countCut(ctx, cut, &r, t.query.Original); err != nil {
 			return err
 		}
 	}
@@ -323,7 +321,7 @@ func (t *table) add(c *cell, s *sums) {
 	case f.Target != "":
 		got.add(&s.also)
 	}
-	if got.requests == 0 {
+	if got == (tally{}) { // what was rated again counts no requests
 		return
 	}
 	if t.byTag < 0 {

@@ -105,6 +105,8 @@ var byColumns = []string{ByModel, ByTarget, ByProvider, ByKey, ByKeyID, ByCustom
 type UsageQuery struct {
 	By     []string // any of the By constants, without repetition; empty gives one row
 	Filter Filter
+	// Original leaves out what was rated again: the sums are those of the records.
+	Original bool
 }
 
 // UsageRow is one line of a usage report. Only the members named in By are set.

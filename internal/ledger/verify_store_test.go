@@ -232,3 +232,53 @@ func TestWhatIsOlderThanSealsIsSealedOnce(t *testing.T) {
 		t.Errorf("seals that went are made again: %+v", r)
 	}
 }
+
+// TestPostgresAndSQLiteVerifyWhileTheyGrow: what comes and goes meanwhile is no
+// problem.
+func TestPostgresAndSQLiteVerifyWhileTheyGrow(t *testing.T) {
+	for name, open := range shelves {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			ids := stock(t, s, 1000, 100)
+			done := make(chan error, 1)
+			go func() {
+				for i := range 60 {
+					var batch []*ledger.Exchange
+					for n := range 50 {
+						ex := storetest.Exchange(n)
+						ex.Start = time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC).Add(time.Duration(i*50+n) * time.Minute)
+						ex.ID = storetest.GatewayID(ex.Start, 100_000+i*50+n)
+						batch = append(batch, ex)
+					}
+					if err := s.Append(t.Context(), ledger.Position{Segment: 2, Offset: int64(i + 1)}, batch); err != nil {
+						done <- err
+						return
+					}
+					if lite, ok := s.sealed.(*ledger.SQLite); ok && i == 30 {
+						if _, err := lite.Prune(t.Context(), time.Date(2026, 11, 20, 5, 0, 0, 0, time.UTC)); err != nil {
+							done <- err
+							return
+						}
+					}
+				}
+				done <- nil
+			}()
+			for rounds, more := 0, true; more; rounds++ {
+				select {
+				case err := <-done:
+					if err != nil {
+						t.Fatal(err)
+					}
+					more = false
+				default:
+				}
+				if r := verified(t, s); !r.OK() || r.Records < int64(len(ids)) {
+					t.Fatalf("round %d: %+v", rounds, r)
+				}
+			}
+			if r := verified(t, s); r.Records != 4000 {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}

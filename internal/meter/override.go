@@ -12,21 +12,21 @@ import (
 // searches. It replaces the list prices as a whole and holds at every service
 // tier; an empty member has no price and follows the rules at [Rate.Cost].
 type Override struct {
-	Input        string `yaml:"input"`
-	Output       string `yaml:"output"`
-	CacheRead    string `yaml:"cache_read"`
-	CacheWrite   string `yaml:"cache_write"`
-	CacheWrite1h string `yaml:"cache_write_1h"`
-	InputAudio   string `yaml:"input_audio"`
-	OutputAudio  string `yaml:"output_audio"`
-	Images       string `yaml:"images"`
-	AudioHour    string `yaml:"audio_hour"`
-	Characters   string `yaml:"characters"`
-	Searches     string `yaml:"searches"`
+	Input        string `yaml:"input" json:"input,omitempty"`
+	Output       string `yaml:"output" json:"output,omitempty"`
+	CacheRead    string `yaml:"cache_read" json:"cache_read,omitempty"`
+	CacheWrite   string `yaml:"cache_write" json:"cache_write,omitempty"`
+	CacheWrite1h string `yaml:"cache_write_1h" json:"cache_write_1h,omitempty"`
+	InputAudio   string `yaml:"input_audio" json:"input_audio,omitempty"`
+	OutputAudio  string `yaml:"output_audio" json:"output_audio,omitempty"`
+	Images       string `yaml:"images" json:"images,omitempty"`
+	AudioHour    string `yaml:"audio_hour" json:"audio_hour,omitempty"`
+	Characters   string `yaml:"characters" json:"characters,omitempty"`
+	Searches     string `yaml:"searches" json:"searches,omitempty"`
 	// PerHour is for an hour of the target, used or not: provisioned capacity, or
 	// one's own GPUs. It is shared by the requests in flight; no other price
 	// stands beside it.
-	PerHour string `yaml:"per_hour"`
+	PerHour string `yaml:"per_hour" json:"per_hour,omitempty"`
 }
 
 // IsZero reports whether no price is given.
