@@ -442,15 +442,17 @@ func TestAChangeReachesEverythingBelow(t *testing.T) {
 	put(t, s, account.Organisation, "corp", PartyConfig{})
 	put(t, s, account.Team, "red", PartyConfig{Organisation: "corp"})
 	put(t, s, account.Customer, "acme", PartyConfig{Team: "red"})
+	put(t, s, account.Customer, "globex", PartyConfig{Team: "red"})
 	text, _ := create(t, s, Order{KeySpec: KeySpec{Name: "app", Team: "red", MayNameCustomers: true}})
 	for i := range 20 {
-		corp := keys.Customer("acme").Parent.Parent
-		if _, err := s.PutParty(t.Context(), "eve", account.Organisation, "corp", PartyConfig{Limits: limits(fmt.Sprint(i+1, "/s"))}, corp.Revision, t0); err != nil {
+		corp := s.ListParties()[0]
+		corp, err := s.PutParty(t.Context(), "eve", account.Organisation, "corp", PartyConfig{Limits: limits(fmt.Sprint(i+1, "/s"))}, corp.Revision, t0)
+		if err != nil {
 			t.Fatal(err)
 		}
 		p := keys.Customer("acme")
-		for _, at := range []*Party{p, p.Parent, keys.Find("any text of the operator", t0).Party(), keys.Find(text, t0).Party()} {
-			if len(at.Chain()) != 1 || at.Chain()[0] != p.Parent.Parent.Account {
+		for _, at := range []*Party{p, p.Parent, keys.Customer("globex"), keys.Find("any text of the operator", t0).Party(), keys.Find(text, t0).Party()} {
+			if len(at.Chain()) != 1 || at.Chain()[0] != corp.Account {
 				t.Fatalf("change %d does not reach %s", i, at)
 			}
 		}
