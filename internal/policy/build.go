@@ -38,13 +38,40 @@ func (k *Keys) refs(yield func(ref) bool) {
 	}
 }
 
-// rules gives the live account of a party or key.
+// rules gives the live account of a party or key. Rules that are zero end the one
+// that there was.
 func (k *Keys) rules(now time.Time) func(ref, account.Rules) *account.Account {
 	return func(at ref, r account.Rules) *account.Account {
 		if k.store.accounts == nil {
 			return nil
 		}
 		return k.store.accounts.Account(at.level, at.name, r, now)
+	}
+}
+
+// forget ends the accounts of parties and keys that were in a directory and are
+// not in the one that followed.
+func (k *Keys) forget(before *directory, now time.Time) {
+	d, rules := k.dir.Load(), k.rules(now)
+	for at, p := range before.parties {
+		if p.Account != nil && d.parties[at] == nil {
+			rules(at, account.Rules{})
+		}
+	}
+	left := map[string]bool{}
+	for key := range before.keys {
+		if key.account != nil {
+			left[key.ID] = true
+		}
+	}
+	if len(left) == 0 {
+		return
+	}
+	for key := range d.keys {
+		delete(left, key.ID)
+	}
+	for id := range left {
+		rules(ref{account.Key, id}, account.Rules{})
 	}
 }
 
@@ -87,6 +114,9 @@ func (k *Keys) update(c changes, now time.Time) {
 	e := d.index.edit()
 	for _, r := range c.gone {
 		d.imported -= d.leave(e, r)
+		if k.store.records[r.id] == nil {
+			rules(ref{account.Key, r.id}, account.Rules{})
+		}
 	}
 	if len(c.parties) > 0 {
 		c.come = append(c.come, k.changeParties(&d, c, now)...)
@@ -114,6 +144,11 @@ func (k *Keys) changeParties(d *directory, c changes, now time.Time) (keys []*re
 	d.parties = maps.Clone(d.parties)
 	maps.DeleteFunc(d.parties, func(at ref, _ *Party) bool { return affected[at] })
 	k.buildParties(d, maps.Keys(affected), now)
+	for at := range affected {
+		if d.parties[at] == nil {
+			k.rules(now)(at, account.Rules{})
+		}
+	}
 	d.fixed = maps.Clone(d.fixed)
 	coming := make(map[string]bool, len(c.come))
 	for _, r := range c.come {

@@ -66,7 +66,8 @@ func (s *Store) apply(ctx context.Context, actor string, now time.Time, list ...
 		s.revision = newest // nobody else changed anything between
 	}
 	s.mu.Unlock()
-	return s.load(ctx, limited, now)
+	s.load(ctx, limited, now)
+	return nil
 }
 
 // CreateKey makes a key and returns its text, which is nowhere kept.
@@ -92,11 +93,8 @@ func (s *Store) CreateKey(ctx context.Context, actor string, o Order, now time.T
 	}
 	if o.Ephemeral {
 		s.createEphemeral(id, doc, now)
-		err = s.load(ctx, !o.Rules.IsZero(), now)
-	} else {
-		err = s.putKey(ctx, actor, id, doc, 0, now)
-	}
-	if err != nil {
+		s.load(ctx, !o.Rules.IsZero(), now)
+	} else if err := s.putKey(ctx, actor, id, doc, 0, now); err != nil {
 		return secret.Value{}, nil, err
 	}
 	return text, s.byID(id), nil

@@ -148,9 +148,7 @@ func (d *directory) key(r *record, rules func(ref, account.Rules) *account.Accou
 	if k.broken == "" && k.party != nil {
 		k.broken = k.party.broken
 	}
-	if !k.Rules.IsZero() {
-		k.account = rules(ref{account.Key, k.ID}, k.Rules)
-	}
+	k.account = rules(ref{account.Key, k.ID}, k.Rules)
 	k.chain = k.party.Chain()
 	if k.account != nil {
 		k.chain = append(slices.Clip(k.chain), k.account)

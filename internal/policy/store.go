@@ -198,21 +198,33 @@ func (s *Store) CatchUp(ctx context.Context, now time.Time) error {
 		return err
 	}
 	s.stale.Since = now
+	before := s.inForce.dir.Load()
 	if again {
 		s.forget(now)
 	}
 	limited := s.fold(list, now)
+	if again {
+		s.inForce.forget(before, now)
+	}
 	s.revision = newest
 	s.mu.Unlock()
-	return s.load(ctx, limited, now)
+	s.load(ctx, limited, now)
+	return nil
 }
 
-// load reads the balances of accounts that are new.
-func (s *Store) load(ctx context.Context, limited bool, now time.Time) error {
+// longestLoad bounds the wait for the ledger in a change.
+const longestLoad = 2 * time.Second
+
+// load reads the balances of accounts that are new. When that fails their hard
+// budgets refuse until the accounts have learnt them by themselves; the change is
+// made all the same.
+func (s *Store) load(ctx context.Context, limited bool, now time.Time) {
 	if !limited || s.accounts == nil {
-		return nil
+		return
 	}
-	return s.accounts.Load(ctx, now)
+	ctx, cancel := context.WithTimeout(ctx, longestLoad)
+	defer cancel()
+	_ = s.accounts.Load(ctx, now)
 }
 
 // forget drops what was read of the facts. The caller holds mu.
@@ -260,7 +272,7 @@ func (s *Store) foldKey(f facts.Fact, c *changes) (limited bool) {
 		return false
 	}
 	r := &record{id: f.Name, revision: f.Revision, used: s.usageLocked(f.Name)}
-	if err := json.Unmarshal(f.Body, &r.doc); err != nil || len(r.doc.Secrets) == 0 {
+	if err := json.Unmarshal(f.Body, &r.doc); err != nil || len(r.doc.Secrets) == 0 || !valid(r.doc.Rules) {
 		s.bad[[2]string{f.Kind, f.Name}] = fmt.Sprintf("the stored key %s cannot be read and opens nothing", f.Name)
 		return false
 	}
@@ -284,12 +296,20 @@ func (s *Store) foldParty(at ref, f facts.Fact, c *changes) (limited bool) {
 		return false
 	}
 	doc := partyDoc{revision: f.Revision}
-	if err := json.Unmarshal(f.Body, &doc.config); err != nil {
+	if err := json.Unmarshal(f.Body, &doc.config); err != nil || !valid(doc.config.Rules()) {
 		s.bad[[2]string{f.Kind, f.Name}] = fmt.Sprintf("the stored %s %q cannot be read; its keys open nothing", f.Kind, f.Name)
 		return false
 	}
 	s.docs[at] = doc
 	return !doc.config.Rules().IsZero()
+}
+
+// valid reports whether accounts take the rules, which another version may have
+// written.
+func valid(r account.Rules) bool {
+	ok := true
+	r.Validate("", func(string, string, string) { ok = false })
+	return ok
 }
 
 func partyLevel(kind string) (account.Level, bool) {
@@ -305,8 +325,10 @@ func partyLevel(kind string) (account.Level, bool) {
 func (s *Store) use(k *Keys, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before := s.inForce.dir.Load()
 	k.build(now)
 	s.inForce = k
+	k.forget(before, now)
 }
 
 // Close closes the facts behind the store.

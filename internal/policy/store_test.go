@@ -442,15 +442,17 @@ func TestAChangeReachesEverythingBelow(t *testing.T) {
 	put(t, s, account.Organisation, "corp", PartyConfig{})
 	put(t, s, account.Team, "red", PartyConfig{Organisation: "corp"})
 	put(t, s, account.Customer, "acme", PartyConfig{Team: "red"})
+	put(t, s, account.Customer, "globex", PartyConfig{Team: "red"})
 	text, _ := create(t, s, Order{KeySpec: KeySpec{Name: "app", Team: "red", MayNameCustomers: true}})
 	for i := range 20 {
-		corp := keys.Customer("acme").Parent.Parent
-		if _, err := s.PutParty(t.Context(), "eve", account.Organisation, "corp", PartyConfig{Limits: limits(fmt.Sprint(i+1, "/s"))}, corp.Revision, t0); err != nil {
+		corp := s.ListParties()[0]
+		corp, err := s.PutParty(t.Context(), "eve", account.Organisation, "corp", PartyConfig{Limits: limits(fmt.Sprint(i+1, "/s"))}, corp.Revision, t0)
+		if err != nil {
 			t.Fatal(err)
 		}
 		p := keys.Customer("acme")
-		for _, at := range []*Party{p, p.Parent, keys.Find("any text of the operator", t0).Party(), keys.Find(text, t0).Party()} {
-			if len(at.Chain()) != 1 || at.Chain()[0] != p.Parent.Parent.Account {
+		for _, at := range []*Party{p, p.Parent, keys.Customer("globex"), keys.Find("any text of the operator", t0).Party(), keys.Find(text, t0).Party()} {
+			if len(at.Chain()) != 1 || at.Chain()[0] != corp.Account {
 				t.Fatalf("change %d does not reach %s", i, at)
 			}
 		}
@@ -494,5 +496,60 @@ func TestFactsThatNoVersionMade(t *testing.T) {
 		if p, how, no := keys.Attribute(key, Claim{Customer: name}); no != nil || how != ByQuarantine {
 			t.Errorf("%s: %v, %s, %v", name, p, how, no)
 		}
+	}
+}
+
+// TestLiveStateLastsAsLongAsItsRules: it is the same through changes and settings
+// that do not concern it, and ends with the last rule, the party or the key.
+func TestLiveStateLastsAsLongAsItsRules(t *testing.T) {
+	s := openStore(t, "")
+	setting := Setting{Organisations: map[string]PartyConfig{"corp": {Limits: limits("9/s")}}}
+	keys := inForce(t, setting, s)
+	spec := KeySpec{Name: "app", Organisation: "corp", Rules: account.Rules{Limits: limits("1/s")}}
+	text, made := create(t, s, Order{KeySpec: spec})
+	ephemeral, _ := create(t, s, Order{KeySpec: KeySpec{Name: "try", Rules: spec.Rules}, Ephemeral: true, Lifetime: time.Minute})
+	chain := func(text string) []*account.Account { return keys.Find(text, t0).Chain() }
+	before, short := slices.Clone(chain(text)), chain(ephemeral)[0]
+	if len(before) != 2 {
+		t.Fatal(before)
+	}
+	update := func(spec KeySpec) {
+		t.Helper()
+		if _, err := s.UpdateKey(t.Context(), "eve", made.ID, spec, time.Time{}, 0, t0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := spec
+	other.Limits = limits("2/s")
+	update(other)
+	put(t, s, account.Customer, "acme", PartyConfig{Limits: limits("5/s"), Organisation: "corp"})
+	if _, _, err := s.RotateKey(t.Context(), "eve", made.ID, "", time.Hour, t0); err != nil {
+		t.Fatal(err)
+	}
+	keys = inForce(t, setting, s)
+	if got := chain(text); !slices.Equal(got, before) || chain(ephemeral)[0] != short {
+		t.Error("live state is lost by what does not concern it")
+	}
+	other.Rules = account.Rules{}
+	update(other)
+	if got := chain(text); len(got) != 1 || got[0] != before[0] {
+		t.Errorf("%d accounts of a key without limits", len(got))
+	}
+	update(spec)
+	if got := chain(text); len(got) != 2 || got[1] == before[1] {
+		t.Error("live state outlives its rules")
+	}
+	acme := keys.Customer("acme")
+	if err := s.RemoveParty(t.Context(), "eve", account.Customer, "acme", 0, t0); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, account.Customer, "acme", PartyConfig{Limits: limits("5/s"), Organisation: "corp"})
+	if keys.Customer("acme").Account == acme.Account {
+		t.Error("live state outlives its party")
+	}
+	keys = inForce(t, Setting{Organisations: map[string]PartyConfig{"corp": {}}}, s)
+	keys = inForce(t, setting, s)
+	if chain(text)[0] == before[0] {
+		t.Error("live state outlives the setting")
 	}
 }
