@@ -184,7 +184,7 @@ var different = []struct {
 	{regexp.MustCompile(`\b\d+(\.\d+)? (ms|s)\b|up \d+s`), "SPAN"},
 	{regexp.MustCompile(`genai-prices/[0-9a-f/-]+(\+additions/[0-9-]+)?`), "PRICES"},
 	{regexp.MustCompile(`((_ns|bytes|events)": )\d+`), "${1}N"},
-	{regexp.MustCompile(`("key": )"[0-9a-f]{8}"`), `${1}"ID"`},
+	{regexp.MustCompile(`("key": )"[0-9a-f]{8,12}"`), `${1}"ID"`},
 }
 
 func plain(ts *testscript.TestScript, _ bool, args []string) {

@@ -37,7 +37,7 @@ func OpenKey(dir string) (ed25519.PrivateKey, error) {
 	if have, err := os.ReadFile(at); err == nil && bytes.Equal(have, text) {
 		return key, nil
 	}
-	if err := os.WriteFile(at, text, 0o644); err != nil {
+	if err := os.WriteFile(at, text, 0o600); err != nil {
 		return nil, fmt.Errorf("the public key of statements cannot be written: %w", err)
 	}
 	return key, nil
