@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,7 +16,7 @@ import (
 // TestTranscripts runs what the guides in docs/guides show. A block of YAML that
 // begins with "# NAME.yaml" becomes that file; before the first block of `console`
 // the program is started with tailplane.yaml. In a block of `console` a line that begins with
-// "$ " is a command for the shell; what follows is all that it prints, but for
+// "$ " is a command for the shell, in which $API is the program's address; what follows is all that it prints, but for
 // what differs from run to run (see varying), and lines of "...", which stand for
 // any. TAILPLANE_UPDATE=1 writes what was printed into the guide.
 func TestTranscripts(t *testing.T) {
@@ -136,7 +137,9 @@ func (g *guide) start() {
 		}
 	})
 	for range 200 {
-		if strings.Contains(g.shell("tailplane status -o json"), "config_hash") {
+		var status struct{ Data string }
+		if json.Unmarshal([]byte(g.shell("tailplane status -o json")), &status) == nil && status.Data != "" {
+			g.env = append(g.env, "API=http://"+status.Data)
 			return
 		}
 		wait(50 * time.Millisecond) // a process of its own has no other sign
@@ -164,6 +167,9 @@ var varying = []struct {
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?`), "TIME"},
 	{regexp.MustCompile(`\b\d{4}-\d\d\b`), "MONTH"},
 	{regexp.MustCompile(`\b[0-9a-f]{8,}\b`), "HEX"},
+	{regexp.MustCompile(`chatcmpl-sim[0-9a-f]+`), "CHATCMPL"},
+	{regexp.MustCompile(`"created":\d+`), "CREATED"},
+	{regexp.MustCompile(`in \d+ (seals|segments)`), "IN"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDR"},
 	{regexp.MustCompile(`\b\d+(\.\d+)?( ?(ns|us|µs|ms|s|m|h))+\b`), "SPAN"},
 	{regexp.MustCompile(`[ \t]+`), " "},
