@@ -94,7 +94,7 @@ func newRigWith(t tester, text string, dial upstream.Dialer, o ledger.JournalOpt
 	if r.journal, err = ledger.OpenJournal(o); err != nil {
 		t.Fatal(err)
 	}
-	r.keys = policy.NewStore(policy.NewPepper([32]byte{})) // a fixed one: cases hold signatures
+	r.keys = policy.NewStore(policy.NewPepper([32]byte{}), r.account) // a fixed one: cases hold signatures
 	r.lines = telemetry.NewLogWriter(r.log, r.metrics.LogDropped.Inc)
 	log := telemetry.NewLog(r.lines, "json", slog.LevelDebug)
 	r.gateway = gateway.New(r.plane(text), r.journal, r.metrics, log)

@@ -13,7 +13,7 @@ import (
 // text of one of them.
 func many(b *testing.B) (*Store, *Keys, string) {
 	b.Helper()
-	s := NewStore(Pepper{})
+	s := NewStore(Pepper{}, nil)
 	var parties []facts.Change
 	for i := range 100 {
 		parties = append(parties, facts.Change{Kind: facts.KindCustomer, Name: fmt.Sprint("c", i), Body: []byte(`{}`)})

@@ -203,7 +203,7 @@ func FuzzReadLiteLLM(f *testing.F) {
 	for _, text := range []string{`[{"token":"` + sha("a") + `","max_budget":1,"budget_duration":"30d"}]`, "token,models\n" + sha("a") + `,"{a}"`, `{"keys":[{}]}`, "["} {
 		f.Add(text)
 	}
-	s := NewStore(Pepper{})
+	s := NewStore(Pepper{}, nil)
 	f.Fuzz(func(t *testing.T, text string) {
 		list, err := ReadLiteLLM(strings.NewReader(text), t0)
 		if err != nil {
@@ -219,7 +219,7 @@ func FuzzReadLiteLLM(f *testing.F) {
 func FuzzReadKeys(f *testing.F) {
 	f.Add(`{"name":"a","sha256":"` + sha("a") + `","limits":{"requests":"5/m"}}`)
 	f.Add("{}\n{")
-	s := NewStore(Pepper{})
+	s := NewStore(Pepper{}, nil)
 	f.Fuzz(func(t *testing.T, text string) {
 		if list, err := ReadKeys(strings.NewReader(text)); err == nil {
 			checkImported(t, s, list)
@@ -245,7 +245,7 @@ func checkImported(t *testing.T, s *Store, list []Imported) {
 }
 
 func FuzzFind(f *testing.F) {
-	s := NewStore(Pepper{})
+	s := NewStore(Pepper{}, nil)
 	keys, err := NewKeys(Setting{}, s)
 	if err != nil {
 		f.Fatal(err)

@@ -74,8 +74,8 @@ func TestAPairIsItsKeys(t *testing.T) {
 func TestNoOtherIDIsFound(t *testing.T) {
 	t.Setenv("POLICY_TEST_KEY", "any text of the operator")
 	static := []Static{{Name: "ci", Key: secret.Env("POLICY_TEST_KEY")}}
-	closed := inForce(t, Setting{Keys: Config{Static: static}}, NewStore(Pepper{}))
-	open := inForce(t, Setting{Keys: Config{Static: static, Required: new(false)}}, NewStore(Pepper{}))
+	closed := inForce(t, Setting{Keys: Config{Static: static}}, NewStore(Pepper{}, nil))
+	open := inForce(t, Setting{Keys: Config{Static: static, Required: new(false)}}, NewStore(Pepper{}, nil))
 	pair, _, err := closed.PairOf("ci", t0)
 	if err != nil {
 		t.Fatal(err)

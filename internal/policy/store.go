@@ -54,8 +54,10 @@ type Options struct {
 	Accounts *account.Accounts
 }
 
-// NewStore keeps everything in memory, and nothing has limits.
-func NewStore(p Pepper) *Store { return newStore(p, facts.NewMemory(), nil) }
+// NewStore keeps everything in memory. Without accounts nothing has limits.
+func NewStore(p Pepper, accounts *account.Accounts) *Store {
+	return newStore(p, facts.NewMemory(), accounts)
+}
 
 func newStore(p Pepper, f facts.Store, accounts *account.Accounts) *Store {
 	s := &Store{
