@@ -13,6 +13,10 @@ type Config struct {
 	// Sync bounds what a loss of power may take; a killed process loses nothing.
 	// It is also how soon a record reaches the database, unless many wait.
 	Sync time.Duration `yaml:"sync"`
+	// Durability says when a request is answered: normal, when its record is safe
+	// from the death of the process; strict, when it is safe from the loss of
+	// power. Empty is normal.
+	Durability string `yaml:"durability"`
 	// Retention is how long journal segments are kept that the database has.
 	Retention time.Duration `yaml:"retention"`
 	// Records is how long the database keeps the record of each exchange. The
@@ -22,9 +26,15 @@ type Config struct {
 	MaxBytes int64 `yaml:"max_bytes"`
 }
 
+// The values of Config.Durability.
+const (
+	normal = "normal"
+	strict = "strict"
+)
+
 // Default is the configuration of an empty block.
 func Default() Config {
-	return Config{Dir: "", Sync: time.Second, Retention: 7 * 24 * time.Hour, Records: 400 * 24 * time.Hour, MaxBytes: 4 << 30}
+	return Config{Dir: "", Sync: time.Second, Durability: normal, Retention: 7 * 24 * time.Hour, Records: 400 * 24 * time.Hour, MaxBytes: 4 << 30}
 }
 
 // Validate reports each problem with the path of the member below `ledger`,
@@ -32,6 +42,9 @@ func Default() Config {
 func (c Config) Validate(report func(path, wrong, right string)) {
 	if c.Sync < 10*time.Millisecond || c.Sync > time.Minute {
 		report("sync", fmt.Sprintf("%v is not a useful interval", c.Sync), "10ms to 1m; 1s is the default")
+	}
+	if c.Durability != "" && c.Durability != normal && c.Durability != strict {
+		report("durability", fmt.Sprintf("there is no durability %q", c.Durability), "normal or strict; normal is the default")
 	}
 	if c.Retention < time.Minute {
 		report("retention", fmt.Sprintf("%v is too short", c.Retention), "1m or more; 168h is the default")
@@ -46,5 +59,5 @@ func (c Config) Validate(report func(path, wrong, right string)) {
 
 // Options are the journal's options for this configuration and a store.
 func (c Config) Options(s Store) JournalOptions {
-	return JournalOptions{Dir: c.Dir, MaxBytes: c.MaxBytes, Sync: c.Sync, Retention: c.Retention, Store: s}
+	return JournalOptions{Dir: c.Dir, MaxBytes: c.MaxBytes, Sync: c.Sync, Retention: c.Retention, Strict: c.Durability == strict, Store: s}
 }

@@ -13,7 +13,8 @@
 //
 //   - A record is safe from the death of the process when Admit or Settle
 //     returns (file_linux.go, file_other.go), and from the loss of power at most
-//     [JournalOptions.Sync] later (run.go).
+//     [JournalOptions.Sync] later (run.go), or by then, too, where the journal is
+//     strict (commit.go).
 //   - An exchange that was admitted and not settled when the process died
 //     reappears with [OutcomeUnknown] (recover.go).
 //   - A settled record is in the store, and in the sums that Usage gives,

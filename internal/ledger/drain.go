@@ -264,7 +264,12 @@ func (j *Journal) retire(seq uint64) error {
 		return nil
 	}
 	mem := s.mem
+	j.mu.Unlock()
+	// It keeps its memory until it is sealed: who commits takes a segment without
+	// memory for durable.
+	err := mem.seal(s.used)
+	j.mu.Lock()
 	s.mem = nil
 	j.mu.Unlock()
-	return errors.Join(mem.seal(s.used), mem.release())
+	return errors.Join(err, mem.release())
 }

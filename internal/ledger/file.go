@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 )
 
 // segmentFile is the memory of a segment that is being written, and the file
@@ -17,8 +18,11 @@ import (
 // and never the SIGBUS that a store to an unallocated page would be.
 type segmentFile struct {
 	data   []byte
-	file   *os.File
 	mapped bool
+
+	mu   sync.Mutex // held while the file is synced or closed
+	file *os.File
+	bad  error // of seal
 }
 
 // createSegmentFile makes a new file of size bytes, all zero and allocated.
@@ -55,8 +59,10 @@ func (s *segmentFile) put(off int, b []byte) error {
 
 // sync makes what was put so far survive a loss of power.
 func (s *segmentFile) sync() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.file == nil {
-		return nil
+		return s.bad
 	}
 	return s.file.Sync()
 }
@@ -64,12 +70,14 @@ func (s *segmentFile) sync() error {
 // seal cuts the file to used bytes, makes it durable and closes it. The memory
 // stays readable up to used, and only up to there, until release.
 func (s *segmentFile) seal(used int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.file == nil {
 		return nil
 	}
-	err := errors.Join(s.file.Truncate(int64(used)), s.file.Sync(), s.file.Close())
+	s.bad = errors.Join(s.file.Truncate(int64(used)), s.file.Sync(), s.file.Close())
 	s.file = nil
-	return err
+	return s.bad
 }
 
 // release gives the memory back; the segment's bytes must not be touched after.

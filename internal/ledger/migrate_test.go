@@ -55,8 +55,8 @@ func TestConfigIsValidated(t *testing.T) {
 	if len(got) != 0 {
 		t.Errorf("the default is wrong at %v", got)
 	}
-	Config{}.Validate(report)
-	if strings.Join(got, " ") != "sync retention records max_bytes" {
+	Config{Durability: "sometimes"}.Validate(report)
+	if strings.Join(got, " ") != "sync durability retention records max_bytes" {
 		t.Errorf("problems at %v", got)
 	}
 }

@@ -86,71 +86,6 @@ func eachRecord(ctx context.Context, db querier, query string, args []any, each 
 	return rows.Err()
 }
 
-// eachPage is how many records Each reads at once: what it does with them, and the
-// drain, go on between pages.
-const eachPage = 2000
-
-// Each implements Reader. Strays come behind the others.
-func (s *SQLite) Each(ctx context.Context, f Filter, do func(*Exchange) error) error {
-	p := f.period()
-	after, to := p.ids()
-	const regular = `SELECT record FROM exchanges WHERE id >= ? AND id < ? ORDER BY id LIMIT ?`
-	err := s.pages(ctx, regular, func(last *Exchange) []any {
-		if last != nil {
-			after = last.ID + "\x00"
-		}
-		return []any{after, to, eachPage}
-	}, func(ex *Exchange) error {
-		if isStray(ex.ID, ex.Start) || !f.passes(ex) {
-			return nil
-		}
-		return do(ex)
-	})
-	if err != nil {
-		return err
-	}
-	start, id := p.from, ""
-	const strays = `SELECT e.record FROM strays s JOIN exchanges e ON e.id = s.id WHERE (s.start, s.id) > (?, ?) AND s.start < ? ORDER BY s.start, s.id LIMIT ?`
-	return s.pages(ctx, strays, func(last *Exchange) []any {
-		if last != nil {
-			start, id = micro(last.Start), last.ID
-		}
-		return []any{start, id, p.to, eachPage}
-	}, func(ex *Exchange) error {
-		if !f.passes(ex) {
-			return nil
-		}
-		return do(ex)
-	})
-}
-
-// pages reads the pages of a query, each from where the last one ended, and gives
-// out their exchanges while nothing is locked.
-func (s *SQLite) pages(ctx context.Context, query string, args func(last *Exchange) []any, do func(*Exchange) error) error {
-	var last *Exchange
-	for {
-		var page []*Exchange
-		s.mu.RLock()
-		err := eachRecord(ctx, s.read, query, args(last), func(ex *Exchange, _ []byte) bool {
-			page = append(page, copyOf(ex))
-			return true
-		})
-		s.mu.RUnlock()
-		if err != nil {
-			return fmt.Errorf("ledger database: read exchanges: %w", err)
-		}
-		for _, ex := range page {
-			if err := do(ex); err != nil {
-				return err
-			}
-		}
-		if len(page) < eachPage {
-			return nil
-		}
-		last = page[len(page)-1]
-	}
-}
-
 // Recent implements Reader.
 func (s *SQLite) Recent(ctx context.Context, limit int, f Filter) ([]*Exchange, error) {
 	if limit <= 0 {
@@ -227,13 +162,8 @@ func (s *SQLite) usage(ctx context.Context, p period, t *table) error {
 		return err
 	}
 	from, to, cuts := p.hours(pruned)
-	if err := eachPart(ctx, s.read, from, to, t.add); err != nil {
+	if err := s.eachSum(ctx, from, to, t.query.Original, t.add); err != nil {
 		return err
-	}
-	if !t.query.Original {
-		if err := eachRerated(ctx, s.read, from, to, t.add); err != nil {
-			return err
-		}
 	}
 	var r rollup
 	for _, cut := range cuts {

@@ -73,7 +73,7 @@ func (j *Journal) open() error {
 		return err
 	}
 	for _, ex := range r.unknown() {
-		if err := j.Settle(ex); err != nil {
+		if _, err := j.record(kindSettled, ex); err != nil { // they are synced together
 			return errors.Join(fmt.Errorf("settle recovered exchange %s: %w", ex.ID, err), j.abandon())
 		}
 		j.recovered.Unknown = append(j.recovered.Unknown, ex.ID)

@@ -58,13 +58,34 @@ func (j *Journal) Run(ctx context.Context) error {
 // pass does what is due: sync, drain, prepare, clean up.
 func (j *Journal) pass(ctx context.Context) error {
 	j.dirty.Store(false)
-	err := errors.Join(j.sync(), j.drainPaced(ctx))
+	err := errors.Join(j.sync(), j.drainPaced(ctx), j.tidyStore(ctx, time.Now()))
 	j.prepare()
 	j.expire(time.Now())
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	err = errors.Join(err, j.broken)
 	j.stats.Err = err
+	return err
+}
+
+// tidier is a store with work that can wait. More says that there is some left.
+type tidier interface {
+	tidy(ctx context.Context, now time.Time) (more bool, err error)
+}
+
+// tidyEvery is how often a store may tidy up.
+const tidyEvery = 10 * time.Second
+
+// tidyStore lets the store do what can wait, a little at a time.
+func (j *Journal) tidyStore(ctx context.Context, now time.Time) error {
+	t, ok := j.opt.Store.(tidier)
+	if !ok || now.Before(j.nextTidy) {
+		return nil
+	}
+	more, err := t.tidy(ctx, now)
+	if !more {
+		j.nextTidy = now.Add(tidyEvery)
+	}
 	return err
 }
 

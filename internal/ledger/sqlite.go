@@ -238,6 +238,9 @@ func (s *SQLite) addSums(ctx context.Context, tx *sql.Tx, r *rollup) error {
 		if err := s.addHour(ctx, tx, r, hour); err != nil {
 			return fmt.Errorf("ledger database: sum up: %w", err)
 		}
+		if err := dayChanged(ctx, tx, hour); err != nil {
+			return fmt.Errorf("ledger database: sum up: %w", err)
+		}
 	}
 	return nil
 }

@@ -184,7 +184,10 @@ func addRerated(ctx context.Context, tx *sql.Tx, delta *rollup, hour int64) erro
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO rerated (hour, sums) VALUES (?1, ?2) ON CONFLICT (hour) DO UPDATE SET sums = ?2`, hour, all.ofHour(hour).encode(nil, hour))
-	return err
+	if err != nil {
+		return err
+	}
+	return dayChanged(ctx, tx, hour)
 }
 
 // eachRerated calls each for every cell that ratings add to the hours in [from, to).

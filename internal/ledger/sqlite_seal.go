@@ -81,6 +81,9 @@ func (s *SQLite) SealHead(ctx context.Context) (link string, count int64, err er
 // about reading, not about the content.
 func (s *SQLite) VerifyStore(ctx context.Context) (StoreReport, error) {
 	r, err := verifyStore(ctx, s)
+	if err == nil {
+		err = s.verifyDays(ctx, &r)
+	}
 	if err != nil {
 		return r, fmt.Errorf("ledger database: verify: %w", err)
 	}

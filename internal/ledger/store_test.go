@@ -73,12 +73,16 @@ func TestStoresAgree(t *testing.T) {
 		return storetest.Exchange(rapid.IntRange(0, 399).Draw(r, "n")).Start.Add(time.Duration(rapid.IntRange(-3000, 3000).Draw(r, "us")) * time.Microsecond).
 			Truncate(rapid.SampledFrom([]time.Duration{1, time.Minute, time.Hour}).Draw(r, "to"))
 	}
-	columns := []string{ledger.ByModel, ledger.ByTarget, ledger.ByKey, ledger.ByCustomer, ledger.ByDay, ledger.ByOutcome}
+	columns := []string{
+		ledger.ByModel, ledger.ByTarget, ledger.ByKey, ledger.ByCustomer, ledger.ByDay, ledger.ByOutcome,
+		ledger.ByKeyID, ledger.ByTeam, ledger.ByOrganisation, ledger.ByProvider, ledger.ByTag,
+	}
 	rapid.Check(t, func(r *rapid.T) {
 		pick := func(what string, of ...string) string { return rapid.SampledFrom(append(of, "", "", "")).Draw(r, what) }
 		f := ledger.Filter{
 			Model: pick("model", "chat", "none"), Target: pick("target", "eu", "us"), Key: pick("key", "k1", "backend"),
 			Customer: pick("customer", "acme"), Outcome: ledger.Outcome(pick("outcome", "ok", "failed")), Fault: pick("fault", "rate_limit"),
+			Team: pick("team", "search"), Organisation: pick("organisation", "south"), Provider: pick("provider", "vllm"), Tag: pick("tag", "beta", "batch"),
 		}
 		if rapid.Bool().Draw(r, "from") {
 			f.From = moment(r)
@@ -86,11 +90,20 @@ func TestStoresAgree(t *testing.T) {
 		if rapid.Bool().Draw(r, "to") {
 			f.To = moment(r)
 		}
-		q := ledger.UsageQuery{By: rapid.Permutation(columns).Draw(r, "order")[:rapid.IntRange(0, 6).Draw(r, "by")], Filter: f}
+		q := ledger.UsageQuery{By: rapid.Permutation(columns).Draw(r, "order")[:rapid.IntRange(0, 4).Draw(r, "by")], Filter: f}
 		a, err1 := lite.Usage(t.Context(), q)
 		b, err2 := mem.Usage(t.Context(), q)
 		if err1 != nil || err2 != nil || cmp.Diff(a, b) != "" {
 			r.Fatalf("usage %+v: %v %v\n%s", q, err1, err2, cmp.Diff(a, b))
+		}
+		by := rapid.SampledFrom(columns).Draw(r, "spent by")
+		c, err1 := ledger.SpentBy(t.Context(), lite, by, f.From, f.To)
+		d, err2 := ledger.SpentBy(t.Context(), mem, by, f.From, f.To)
+		if err1 != nil || err2 != nil || cmp.Diff(c, d) != "" {
+			r.Fatalf("spent by %s: %v %v\n%s", by, err1, err2, cmp.Diff(c, d))
+		}
+		if d := cmp.Diff(all(t, lite, f), all(t, mem, f), cmpopts.EquateEmpty()); d != "" {
+			r.Fatalf("each %+v: %s", f, d)
 		}
 		limit := rapid.IntRange(0, 450).Draw(r, "limit")
 		x, err1 := lite.Recent(t.Context(), limit, f)
@@ -99,6 +112,61 @@ func TestStoresAgree(t *testing.T) {
 			r.Fatalf("recent %+v: %v %v\n%s", f, err1, err2, cmp.Diff(x, y, cmpopts.EquateEmpty()))
 		}
 	})
+}
+
+// all is what Each gives, and that it comes in the order of ids.
+func all(t *testing.T, r ledger.Reader, f ledger.Filter) []*ledger.Exchange {
+	t.Helper()
+	out := []*ledger.Exchange{}
+	err := r.Each(t.Context(), f, func(ex *ledger.Exchange) error {
+		if len(out) > 0 && out[len(out)-1].ID >= ex.ID {
+			t.Errorf("%s comes after %s", ex.ID, out[len(out)-1].ID)
+		}
+		out = append(out, ex)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestEachReadsOverManyPages(t *testing.T) {
+	s := openSQLite(t)
+	defer s.Close()
+	var batch []*ledger.Exchange
+	for n := range 4500 { // more than two pages of either kind
+		ex := storetest.Exchange(n)
+		if n%2 == 0 {
+			ex.ID = storetest.GatewayID(ex.Start, n)
+		}
+		batch = append(batch, ex)
+	}
+	if err := s.Append(t.Context(), ledger.Position{Segment: 1}, batch); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(all(t, s, ledger.Filter{})); n != 4500 {
+		t.Errorf("%d exchanges, want 4500", n)
+	}
+	f := ledger.Filter{From: storetest.Exchange(100).Start, To: storetest.Exchange(4300).Start}
+	if n := len(all(t, s, f)); n != 4200 {
+		t.Errorf("%d exchanges of a period, want 4200", n)
+	}
+}
+
+func TestSpentByAddsWhatIsHeldForTheUnknown(t *testing.T) {
+	s := openSQLite(t)
+	defer s.Close()
+	known, open := storetest.Exchange(1), storetest.Exchange(2)
+	known.Key, known.Name, known.Cost, known.Held = "k_1", "backend", 500, 900
+	open.Key, open.Name, open.Outcome, open.Cost, open.Held, open.Attempts = "k_1", "backend", ledger.OutcomeUnknown, 0, 40, nil
+	if err := s.Append(t.Context(), ledger.Position{Segment: 1}, []*ledger.Exchange{known, open, storetest.Exchange(0)}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ledger.SpentBy(t.Context(), s, ledger.ByKey, time.Time{}, time.Time{})
+	if want := map[string]int64{"k_1": 540}; err != nil || cmp.Diff(want, got) != "" { // by id; nothing where nothing was spent
+		t.Errorf("spent %v, %v; want %v", got, err, want)
+	}
 }
 
 func TestSQLiteKeepsWhatItHasAcrossOpenings(t *testing.T) {
