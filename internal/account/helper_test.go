@@ -20,7 +20,7 @@ func rulesOf(tb testing.TB, text string) Rules {
 			tb.Fatal(err)
 		}
 	}
-	for _, field := range strings.Fields(text) {
+	for field := range strings.FieldsSeq(text) {
 		name, value, _ := strings.Cut(field, "=")
 		switch name {
 		case "requests":

@@ -222,7 +222,7 @@ func TestWhichTokensAreTaken(t *testing.T) {
 				t.Errorf("%s (again: %v): %v (%s), want %q", c.name, again, err, reason(err), c.want)
 			}
 			if err != nil && c.token != "" {
-				for _, part := range strings.Split(c.token, ".") {
+				for part := range strings.SplitSeq(c.token, ".") {
 					if len(part) > 8 && strings.Contains(err.Error(), part[:8]) {
 						t.Errorf("%s: the token is told: %v", c.name, err)
 					}

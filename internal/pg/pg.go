@@ -38,7 +38,7 @@ type Options struct {
 func Open(ctx context.Context, address string, o Options) (*pgxpool.Pool, error) {
 	c, err := pgxpool.ParseConfig(address)
 	if err != nil {
-		return nil, errors.New("the address of the PostgreSQL database cannot be read; write postgres://user@host/name or host=... dbname=...")
+		return nil, errors.New("the address of the PostgreSQL database cannot be read; write postgres://user@host/name, or host=HOST dbname=NAME")
 	}
 	c.MaxConns = int32(o.Connections)
 	if c.MaxConns <= 0 {
