@@ -50,6 +50,7 @@ func filter(r *http.Request) (ledger.Filter, error) {
 	f := ledger.Filter{
 		Model: r.FormValue("model"), Target: r.FormValue("target"), Key: r.FormValue("key"),
 		Customer: r.FormValue("customer"), Outcome: ledger.Outcome(r.FormValue("outcome")), Fault: r.FormValue("fault"),
+		Team: r.FormValue("team"), Organisation: r.FormValue("organisation"), Provider: r.FormValue("provider"), Tag: r.FormValue("tag"),
 	}
 	for _, t := range []struct {
 		name string

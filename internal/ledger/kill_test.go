@@ -14,13 +14,18 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"tailplane/internal/pg"
 )
 
 // The test binary runs itself as a gateway that admits and settles under load,
 // kills it, and opens what it left. The child tells on its standard output what
 // it has been promised: "a ID" after Admit has returned, "s ID" after Settle.
 
-const killVariable = "LEDGER_KILL_CHILD"
+const (
+	killVariable = "LEDGER_KILL_CHILD"
+	killPostgres = "LEDGER_KILL_POSTGRES" // address of a schema
+)
 
 func killChildDir() string { return os.Getenv(killVariable) }
 
@@ -32,7 +37,7 @@ func killChild(dir string) {
 }
 
 func loadUntilKilled(dir string) error {
-	st, err := OpenSQLite(context.Background(), filepath.Join(dir, "ledger.db"))
+	st, err := openKilled(context.Background(), dir)
 	if err != nil {
 		return err
 	}
@@ -53,6 +58,41 @@ func loadUntilKilled(dir string) error {
 		}()
 	}
 	return <-errs
+}
+
+// killedStore is what the child's journal is drained into.
+type killedStore interface {
+	Store
+	Reader
+}
+
+// openKilled opens the store of a child: in PostgreSQL where the environment names
+// a schema, else a file in its directory.
+func openKilled(ctx context.Context, dir string) (killedStore, error) {
+	address := os.Getenv(killPostgres)
+	if address == "" {
+		return OpenSQLite(ctx, filepath.Join(dir, "ledger.db"))
+	}
+	pool, err := pg.Open(ctx, address, pg.Options{})
+	if err != nil {
+		return nil, err
+	}
+	s, err := OpenPostgres(ctx, pool, "killed")
+	if err != nil {
+		return nil, err
+	}
+	return pooled{s, pool.Close}, nil
+}
+
+// pooled closes its pool with the store.
+type pooled struct {
+	*Postgres
+	done func()
+}
+
+func (p pooled) Close() error {
+	p.done()
+	return nil
 }
 
 func oneExchange(j *Journal, id string) error {
@@ -129,7 +169,7 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 
 func checkPromises(t *testing.T, dir string, p promises, kills int) {
 	t.Helper()
-	st, err := OpenSQLite(t.Context(), filepath.Join(dir, "ledger.db"))
+	st, err := openKilled(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
