@@ -171,7 +171,7 @@ var varying = []struct {
 	{regexp.MustCompile(`"created":\d+`), "CREATED"},
 	{regexp.MustCompile(`in \d+ (seals|segments)`), "IN"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDR"},
-	{regexp.MustCompile(`\b\d+(\.\d+)?( ?(ns|us|µs|ms|s|m|h))+\b`), "SPAN"},
+	{regexp.MustCompile(`\b(\d+(\.\d+)? ?(ns|us|µs|ms|s|m|h))+\b`), "SPAN"},
 	{regexp.MustCompile(`[ \t]+`), " "},
 	{regexp.MustCompile(` \n`), "\n"},
 }

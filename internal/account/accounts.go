@@ -16,8 +16,8 @@ type Options struct {
 	// a ledger that knows nothing.
 	Balances func(ctx context.Context, level Level, from, to time.Time) (map[string]int64, error)
 	// OwnBalances is the same for the exchanges of this gateway alone, with those
-	// whose end nobody knows. It is asked instead of Balances where there is a
-	// Shared.
+	// whose end nobody knows. It is asked where there is a Shared; Balances, which
+	// is of all gateways, then tells what those have spent that share nothing yet.
 	OwnBalances func(ctx context.Context, level Level, from, to time.Time) (map[string]int64, error)
 	// Shared is the database that several gateways share; nil for one gateway.
 	Shared Shared
@@ -27,6 +27,9 @@ type Options struct {
 	// not block, and may be called by any goroutine. What the first answer of the
 	// ledger already has passed is not told again.
 	Notify func(Warning)
+	// Failed is told that the ledger or the shared database could not be asked, at
+	// each attempt. It must not block, and may be called by any goroutine.
+	Failed func(error)
 }
 
 // Accounts are all accounts of a gateway. They are safe for concurrent use.
@@ -62,10 +65,12 @@ type Account struct {
 	gone     bool   // no rules name it any more
 	level    Level
 	inflight int
+	most     int     // in flight; 0: any number
 	places   *places // with a shared database, and a limit of requests in flight
 	limits   []limit
 	counters [periods]counter
-	most     int // in flight; 0: any number
+	few      [2]limit // where limits stand when they are few
+	first    window   // the first window that there was
 
 	all   *Accounts
 	name  string
@@ -83,6 +88,12 @@ func New(o Options) *Accounts {
 	}
 	a.renewal.begin()
 	return a
+}
+
+func (a *Accounts) failed(err error) {
+	if err != nil && a.opt.Failed != nil {
+		a.opt.Failed(err)
+	}
 }
 
 func (a *Accounts) moment(t time.Time) moment { return moment{t.UnixNano(), a.clock(t)} }
@@ -155,17 +166,21 @@ func (c *Account) apply(r Rules, now time.Time) {
 
 // applyLimits keeps what rates have admitted, as a share of their period.
 func (c *Account) applyLimits(l Limits) {
-	var limits []limit
+	before := slices.Clone(c.limits)
+	limits := c.few[:0]
 	for _, rated := range l.rated() {
 		for _, rate := range rated.rates {
 			n := newLimit(rated.resource, rate)
-			for _, old := range c.limits {
+			for _, old := range before {
 				if old.resource == n.resource && old.period == n.period {
 					n.full, n.back, n.pool = old.full, old.back, old.pool
 				}
 			}
 			if n.pool == nil && c.all.opt.Shared != nil {
-				n.pool = &pool{account: c, resource: n.resource, rate: rate}
+				n.pool = &pool{account: c, resource: n.resource}
+			}
+			if n.pool != nil {
+				n.pool.rate = rate
 			}
 			limits = append(limits, n)
 		}

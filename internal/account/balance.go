@@ -85,12 +85,18 @@ func (a *Accounts) inquire(ctx context.Context, now time.Time, due func(*questio
 		if q.from != math.MinInt64 {
 			from = time.Unix(0, q.from).UTC()
 		}
-		spent, err := a.ledger()(ctx, q.level, from, time.Unix(0, q.to).UTC())
+		to := time.Unix(0, q.to).UTC()
+		spent, err := a.ledger()(ctx, q.level, from, to)
+		var everybody map[string]int64
+		if err == nil && a.opt.Shared != nil && a.opt.Balances != nil {
+			everybody, err = a.opt.Balances(ctx, q.level, from, to)
+		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("what each %s has spent cannot be read from the ledger: %w", q.level, err))
 		}
 		for _, w := range q.windows {
-			a.answer(w, spent[w.account.name], now, err == nil)
+			name := w.account.name
+			a.answer(w, spent[name], everybody[name]-spent[name], now, err == nil)
 		}
 	}
 	return errors.Join(failed...)
@@ -116,7 +122,7 @@ func (a *Accounts) inquiries(due func(*question) bool) []*inquiry {
 		c.mu.Lock()
 		n := &c.counters[w.period]
 		live := !c.gone && (n.now == w || n.past == w)
-		k := key{c.level, w.from, c.since[w.period]}
+		k := key{c.level, w.from, w.since}
 		c.mu.Unlock()
 		if !live {
 			a.askMu.Lock()
@@ -140,7 +146,7 @@ func (a *Accounts) inquiries(due func(*question) bool) []*inquiry {
 }
 
 // answer takes over what the ledger said of one window, and when to ask again.
-func (a *Accounts) answer(w *window, spent int64, now time.Time, known bool) {
+func (a *Accounts) answer(w *window, spent, others int64, now time.Time, known bool) {
 	changed := false
 	if known {
 		var due []Warning
@@ -152,6 +158,7 @@ func (a *Accounts) answer(w *window, spent int64, now time.Time, known bool) {
 		if changed {
 			due = c.look(w, !first)
 			if w.lease != nil {
+				w.lease.before = max(0, others)
 				w.touch()
 			}
 		}
@@ -188,8 +195,7 @@ func (a *Accounts) runLedger(ctx context.Context) {
 		case <-timer.C:
 		}
 		now := time.Now()
-		// An error has set when to ask again; until then the budgets say so.
-		_ = a.inquire(ctx, now, func(q *question) bool { return !q.due.After(now) })
+		a.failed(a.inquire(ctx, now, func(q *question) bool { return !q.due.After(now) }))
 		if next := a.nextQuestion(); !next.IsZero() {
 			timer.Reset(time.Until(next))
 		}

@@ -90,7 +90,8 @@ func budgetNow(t *testing.T, a *Accounts) BudgetState {
 
 func TestAnUnknownBalanceRefusesAndIsAskedForAgain(t *testing.T) {
 	b := &books{down: errors.New("no ledger")}
-	bubble(t, Options{Balances: b.balances}, func(t *testing.T, a *Accounts) {
+	failures := make(chan error, 100)
+	bubble(t, Options{Balances: b.balances, Failed: func(err error) { failures <- err }}, func(t *testing.T, a *Accounts) {
 		b.put("k1", time.Now().Add(-time.Hour), 2e9)
 		c := account(t, a, "budget=5/total,hard budget=5/total", time.Now())
 		var h Hold
@@ -104,6 +105,12 @@ func TestAnUnknownBalanceRefusesAndIsAskedForAgain(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		b.fail(nil)
 		time.Sleep(longPause)
+		if n := len(failures); n < 2 || n > 6 {
+			t.Errorf("%d failures in ten seconds are told", n)
+		}
+		if err := <-failures; err.Error() != "what each key has spent cannot be read from the ledger: no ledger" {
+			t.Errorf("told: %v", err)
+		}
 		if r := try(a, &h, c, 3e9); r != nil {
 			t.Errorf("the ledger is back: %v", r)
 		}

@@ -163,7 +163,7 @@ func (h *Hold) Quota(now time.Time) llm.Quota {
 			a := &q[l.resource]
 			left := l.left(at)
 			if l.pool != nil {
-				left = l.pool.remaining(at)
+				left = l.pool.visible(at)
 			}
 			if a.Known && a.Remaining <= left {
 				continue

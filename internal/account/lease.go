@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -57,9 +58,13 @@ type Report struct {
 	Ends   time.Time // of a budget's window; zero: never
 
 	Spent int64 // money: all that the gateway has spent in the window
-	Mark  int64 // money: the mark it goes by; places: its requests in flight
-	Need  int64 // the least that is of use: the mark, units or places that a request waits for
-	Want  int64 // what it would like to have
+	// Before is what the ledger says that others had spent in the window when this
+	// gateway began with it. The first one to make a row tells so what those have
+	// spent that are not there any more.
+	Before int64
+	Mark   int64 // money: the mark it goes by; places: those it goes by
+	Need   int64 // the least that is of use: the mark, units or places that a request waits for
+	Want   int64 // what it would like to have
 }
 
 // Grant is the answer to a report.
@@ -76,13 +81,17 @@ type Grant struct {
 	// Scarce: others could not get what a request waits for; what is not needed
 	// should go back.
 	Scarce bool
+	Left   int64         // rate: what is there beside the units, for all
 	Wait   time.Duration // rate: until the units that a request waits for are there
 	Term   time.Duration // how long places and units may be used, and a ceiling stays
 }
 
 // Row is what the database keeps.
 type Row struct {
-	Full   int64            `json:"full,omitempty"` // rate: when all is there again
+	Full int64 `json:"full,omitempty"` // rate: when all is there again
+	// Before is what was spent before there was a row by gateways that have no
+	// share of it.
+	Before int64            `json:"before,omitempty"`
 	Shares map[string]Share `json:"shares,omitempty"`
 }
 
@@ -114,9 +123,19 @@ func decide(row Row, gateway string, r Report, now time.Time, term time.Duration
 	g := Grant{Seq: r.Seq, Term: term}
 	switch r.Kind {
 	case KindMoney:
+		switch _, known := shares[gateway]; {
+		case len(shares) == 0:
+			row.Before = r.Before
+		case !known:
+			row.Before = max(0, row.Before-r.Spent)
+		}
+		g.Others = row.Before
 		decideMoney(shares, gateway, &s, r, at, &g)
 	case KindRate:
 		row.Full = decideRate(row.Full, r, at, &g)
+		// A slice that stays longer than the rate's period would let a gateway save
+		// up what the rate is to spread.
+		g.Term = min(term, r.Per)
 		term = max(term, r.Per)
 		maps.DeleteFunc(shares, func(_ string, s Share) bool { return s.Until+int64(term) < at })
 	case KindPlaces:
@@ -128,7 +147,7 @@ func decide(row Row, gateway string, r Report, now time.Time, term time.Duration
 
 // decideMoney moves the gateway's mark and ceiling.
 func decideMoney(shares map[string]Share, gateway string, s *Share, r Report, now int64, g *Grant) {
-	free, living := r.Amount, int64(1)
+	free, living := r.Amount-g.Others, int64(1)
 	for name, o := range shares {
 		if name == gateway {
 			continue
@@ -148,14 +167,11 @@ func decideMoney(shares map[string]Share, gateway string, s *Share, r Report, no
 	room := free - s.Mark
 	need, want := max(0, r.Need-s.Mark), max(0, r.Want-s.Mark)
 	s.Short = r.Amount > 0 && need > room
-	if room > 0 {
+	if room > 0 && need <= room {
 		// Half of what is left, so that others find something, too; but what a
-		// request waits for, all of it, or nothing where that does not help.
-		more := min(want, room/2)
-		if need <= room {
-			more = max(more, need)
-		}
-		s.Mark += more
+		// request waits for, all of it. Where that is not there a part of it would
+		// help nobody.
+		s.Mark += max(need, min(want, room/2))
 	}
 	s.Ceiling = s.Mark
 	if left := free - s.Mark; left > 0 && !g.Scarce {
@@ -175,6 +191,7 @@ func decideRate(full int64, r Report, now int64, g *Grant) int64 {
 	}
 	g.Mark = min(max(r.Need, min(r.Want, can/2)), can)
 	l.take(now, g.Mark)
+	g.Left = l.left(now)
 	return l.full
 }
 
@@ -222,14 +239,6 @@ func rowsInOrder(reports []Report) []int {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int {
-		switch {
-		case reports[a].Row < reports[b].Row:
-			return -1
-		case reports[a].Row > reports[b].Row:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(a, b int) int { return strings.Compare(reports[a].Row, reports[b].Row) })
 	return order
 }

@@ -230,7 +230,7 @@ func simulate(t *testing.T, seed uint64) (admitted int) {
 	}
 	arrive()
 	s.trouble()
-	s.run(int64(3 * time.Minute))
+	s.run(int64(2 * time.Minute))
 
 	// All is mended but the dead stay dead; what is in flight ends.
 	s.events, s.lossy, s.skew = nil, false, 0
@@ -287,7 +287,7 @@ func (s *sim) spendTheRest() {
 }
 
 func TestGatewaysNeverExceedTheAmountTogether(t *testing.T) {
-	seeds := uint64(4000)
+	seeds := uint64(2000)
 	if testing.Short() {
 		seeds = 300
 	}

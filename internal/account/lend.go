@@ -17,12 +17,15 @@ type lease struct {
 	claim
 	mark    int64 // what may be spent without asking
 	others  int64 // what other gateways have spent
+	before  int64 // what the ledger says they had when this one began
 	doubt   int64
 	scarce  bool
 	width   int64 // of the mark above what was spent when it was granted
 	used    int64 // was taken since the last report
 	idle    int   // reports since something changed
-	refused int64 // so much more was asked for and not granted
+	frugal  bool  // nothing is used any more
+	asked   int64 // what a request waited for at the last report
+	refused int64 // so much was asked for and not granted
 	again   int64 // until when that is believed
 }
 
@@ -83,18 +86,23 @@ func (l *lease) report(row string, own, reach int64) Report {
 	}
 	ahead = min(max(0, ahead), l.amount/16)
 	l.idle++
-	if l.changed {
+	if l.changed || l.need > 0 {
 		l.idle = 0
 	}
-	if l.scarce || l.idle > 2 {
+	if l.frugal {
+		ahead = 0
+	}
+	// While a request waits the mark stays: it may be what was just granted to it.
+	if l.need == 0 && (l.scarce || l.idle > 2 || l.frugal) {
 		l.mark = max(reach, min(l.mark, reach+ahead))
 	}
-	r.Amount, r.Spent, r.Mark = l.amount, own, l.mark
+	r.Amount, r.Spent, r.Mark, r.Before = l.amount, own, l.mark, l.before
 	r.Want = reach + max(ahead, min(l.want, l.amount))
 	if l.need > 0 {
 		r.Need = reach + l.need
 		r.Want = max(r.Want, r.Need)
 	}
+	l.asked = l.need
 	l.need, l.want, l.used, l.changed, l.grabbed = 0, 0, 0, false, false
 	return r
 }
@@ -109,7 +117,7 @@ func (l *lease) granted(r Report, g Grant, sent int64) (again bool) {
 	l.width = max(0, g.Mark-r.Spent)
 	l.again = 0
 	if r.Need > g.Mark {
-		l.refused, l.again = r.Need-r.Mark, sent+int64(soon)
+		l.refused, l.again = l.asked, sent+int64(soon)
 	}
 	return false
 }
@@ -128,6 +136,7 @@ type pool struct {
 	slice    int64 // its number
 	used     int64 // since the last report
 	given    int64 // units of the slice
+	rest     int64 // what the database had left when it granted the slice
 	again    int64 // the database has said that there is nothing before
 	short    int64 // for so many
 }
@@ -139,6 +148,10 @@ func (p *pool) remaining(now int64) int64 {
 	}
 	return p.left
 }
+
+// visible is what is left of the rate as far as is known here: of the slice, and
+// what the database had beside it.
+func (p *pool) visible(now int64) int64 { return max(0, min(p.rate.Amount, p.remaining(now)+p.rest)) }
 
 // wait is how long until n fit; shared is whether the database may have them.
 func (p *pool) wait(now, n int64) (wait int64, shared bool) {
@@ -193,12 +206,13 @@ func (p *pool) granted(r Report, g Grant, sent int64) (again bool) {
 	}
 	if g.Mark == 0 {
 		if r.Need > 0 {
+			p.rest = 0
 			p.again, p.short = sent+max(int64(g.Wait), 1), r.Need
 		}
 		return false
 	}
 	rest := p.remaining(sent)
-	p.left, p.given = rest+g.Mark, g.Mark
+	p.left, p.given, p.rest = rest+g.Mark, g.Mark, g.Left
 	p.until = sent + int64(g.Term) - int64(g.Term)/10
 	p.slice++
 	p.again = 0
@@ -213,6 +227,7 @@ type places struct {
 	count   int64 // how many are leased
 	until   int64
 	peak    int64 // in flight since the last report
+	scarce  bool
 	again   int64 // the database has said that there is none before
 }
 
@@ -232,16 +247,25 @@ func (p *places) low(inflight int) bool {
 	return int64(inflight) > p.count-max(1, p.count/4) && p.count < p.amount
 }
 
-func (p *places) report(row string, inflight int) Report {
+// report asks for the places that were used lately, and some more unless others
+// are short. What is not asked for any more is not used from now on; the rest the
+// gateway goes by until there is an answer.
+func (p *places) report(row string, now int64, inflight int) Report {
 	r := p.next(row, KindPlaces)
-	r.Amount, r.Mark = p.amount, int64(inflight)
-	r.Want = min(p.peak+p.peak/2+p.want, r.Amount)
+	r.Amount = p.amount
+	r.Want = p.peak + p.want
+	if !p.scarce {
+		r.Want += p.peak / 2
+	}
 	if p.need > 0 {
 		r.Need = int64(inflight) + p.need
 		r.Want = max(r.Want, r.Need)
 	}
-	// What is not asked for any more is not used from now on.
-	p.count = min(p.count, max(r.Want, r.Mark))
+	r.Want = min(r.Want, r.Amount)
+	if p.count = min(p.count, r.Want); now >= p.until {
+		p.count = 0
+	}
+	r.Mark = max(p.count, int64(inflight))
 	p.need, p.want, p.peak, p.changed = 0, 0, int64(inflight), false
 	return r
 }
@@ -251,7 +275,7 @@ func (p *places) granted(r Report, g Grant, sent int64) (again bool) {
 	if !ours {
 		return again
 	}
-	p.count = g.Mark
+	p.count, p.scarce = g.Mark, g.Scarce
 	p.until = sent + int64(g.Term) - int64(g.Term)/10
 	p.again = 0
 	if r.Need > g.Mark {

@@ -17,7 +17,7 @@ type State struct {
 }
 
 // LimitState is one rate with what is left of it. With a shared database that is
-// what this gateway has leased.
+// what this gateway has leased, and what there was beside it at the last lease.
 type LimitState struct {
 	Resource string        `json:"resource"`
 	Rate     string        `json:"rate"`
@@ -83,7 +83,7 @@ func (c *Account) state(now time.Time) State {
 		l := &c.limits[i]
 		left := l.left(at.clock)
 		if l.pool != nil {
-			left = l.pool.remaining(at.clock)
+			left = l.pool.visible(at.clock)
 		}
 		s.Limits = append(s.Limits, LimitState{
 			Resource: l.resource.String(), Rate: l.rate().String(), Left: left, Full: time.Duration(max(0, l.full-at.clock)),

@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -40,6 +39,7 @@ type renewal struct {
 	later  []leased
 	round  chan struct{} // closed at the end of the next round
 	failed error         // of the last round
+	ending bool          // the round to come is the last
 	wake   chan struct{}
 }
 
@@ -80,30 +80,66 @@ func (a *Accounts) keep(l leased) {
 
 // draw is Reserve for a request that has nothing to draw on here.
 func (a *Accounts) draw(ctx context.Context, h *Hold, w Want) *Refusal {
+	r := a.rounds(ctx, func(last bool) (*Refusal, bool) {
+		h.lock()
+		defer h.unlock()
+		v := h.check(w)
+		if v.passes() {
+			h.take()
+			return nil, true
+		}
+		if v.shared {
+			h.demand()
+		}
+		return v.ended(last, h.at.unix)
+	})
+	if r != nil {
+		h.clear()
+	}
+	return r
+}
+
+// drawMore is Extend for a request that has nothing to draw on here.
+func (a *Accounts) drawMore(ctx context.Context, h *Hold, at moment, nano, bound int64) *Refusal {
+	return a.rounds(ctx, func(last bool) (*Refusal, bool) {
+		h.lock()
+		defer h.unlock()
+		var v verdict
+		h.checkMoney(nano, bound, at, &v)
+		if v.passes() {
+			h.extend(nano, bound)
+			return nil, true
+		}
+		for _, w := range h.windows[:h.periods] {
+			w.demand(max(0, nano), bound)
+		}
+		return v.ended(last, at.unix)
+	})
+}
+
+// ended turns a verdict into the end of a wait, unless the database may still
+// mend it.
+func (v *verdict) ended(last bool, now int64) (r *Refusal, done bool) {
+	if v.shared && !last {
+		return nil, false
+	}
+	if v.shared {
+		v.reason, v.after = ReasonLease, soon
+	}
+	return v.refusal(now), true
+}
+
+// rounds tries something that hangs on the shared database, at once and after
+// each round, until it is done, a second has passed or ctx ends. The last try is
+// told so; it must be done. While the database fails the first try is the last.
+func (a *Accounts) rounds(ctx context.Context, try func(last bool) (*Refusal, bool)) *Refusal {
 	timer := time.NewTimer(drawWait)
 	defer timer.Stop()
 	for over := false; ; {
 		a.renewal.mu.Lock()
 		round, failed := a.renewal.round, a.renewal.failed
 		a.renewal.mu.Unlock()
-		h.lock()
-		v := h.check(w)
-		switch {
-		case v.passes():
-			h.take()
-			h.unlock()
-			return nil
-		case v.shared && !over && failed == nil:
-			h.demand(w)
-			h.unlock()
-		default:
-			if v.shared {
-				h.demand(w)
-				v.reason, v.after = ReasonLease, soon
-			}
-			r := v.refusal(h.at.unix)
-			h.unlock()
-			h.clear()
+		if r, done := try(over || failed != nil); done {
 			return r
 		}
 		select {
@@ -118,7 +154,7 @@ func (a *Accounts) draw(ctx context.Context, h *Hold, w Want) *Refusal {
 
 // demand asks for everything that the request does not find here. The accounts
 // are locked.
-func (h *Hold) demand(w Want) {
+func (h *Hold) demand() {
 	for _, c := range h.chain[:h.accounts] {
 		all := c.all
 		if p := c.places; p != nil && c.most > 0 && !p.free(h.at.clock, c.inflight) {
@@ -170,7 +206,8 @@ func (a *Accounts) runRenewals(ctx context.Context) {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWait)
 			defer cancel()
-			a.round(last, true)
+			a.end()
+			_ = a.round(last, true) // what it does not give back comes back after a term
 			return
 		case <-wake:
 		case <-again.C:
@@ -184,6 +221,19 @@ func (a *Accounts) runRenewals(ctx context.Context) {
 	}
 }
 
+// end lets the next round give back what is not used.
+func (a *Accounts) end() {
+	a.renewal.mu.Lock()
+	a.renewal.ending = true
+	a.renewal.mu.Unlock()
+}
+
+func (a *Accounts) ending() bool {
+	a.renewal.mu.Lock()
+	defer a.renewal.mu.Unlock()
+	return a.renewal.ending
+}
+
 // round renews what is urgent, or all that is put down.
 func (a *Accounts) round(ctx context.Context, all bool) error {
 	r := &a.renewal
@@ -195,12 +245,14 @@ func (a *Accounts) round(ctx context.Context, all bool) error {
 	}
 	r.mu.Unlock()
 	var failed error
-	for len(list) > 0 {
+	for len(list) > 0 && failed == nil {
 		n := min(len(list), mostRows)
-		failed = errors.Join(failed, a.exchange(ctx, list[:n]))
+		failed = a.exchange(ctx, list[:n])
 		list = list[n:]
 	}
+	a.failed(failed)
 	r.mu.Lock()
+	r.urgent = append(r.urgent, list...)
 	r.failed = failed
 	close(r.round)
 	r.round = make(chan struct{})
@@ -282,8 +334,9 @@ func (w *window) renew(int64) (Report, bool) {
 		return Report{}, false
 	}
 	w.lease.amount = w.amount()
+	w.lease.frugal = w.account.all.ending()
 	from, to := w.times()
-	name := fmt.Sprintf("budget/%s/%s/%s", w.account.level, w.account.name, w.period)
+	name := fmt.Sprintf("budget/%s/%q/%s", w.account.level, w.account.name, w.period)
 	if w.period != Total {
 		name += "/" + from.Format(time.DateOnly)
 	}
@@ -299,7 +352,7 @@ func (p *pool) of() *Account    { return p.account }
 func (p *pool) lasts() bool     { return false }
 
 func (p *pool) renew(int64) (Report, bool) {
-	return p.report(fmt.Sprintf("rate/%s/%s/%s/%s", p.account.level, p.account.name, p.resource, p.rate.word())), true
+	return p.report(fmt.Sprintf("rate/%s/%q/%s/%s", p.account.level, p.account.name, p.resource, p.rate.word())), true
 }
 
 func (p *pool) grant(r Report, g Grant, sent int64) bool { return p.granted(r, g, sent) }
@@ -308,9 +361,9 @@ func (p *places) claimed() *claim { return &p.claim }
 func (p *places) of() *Account    { return p.account }
 func (p *places) lasts() bool     { return p.count > 0 }
 
-func (p *places) renew(int64) (Report, bool) {
+func (p *places) renew(now int64) (Report, bool) {
 	p.amount = int64(p.account.most)
-	return p.report(fmt.Sprintf("places/%s/%s", p.account.level, p.account.name), p.account.inflight), true
+	return p.report(fmt.Sprintf("places/%s/%q", p.account.level, p.account.name), now, p.account.inflight), true
 }
 
 func (p *places) grant(r Report, g Grant, sent int64) bool { return p.granted(r, g, sent) }

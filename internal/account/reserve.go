@@ -27,7 +27,7 @@ func (a *Accounts) Reserve(ctx context.Context, h *Hold, chain []*Account, w Wan
 		h.unlock()
 		return nil
 	}
-	if v.shared && a.opt.Shared != nil {
+	if v.shared {
 		h.unlock()
 		return a.draw(ctx, h, w)
 	}
@@ -57,6 +57,10 @@ func (h *Hold) begin(a *Accounts, chain []*Account, w Want) {
 		h.accounts++
 	}
 	h.at = a.moment(w.Start)
+	if a.opt.Shared != nil {
+		// What is leased ends at a time, however long ago the request came.
+		h.at.clock = a.clock(time.Now())
+	}
 	h.input, h.output = max(0, w.Input), max(0, w.Output)
 	h.nano, h.bound = h.price(w.Nano, w.Bound)
 }
@@ -218,27 +222,33 @@ func (h *Hold) hold(nano, bound int64) {
 
 // Extend holds a further estimate and bound of the cost for one more attempt of
 // an admitted request, after one that cost something; or nothing and says why.
-// It never waits. Limits and places are not asked again: it is one request. A
-// hold that holds nothing stays so.
-func (h *Hold) Extend(_ context.Context, now time.Time, nano, bound int64) *Refusal {
+// Limits and places are not asked again: it is one request. It waits where Reserve
+// does. A hold that holds nothing stays so.
+func (h *Hold) Extend(ctx context.Context, now time.Time, nano, bound int64) *Refusal {
 	if h.accounts == 0 {
 		return nil
 	}
-	h.lock()
-	defer h.unlock()
+	all := h.chain[0].all
+	at := all.moment(now)
 	var v verdict
-	at := h.chain[0].all.moment(now)
+	h.lock()
 	h.checkMoney(nano, bound, at, &v)
+	if v.shared {
+		h.unlock()
+		return all.drawMore(ctx, h, at, nano, bound)
+	}
+	defer h.unlock()
 	if !v.passes() {
-		if v.shared {
-			v.window.demand(nano, bound)
-			v.reason = ReasonLease
-		}
 		return v.refusal(at.unix)
 	}
+	h.extend(nano, bound)
+	return nil
+}
+
+// extend holds what was found to be there for a further attempt.
+func (h *Hold) extend(nano, bound int64) {
 	nano, bound = h.price(nano, bound)
 	h.hold(nano, bound)
 	h.nano += nano
 	h.bound += bound
-	return nil
 }

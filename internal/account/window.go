@@ -11,25 +11,24 @@ import (
 // into it even when it is over. The lock of its account guards a window.
 type window struct {
 	account  *Account
-	period   Period
 	from, to int64 // nanoseconds since 1970
+	since    int64 // from when on exchanges count here, and not in base
 
 	// base is what the ledger says was spent by exchanges that began before the
 	// account knew of the window; loaded is whether it is known. settled is what
 	// came since.
 	base, settled int64
-	loaded        bool
-
-	held   int64 // estimates of the requests in flight
-	bounds int64 // upper bounds of the same requests
+	held          int64 // estimates of the requests in flight
+	bounds        int64 // upper bounds of the same requests
 
 	// loose and tight are the smallest amounts of the hard budgets, of those that
 	// count estimates and of the strict ones.
 	loose, tight int64
-
-	notice notice
-	alarm  int64  // what must be spent for the next threshold
-	lease  *lease // with a shared database
+	alarm        int64  // what must be spent for the next threshold
+	lease        *lease // with a shared database
+	loaded       bool
+	period       Period
+	notice       notice
 }
 
 // adopt takes over budgets. What they have passed already is not told.
@@ -91,7 +90,7 @@ func (w *window) spent() int64 {
 
 // counts reports whether an exchange that began at start is one that base does
 // not have.
-func (w *window) counts(start int64) bool { return start >= w.account.since[w.period] }
+func (w *window) counts(start int64) bool { return start >= w.since }
 
 // reach is how much is spent, and held besides by a budget.
 func (w *window) reach(b *Budget) int64 {
@@ -164,8 +163,12 @@ func (c *counter) other(a *Account, p Period, start int64) *window {
 // the account knew of it must be loaded, if it began earlier.
 func (a *Account) newWindow(p Period, at int64) *window {
 	from, to := p.span(time.Unix(0, at))
-	w := &window{account: a, period: p, from: from, to: to}
-	w.loaded = from >= a.since[p] || !a.all.asks()
+	w := &a.first
+	if w.account != nil {
+		w = &window{}
+	}
+	*w = window{account: a, period: p, from: from, to: to, since: a.since[p]}
+	w.loaded = from >= w.since || !a.all.asks()
 	if a.all.opt.Shared != nil {
 		w.lease = &lease{}
 	}

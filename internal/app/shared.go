@@ -128,7 +128,10 @@ func (s *Server) storeDialer() (func(ctx context.Context, network, address strin
 // openAccounts makes the live limits and budgets. What budgets have spent is what
 // the ledger says.
 func (s *Server) openAccounts() {
-	o := account.Options{Balances: s.balances(s.records.Usage), Notify: s.warn}
+	o := account.Options{
+		Balances: s.balances(s.records.Usage), Notify: s.warn,
+		Failed: func(err error) { s.log.Warn("budgets cannot be told what was spent or leased; hard ones refuse what they cannot be sure of", "error", err) },
+	}
 	if s.kept.leases != nil {
 		o.Shared, o.Gateway, o.OwnBalances = s.kept.leases, s.kept.gateway, s.balances(s.kept.own)
 	}

@@ -19,7 +19,7 @@ const (
 	// dayGrace is how long after its end a day is summed: what began before
 	// midnight and ends soon after is then in it.
 	dayGrace = 15 * time.Minute
-	// tidyDays is how many days one call of tidy sums at most.
+	// tidyDays is how many days one call of SumDays sums at most.
 	tidyDays = 4
 )
 
@@ -29,9 +29,9 @@ func dayChanged(ctx context.Context, tx *sql.Tx, hour int64) error {
 	return err
 }
 
-// tidy sums up days that are over at now and are not summed, the oldest first.
+// SumDays sums up days that are over at now and are not summed, the oldest first.
 // It says whether there may be more of them.
-func (s *SQLite) tidy(ctx context.Context, now time.Time) (more bool, err error) {
+func (s *SQLite) SumDays(ctx context.Context, now time.Time) (more bool, err error) {
 	today := floorDiv(hourOf(micro(now.Add(-dayGrace))), hoursPerDay)
 	days, err := s.dueDays(ctx, today)
 	if err != nil {

@@ -29,7 +29,7 @@ func tidyAll(t testing.TB, s *SQLite, now time.Time) {
 	t.Helper()
 	for more := true; more; {
 		var err error
-		if more, err = s.tidy(t.Context(), now); err != nil {
+		if more, err = s.SumDays(t.Context(), now); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -70,7 +70,7 @@ func (j *Journal) pass(ctx context.Context) error {
 
 // tidier is a store with work that can wait. More says that there is some left.
 type tidier interface {
-	tidy(ctx context.Context, now time.Time) (more bool, err error)
+	SumDays(ctx context.Context, now time.Time) (more bool, err error)
 }
 
 // tidyEvery is how often a store may tidy up.
@@ -82,7 +82,7 @@ func (j *Journal) tidyStore(ctx context.Context, now time.Time) error {
 	if !ok || now.Before(j.nextTidy) {
 		return nil
 	}
-	more, err := t.tidy(ctx, now)
+	more, err := t.SumDays(ctx, now)
 	if !more {
 		j.nextTidy = now.Add(tidyEvery)
 	}
