@@ -158,6 +158,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.adopt(file, ways)
+	s.learnBalances(ctx)
 	s.door = admin.NewDoor(s.token)
 	if err := s.openDoor(file); err != nil {
 		s.closeState()

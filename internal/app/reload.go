@@ -132,6 +132,7 @@ func (s *Server) reload() error {
 		return err
 	}
 	s.adopt(f, ways)
+	s.learnBalances(context.Background())
 	s.gateway.Swap(plane)
 	s.file = f
 	return nil

@@ -130,7 +130,9 @@ func (s *Server) storeDialer() (func(ctx context.Context, network, address strin
 func (s *Server) openAccounts() {
 	o := account.Options{
 		Balances: s.balances(s.records.Usage), Notify: s.warn,
-		Failed: func(err error) { s.log.Warn("budgets cannot be told what was spent or leased; hard ones refuse what they cannot be sure of", "error", err) },
+		Failed: func(err error) {
+			s.log.Warn("budgets cannot be told what was spent or leased; hard ones refuse what they cannot be sure of", "error", err)
+		},
 	}
 	if s.kept.leases != nil {
 		o.Shared, o.Gateway, o.OwnBalances = s.kept.leases, s.kept.gateway, s.balances(s.kept.own)
@@ -168,5 +170,13 @@ func (s *Server) balances(usage func(context.Context, ledger.UsageQuery) ([]ledg
 			spent[column.get(&rows[i])] += rows[i].Cost + rows[i].Held
 		}
 		return spent, nil
+	}
+}
+
+// learnBalances reads what budgets that are new have spent, so that hard ones can
+// admit. What fails is tried again in the background.
+func (s *Server) learnBalances(ctx context.Context) {
+	if err := s.accounts.Load(ctx, time.Now()); err != nil {
+		s.log.Warn("what budgets have spent is not known yet; hard ones refuse until it is", "error", err)
 	}
 }
