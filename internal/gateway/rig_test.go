@@ -179,6 +179,13 @@ func (r *rig) stop() {
 	if n := r.journal.Stats(); n.Open != 0 || n.Lost != 0 || n.Lag != 0 || n.Admitted != n.Settled {
 		r.t.Errorf("the ledger is not closed: %+v", n)
 	}
+	for _, s := range r.account.List() {
+		for _, b := range s.Budgets {
+			if s.InFlight != 0 || b.Held != 0 {
+				r.t.Errorf("%s %s holds %v for %d requests when nothing is in flight", s.Level, s.Name, b.Held, s.InFlight)
+			}
+		}
+	}
 	for name, n := range r.gauges() {
 		if n != 0 {
 			r.t.Errorf("%s is %v when nothing is in flight", name, n)
