@@ -2,10 +2,13 @@ package gateway
 
 import (
 	"crypto/sha256"
+	"time"
 
+	"tailplane/internal/account"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
 	"tailplane/internal/owner"
+	"tailplane/internal/policy"
 	"tailplane/internal/telemetry"
 	"tailplane/internal/wire"
 )
@@ -72,15 +75,44 @@ func (c *call) recordBatch(target *candidate, o owner.Object, b batchRecord) err
 		Outcome: ledger.OutcomeOK, Status: 200,
 		Usage: b.usage, Cost: cost.Nano, PriceStatus: cost.Status, PriceVersion: c.plane.Book.Version(),
 	}
+	key, party := c.ownerOf(o)
+	if party != nil {
+		ex.Organisation, ex.Team, ex.Customer = party.Names()
+	}
 	if err := c.gateway.journal.Admit(&ex); err != nil {
 		return err
 	}
 	if err := c.gateway.journal.Settle(&ex); err != nil {
 		return err
 	}
+	if key != nil {
+		c.charge(key, party, at, cost.Nano)
+	}
 	u := b.usage
 	c.plane.Metrics.Model(telemetry.Other).Spent(u.Input, u.CacheRead, u.CacheWrite, u.Output, u.Reasoning, cost.Nano)
 	return nil
+}
+
+// ownerOf is the key that made an object, and the party that it was made for, as
+// far as they are still there.
+func (c *call) ownerOf(o owner.Object) (*policy.Key, *policy.Party) {
+	key := c.plane.Keys.Named(o.Key)
+	if p := c.plane.Keys.Customer(o.Customer); p != nil {
+		return key, p
+	}
+	if key == nil {
+		return nil, nil
+	}
+	return key, key.Party()
+}
+
+// charge counts what was spent on somebody's behalf without having been held. Where
+// a budget is used up already nothing is counted: the ledger has it.
+func (c *call) charge(key *policy.Key, party *policy.Party, at time.Time, nano int64) {
+	var h account.Hold
+	if c.plane.Accounts.Reserve(c.ctx, &h, key.AppendChain(nil, party), account.Want{Start: at}) == nil {
+		h.Settle(now(), account.Used{Nano: nano})
+	}
 }
 
 // batchID is the id of a batch's exchange. It looks like every other and is the
