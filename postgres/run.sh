@@ -8,13 +8,15 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1 || true)
+bins() { ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -1; }
+bin=$(bins || true)
 if [ -z "$bin" ]; then
 	echo "installing PostgreSQL"
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null
-	bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
+	bin=$(bins)
 fi
+bin=${bin%/initdb}
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/tailplane-postgres.XXXXXX")
 # The server refuses to run as root.
@@ -25,13 +27,21 @@ if [ "$(id -u)" = 0 ]; then
 fi
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 
-# ctl stop|start|kill: tests that take the server away use it, too.
+# ctl stop|start|kill: tests that take the server away use it, too. What it kills
+# is this server and its children, by their numbers.
 cat >"$dir/ctl" <<CTL
 #!/bin/sh
 case \$1 in
 start) exec $as $bin/pg_ctl -D $dir/data -l $dir/log -w start -o "-p $port -k $dir -c listen_addresses=127.0.0.1 -c max_connections=200" >/dev/null ;;
 stop) exec $as $bin/pg_ctl -D $dir/data -m fast -w stop >/dev/null ;;
-kill) kill -9 \$(head -1 $dir/data/postmaster.pid); sleep 0.2; pkill -9 -f "postgres: .*$port" || true; rm -f $dir/data/postmaster.pid ;;
+kill)
+	server=\$(head -1 $dir/data/postmaster.pid)
+	kill -9 \$server \$(ps -o pid= --ppid "\$server")
+	# Until they are gone, the next start finds their shared memory in use.
+	while kill -0 "\$server" 2>/dev/null; do sleep 0.05; done
+	sleep 0.2
+	rm -f $dir/data/postmaster.pid
+	;;
 esac
 CTL
 chmod 755 "$dir" "$dir/ctl"
@@ -50,4 +60,13 @@ echo "PostgreSQL $("$bin/postgres" --version | sed 's/[^0-9]*\([0-9.]*\).*/\1/')
 export TAILPLANE_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres?sslmode=disable"
 export TAILPLANE_TEST_POSTGRES_CTL="$dir/ctl"
 export PATH="$bin:$PATH"
-go test -count=1 -run 'Postgres|Gateways' ./internal/... ./cmd/... "$@"
+
+# Packages one by one: some of the tests take the server away from the others.
+status=0
+go test -count=1 -p 1 -v -run 'Postgres|Gateways' ./internal/pg ./internal/ledger/... ./internal/facts/... \
+	./internal/account/... ./internal/policy/... ./internal/app/... ./cmd/... "$@" >"$dir/results" 2>&1 || status=$?
+count() { grep -cE "^ *--- $1" "$dir/results" || true; }
+# All of it when something is wrong; else what was counted.
+if [ $status = 0 ]; then grep -E '^ok|_(failure|faults|kill)_test.go:|--- SKIP' "$dir/results" | grep -v 'no tests to run' || true; else cat "$dir/results"; fi
+echo "$(count PASS) passed, $(count FAIL) failed, $(count SKIP) skipped"
+exit "$status"

@@ -30,13 +30,18 @@ type Postgres struct {
 var pgMigrationFiles embed.FS
 
 // OpenPostgres brings the tables up to date and returns the store of one gateway
-// in them. The pool stays its owner's.
+// in them. The pool stays its owner's. The database must be there: a journal that
+// does not know what its store has could number its segments so that the store
+// takes them for old. Later it may be away, and the journal grows.
 func OpenPostgres(ctx context.Context, pool *pgxpool.Pool, gateway string) (*Postgres, error) {
 	files, err := fs.Sub(pgMigrationFiles, "pgmigrations")
 	if err != nil {
 		return nil, err
 	}
 	if err := pg.Migrate(ctx, pool, "ledger", files); err != nil {
+		if pg.Down(err) {
+			err = fmt.Errorf("the ledger's database must be reached once at the start; what the journal holds waits: %w", err)
+		}
 		return nil, err
 	}
 	s := &Postgres{pool: pool, gateway: gateway}
@@ -79,6 +84,9 @@ func (s *Postgres) appendRecords(ctx context.Context, pos Position, b *recordBat
 		}
 		total := stored.total()
 		for _, hour := range total.hours() {
+			if err := pgDayChanged(ctx, tx, hour, s.gateway); err != nil {
+				return err
+			}
 			if err := s.addHour(ctx, tx, total, hour); err != nil {
 				return err
 			}

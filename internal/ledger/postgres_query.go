@@ -60,9 +60,9 @@ const (
 		AND ($3 = '' OR e.gateway = $3) ORDER BY s.start DESC, s.id DESC`
 )
 
-// pgPage is how many records are fetched at once, so that a scan that ends early
+// pgFetch is how many records are fetched at once, so that a scan that ends early
 // does not read the whole table.
-const pgPage = 2000
+const pgFetch = 2000
 
 var errEnough = errors.New("the caller has enough")
 
@@ -73,7 +73,7 @@ func eachPgRecord(ctx context.Context, tx pgx.Tx, query string, args []any, each
 	}
 	var scratch Exchange
 	for {
-		rows, err := tx.Query(ctx, fmt.Sprintf(`FETCH %d FROM records`, pgPage))
+		rows, err := tx.Query(ctx, fmt.Sprintf(`FETCH %d FROM records`, pgFetch))
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func eachPgRecord(ctx context.Context, tx pgx.Tx, query string, args []any, each
 		if err == nil {
 			err = rows.Err()
 		}
-		if err == nil && n == pgPage {
+		if err == nil && n == pgFetch {
 			continue
 		}
 		if err == nil || errors.Is(err, errEnough) {
@@ -169,13 +169,8 @@ func pgUsage(ctx context.Context, tx pgx.Tx, p period, gateway string, t *table)
 		return err
 	}
 	from, to, cuts := p.hours(pruned)
-	if err := eachPgPart(ctx, tx, from, to, gateway, t.add); err != nil {
+	if err := eachPgSum(ctx, tx, from, to, gateway, t.query.Original, t.add); err != nil {
 		return err
-	}
-	if !t.query.Original {
-		if err := eachPgRerated(ctx, tx, from, to, t.add); err != nil {
-			return err
-		}
 	}
 	var r rollup
 	for _, cut := range cuts {
@@ -208,34 +203,6 @@ func countPgCut(ctx context.Context, tx pgx.Tx, cut period, gateway string, r *r
 	return cmp.Or(eachPgStray(ctx, tx, cut, gateway, count), failed)
 }
 
-// Each implements Reader. Strays come behind the others.
-func (s *Postgres) Each(ctx context.Context, f Filter, do func(*Exchange) error) error {
-	p := f.period()
-	from, to := p.ids()
-	var failed error
-	give := func(ex *Exchange, _ []byte) bool {
-		if f.passes(ex) {
-			failed = do(ex)
-		}
-		return failed == nil
-	}
-	err := s.snapshot(ctx, func(tx pgx.Tx) error {
-		const regular = `SELECT record FROM ledger_exchanges WHERE id >= $1 AND id < $2 ORDER BY id`
-		err := eachPgRecord(ctx, tx, regular, []any{from, to}, func(ex *Exchange, record []byte) bool {
-			return isStray(ex.ID, ex.Start) || give(ex, record)
-		})
-		if err != nil || failed != nil {
-			return err
-		}
-		const strays = `SELECT e.record FROM ledger_strays s JOIN ledger_exchanges e ON e.id = s.id WHERE s.start >= $1 AND s.start < $2 ORDER BY s.start, s.id`
-		return eachPgRecord(ctx, tx, strays, []any{p.from, p.to}, give)
-	})
-	if err != nil {
-		return fmt.Errorf("ledger in PostgreSQL: read exchanges: %w", err)
-	}
-	return failed
-}
-
 // OwnUsage is Usage over the exchanges of this gateway alone, at the prices of the
 // time.
 func (s *Postgres) OwnUsage(ctx context.Context, q UsageQuery) ([]UsageRow, error) {
@@ -243,32 +210,15 @@ func (s *Postgres) OwnUsage(ctx context.Context, q UsageQuery) ([]UsageRow, erro
 	return s.usageOf(ctx, q, s.gateway)
 }
 
-// Prune removes the records of exchanges that began before a moment; see
-// SQLite.Prune. The gateways that share the database may all call it.
-func (s *Postgres) Prune(ctx context.Context, before time.Time) (total int64, err error) {
-	hour := -hourOf(-micro(before))
-	if _, err := s.pool.Exec(ctx, `UPDATE ledger_state SET pruned = GREATEST(pruned, $1)`, hour); err != nil {
-		return 0, fmt.Errorf("ledger in PostgreSQL: prune: %w", err)
-	}
-	for _, p := range []struct {
-		statement string
-		bound     any
-	}{
-		{`DELETE FROM ledger_exchanges WHERE id IN (SELECT id FROM ledger_exchanges e WHERE id >= '` + idPrefix + `' AND id < $1
-			AND NOT EXISTS (SELECT 1 FROM ledger_strays s WHERE s.id = e.id) ORDER BY id LIMIT $2)`, idFrom(floorDiv(micro(before), 1000) - idSlack)},
-		{`WITH old AS (DELETE FROM ledger_strays WHERE (start, id) IN (SELECT start, id FROM ledger_strays WHERE start < $1 ORDER BY start, id LIMIT $2) RETURNING id)
-			DELETE FROM ledger_exchanges WHERE id IN (SELECT id FROM old)`, micro(before)},
-	} {
-		for {
-			done, err := s.pool.Exec(ctx, p.statement, p.bound, pruneBatch)
-			if err != nil {
-				return total, fmt.Errorf("ledger in PostgreSQL: prune: %w", err)
-			}
-			total += done.RowsAffected()
-			if done.RowsAffected() < pruneBatch {
-				break
-			}
-		}
-	}
-	return total, nil
+// OwnSpent is SpentBy over the exchanges of this gateway alone.
+func (s *Postgres) OwnSpent(ctx context.Context, by string, from, to time.Time) (map[string]int64, error) {
+	return SpentBy(ctx, ownUsage{s}, by, from, to)
+}
+
+// ownUsage reads what one gateway stored.
+type ownUsage struct{ *Postgres }
+
+// Usage implements Reader.
+func (o ownUsage) Usage(ctx context.Context, q UsageQuery) ([]UsageRow, error) {
+	return o.OwnUsage(ctx, q)
 }

@@ -134,6 +134,9 @@ func (s *Postgres) rateChunk(ctx context.Context, tx pgx.Tx, r *rater, list []*E
 			o.Exchange, o.Run, o.start, o.OldCost, string(o.OldStatus), o.OldVersion, o.NewCost, string(o.NewStatus), o.NewVersion, o.attempts)
 	}
 	for _, hour := range delta.hours() {
+		if err := pgDayChanged(ctx, tx, hour, noGateway); err != nil {
+			return err
+		}
 		all := delta.ofHour(hour)
 		if err := eachPgRerated(ctx, tx, hour, hour+1, all.merge); err != nil {
 			return err

@@ -92,6 +92,9 @@ func (s *Postgres) SealHead(ctx context.Context) (link string, count int64, err 
 // VerifyStore is SQLite.VerifyStore over the seals of every gateway.
 func (s *Postgres) VerifyStore(ctx context.Context) (StoreReport, error) {
 	r, err := verifyStore(ctx, s)
+	if err == nil {
+		err = s.verifyDays(ctx, &r)
+	}
 	if err != nil {
 		return r, fmt.Errorf("ledger in PostgreSQL: verify: %w", err)
 	}
