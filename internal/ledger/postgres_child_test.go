@@ -65,7 +65,7 @@ func runChild(t *testing.T, text string) {
 			for n := 0; ; n++ {
 				load(j, o.Number<<24|w<<22|n)
 				if n%2 == 0 {
-					time.Sleep(time.Millisecond) // others want the processor, too
+					<-time.After(time.Millisecond) // others want the processor, too
 				}
 			}
 		})
@@ -190,7 +190,7 @@ func (c *child) kill(t *testing.T) {
 // until waits for a condition.
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(40 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(40 * time.Second); !holds(); <-time.After(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("after 40 s still not: %s", what)
 		}
