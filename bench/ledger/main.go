@@ -207,6 +207,7 @@ func month(ctx context.Context, out io.Writer, path string, rows int) error {
 		{"month by model", usage(ctx, st, ledger.UsageQuery{By: []string{ledger.ByModel}, Filter: all})},
 		{"month by customer", usage(ctx, st, ledger.UsageQuery{By: []string{ledger.ByCustomer}, Filter: all})},
 		{"month by customer and model", usage(ctx, st, ledger.UsageQuery{By: []string{ledger.ByCustomer, ledger.ByModel}, Filter: all})},
+		{"month by provider", usage(ctx, st, ledger.UsageQuery{By: []string{ledger.ByProvider}, Filter: all})},
 		{"month by day and provider", usage(ctx, st, ledger.UsageQuery{By: []string{ledger.ByDay, ledger.ByProvider}, Filter: all})},
 		{"month by tag", usage(ctx, st, ledger.UsageQuery{By: []string{ledger.ByTag}, Filter: all})},
 		{"month of one customer by day", usage(ctx, st, ledger.UsageQuery{By: []string{ledger.ByDay}, Filter: one})},
