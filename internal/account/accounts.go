@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -65,7 +66,8 @@ type Account struct {
 	gone     bool   // no rules name it any more
 	level    Level
 	inflight int
-	most     int     // in flight; 0: any number
+	most     int // in flight; 0: any number
+	asks     atomic.Uint32
 	places   *places // with a shared database, and a limit of requests in flight
 	limits   []limit
 	counters [periods]counter
@@ -144,9 +146,15 @@ func (c *Account) apply(r Rules, now time.Time) {
 	c.most = r.Limits.Concurrent
 	at := now.UnixNano()
 	var used [periods]bool
+	asks := uint32(0)
 	for _, b := range c.rules.Budgets {
 		used[b.Per] = true
+		asks |= asksNano
+		if b.Strict {
+			asks |= asksBound
+		}
 	}
+	c.asks.Store(asks)
 	for p := Day; int(p) < periods; p++ {
 		n := &c.counters[p]
 		switch {

@@ -151,11 +151,15 @@ func (h *Hold) unlock() {
 	}
 }
 
-// Quota is the tightest of the chain's limits of requests, tokens, input and
-// output tokens, as they are now. Other resources are unknown.
-func (h *Hold) Quota(now time.Time) llm.Quota {
+// Quota is the tightest of a chain's limits of requests, tokens, input and output
+// tokens, as they are now. Other resources are unknown; accounts that are nil are
+// skipped.
+func Quota(chain []*Account, now time.Time) llm.Quota {
 	var q llm.Quota
-	for _, c := range h.chain[:h.accounts] {
+	for _, c := range chain {
+		if c == nil {
+			continue
+		}
 		at := c.all.clock(now)
 		c.mu.Lock()
 		for i := range c.limits {
@@ -175,3 +179,22 @@ func (h *Hold) Quota(now time.Time) llm.Quota {
 	}
 	return q
 }
+
+// Asks says which of a request's costs the budgets of a chain look at: the
+// estimate, and the upper bound. The others need not be worked out.
+func Asks(chain []*Account) (nano, bound bool) {
+	for _, c := range chain {
+		if c == nil {
+			continue
+		}
+		asks := c.asks.Load()
+		nano, bound = nano || asks&asksNano != 0, bound || asks&asksBound != 0
+	}
+	return nano, bound
+}
+
+// What budgets ask for, as bits of Account.asks.
+const (
+	asksNano = 1 << iota
+	asksBound
+)

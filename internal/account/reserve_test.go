@@ -348,7 +348,7 @@ func TestQuotaIsTheTightest(t *testing.T) {
 	if r := reserve(a, &h, w, key, team); r != nil {
 		t.Fatal(r)
 	}
-	q := h.Quota(w.Start)
+	q := Quota([]*Account{key, nil, team}, w.Start)
 	for r, wants := range map[llm.Resource][2]int64{llm.QuotaRequests: {5, 4}, llm.QuotaTokens: {1000, 980}, llm.QuotaOutputTokens: {100, 90}} {
 		if q[r].Limit != wants[0] || q[r].Remaining != wants[1] || !q[r].Known {
 			t.Errorf("%v: %+v", r, q[r])
@@ -373,5 +373,31 @@ func TestReserveAllocatesNothing(t *testing.T) {
 		h.Settle(t0.Add(time.Second), Used{Input: 3, Output: 20, Nano: 7})
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestCostsAreAskedFor says what a chain's budgets look at, so that nobody works
+// out the rest.
+func TestCostsAreAskedFor(t *testing.T) {
+	a := New(Options{})
+	limited := a.Account(Team, "t", rulesOf(t, "requests=10/s"), t0)
+	soft := a.Account(Customer, "c", Rules{Budgets: []Budget{{Amount: Dollar, Per: Day}}}, t0)
+	strict := a.Account(Organisation, "o", Rules{Budgets: []Budget{{Amount: Dollar, Per: Day, Hard: true, Strict: true}}}, t0)
+	for _, c := range []struct {
+		chain       []*Account
+		nano, bound bool
+	}{
+		{nil, false, false},
+		{[]*Account{nil, limited}, false, false},
+		{[]*Account{limited, soft}, true, false},
+		{[]*Account{limited, soft, strict}, true, true},
+	} {
+		if nano, bound := Asks(c.chain); nano != c.nano || bound != c.bound {
+			t.Errorf("%d accounts ask for %v, %v", len(c.chain), nano, bound)
+		}
+	}
+	a.Account(Organisation, "o", rulesOf(t, "requests=10/s"), t0)
+	if nano, bound := Asks([]*Account{strict}); nano || bound {
+		t.Error("a budget that is gone still asks")
 	}
 }

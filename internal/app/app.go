@@ -78,8 +78,6 @@ type Server struct {
 	notifier   *notify.Notifier // nil: nobody is told
 	accounts   *account.Accounts
 	estimates  *account.Estimator
-	records    records
-	prune      func(context.Context, time.Time) (int64, error) // nil when nothing outlives the process
 	sim        *simulator
 	network    *egress.Network
 	inside     *h1.Client   // to the simulator
@@ -159,11 +157,13 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	}
 	s.adopt(file, ways)
 	s.learnBalances(ctx)
-	s.door = admin.NewDoor(s.token)
-	if err := s.openDoor(file); err != nil {
+	provider, err := s.providerOf(file)
+	if err != nil {
 		s.closeState()
 		return nil, err
 	}
+	s.door = admin.NewDoor(s.token)
+	s.openDoor(file, provider)
 	s.gateway = gateway.New(plane, s.journal, s.metrics, s.log)
 	s.gateway.UseOwners(s.owners)
 	s.showFleet()
@@ -318,16 +318,15 @@ func (s *Server) serveData(w http.ResponseWriter, r *http.Request) {
 func (s *Server) servers() (data *dataServer, adm *http.Server) {
 	data = newDataServer(http.HandlerFunc(s.serveData), s.log.Logger)
 	service := &admin.Service{
-		Reader: s.records, Journal: s.journal, JournalDir: s.journalDir(), Keys: s.store, Facts: s.kept.facts,
-		Hourly: s.hourly, Accounts: s.accounts,
-		Rerate: s.records.Rerate, Book: func() *meter.Book { return s.gateway.Plane().Book },
+		Reader: s.kept.records, Journal: s.journal, JournalDir: s.journalDir(), Keys: s.store, Facts: s.kept.facts,
+		Hourly: s.hourly, Accounts: s.accounts, Statements: s.statements,
+		Rerate: s.kept.records.Rerate, Book: func() *meter.Book { return s.gateway.Plane().Book },
 		Door: s.door, Address: s.adminURL, Models: s.models, Status: s.status, Reload: s.Reload, Egress: s.network.Report,
 		Lookup: func(text string, now time.Time) *policy.Key { return s.gateway.Plane().Keys.Find(text, now) },
 		Pair: func(key string, now time.Time) (policy.Pair, *policy.Key, error) {
 			return s.gateway.Plane().Keys.PairOf(key, now)
 		},
 	}
-	service.Statements = s.statements
 	if s.kept.leases != nil {
 		service.Forgive = func(ctx context.Context, gateway string) (int64, error) {
 			nano, err := s.kept.leases.WriteOff(ctx, gateway)

@@ -28,15 +28,10 @@ func (s *Server) providerOf(f *config.File) (admin.Provider, error) {
 	return oidc.NewLogin(v, c.ClientID, c.Secret, c.Scopes), nil
 }
 
-// openDoor puts a file's auth section into force.
-func (s *Server) openDoor(f *config.File) error {
-	p, err := s.providerOf(f)
-	if err != nil {
-		return err
-	}
+// openDoor puts a file's auth section into force, with its provider.
+func (s *Server) openDoor(f *config.File, p admin.Provider) {
 	s.provider = p
 	s.door.Use(f.Auth, p)
-	return nil
 }
 
 // adminHosts are the names that the admin listener answers to beside this

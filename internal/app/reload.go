@@ -121,16 +121,19 @@ func (s *Server) reload() error {
 	if err := s.learn(f, time.Now()); err != nil {
 		return err
 	}
-	plane, ways, err := s.plane(f)
+	provider, err := s.providerOf(f)
 	if err != nil {
 		return err
 	}
-	if f.Listen.Data != s.file.Listen.Data || f.Listen.Admin != s.file.Listen.Admin || f.Ledger != s.file.Ledger || f.Store != s.file.Store {
-		s.log.Warn("listen addresses, store and ledger settings take effect only at the next start")
-	}
-	if err := s.openDoor(f); err != nil {
+	plane, ways, err := s.plane(f) // the last that can fail: it changes live limits
+	if err != nil {
 		return err
 	}
+	if f.Listen.Data != s.file.Listen.Data || f.Listen.Admin != s.file.Listen.Admin || f.Ledger != s.file.Ledger || f.Store != s.file.Store ||
+		f.Notify != s.file.Notify || f.Site != s.file.Site || f.Keys.Pepper != s.file.Keys.Pepper {
+		s.log.Warn("listen addresses, site, store, ledger, notify and keys.pepper take effect only at the next start")
+	}
+	s.openDoor(f, provider)
 	s.adopt(f, ways)
 	s.learnBalances(context.Background())
 	s.gateway.Swap(plane)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,7 +19,8 @@ import (
 // memory, or in the database that several gateways share.
 type stores struct {
 	records records
-	prune   func(context.Context, time.Time) (int64, error)
+	prune   func(context.Context, time.Time) (int64, error) // nil when nothing outlives the process
+	head    func(context.Context) (link string, count int64, err error)
 	facts   facts.Store
 	leases  *account.Postgres // nil: this gateway is alone
 	gateway string
@@ -58,7 +58,7 @@ func (s *Server) openStores(ctx context.Context, dir string) (*stores, error) {
 	if err != nil {
 		return nil, errors.Join(err, sqlite.Close())
 	}
-	return &stores{records: sqlite, prune: sqlite.Prune, facts: kept}, nil
+	return &stores{records: sqlite, prune: sqlite.Prune, head: sqlite.SealHead, facts: kept}, nil
 }
 
 // openTime is how long the shared database may take at the start.
@@ -80,11 +80,11 @@ func (s *Server) openShared(ctx context.Context) (_ *stores, err error) {
 			return nil, fmt.Errorf("store.gateway: the host has no name: %w; write one", err)
 		}
 	}
-	dial, err := s.storeDialer()
+	out, err := s.network.Dialer(egress.Way{})
 	if err != nil {
 		return nil, err
 	}
-	pool, err := pg.Open(ctx, address.Reveal(), pg.Options{Dial: dial})
+	pool, err := pg.Open(ctx, address.Reveal(), pg.Options{Dial: out.DialContext})
 	if err != nil {
 		return nil, fmt.Errorf("store.postgres: %w", err)
 	}
@@ -106,22 +106,9 @@ func (s *Server) openShared(ctx context.Context) (_ *stores, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &stores{records: store, prune: store.Prune, facts: kept, leases: leases, gateway: name, own: store.OwnUsage, disconnect: pool.Close}, nil
-}
-
-// storeDialer is the one way out, to the database. A local socket does not lead
-// out.
-func (s *Server) storeDialer() (func(ctx context.Context, network, address string) (net.Conn, error), error) {
-	out, err := s.network.Dialer(egress.Way{})
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if network == "unix" {
-			var local net.Dialer
-			return local.DialContext(ctx, network, address)
-		}
-		return out.DialContext(ctx, network, address)
+	return &stores{
+		records: store, prune: store.Prune, head: store.SealHead, facts: kept,
+		leases: leases, gateway: name, own: store.OwnUsage, disconnect: pool.Close,
 	}, nil
 }
 
@@ -129,7 +116,7 @@ func (s *Server) storeDialer() (func(ctx context.Context, network, address strin
 // the ledger says.
 func (s *Server) openAccounts() {
 	o := account.Options{
-		Balances: s.balances(s.records.Usage), Notify: s.warn,
+		Balances: s.balances(s.kept.records.Usage), Notify: s.warn,
 		Failed: func(err error) {
 			s.log.Warn("budgets cannot be told what was spent or leased; hard ones refuse what they cannot be sure of", "error", err)
 		},

@@ -74,10 +74,9 @@ func (s *Server) openState(ctx context.Context) error {
 	if s.kept, err = s.openStores(ctx, dir); err != nil {
 		return err
 	}
-	s.records, s.prune = s.kept.records, s.kept.prune
 	cfg := s.file.Ledger
 	cfg.Dir = s.journalDir()
-	if s.journal, err = ledger.OpenJournal(cfg.Options(s.records)); err != nil {
+	if s.journal, err = ledger.OpenJournal(cfg.Options(s.kept.records)); err != nil {
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			err = &InUseError{Dir: dir}
 		}
@@ -161,8 +160,8 @@ func (s *Server) retain(ctx context.Context) error {
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
 	for {
-		if s.prune != nil {
-			n, err := s.prune(ctx, time.Now().Add(-keep))
+		if s.kept.prune != nil {
+			n, err := s.kept.prune(ctx, time.Now().Add(-keep))
 			switch {
 			case ctx.Err() != nil:
 				return nil

@@ -24,14 +24,12 @@ func (s *Server) openStatements(dir, site, version string) (admin.Statements, er
 			return nil, fmt.Errorf("the site has no name: %w", err)
 		}
 	}
-	books := &statement.Ledger{Reader: s.records, Flush: s.journal.Flush, Open: func() int { return s.journal.Stats().Open }}
-	if sealed, ok := s.records.(interface {
-		SealHead(context.Context) (link string, count int64, err error)
-	}); ok {
-		books.Head = func(ctx context.Context) (statement.Chain, error) {
-			link, count, err := sealed.SealHead(ctx)
+	books := &statement.Ledger{
+		Reader: s.kept.records, Flush: s.journal.Flush, Open: func() int { return s.journal.Stats().Open },
+		Head: func(ctx context.Context) (statement.Chain, error) {
+			link, count, err := s.kept.head(ctx)
 			return statement.Chain{Head: link, Length: count}, err
-		}
+		},
 	}
 	return stater{&statement.Maker{
 		Site: site, Program: version, Books: books, Key: key,

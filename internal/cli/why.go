@@ -66,7 +66,7 @@ func explain(w io.Writer, ex *ledger.Exchange) error {
 	p.line("  time      admitted %s, first token %s, total %s%s", span(ex.Admitted), span(ex.FirstToken), span(ex.Total), gaps(ex))
 	u := ex.Usage
 	p.line("  tokens    in %d (cached %d, cache write %d), out %d (reasoning %d)  %s%s", u.Input, u.CacheRead, u.CacheWrite, u.Output, u.Reasoning, u.Source, with("  tier ", u.Tier))
-	if u.HasUnits() {
+	if u.Images|u.AudioMillis|u.Characters|u.SearchUnits != 0 {
 		p.line("  units     images %d, sound %s, characters %d, searches %d", u.Images, time.Duration(u.AudioMillis)*time.Millisecond, u.Characters, u.SearchUnits)
 	}
 	if u.CapacityNanos > 0 {

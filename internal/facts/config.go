@@ -1,8 +1,6 @@
 package facts
 
-import (
-	"tailplane/internal/secret"
-)
+import "tailplane/internal/secret"
 
 // Config is the `store:` section of the file. Without it a gateway keeps
 // everything in its state directory.
@@ -20,7 +18,7 @@ func (c Config) IsZero() bool { return c.Postgres.IsZero() }
 
 // Validate reports every problem of the section.
 func (c Config) Validate(report func(path, wrong, right string)) {
-	if c.IsZero() && (c.Gateway != "") {
+	if c.IsZero() && c.Gateway != "" {
 		report("store", "the section names no database", "add `postgres: env:NAME`, or remove the section")
 	}
 	if len(c.Gateway) > 64 {

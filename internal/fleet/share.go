@@ -17,9 +17,8 @@ type Share struct {
 	mu   sync.Mutex
 	n    int64
 	at   time.Time
-	now  int64 // of the clock, in nanoseconds
-	rest int64 // nanoseconds of the target that n did not divide evenly
-	busy time.Duration
+	now  int64         // of the clock, in nanoseconds
+	rest int64         // nanoseconds of the target that n did not divide evenly
 	mean time.Duration // of what requests used, recent ones more
 }
 
@@ -51,26 +50,17 @@ func (s *Share) Typical() time.Duration {
 	return s.mean
 }
 
-// Busy is the time in which the target had any request of ours.
-func (s *Share) Busy(now time.Time) time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.run(now)
-	return s.busy
-}
-
 // run moves the clock to a moment; one that lies before the last is the last.
 func (s *Share) run(now time.Time) {
-	passed := now.Sub(s.at)
 	if s.n == 0 {
 		s.at = now
 		return
 	}
+	passed := now.Sub(s.at)
 	if passed <= 0 {
 		return
 	}
 	s.at = now
-	s.busy += passed
 	s.rest += int64(passed)
 	s.now += s.rest / s.n
 	s.rest %= s.n

@@ -177,7 +177,7 @@ func (c *call) refuse(f *llm.Fault) {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.After.Seconds()))))
 		h.Set("Retry-After-Ms", strconv.FormatInt(f.After.Milliseconds(), 10))
 	}
-	if len(c.ex.Attempts) > 0 && f.After == 0 || f.Kind == llm.FaultQuota {
+	if len(c.ex.Attempts) > 0 && f.After == 0 || f.Kind == llm.FaultQuota && (f.After == 0 || f.After > time.Minute) {
 		// The attempts that could help have been made, or nothing helps soon: an
 		// SDK that retries on top of them only multiplies the load.
 		h.Set("X-Should-Retry", "false")

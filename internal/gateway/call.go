@@ -55,6 +55,7 @@ type call struct {
 	held   account.Hold       // what was taken from them
 	heldAt account.Hold       // what the current attempt took from its target's limits
 	wanted account.Want       // what that was
+	drawn  int                // attempts that something was taken for again
 
 	views []route.View
 	order []int
@@ -135,7 +136,7 @@ func (c *call) reset() {
 	c.proven, c.party = policy.Claim{}, nil
 	c.body, c.out, c.reply = keep(c.body), keep(c.out), keep(c.reply)
 	c.seen, c.decoded, c.dest = llm.Glance{}, nil, nil
-	c.wanted = account.Want{}
+	c.wanted, c.drawn = account.Want{}, 0
 	c.views, c.order, c.forward, c.chain = c.views[:0], c.order[:0], c.forward[:0], c.chain[:0]
 	clear(c.req.Header)
 	c.req.Header, c.req.Body = c.req.Header[:0], nil

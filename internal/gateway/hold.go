@@ -21,17 +21,20 @@ func (c *call) draw() *llm.Fault {
 	if !c.watched() {
 		return nil
 	}
-	want := account.Want{Start: c.ex.Start, Bound: unbounded}
-	if c.seen.Op != llm.OpCount {
+	want := account.Want{Start: c.ex.Start}
+	if c.seen.Op != llm.OpCount { // which costs nothing
 		want.Input, want.Output = c.plane.Estimates.Estimate(c.ex.Model, c.key.ID, len(c.body), int64(c.seen.MaxTokens))
-		want.Nano, want.Bound = c.expected(want.Input, want.Output)
-	} else {
-		want.Bound = 0
+		nano, bound := account.Asks(c.chain)
+		if nano {
+			want.Nano = c.expected(want.Input, want.Output)
+		}
+		if want.Bound = unbounded; bound {
+			want.Bound = c.most()
+		}
 	}
 	c.wanted = want
 	if no := c.plane.Accounts.Reserve(c.ctx, &c.held, c.chain, want); no != nil {
-		c.gateway.metrics.Limited.WithLabelValues(no.Level.String(), no.Reason.String()).Inc()
-		return overdrawn(no)
+		return c.overdrawn(no)
 	}
 	c.ex.Held = c.held.Nano()
 	return nil
@@ -47,53 +50,47 @@ func (c *call) watched() bool {
 	return false
 }
 
-// expected is what the dearest candidate is expected to charge for an attempt, and
-// the most that any can charge.
-func (c *call) expected(input, output int64) (nano, bound int64) {
-	mostIn, mostOut, bounded := c.most()
+// expected is what the dearest candidate is expected to charge for an attempt.
+func (c *call) expected(input, output int64) (nano int64) {
+	if c.surface.forward != nil {
+		nano = c.dest.typical.Load()
+	}
 	for i := range c.dest.candidates {
 		t := &c.dest.candidates[i]
+		u := llm.Usage{Input: input, Output: output}
 		if t.rate.Hourly() {
-			nano = max(nano, t.rate.Cost(c.ex.Start, llm.Usage{CapacityNanos: int64(t.State.Share().Typical())}).Nano)
-			bounded = false
-			continue
+			u = llm.Usage{CapacityNanos: int64(t.State.Share().Typical())}
 		}
-		nano = max(nano, t.rate.Cost(c.ex.Start, llm.Usage{Input: input, Output: output}).Nano)
-		if !bounded {
-			continue
+		nano = max(nano, t.rate.Cost(c.ex.Start, u).Nano)
+	}
+	return nano
+}
+
+// most is the most that any candidate can charge for an attempt; unbounded when
+// there is no such amount. A token is a byte at least, and a turn has a few of its
+// own. Input that the body does not hold itself (a picture at a URL, a stored
+// prompt, a search) is bounded by the model's context alone.
+func (c *call) most() (bound int64) {
+	if c.surface.forward != nil {
+		return unbounded
+	}
+	held := !meter.RefersElsewhere(c.body)
+	for i := range c.dest.candidates {
+		t := &c.dest.candidates[i]
+		input, output := t.size.context, int64(c.seen.MaxTokens)
+		if held {
+			input = int64(len(c.body)) + 64
 		}
-		limit := t.size
-		in, out := mostIn, mostOut
-		if in < 0 {
-			in = limit.context
+		if output == 0 {
+			output = t.size.output
 		}
-		if out <= 0 {
-			out = limit.output
-		}
-		most, ok := t.rate.Bound(c.ex.Start, in, out)
-		if !ok || in <= 0 || out <= 0 && c.seen.Op == llm.OpGenerate {
-			bounded = false
-			continue
+		most, ok := t.rate.Bound(c.ex.Start, input, output)
+		if !ok || input == 0 || output == 0 && c.seen.Op == llm.OpGenerate {
+			return unbounded
 		}
 		bound = max(bound, most)
 	}
-	if c.surface.forward != nil {
-		nano, bounded = max(nano, c.dest.typical.Load()), false
-	}
-	if !bounded {
-		return nano, unbounded
-	}
-	return nano, bound
-}
-
-// most bounds the tokens of the request: a token is a byte at least, and a turn
-// has a few of its own. Input that the body does not hold itself (a picture at a
-// URL, a stored prompt, a search) is bounded by the model's context alone: -1.
-func (c *call) most() (input, output int64, ok bool) {
-	if meter.RefersElsewhere(c.body) {
-		return -1, int64(c.seen.MaxTokens), true
-	}
-	return int64(len(c.body)) + 64, int64(c.seen.MaxTokens), true
+	return bound
 }
 
 // drawAt takes what an attempt is expected to use from the limits of its target. A
@@ -112,7 +109,7 @@ func (c *call) drawAt(target *candidate, at time.Time) *llm.Fault {
 	if no == nil {
 		return nil
 	}
-	c.gateway.metrics.Limited.WithLabelValues(no.Level.String(), no.Reason.String()).Inc()
+	c.countLimited(no)
 	return &llm.Fault{
 		Kind: llm.FaultShed, Retry: llm.RetryElsewhere, Scope: llm.ScopeRequest, Phase: llm.PhaseAdmit, After: no.After,
 		Message: fmt.Sprintf("target %s: %s", target.Name, no.What),
@@ -122,12 +119,12 @@ func (c *call) drawAt(target *candidate, at time.Time) *llm.Fault {
 // again takes for a further attempt, when the last one cost something.
 func (c *call) again() *llm.Fault {
 	n := len(c.ex.Attempts)
-	if n == 0 || c.ex.Attempts[n-1].Cost == 0 || !c.watched() {
+	if n == c.drawn || c.ex.Attempts[n-1].Cost == 0 || !c.watched() {
 		return nil
 	}
+	c.drawn = n
 	if no := c.held.Extend(c.ctx, now(), c.wanted.Nano, c.wanted.Bound); no != nil {
-		c.gateway.metrics.Limited.WithLabelValues(no.Level.String(), no.Reason.String()).Inc()
-		return overdrawn(no)
+		return c.overdrawn(no)
 	}
 	return nil
 }
@@ -150,8 +147,13 @@ func (c *call) giveBack() {
 	c.dest.metrics.Estimated(c.wanted.Input, u.Input, c.wanted.Output, u.Output)
 }
 
+func (c *call) countLimited(no *account.Refusal) {
+	c.gateway.metrics.Limited.WithLabelValues(no.Level.String(), no.Reason.String()).Inc()
+}
+
 // overdrawn is the fault of a request that a limit or a budget does not allow.
-func overdrawn(no *account.Refusal) *llm.Fault {
+func (c *call) overdrawn(no *account.Refusal) *llm.Fault {
+	c.countLimited(no)
 	f := &llm.Fault{
 		Kind: llm.FaultRateLimit, Retry: llm.RetryNever, Scope: llm.ScopeRequest, Phase: llm.PhaseAdmit, After: no.After,
 		Message: no.What,
@@ -178,33 +180,50 @@ func (c *call) tellLimits() bool {
 		c.set("X-Tailplane-Budget", warned)
 	}
 	at := now()
-	quota := c.held.Quota(at)
+	quota := account.Quota(c.chain, at)
 	told := false
-	for r, name := range limitNames {
-		a := &quota[r]
+	for i := range limitNames {
+		l := &limitNames[i]
+		a := &quota[l.resource]
 		if !a.Known {
 			continue
 		}
 		told = true
-		anthropic := c.surface.dialect.Name() == llm.Anthropic
-		reset := max(0, a.Reset.Sub(at))
-		if anthropic {
-			c.set(name.anthropic+"-Limit", strconv.FormatInt(a.Limit, 10))
-			c.set(name.anthropic+"-Remaining", strconv.FormatInt(a.Remaining, 10))
-			c.set(name.anthropic+"-Reset", a.Reset.UTC().Format(time.RFC3339))
-			continue
+		names, reset := &l.openAI, max(0, a.Reset.Sub(at)).Round(time.Millisecond).String()
+		if c.surface.dialect.Name() == llm.Anthropic {
+			names, reset = &l.anthropic, a.Reset.UTC().Format(time.RFC3339)
 		}
-		c.set("X-Ratelimit-Limit-"+name.openAI, strconv.FormatInt(a.Limit, 10))
-		c.set("X-Ratelimit-Remaining-"+name.openAI, strconv.FormatInt(a.Remaining, 10))
-		c.set("X-Ratelimit-Reset-"+name.openAI, reset.Round(time.Millisecond).String())
+		c.set(names[0], strconv.FormatInt(a.Limit, 10))
+		c.set(names[1], strconv.FormatInt(a.Remaining, 10))
+		c.set(names[2], reset)
 	}
 	return told
 }
 
-// limitNames are the resources that both families have words for.
-var limitNames = map[llm.Resource]struct{ openAI, anthropic string }{
-	llm.QuotaRequests:     {"Requests", "Anthropic-Ratelimit-Requests"},
-	llm.QuotaTokens:       {"Tokens", "Anthropic-Ratelimit-Tokens"},
-	llm.QuotaInputTokens:  {"Input-Tokens", "Anthropic-Ratelimit-Input-Tokens"},
-	llm.QuotaOutputTokens: {"Output-Tokens", "Anthropic-Ratelimit-Output-Tokens"},
+// limitNames are the resources that both families have words for, each with the
+// headers of its limit, of what remains and of the reset.
+var limitNames = [...]struct {
+	resource          llm.Resource
+	openAI, anthropic [3]string
+}{
+	{
+		llm.QuotaRequests,
+		[3]string{"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"},
+		[3]string{"Anthropic-Ratelimit-Requests-Limit", "Anthropic-Ratelimit-Requests-Remaining", "Anthropic-Ratelimit-Requests-Reset"},
+	},
+	{
+		llm.QuotaTokens,
+		[3]string{"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"},
+		[3]string{"Anthropic-Ratelimit-Tokens-Limit", "Anthropic-Ratelimit-Tokens-Remaining", "Anthropic-Ratelimit-Tokens-Reset"},
+	},
+	{
+		llm.QuotaInputTokens,
+		[3]string{"X-Ratelimit-Limit-Input-Tokens", "X-Ratelimit-Remaining-Input-Tokens", "X-Ratelimit-Reset-Input-Tokens"},
+		[3]string{"Anthropic-Ratelimit-Input-Tokens-Limit", "Anthropic-Ratelimit-Input-Tokens-Remaining", "Anthropic-Ratelimit-Input-Tokens-Reset"},
+	},
+	{
+		llm.QuotaOutputTokens,
+		[3]string{"X-Ratelimit-Limit-Output-Tokens", "X-Ratelimit-Remaining-Output-Tokens", "X-Ratelimit-Reset-Output-Tokens"},
+		[3]string{"Anthropic-Ratelimit-Output-Tokens-Limit", "Anthropic-Ratelimit-Output-Tokens-Remaining", "Anthropic-Ratelimit-Output-Tokens-Reset"},
+	},
 }

@@ -66,12 +66,16 @@ func (c *call) claimed() policy.Claim {
 	if !c.key.MayNameCustomers || len(c.body) == 0 || c.body[0] != '{' {
 		return policy.Claim{}
 	}
-	for _, path := range policy.ClaimMembers() {
-		if value := c.member(path); value != "" {
-			return policy.Claim{Customer: value, From: path}
-		}
+	var claim policy.Claim
+	c.look(policy.ClaimMembers(), func(path string, value []byte) bool {
+		claim.Customer, _ = wire.String(value)
+		claim.From = path
+		return claim.Customer == ""
+	})
+	if claim.Customer == "" {
+		return policy.Claim{}
 	}
-	return policy.Claim{}
+	return claim
 }
 
 // mark notes the caller's tags and session.
@@ -89,9 +93,14 @@ func (c *call) mark() {
 		}
 	}
 	if bytes.Contains(c.body, []byte(`"tags"`)) {
-		for _, path := range policy.TagMembers() {
-			tags = append(tags, c.strings(path)...)
-		}
+		c.look(policy.TagMembers(), func(_ string, value []byte) bool {
+			for at := range wire.Elements(value, wire.Span{End: len(value)}) {
+				if tag, ok := wire.String(at.Of(value)); ok {
+					tags = append(tags, tag)
+				}
+			}
+			return true
+		})
 	}
 	if len(tags) == 0 {
 		return
@@ -102,42 +111,28 @@ func (c *call) mark() {
 	}
 }
 
-// member is the text at a path of the body of at most two names; empty when
-// there is none.
-func (c *call) member(path string) string {
-	text, _ := wire.String(c.value(path))
-	return text
-}
-
-// strings are the texts of the list at a path of the body.
-func (c *call) strings(path string) []string {
-	raw := c.value(path)
-	var out []string
-	for at := range wire.Elements(raw, wire.Span{End: len(raw)}) {
-		if text, ok := wire.String(at.Of(raw)); ok {
-			out = append(out, text)
+// look calls see for what stands in the body at each of some paths of at most two
+// names, in the order of the paths, until it says false. One scan finds them all;
+// in a body that is no object there is nothing.
+func (c *call) look(paths []string, see func(path string, value []byte) bool) {
+	outer, found := make([]string, len(paths)), make([]wire.Member, len(paths))
+	for i, path := range paths {
+		outer[i], _, _ = strings.Cut(path, ".")
+	}
+	if _, err := wire.Scan(c.body, outer, found); err != nil {
+		return
+	}
+	for i, path := range paths {
+		m := found[i]
+		if _, inner, nested := strings.Cut(path, "."); nested && !m.IsZero() {
+			var in [1]wire.Member
+			if _, err := wire.ScanAt(c.body, m.Value, []string{inner}, in[:]); err != nil {
+				continue
+			}
+			m = in[0]
+		}
+		if !m.IsZero() && !see(path, m.Value.Of(c.body)) {
+			return
 		}
 	}
-	return out
-}
-
-// value is the bytes of the value at a path of the body; nil when there is none.
-func (c *call) value(path string) []byte {
-	outer, inner, nested := strings.Cut(path, ".")
-	found := [1]wire.Member{}
-	if _, err := wire.Scan(c.body, []string{outer}, found[:]); err != nil || found[0].IsZero() {
-		return nil
-	}
-	if !nested {
-		return found[0].Value.Of(c.body)
-	}
-	at := found[0].Value
-	if c.body[at.Start] != '{' {
-		return nil
-	}
-	found = [1]wire.Member{}
-	if _, err := wire.ScanAt(c.body, at, []string{inner}, found[:]); err != nil || found[0].IsZero() {
-		return nil
-	}
-	return found[0].Value.Of(c.body)
 }

@@ -24,8 +24,8 @@ import (
 
 // Options are how the database is reached.
 type Options struct {
-	// Dial opens connections; nil means the network. The program gives the one
-	// way out that package egress guards.
+	// Dial opens connections over the network; nil means any way. The program gives
+	// the one way out that package egress guards.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Connections at once; 0 means 8.
 	Connections int
@@ -46,7 +46,13 @@ func Open(ctx context.Context, address string, o Options) (*pgxpool.Pool, error)
 	}
 	c.ConnConfig.ConnectTimeout = 5 * time.Second
 	if o.Dial != nil {
-		c.ConnConfig.DialFunc = o.Dial
+		local := c.ConnConfig.DialFunc
+		c.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if network == "unix" {
+				return local(ctx, network, address) // it does not lead out
+			}
+			return o.Dial(ctx, network, address)
+		}
 		// The dialer resolves names itself, so that its policy sees them.
 		c.ConnConfig.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	}
