@@ -20,7 +20,7 @@ import (
 var floors = map[string]int{
 	"llm": 0, "wire": 0, "http1": 0, "secret": 0, "sigv4": 0, "suggest": 0, "pg": 0,
 	"facts": 1, "account": 1,
-	"oidc": 2, "notify": 2, "statement": 4, "reconcile": 4,
+	"oidc": 2, "notify": 2, "reconcile": 2, "statement": 4,
 	"dialect": 1, "egress": 1, "engine": 1, "h1": 1, "httpd": 1, "ledger": 1, "owner": 1, "telemetry": 1,
 	"credential": 2, "models": 2, "fleet": 2, "meter": 2, "sim": 2,
 	"catalog": 3, "policy": 3, "route": 3, "upstream": 3,

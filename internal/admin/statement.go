@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tailplane/internal/ledger"
+	"tailplane/internal/reconcile"
 )
 
 // What leaves the ledger for others: statements, records one by one, and the
@@ -107,60 +108,40 @@ func (v *View) Each(ctx context.Context, f ledger.Filter, do func(*ledger.Exchan
 	return nil
 }
 
-// Calls is what was asked of a provider's model on a day, by the names under which
-// the provider counts it. A day is that of the call, in UTC.
-type Calls struct {
-	Day      string `json:"day"`
-	Model    string `json:"model"`
-	Provider string `json:"provider,omitempty"`
-
-	Requests    int64 `json:"requests"`
-	Input       int64 `json:"input"`
-	CacheRead   int64 `json:"cache_read"`
-	CacheWrite  int64 `json:"cache_write"`
-	Output      int64 `json:"output"`
-	Images      int64 `json:"images,omitempty"`
-	AudioMillis int64 `json:"audio_millis,omitempty"`
-	Characters  int64 `json:"characters,omitempty"`
-	SearchUnits int64 `json:"search_units,omitempty"`
-
-	Unpriced int64 `json:"unpriced,omitempty"`
-	Unknown  int64 `json:"unknown,omitempty"` // exchanges of the day whose end nobody knows
-	Cost     int64 `json:"cost_nano"`
-}
-
-func (c *Calls) add(a *ledger.Attempt) {
-	c.Requests++
-	c.Input += a.Usage.Input
-	c.CacheRead += a.Usage.CacheRead
-	c.CacheWrite += a.Usage.CacheWrite
-	c.Output += a.Usage.Output
-	c.Images += a.Usage.Images
-	c.AudioMillis += a.Usage.AudioMillis
-	c.Characters += a.Usage.Characters
-	c.SearchUnits += a.Usage.SearchUnits
-	c.Cost += a.Cost
+// count adds a call to its row.
+func count(row *reconcile.Row, a *ledger.Attempt) {
+	row.Requests++
+	row.Input += a.Usage.Input
+	row.CacheRead += a.Usage.CacheRead
+	row.CacheWrite += a.Usage.CacheWrite
+	row.Output += a.Usage.Output
+	row.Images += a.Usage.Images
+	row.AudioMillis += a.Usage.AudioMillis
+	row.Characters += a.Usage.Characters
+	row.SearchUnits += a.Usage.SearchUnits
+	row.Cost += a.Cost
 	if a.Priced == ledger.Unpriced {
-		c.Unpriced++
+		row.Unpriced++
 	}
 }
 
-// Calls sums up what was asked of a provider, which an empty provider leaves out.
-// It goes over the records, because the sums know models as clients call them.
-func (v *View) Calls(ctx context.Context, from, to time.Time, provider string) ([]Calls, error) {
+// Calls sums up what was asked of a provider, or of all for an empty one, by the
+// names under which the provider counts it. A day is that of the call, in UTC. It
+// goes over the records, because the sums know models as clients call them.
+func (v *View) Calls(ctx context.Context, from, to time.Time, provider string) ([]reconcile.Row, error) {
 	type place struct{ day, model, provider string }
-	sums := map[place]*Calls{}
-	at := func(when time.Time, model, provider string) *Calls {
+	sums := map[place]*reconcile.Row{}
+	at := func(when time.Time, model, provider string) *reconcile.Row {
 		p := place{when.UTC().Format(time.DateOnly), model, provider}
 		if sums[p] == nil {
-			sums[p] = &Calls{Day: p.day, Model: p.model, Provider: p.provider}
+			sums[p] = &reconcile.Row{Day: p.day, Model: p.model, Provider: p.provider}
 		}
 		return sums[p]
 	}
 	err := v.Each(ctx, ledger.Filter{From: from, To: to}, func(ex *ledger.Exchange) error {
 		for i := range ex.Attempts {
 			if a := &ex.Attempts[i]; provider == "" || a.Kind == provider {
-				at(ex.Start.Add(a.Begin), a.Model, a.Kind).add(a)
+				count(at(ex.Start.Add(a.Begin), a.Model, a.Kind), a)
 			}
 		}
 		if ex.Outcome == ledger.OutcomeUnknown {
@@ -171,11 +152,11 @@ func (v *View) Calls(ctx context.Context, from, to time.Time, provider string) (
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Calls, 0, len(sums))
-	for _, c := range sums {
-		out = append(out, *c)
+	out := make([]reconcile.Row, 0, len(sums))
+	for _, row := range sums {
+		out = append(out, *row)
 	}
-	slices.SortFunc(out, func(a, b Calls) int {
+	slices.SortFunc(out, func(a, b reconcile.Row) int {
 		return cmp.Or(cmp.Compare(a.Day, b.Day), cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Model, b.Model))
 	})
 	return out, nil

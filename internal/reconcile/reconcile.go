@@ -3,7 +3,7 @@
 // It owns the readers of providers' exports ([Read]), the names by which their
 // models are found again ([Normalise]) and the comparison, which gives each
 // difference a class ([Compare]). It never asks a provider and never changes the
-// ledger. Money and quantities are exact decimals; nothing is ever a float.
+// ledger: what was counted comes in [Row]s. Money and quantities are exact decimals; nothing is ever a float.
 //
 // Start reading at [Read] and [Compare]; each provider's reader is a file.
 package reconcile
