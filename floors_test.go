@@ -18,13 +18,15 @@ import (
 // floors is the house: an import only goes to a strictly lower floor. DESIGN.md
 // section 4 has the reasons.
 var floors = map[string]int{
-	"llm": 0, "wire": 0, "http1": 0, "secret": 0, "sigv4": 0, "suggest": 0, "pg": 0,
+	"llm": 0, "wire": 0, "http1": 0, "secret": 0, "sigv4": 0, "suggest": 0, "pg": 0, "prefix": 0,
 	"facts": 1, "account": 1,
 	"oidc": 2, "notify": 2, "reconcile": 2, "statement": 4,
 	"dialect": 1, "egress": 1, "engine": 1, "h1": 1, "httpd": 1, "ledger": 1, "owner": 1, "telemetry": 1,
 	"credential": 2, "models": 2, "fleet": 2, "meter": 2, "sim": 2,
+	"queue": 2, "rules": 1, "kvevents": 2, "complexity": 2,
 	"catalog": 3, "policy": 3, "route": 3, "upstream": 3,
-	"gateway": 4, "admin": 4, "importer": 4, "probe": 4,
+	"watch": 4, "discover": 3, "gossip": 4,
+	"gateway": 4, "admin": 4, "importer": 4, "probe": 4, "replay": 4,
 	"config": 5,
 	"app":    6, "cli": 6,
 }
