@@ -1,0 +1,213 @@
+package route
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"tailplane/internal/prefix"
+)
+
+// Group is the replicas that serve one model and share its traffic, with what
+// was learned of them: which of them holds which prompt, how fast each is, what
+// it was sent and has not answered.
+//
+// It is told what happens: [Group.Pick] decides, then [Ticket.Sent], First and
+// Done follow for each attempt. It has no clock: time is an argument, and the
+// simulator's is as good. Safe for concurrent use; calls are serialised. A
+// Group lives longer than the config that names it.
+type Group struct {
+	mu      sync.Mutex
+	policy  Policy
+	index   *prefix.Index
+	members map[string]*member
+	slots   []*member // by their number in the index; nil where one has gone
+	model   model
+	seen    []Replica // scratch of Pick
+	tell    func(Delta)
+	key     uint64
+}
+
+// NewGroup makes a group that ranks by a policy. tell is given every fact that
+// other gateways want to know, without the group's lock; nil tells nobody.
+func NewGroup(name string, p Policy, tell func(Delta)) *Group {
+	return &Group{
+		policy: p, index: prefix.NewIndex(), members: map[string]*member{}, model: newModel(), tell: tell, key: hash(name),
+	}
+}
+
+// Use changes the policy and keeps what was learned.
+func (g *Group) Use(p Policy) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.policy = p
+}
+
+// Facts is what is known of a candidate beside what its group has learned.
+type Facts struct {
+	Name     string
+	Weight   int
+	InFlight int     // at the target, for all models together
+	Price    float64 // dollars that the request is expected to cost there
+	Risk     float64 // seconds to add: slow start, ill health
+	Engine   Engine
+}
+
+// Decision is the order in which to ask the candidates, and why.
+type Decision struct {
+	Order    []int // places in the facts that were given
+	Why      Why
+	Replicas []Replica // as they were seen, in the order of the facts; set where Explain was asked for
+}
+
+// Pick ranks the candidates for a request. It appends to d.Order, and copies
+// what it saw to d.Replicas when explain is set. It changes nothing that a later
+// decision depends on, but for the policy's own turn.
+func (g *Group) Pick(now time.Time, q *Query, facts []Facts, d *Decision, explain bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	rs := g.look(now, q, facts)
+	d.Why = g.policy.Rank(q, rs)
+	begin := len(d.Order)
+	for i := range rs {
+		d.Order = append(d.Order, i)
+	}
+	home := cmp.Or(q.Chain.Lane, q.Session, q.Roll)
+	slices.SortFunc(d.Order[begin:], func(a, b int) int {
+		if c := cmp.Compare(rs[a].Cost, rs[b].Cost); c != 0 {
+			return c
+		}
+		return cmp.Compare(mix(rs[a].Key^home), mix(rs[b].Key^home))
+	})
+	if explain {
+		d.Replicas = append(d.Replicas[:0], rs...)
+	}
+}
+
+// look fills the scratch with the candidates as they stand.
+func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
+	g.seen = g.seen[:0]
+	tokens := g.model.tokens(q.Chain.Bytes)
+	for i := range facts {
+		f := &facts[i]
+		m := g.member(now, f.Name)
+		m.learnCapacity(g, f.Engine)
+		r := Replica{
+			Name: f.Name, Key: m.key, Weight: max(1, f.Weight), Price: f.Price, Engine: f.Engine,
+			InFlight: m.inFlight + m.remote.inFlight, Context: m.context + m.remote.context,
+			Queue: m.wait(now), Queued: m.queued + m.remote.queued, Prompt: tokens,
+		}
+		if q.Chain.Bytes > 0 {
+			r.Hit = min(int(m.trust*float64(g.model.tokens(g.index.Lookup(m.slot, &q.Chain)))), tokens-1)
+		}
+		r.Prefill = m.speed * g.model.prefill(tokens-max(0, r.Hit), tokens)
+		r.Fill = float64(r.Context) / m.capacity
+		if f.Engine.Known.Has(SignalKVUsage) {
+			r.Fill = max(r.Fill, f.Engine.KVUsage)
+		}
+		r.Risk = f.Risk
+		g.seen = append(g.seen, r)
+	}
+	return g.seen
+}
+
+// Ticket follows one attempt at a replica. The zero Ticket is ready, belongs to
+// one request, and may be used again after Done.
+type Ticket struct {
+	group    *Group
+	member   *member
+	sent     time.Time
+	work     float64 // predicted seconds of prefill at the group's speed
+	wait     float64 // predicted before it
+	uncached int
+	tokens   int
+	bytes    int
+	hit      int
+	lane     uint64
+	head     prefix.Mark
+	first    time.Time
+	begun    bool
+}
+
+// Sent tells that the request goes to the replica of that name now.
+func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
+	g.mu.Lock()
+	m := g.member(now, name)
+	tokens, hit := g.model.tokens(q.Chain.Bytes), 0
+	if q.Chain.Bytes > 0 {
+		hit = max(0, min(int(m.trust*float64(g.model.tokens(g.index.Lookup(m.slot, &q.Chain)))), tokens-1))
+		g.index.Insert(m.slot, &q.Chain)
+	}
+	*t = Ticket{
+		group: g, member: m, sent: now, work: g.model.prefill(tokens-hit, tokens), wait: m.wait(now),
+		uncached: tokens - hit, tokens: tokens, bytes: q.Chain.Bytes, hit: hit, lane: q.Chain.Lane,
+	}
+	if n := len(q.Chain.Marks); n > 0 {
+		t.head = q.Chain.Marks[n-1]
+	}
+	m.begin(now, t)
+	g.mu.Unlock()
+	g.say(t, DeltaSent)
+}
+
+// First tells that its answer has begun. Later calls do nothing.
+func (t *Ticket) First(now time.Time) {
+	if t.group == nil || t.begun {
+		return
+	}
+	g := t.group
+	g.mu.Lock()
+	t.first, t.begun = now, true
+	t.member.answer(now, t)
+	g.model.learn(t, now.Sub(t.sent).Seconds())
+	t.member.learnSpeed(&g.model, t, now.Sub(t.sent).Seconds())
+	g.mu.Unlock()
+	g.say(t, DeltaFirst)
+}
+
+// Result is what became of an attempt.
+type Result struct {
+	OK     bool
+	Input  int // prompt tokens as the target counted them; 0 is not known
+	Cached int // of these from its cache; -1 is not known
+	Output int
+}
+
+// Done tells that the attempt has ended, however it did.
+func (t *Ticket) Done(now time.Time, r Result) {
+	g := t.group
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	if !t.begun {
+		t.member.answer(now, t)
+	}
+	t.member.end(t)
+	if r.OK {
+		g.model.count(t, r)
+		t.member.confirm(g, t, r)
+	}
+	g.mu.Unlock()
+	g.say(t, DeltaDone)
+	t.group = nil
+}
+
+func (g *Group) say(t *Ticket, kind DeltaKind) {
+	if g.tell != nil {
+		g.tell(Delta{Group: g.key, Replica: t.member.key, Kind: kind, Work: t.work, Tokens: t.tokens, Uncached: t.uncached, Lane: t.lane, Head: t.head})
+	}
+}
+
+// member returns the replica of that name, making it when it is new.
+func (g *Group) member(now time.Time, name string) *member {
+	m, ok := g.members[name]
+	if !ok {
+		m = newMember(name, len(g.slots), now)
+		g.members[name] = m
+		g.slots = append(g.slots, m)
+		g.index.Resize(m.slot, int64(m.capacity*g.model.bytesPerToken))
+	}
+	return m
+}

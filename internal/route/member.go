@@ -1,0 +1,80 @@
+package route
+
+import (
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// member is one replica of a group. Its group's lock guards it.
+type member struct {
+	name string
+	key  uint64
+	slot int // in the index
+
+	inFlight int
+	context  int     // tokens of the prompts in flight
+	queued   int     // uncached tokens of those without a first token
+	pending  float64 // seconds of prefill of those, at the group's speed
+	backlog  float64 // of these what is thought to be left, in its own seconds
+	at       time.Time
+	remote   remote // what other gateways told
+
+	speed    float64 // how much longer it takes than its group; 1 is as long
+	trust    float64 // how much of a predicted hit is a hit
+	capacity float64 // tokens that its cache holds
+}
+
+// remote is the load that other gateways have put on a replica.
+type remote struct {
+	inFlight, context, queued int
+	pending                   float64
+}
+
+// defaultCapacity is how many tokens a replica's cache is thought to hold until
+// its engine says, or its answers show.
+const defaultCapacity = 380_000
+
+func newMember(name string, slot int, now time.Time) *member {
+	return &member{name: name, key: hash(name), slot: slot, at: now, speed: 1, trust: 1, capacity: defaultCapacity}
+}
+
+func hash(s string) uint64 { return xxhash.Sum64String(s) }
+
+// wait is how long a prompt that is sent now waits for those before it. The
+// backlog drains by itself, since an engine works on while nobody tells.
+func (m *member) wait(now time.Time) float64 {
+	m.drain(now)
+	return m.backlog
+}
+
+func (m *member) drain(now time.Time) {
+	if d := now.Sub(m.at).Seconds(); d > 0 {
+		m.backlog = max(0, m.backlog-d)
+		m.at = now
+	}
+	m.backlog = min(m.backlog, m.speed*(m.pending+m.remote.pending))
+}
+
+// begin counts a request that is sent.
+func (m *member) begin(now time.Time, t *Ticket) {
+	m.drain(now)
+	m.inFlight++
+	m.context += t.tokens
+	m.queued += t.uncached
+	m.pending += t.work
+	m.backlog += m.speed * t.work
+}
+
+// answer takes off what waits no more.
+func (m *member) answer(now time.Time, t *Ticket) {
+	m.queued -= t.uncached
+	m.pending = max(0, m.pending-t.work)
+	m.drain(now)
+}
+
+// end takes off what is over.
+func (m *member) end(t *Ticket) {
+	m.inFlight--
+	m.context -= t.tokens
+}

@@ -1,0 +1,79 @@
+package route
+
+import "tailplane/internal/prefix"
+
+// Policy says which replica of a group is asked. It gives each a cost: the least
+// is asked first, and the others follow in that order when it fails.
+//
+// A policy is a function of what it is given and of a little state of its own (a
+// turn, a ring, a table of sessions). Its group calls it from one goroutine at
+// a time. rs is never empty, and keeps its order as long as its members do.
+type Policy interface {
+	Rank(q *Query, rs []Replica) Why
+}
+
+// Query is what is known of a request when it is routed.
+type Query struct {
+	// Chain is the prompt as checkpoints; the zero Chain shares nothing.
+	Chain   prefix.Chain
+	Output  int    // tokens that the answer is expected to have
+	Session uint64 // hash of what the caller says that it belongs to; 0 is nothing
+	Adapter string // LoRA adapter that it needs; empty is none
+	Roll    uint64 // chance
+}
+
+// Replica is a candidate as its group sees it for one request. Costs and
+// times are in seconds, sizes in tokens.
+type Replica struct {
+	Name   string
+	Key    uint64 // hash of the name
+	Weight int
+	Price  float64 // dollars that the request is expected to cost there; 0 where nothing is known
+
+	InFlight int     // requests there, as far as gateways know
+	Context  int     // tokens that those requests hold
+	Queue    float64 // until what was sent before has its first token
+	Queued   int     // tokens of prompts there that have no first token yet
+
+	Prompt int // tokens of this prompt
+	Hit    int // of these, expected in its cache
+	Fill   float64
+	Terms
+
+	Engine Engine // what the engine says of itself
+}
+
+// Terms are the parts of a replica's cost, in seconds.
+type Terms struct {
+	Wait    float64 `json:"wait"`    // for what was sent there before
+	Prefill float64 `json:"prefill"` // to compute what is not in its cache
+	Delay   float64 `json:"delay"`   // that this puts on those who are being answered
+	Memory  float64 `json:"memory"`  // pressure on its KV cache
+	Decode  float64 `json:"decode"`  // to write the answer beside those who are there
+	Risk    float64 `json:"risk"`    // slow start, ill health
+	Home    float64 `json:"home"`    // taken off for the replica where the conversation lives
+	Cost    float64 `json:"cost"`    // by which it is ranked; other policies than auto set this alone
+}
+
+// Engine is what an engine says of itself. What is not in Known means nothing.
+type Engine struct {
+	Known    Signal
+	Running  float64
+	Waiting  float64
+	KVUsage  float64 // 0 to 1
+	KVTokens float64 // capacity
+}
+
+// Signal is a set of things that an engine may publish.
+type Signal uint8
+
+// The signals.
+const (
+	SignalRunning Signal = 1 << iota
+	SignalWaiting
+	SignalKVUsage
+	SignalKVTokens
+)
+
+// Has reports whether all of want is known.
+func (s Signal) Has(want Signal) bool { return s&want == want }

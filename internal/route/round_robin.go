@@ -1,0 +1,13 @@
+package route
+
+// roundRobin asks the replicas in turn.
+type roundRobin struct{ next int }
+
+// Rank begins one further than the last time.
+func (p *roundRobin) Rank(_ *Query, rs []Replica) Why {
+	for i := range rs {
+		rs[i].Cost = float64((i - p.next%len(rs) + len(rs)) % len(rs))
+	}
+	p.next++
+	return "its turn"
+}
