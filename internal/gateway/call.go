@@ -57,8 +57,13 @@ type call struct {
 	wanted account.Want       // what that was
 	drawn  int                // attempts that something was taken for again
 
-	views []route.View
-	order []int
+	views    []route.View
+	order    []int
+	asked    route.Query
+	facts    []route.Facts
+	ranked   []int // the candidates that facts are of
+	decision route.Decision
+	ticket   route.Ticket // of the current attempt
 
 	out     []byte // the edited body of the current attempt
 	req     h1.Request
@@ -319,6 +324,9 @@ func (c *call) choose() *llm.Fault {
 	c.views = c.views[:0]
 	for i := range c.dest.candidates {
 		c.views = append(c.views, c.dest.candidates[i].view(at, c.surface, c.dest.headroom))
+	}
+	if c.dest.balanced {
+		c.balance(at)
 	}
 	var why route.Why
 	c.order, why = route.Order(c.order[:0], c.views, c.plane.roll())

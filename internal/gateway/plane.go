@@ -46,6 +46,7 @@ type Plane struct {
 	sizes   func(kind, model string) (context, output int64)
 
 	claims claimHeaders
+	groups *route.Groups
 
 	dests  map[string]*destination // of the names that the config defines
 	others sync.Map                // string -> *destination, of names that callers made up
@@ -71,6 +72,7 @@ type Parts struct {
 	Lists   map[string][]string
 	Keys    *policy.Keys
 	Fleet   *fleet.Fleet
+	Groups  *route.Groups
 	Book    *meter.Book
 	Metrics *telemetry.Metrics
 	// Accounts and Estimates live longer than a plane.
@@ -90,7 +92,7 @@ func NewPlane(parts Parts) *Plane {
 	p := &Plane{
 		Hash: parts.Hash, Listen: parts.Listen, Keys: parts.Keys, Book: parts.Book, Metrics: parts.Metrics,
 		Accounts: parts.Accounts, Estimates: parts.Estimates, Tokens: parts.Tokens,
-		retires: parts.Retires, sizes: parts.Sizes, dests: map[string]*destination{},
+		retires: parts.Retires, sizes: parts.Sizes, groups: parts.Groups, dests: map[string]*destination{},
 	}
 	p.claims = claimHeaders{canonicals(parts.Keys.ClaimHeaders()), canonicals(policy.TagHeaders()), canonicals(policy.SessionHeaders())}
 	var known []models.Target
@@ -136,6 +138,7 @@ type destination struct {
 	why        string
 	candidates []candidate
 	headroom   bool // candidates with more of it are preferred
+	balanced   bool // a policy chooses among some of them
 	timeouts   models.Timeouts
 	retry      models.Retry
 	account    *account.Account // of the name; nil without limits
@@ -146,14 +149,15 @@ type destination struct {
 // candidate is one target with the model's name there and its price.
 type candidate struct {
 	*Target
-	model  string
-	group  int
-	weight int
-	pooled bool
-	step   route.Step // the faults that lead to it
-	quirks map[llm.Dialect]*upstream.Quirks
-	rate   *meter.Rate
-	size   size
+	model   string
+	group   int
+	weight  int
+	policy  models.Policy
+	replica replica
+	step    route.Step // the faults that lead to it
+	quirks  map[llm.Dialect]*upstream.Quirks
+	rate    *meter.Rate
+	size    size
 
 	deprecation, sunset string // headers that say so; see ends
 }
@@ -215,7 +219,7 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 		}
 		t := &p.Targets[i]
 		d.candidates = append(d.candidates, candidate{
-			Target: t, model: c.Model, group: c.Group, weight: c.Weight, pooled: c.Pooled,
+			Target: t, model: c.Model, group: c.Group, weight: c.Weight, policy: c.Policy,
 			step: route.Step{On: c.On, Chain: c.Chain}, quirks: quirks(t.Target, c.Model),
 			rate: p.Book.RateAt(t.Name, t.Kind.Name, c.Model),
 		})
@@ -227,6 +231,7 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 			last.size.context, last.size.output = p.sizes(t.Kind.Name, c.Model)
 		}
 	}
+	p.replicas(d)
 	return d
 }
 
@@ -250,7 +255,7 @@ func quirks(t *upstream.Target, model string) map[llm.Dialect]*upstream.Quirks {
 func (c *candidate) view(at time.Time, s surface, headroom bool) route.View {
 	live := c.State.View(at, c.model)
 	v := route.View{
-		Group: c.group, Weight: c.weight, Pooled: c.pooled,
+		Group: c.group, Weight: c.weight,
 		InFlight: live.InFlight, Wait: live.Wait, Broken: live.Broken,
 		Full:   c.Limits.InFlight > 0 && live.InFlight >= int64(c.Limits.InFlight),
 		Spills: live.Spills > 0,

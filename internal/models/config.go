@@ -26,14 +26,17 @@ type Model struct {
 	// traffic in that proportion.
 	Route []Step `yaml:"route"`
 	// Pool with ServedAs is the short form for replicas of one model: every
-	// target of the pool serves it under the same name, and each request goes
-	// to the one with less in flight of two drawn at random.
+	// target of the pool serves it under the same name.
 	Pool     []string `yaml:"pool"`
 	ServedAs string   `yaml:"served_as"`
 	// Fallback lists models that are asked, in order, when every candidate of
 	// Route or Pool has failed in a way that another target could mend. One that
 	// names faults is asked after those alone, and at once.
 	Fallback []Fallback `yaml:"fallback"`
+	// Policy chooses among the candidates of a pool, or of a route, which then
+	// share its traffic. Without one a pool has "auto", neighbours with weights
+	// are drawn by weight, and other candidates are asked in their order.
+	Policy Policy `yaml:"policy"`
 	// Prefer ranks candidates that share traffic: those that have the most left
 	// of their limits and capacity first ("headroom"); empty leaves it to weights
 	// and load.
@@ -163,6 +166,7 @@ func (c Config) Validate(targets []string, report func(path, wrong, right string
 		validateRetry(path+".retry", m.Retry, report)
 		c.validateRoute(path, name, m, targets, report)
 		account.Rules{Limits: m.Limits}.Validate(path, report)
+		m.Policy.validate(path+".policy", report)
 		if m.Prefer != "" && m.Prefer != PreferHeadroom {
 			report(path+".prefer", fmt.Sprintf("%q is not a choice", m.Prefer), "use headroom, or leave it out")
 		}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"tailplane/internal/models"
 	"tailplane/internal/prefix"
 )
 
@@ -20,6 +21,7 @@ import (
 type Group struct {
 	mu      sync.Mutex
 	policy  Policy
+	asked   models.Policy // in whose words the policy was asked for
 	index   *prefix.Index
 	members map[string]*member
 	slots   []*member // by their number in the index; nil where one has gone
@@ -33,15 +35,8 @@ type Group struct {
 // other gateways want to know, without the group's lock; nil tells nobody.
 func NewGroup(name string, p Policy, tell func(Delta)) *Group {
 	return &Group{
-		policy: p, index: prefix.NewIndex(), members: map[string]*member{}, model: newModel(), tell: tell, key: hash(name),
+		policy: p, index: prefix.NewIndex(), members: map[string]*member{}, model: newModel(), tell: tell, key: Hash(name),
 	}
-}
-
-// Use changes the policy and keeps what was learned.
-func (g *Group) Use(p Policy) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.policy = p
 }
 
 // Facts is what is known of a candidate beside what its group has learned.

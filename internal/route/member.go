@@ -36,10 +36,11 @@ type remote struct {
 const defaultCapacity = 380_000
 
 func newMember(name string, slot int, now time.Time) *member {
-	return &member{name: name, key: hash(name), slot: slot, at: now, speed: 1, trust: 1, capacity: defaultCapacity}
+	return &member{name: name, key: Hash(name), slot: slot, at: now, speed: 1, trust: 1, capacity: defaultCapacity}
 }
 
-func hash(s string) uint64 { return xxhash.Sum64String(s) }
+// Hash is what names are known by in a query and between gateways.
+func Hash(s string) uint64 { return xxhash.Sum64String(s) }
 
 // wait is how long a prompt that is sent now waits for those before it. The
 // backlog drains by itself, since an engine works on while nobody tells.
