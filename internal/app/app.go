@@ -35,6 +35,7 @@ import (
 	"tailplane/internal/notify"
 	"tailplane/internal/owner"
 	"tailplane/internal/policy"
+	"tailplane/internal/route"
 	"tailplane/internal/secret"
 	"tailplane/internal/telemetry"
 	"tailplane/internal/upstream"
@@ -72,6 +73,7 @@ type Server struct {
 	book       *meter.Book
 	store      *policy.Store
 	fleet      fleet.Fleet
+	groups     route.Groups
 	journal    *ledger.Journal
 	kept       *stores
 	statements admin.Statements // nil without a state directory

@@ -54,7 +54,7 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, clients, error) {
 	keys.Use(now)
 	return gateway.NewPlane(gateway.Parts{
 		Hash: f.Hash, Listen: s.listenConfig(f), Models: f.ModelConfig(), Targets: targets,
-		Keys: keys, Fleet: &s.fleet, Book: book, Metrics: s.metrics,
+		Keys: keys, Fleet: &s.fleet, Groups: &s.groups, Book: book, Metrics: s.metrics,
 		Accounts: s.accounts, Estimates: s.estimates, Tokens: tokens,
 		Retires: s.known.Load().retires, Sizes: s.known.Load().sizes,
 	}), out.now, nil

@@ -150,6 +150,7 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 		target.State.Deposit(c.dest.retry.Budget)
 		c.dest.metrics.Overhead.Observe(a.Begin.Seconds())
 	}
+	c.follow(target, begin)
 	reserved, part := c.reserve(target, begin), c.join(target, begin)
 	target.Metrics.InFlight.Inc()
 	f := c.exchangeOnce(target, a, begin)
@@ -161,6 +162,7 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 	}
 	target.State.Report(now(), target.model, f)
 	c.note(target, a, f, took)
+	c.followed(a, f)
 	reserved.settle(a)
 	c.heldAt.Settle(now(), account.Used{Input: a.Usage.Input, Output: a.Usage.Output})
 	return f

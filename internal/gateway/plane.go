@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -46,9 +47,11 @@ type Plane struct {
 	sizes   func(kind, model string) (context, output int64)
 
 	claims claimHeaders
+	groups *route.Groups
+	rules  []rule
 
 	dests  map[string]*destination // of the names that the config defines
-	others sync.Map                // string -> *destination, of names that callers made up
+	others sync.Map                // string or variant -> *destination, of names that callers made up and of rules
 	known  atomic.Int64            // how many of those
 }
 
@@ -71,6 +74,7 @@ type Parts struct {
 	Lists   map[string][]string
 	Keys    *policy.Keys
 	Fleet   *fleet.Fleet
+	Groups  *route.Groups
 	Book    *meter.Book
 	Metrics *telemetry.Metrics
 	// Accounts and Estimates live longer than a plane.
@@ -90,7 +94,7 @@ func NewPlane(parts Parts) *Plane {
 	p := &Plane{
 		Hash: parts.Hash, Listen: parts.Listen, Keys: parts.Keys, Book: parts.Book, Metrics: parts.Metrics,
 		Accounts: parts.Accounts, Estimates: parts.Estimates, Tokens: parts.Tokens,
-		retires: parts.Retires, sizes: parts.Sizes, dests: map[string]*destination{},
+		retires: parts.Retires, sizes: parts.Sizes, groups: parts.Groups, dests: map[string]*destination{},
 	}
 	p.claims = claimHeaders{canonicals(parts.Keys.ClaimHeaders()), canonicals(policy.TagHeaders()), canonicals(policy.SessionHeaders())}
 	var known []models.Target
@@ -102,6 +106,7 @@ func NewPlane(parts Parts) *Plane {
 		known = append(known, models.Target{Name: t.Name, Owns: t.Kind.Owns, Lists: lists})
 	}
 	p.Catalog = models.New(parts.Models, known)
+	p.rules = compile(parts.Models.Rules)
 	for _, name := range p.Catalog.Names() {
 		if plan, err := p.Catalog.Resolve(name); err == nil {
 			p.dests[name] = p.build(plan, name)
@@ -135,7 +140,11 @@ type destination struct {
 	name       string
 	why        string
 	candidates []candidate
-	headroom   bool // candidates with more of it are preferred
+	headroom   bool     // candidates with more of it are preferred
+	balanced   bool     // a policy chooses among some of them
+	priced     bool     // and their prices may differ
+	single     bool     // the first candidate is asked, and no other
+	require    []string // labels that a target must have
 	timeouts   models.Timeouts
 	retry      models.Retry
 	account    *account.Account // of the name; nil without limits
@@ -146,14 +155,16 @@ type destination struct {
 // candidate is one target with the model's name there and its price.
 type candidate struct {
 	*Target
-	model  string
-	group  int
-	weight int
-	pooled bool
-	step   route.Step // the faults that lead to it
-	quirks map[llm.Dialect]*upstream.Quirks
-	rate   *meter.Rate
-	size   size
+	model   string
+	group   int
+	weight  int
+	policy  models.Policy
+	barred  string // why it may not be asked at all; empty when it may
+	replica replica
+	step    route.Step // the faults that lead to it
+	quirks  map[llm.Dialect]*upstream.Quirks
+	rate    *meter.Rate
+	size    size
 
 	deprecation, sunset string // headers that say so; see ends
 }
@@ -205,7 +216,7 @@ func (p *Plane) destination(name string, key *policy.Key) (*destination, error) 
 func (p *Plane) build(plan *models.Plan, label string) *destination {
 	d := &destination{
 		name: plan.Name, why: plan.Why, headroom: plan.Prefer == models.PreferHeadroom,
-		timeouts: plan.Timeouts, retry: plan.Retry, metrics: p.Metrics.Model(label), typical: new(atomic.Int64),
+		require: plan.Require, timeouts: plan.Timeouts, retry: plan.Retry, metrics: p.Metrics.Model(label), typical: new(atomic.Int64),
 		account: p.Accounts.Account(account.Model, plan.Name, account.Rules{Limits: plan.Limits}, now()),
 	}
 	for _, c := range plan.Candidates {
@@ -215,11 +226,12 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 		}
 		t := &p.Targets[i]
 		d.candidates = append(d.candidates, candidate{
-			Target: t, model: c.Model, group: c.Group, weight: c.Weight, pooled: c.Pooled,
+			Target: t, model: c.Model, group: c.Group, weight: c.Weight, policy: c.Policy,
 			step: route.Step{On: c.On, Chain: c.Chain}, quirks: quirks(t.Target, c.Model),
 			rate: p.Book.RateAt(t.Name, t.Kind.Name, c.Model),
 		})
 		last := &d.candidates[len(d.candidates)-1]
+		last.barred = lacks(t.Config.Labels, d.require)
 		if p.retires != nil {
 			last.ends(p.retires(t.Kind.Name, c.Model))
 		}
@@ -227,6 +239,7 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 			last.size.context, last.size.output = p.sizes(t.Kind.Name, c.Model)
 		}
 	}
+	p.replicas(d)
 	return d
 }
 
@@ -250,11 +263,11 @@ func quirks(t *upstream.Target, model string) map[llm.Dialect]*upstream.Quirks {
 func (c *candidate) view(at time.Time, s surface, headroom bool) route.View {
 	live := c.State.View(at, c.model)
 	v := route.View{
-		Group: c.group, Weight: c.weight, Pooled: c.pooled,
+		Group: c.group, Weight: c.weight,
 		InFlight: live.InFlight, Wait: live.Wait, Broken: live.Broken,
 		Full:   c.Limits.InFlight > 0 && live.InFlight >= int64(c.Limits.InFlight),
 		Spills: live.Spills > 0,
-		Cannot: c.cannot(s), Reserved: route.Reserve(c.step.On),
+		Cannot: cmp.Or(c.barred, c.cannot(s)), Reserved: route.Reserve(c.step.On),
 	}
 	if headroom {
 		share, wait := c.State.Headroom(at, c.model)

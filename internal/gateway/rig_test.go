@@ -25,6 +25,7 @@ import (
 	"tailplane/internal/llmtest"
 	"tailplane/internal/meter"
 	"tailplane/internal/policy"
+	"tailplane/internal/route"
 	"tailplane/internal/telemetry"
 	"tailplane/internal/upstream"
 )
@@ -65,6 +66,7 @@ type rig struct {
 	fleet   *fleet.Fleet
 	account *account.Accounts
 	learned *account.Estimator
+	groups  route.Groups
 	keys    *policy.Store
 	log     *bytes.Buffer
 	lines   *telemetry.LogWriter
@@ -125,7 +127,7 @@ func (r *rig) plane(text string) *gateway.Plane {
 	}
 	keys.Use(time.Now())
 	parts := gateway.Parts{
-		Hash: file.Hash, Listen: file.Listen, Models: file.ModelConfig(), Keys: keys, Fleet: r.fleet, Book: book, Metrics: r.metrics,
+		Hash: file.Hash, Listen: file.Listen, Models: file.ModelConfig(), Keys: keys, Fleet: r.fleet, Groups: &r.groups, Book: book, Metrics: r.metrics,
 		Accounts: r.account, Estimates: r.learned,
 	}
 	for _, name := range slices.Sorted(maps.Keys(file.Targets)) {

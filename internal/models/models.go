@@ -41,9 +41,8 @@ type Candidate struct {
 	// Group orders candidates: a group is asked only when those before it have
 	// failed.
 	Group int
-	// Pooled says that the group's members are replicas, to be balanced by
-	// load and not by weight alone.
-	Pooled bool
+	// Policy chooses among the members of its group; empty draws by weight.
+	Policy Policy
 	// On are the faults that lead to the candidate; empty means every one that
 	// another target could mend. Candidates of one Chain lie behind the same
 	// condition: from one to the next it is met already. Zero is no condition.
@@ -57,6 +56,7 @@ type Plan struct {
 	Why        string // how the name was understood, for the explanation
 	Candidates []Candidate
 	Prefer     string         // PreferHeadroom or empty
+	Require    []string       // labels that a target must have
 	Limits     account.Limits // of the name, for all callers together
 	Timeouts   Timeouts
 	Retry      Retry
@@ -85,6 +85,7 @@ func New(c Config, targets []Target) *Catalog {
 			Why:        "model of the config",
 			Candidates: (&walk{config: c, targets: cat.names, left: mostSteps}).flatten(name, 0),
 			Prefer:     m.Prefer,
+			Require:    m.Require,
 			Limits:     m.Limits,
 			Timeouts:   m.Timeouts.Or(c.Timeouts),
 			Retry:      m.Retry.Or(c.Retry),
@@ -124,13 +125,19 @@ func (w *walk) flatten(name string, group int) []Candidate {
 		}
 		return slices.MaxFunc(out, func(a, b Candidate) int { return a.Group - b.Group }).Group + 1
 	}
+	policy := m.Policy
+	if policy.IsZero() {
+		policy.Name = PolicyAuto
+	}
 	for _, target := range m.Pool {
-		out = append(out, Candidate{Target: target, Model: m.ServedAs, Group: group, Pooled: true})
+		out = append(out, Candidate{Target: target, Model: m.ServedAs, Group: group, Policy: policy})
 	}
 	shared := -1 // the group of the weighted neighbours that are being read
 	for _, s := range m.Route {
 		at := next()
 		switch {
+		case m.joins():
+			at = group
 		case s.Weight == 0:
 			shared = -1
 		case shared < 0:
@@ -140,11 +147,21 @@ func (w *walk) flatten(name string, group int) []Candidate {
 		}
 		out = append(out, w.step(s, at)...)
 	}
+	for i := range out {
+		if m.joins() && out[i].Group == group {
+			out[i].Policy = m.Policy
+		}
+	}
 	slices.SortStableFunc(out, func(a, b Candidate) int { return a.Group - b.Group })
 	for _, f := range m.Fallback {
 		out = append(out, w.fallback(f, next())...)
 	}
 	return out
+}
+
+// joins reports whether a policy makes one group of the route's candidates.
+func (m Model) joins() bool {
+	return len(m.Route) > 0 && !m.Policy.IsZero() && m.Policy.Name != PolicyPriority
 }
 
 // step lists the candidates of one step: a target's model, or those of the

@@ -28,8 +28,8 @@ func candidates(p *Plan) string {
 		if c.Weight > 0 {
 			s += fmt.Sprintf("*%d", c.Weight)
 		}
-		if c.Pooled {
-			s += "~"
+		if !c.Policy.IsZero() {
+			s += "~" + c.Policy.Name
 		}
 		out = append(out, s)
 	}
@@ -45,15 +45,19 @@ func TestResolveOrdersCandidates(t *testing.T) {
 		"ab":       {Route: []Step{{To: "one", Weight: 90}, {To: "chat", Weight: 10}}},
 		"nested":   {Route: []Step{{To: "split"}, {To: "chat"}}},
 		"gpt-5":    {Route: []Step{{To: "ollama/qwen3:8b"}}},
+		"spread":   {Route: []Step{{To: "openai/gpt-5"}, {To: "chat"}}, Policy: Policy{Name: "least_request"}},
+		"ordered":  {Route: []Step{{To: "openai/gpt-5"}, {To: "pooled"}}, Policy: Policy{Name: PolicyPriority}},
 		"fallsout": {Route: []Step{{To: "ollama/qwen3:8b"}}, Fallback: []Fallback{{To: "openai/gpt-5"}}},
 	}}
 	cat := New(c, targets)
 	cases := []struct{ name, want string }{
 		{"chat", "0:anthropic=claude-sonnet-4-6 1:openai=gpt-5-mini"},
 		{"split", "0:openai=gpt-5*9 0:openai=gpt-5-mini*1 1:ollama=qwen3:8b"},
-		{"pooled", "0:acme/vllm-a=llama~ 0:acme/vllm-b=llama~ 1:anthropic=claude-sonnet-4-6 2:openai=gpt-5-mini"},
+		{"pooled", "0:acme/vllm-a=llama~auto 0:acme/vllm-b=llama~auto 1:anthropic=claude-sonnet-4-6 2:openai=gpt-5-mini"},
 		{"nested", "0:openai=gpt-5*9 0:openai=gpt-5-mini*1 1:ollama=qwen3:8b 2:anthropic=claude-sonnet-4-6 3:openai=gpt-5-mini"},
 		{"ab", "0:openai=gpt-5*90 0:anthropic=claude-sonnet-4-6*10 1:openai=gpt-5-mini"},
+		{"spread", "0:openai=gpt-5~least_request 0:anthropic=claude-sonnet-4-6~least_request 1:openai=gpt-5-mini"},
+		{"ordered", "0:openai=gpt-5 1:acme/vllm-a=llama~auto 1:acme/vllm-b=llama~auto 2:anthropic=claude-sonnet-4-6 3:openai=gpt-5-mini"},
 		{"fallsout", "0:ollama=qwen3:8b 1:openai=gpt-5"},
 		{"gpt-5", "0:ollama=qwen3:8b"},                 // a name of the file wins over one that a target owns
 		{"openai/gpt-5", "0:openai=gpt-5"},             // named with its target

@@ -21,8 +21,13 @@ type member struct {
 	remote   remote // what other gateways told
 
 	speed    float64 // how much longer it takes than its group; 1 is as long
+	ratio    float64 // logarithm of its first tokens' times beside what the group expects
+	answers  int     // that ratio is of
 	trust    float64 // how much of a predicted hit is a hit
 	capacity float64 // tokens that its cache holds
+	told     bool    // by its engine
+
+	firstToken, perToken float64 // seconds, lately; 0 is not known
 }
 
 // remote is the load that other gateways have put on a replica.
@@ -36,10 +41,11 @@ type remote struct {
 const defaultCapacity = 380_000
 
 func newMember(name string, slot int, now time.Time) *member {
-	return &member{name: name, key: hash(name), slot: slot, at: now, speed: 1, trust: 1, capacity: defaultCapacity}
+	return &member{name: name, key: Hash(name), slot: slot, at: now, speed: 1, trust: 1, capacity: defaultCapacity}
 }
 
-func hash(s string) uint64 { return xxhash.Sum64String(s) }
+// Hash is what names are known by in a query and between gateways.
+func Hash(s string) uint64 { return xxhash.Sum64String(s) }
 
 // wait is how long a prompt that is sent now waits for those before it. The
 // backlog drains by itself, since an engine works on while nobody tells.

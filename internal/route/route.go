@@ -18,7 +18,8 @@ import (
 type View struct {
 	Group    int           // asked only when the groups before it have failed
 	Weight   int           // share within the group; 0 counts as 1
-	Pooled   bool          // a replica: balanced by load
+	Ranked   Why           // a policy has ranked its group, with this reason; empty draws by weight
+	Rank     int           // its place then
 	InFlight int64         // requests at the target now
 	Wait     time.Duration // the target must not be asked before
 	Broken   bool          // the breaker keeps traffic off
@@ -32,8 +33,8 @@ type View struct {
 	Reserved bool
 }
 
-// ready reports whether a candidate may be asked at once.
-func (v *View) ready() bool { return v.Wait <= 0 && !v.Broken && !v.Full && !v.Spills }
+// Ready reports whether a candidate may be asked at once.
+func (v *View) Ready() bool { return v.Wait <= 0 && !v.Broken && !v.Full && !v.Spills }
 
 // Why says how the first candidate was chosen. Its text is shown to people.
 type Why string
@@ -43,7 +44,6 @@ const (
 	WhyOnly     Why = "the only candidate"
 	WhyFirst    Why = "first of its route"
 	WhyWeighted Why = "drawn by weight"
-	WhyLoad     Why = "less in flight of two drawn replicas"
 	WhyHeadroom Why = "the most left of its limits"
 	WhyFallback Why = "those before it are cooling down, broken or full"
 	WhySpill    Why = "spill: the capacity of those before it is used up"
@@ -56,8 +56,8 @@ const (
 // first.
 //
 // Candidates that are ready come first, group by group; within a group the
-// first is drawn (by weight, or for replicas the less loaded of two), the rest
-// follow as they stand; where headroom is preferred, it ranks the group first,
+// first is drawn by weight and the rest follow as they stand, or a policy has
+// ranked all of them; where headroom is preferred, it ranks the group first,
 // and the draw is among those with the most. Then those that are not ready, as a
 // last hope: broken, full or spilling ones before those that demand a wait,
 // shorter waits first. Reserved ones stand behind all others and are never
@@ -65,7 +65,7 @@ const (
 func Order(order []int, views []View, roll uint64) ([]int, Why) {
 	able := 0
 	for i := range views {
-		if views[i].able() {
+		if views[i].Able() {
 			able++
 		}
 	}
@@ -81,20 +81,20 @@ func Order(order []int, views []View, roll uint64) ([]int, Why) {
 	return order, why
 }
 
-// able reports whether a candidate may be asked without a fault before.
-func (v *View) able() bool { return v.Cannot == "" && !v.Reserved }
+// Able reports whether a candidate may be asked without a fault before.
+func (v *View) Able() bool { return v.Cannot == "" && !v.Reserved }
 
 // orderAble is Order for the able ones.
 func orderAble(order []int, views []View, able int, roll uint64) ([]int, Why) {
 	start := len(order)
 	for i := range views {
-		if v := &views[i]; v.able() && v.ready() {
+		if v := &views[i]; v.Able() && v.Ready() {
 			order = append(order, i)
 		}
 	}
 	ready := len(order) - start
 	for i := range views {
-		if v := &views[i]; v.able() && !v.ready() {
+		if v := &views[i]; v.Able() && !v.Ready() {
 			order = append(order, i)
 		}
 	}
@@ -130,7 +130,7 @@ func passedOver(views []View, group int, why Why) Why {
 	for i := range views {
 		v := &views[i]
 		switch {
-		case v.Cannot != "" || v.Group > group || v.ready():
+		case v.Cannot != "" || v.Group > group || v.Ready():
 		case v.Wait > 0 || v.Broken || v.Full:
 			return WhyFallback
 		default:
@@ -144,7 +144,7 @@ func passedOver(views []View, group int, why Why) Why {
 func firstGroup(views []View) int {
 	group := int(^uint(0) >> 1)
 	for i := range views {
-		if views[i].able() {
+		if views[i].Able() {
 			group = min(group, views[i].Group)
 		}
 	}
@@ -162,9 +162,9 @@ func draw(group []int, views []View, roll uint64) Why {
 			return WhyHeadroom
 		}
 	}
-	if views[group[0]].Pooled {
-		toFront(group, lessLoaded(group, views, roll))
-		return WhyLoad
+	if by := views[group[0]].Ranked; by != "" {
+		slices.SortStableFunc(group, func(a, b int) int { return views[a].Rank - views[b].Rank })
+		return by
 	}
 	total := 0
 	for _, i := range group {
@@ -196,20 +196,6 @@ func byHeadroom(group []int, views []View) int {
 		most++
 	}
 	return most
-}
-
-// lessLoaded draws two different members and returns the place of the one with
-// less in flight: the power of two choices (Mitzenmacher, 2001).
-func lessLoaded(group []int, views []View, roll uint64) int {
-	a := int(roll % uint64(len(group)))
-	b := int((roll >> 32) % uint64(len(group)-1))
-	if b >= a {
-		b++
-	}
-	if views[group[b]].InFlight < views[group[a]].InFlight {
-		return b
-	}
-	return a
 }
 
 func toFront(group []int, at int) {

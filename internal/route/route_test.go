@@ -27,15 +27,15 @@ func TestOrder(t *testing.T) {
 		{"all unready", []View{{Wait: 2 * s}, {Group: 1, Wait: s}, {Group: 2, Broken: true}}, 0, []int{2, 1, 0}, WhyLastHope},
 		{"weights, low roll", []View{{Weight: 9}, {Weight: 1}}, 8, []int{0, 1}, WhyWeighted},
 		{"weights, high roll", []View{{Weight: 9}, {Weight: 1}}, 9, []int{1, 0}, WhyWeighted},
-		{"less loaded replica", []View{{Pooled: true, InFlight: 3}, {Pooled: true, InFlight: 1}}, 0, []int{1, 0}, WhyLoad},
+		{"ranked by a policy", []View{{Ranked: "cost", Rank: 1}, {Ranked: "cost"}}, 0, []int{1, 0}, "cost"},
 		{"the first is at its capacity", []View{{Spills: true}, {Group: 1}}, 0, []int{1, 0}, WhySpill},
 		{"one of two groups is", []View{{Spills: true}, {Group: 1, Wait: s}, {Group: 2}}, 0, []int{2, 0, 1}, WhyFallback},
 		{"at its capacity and alone", []View{{Spills: true}}, 0, []int{0}, WhyLastHope},
-		{"at its capacity beside a replica", []View{{Pooled: true, Spills: true}, {Pooled: true}}, 0, []int{1, 0}, WhySpill},
+		{"at its capacity beside a replica", []View{{Ranked: "cost", Spills: true}, {Ranked: "cost"}}, 0, []int{1, 0}, WhySpill},
 		{"headroom ranks a group", []View{{Prefer: true, Headroom: .2}, {Prefer: true, Headroom: .9}, {Prefer: true, Headroom: .5}, {Group: 1, Prefer: true, Headroom: 1}}, 0, []int{1, 2, 0, 3}, WhyHeadroom},
 		{"about the same headroom is drawn for", []View{{Prefer: true, Headroom: .91, Weight: 1}, {Prefer: true, Headroom: .94, Weight: 9}, {Prefer: true, Headroom: .1, Weight: 90}}, 5, []int{1, 0, 2}, WhyHeadroom},
 		{"all have the same", []View{{Prefer: true, Headroom: 1, Weight: 9}, {Prefer: true, Headroom: 1, Weight: 1}}, 9, []int{1, 0}, WhyWeighted},
-		{"and are balanced by load", []View{{Prefer: true, Pooled: true, InFlight: 3}, {Prefer: true, Pooled: true, InFlight: 1}}, 0, []int{1, 0}, WhyLoad},
+		{"and are ranked by a policy", []View{{Prefer: true, Ranked: "cost", Rank: 3}, {Prefer: true, Ranked: "cost", Rank: 1}}, 0, []int{1, 0}, "cost"},
 		{"exhausted until its reset", []View{{Prefer: true, Headroom: 0, Wait: s}, {Prefer: true, Headroom: .1}}, 0, []int{1, 0}, WhyFallback},
 		{"one behind the first cools down", []View{{}, {Group: 1, Wait: s}}, 0, []int{0, 1}, WhyFirst},
 		{"headroom that nobody asked for", []View{{Headroom: .2, Weight: 9}, {Headroom: .9, Weight: 1}}, 0, []int{0, 1}, WhyWeighted},
@@ -63,7 +63,7 @@ func TestOrderIsAPermutationOfTheAble(t *testing.T) {
 		for i := range views {
 			group += rapid.IntRange(0, 1).Draw(t, "step")
 			views[i] = View{
-				Group: group, Weight: rapid.IntRange(0, 5).Draw(t, "weight"), Pooled: rapid.Bool().Draw(t, "pooled"),
+				Group: group, Weight: rapid.IntRange(0, 5).Draw(t, "weight"), Rank: rapid.IntRange(0, 3).Draw(t, "rank"), Ranked: rapid.SampledFrom([]Why{"", "cost"}).Draw(t, "ranked"),
 				InFlight: int64(rapid.IntRange(0, 9).Draw(t, "inflight")), Broken: rapid.Bool().Draw(t, "broken"),
 				Wait:   time.Duration(rapid.IntRange(0, 2).Draw(t, "wait")) * time.Second,
 				Spills: rapid.Bool().Draw(t, "spills"), Prefer: rapid.Bool().Draw(t, "prefer"), Headroom: rapid.Float64Range(0, 1).Draw(t, "headroom"),
@@ -80,7 +80,7 @@ func TestOrderIsAPermutationOfTheAble(t *testing.T) {
 				t.Fatalf("%d stands twice or cannot serve: %v", i, order)
 			}
 			seen[i] = true
-			if !views[i].ready() {
+			if !views[i].Ready() {
 				unready = true
 				continue
 			}

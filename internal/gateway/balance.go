@@ -1,0 +1,138 @@
+package gateway
+
+import (
+	"slices"
+	"time"
+
+	"tailplane/internal/ledger"
+	"tailplane/internal/llm"
+	"tailplane/internal/prefix"
+	"tailplane/internal/route"
+)
+
+// The rules of balancing:
+//
+//   - Candidates that share traffic under a policy are ranked by their
+//     route.Group, which knows what it was told of every attempt: when it was
+//     sent, when its first token came, how it ended.
+//   - Nothing is worked out for requests that no policy chooses for.
+//   - What a group learned is kept by what is served, not by the name that
+//     clients call, and outlives reloads.
+
+// replica is a candidate's place among those that share traffic with it.
+type replica struct {
+	group *route.Group // nil: no policy chooses among them
+	name  string       // in the group
+}
+
+// replicas finds the groups of a destination's candidates.
+func (p *Plane) replicas(d *destination) {
+	for begin := 0; begin < len(d.candidates); {
+		end := begin + 1
+		for end < len(d.candidates) && d.candidates[end].group == d.candidates[begin].group {
+			end++
+		}
+		p.shareTraffic(d, d.candidates[begin:end])
+		begin = end
+	}
+}
+
+func (p *Plane) shareTraffic(d *destination, shared []candidate) {
+	policy := shared[0].policy
+	if policy.IsZero() || route.NewPolicy(policy) == nil {
+		return
+	}
+	name := shared[0].model
+	for i := range shared {
+		if shared[i].model != name {
+			name = d.name // its members differ: they are a group for this name alone
+			break
+		}
+	}
+	d.priced = d.priced || slices.ContainsFunc(shared[1:], func(t candidate) bool { return t.rate != shared[0].rate })
+	g := p.groups.Group(policy.Name+" "+name, policy)
+	for i := range shared {
+		shared[i].replica = replica{g, shared[i].Name + "/" + shared[i].model}
+	}
+	d.balanced = true
+}
+
+// balance ranks the candidates that share traffic, where a policy does.
+func (c *call) balance(at time.Time) {
+	c.describe()
+	for begin := 0; begin < len(c.views); {
+		end := begin + 1
+		for end < len(c.views) && c.views[end].Group == c.views[begin].Group {
+			end++
+		}
+		if g := c.dest.candidates[begin].replica.group; g != nil {
+			c.rank(at, g, begin, end)
+		}
+		begin = end
+	}
+}
+
+// describe works out what policies want to know of the request.
+func (c *call) describe() {
+	q := &c.asked
+	q.Chain.Reset()
+	q.Roll, q.Session, q.Adapter = c.plane.roll(), 0, ""
+	if c.ex.Session != "" {
+		q.Session = route.Hash(c.ex.Session)
+	}
+	if c.seen.Op == llm.OpGenerate && c.surface.forward == nil {
+		prefix.FromBody(&q.Chain, prefix.Seed(c.ex.Customer, c.seen.Model, ""), c.body)
+	}
+	input, output := c.plane.Estimates.Estimate(c.ex.Model, c.key.ID, len(c.body), int64(c.seen.MaxTokens))
+	c.input, q.Output = int(input), int(output)
+}
+
+// rank lets a group rank its candidates; those that may not be asked keep their
+// places behind the others.
+func (c *call) rank(at time.Time, g *route.Group, begin, end int) {
+	c.facts, c.ranked = c.facts[:0], c.ranked[:0]
+	for i := begin; i < end; i++ {
+		if v := &c.views[i]; v.Able() && v.Ready() {
+			c.ranked = append(c.ranked, i)
+			c.facts = append(c.facts, c.fact(&c.dest.candidates[i], v))
+		}
+	}
+	if len(c.facts) == 0 {
+		return
+	}
+	c.decision.Order = c.decision.Order[:0]
+	g.Pick(at, &c.asked, c.facts, &c.decision, false)
+	for place, k := range c.decision.Order {
+		v := &c.views[c.ranked[k]]
+		v.Ranked, v.Rank = c.decision.Why, place
+	}
+}
+
+// fact is what a group needs to know of a candidate beside what it learned.
+func (c *call) fact(t *candidate, v *route.View) route.Facts {
+	f := route.Facts{Name: t.replica.name, Weight: t.weight, InFlight: int(v.InFlight)}
+	if c.dest.priced {
+		f.Price = float64(t.rate.Cost(c.ex.Start, llm.Usage{Input: int64(c.input), Output: int64(c.asked.Output)}).Nano) / 1e9
+	}
+	return f
+}
+
+// follow tells a group that an attempt is about to be sent.
+func (c *call) follow(target *candidate, at time.Time) {
+	if g := target.replica.group; g != nil {
+		g.Sent(at, &c.asked, target.replica.name, &c.ticket)
+	}
+}
+
+// followed tells it how the attempt ended. A whole answer has shown no first
+// token, and teaches no speed.
+func (c *call) followed(a *ledger.Attempt, f *llm.Fault) {
+	r := route.Result{OK: f == nil, Cached: -1, Output: int(a.Usage.Output)}
+	if a.Usage.Source == llm.UsageReported {
+		r.Input = int(a.Usage.Input)
+		if a.Usage.CacheRead > 0 {
+			r.Cached = int(a.Usage.CacheRead)
+		}
+	}
+	c.ticket.Done(now(), r)
+}
