@@ -81,8 +81,9 @@ type found struct {
 // The stream is tools, then system, then the turns in order. The order of
 // members does not matter, except inside of tools, nor does white space outside
 // of strings; strings and numbers count as they are spelled. Marks that ask for
-// caching are left out, since clients move them from turn to turn, and text is
-// the same whether it stands alone or in a list of parts. A body with none of the
+// caching are left out, since clients move them from turn to turn, text is the
+// same whether it stands alone or in a list of parts, and long base64 is as short
+// as what it costs (media.go). A body with none of the
 // parts counts with all its members; one that is no JSON object, as it stands.
 //
 // It never fails, and its work is bounded by the length of body.
@@ -93,21 +94,22 @@ func FromBody(c *Chain, seed uint64, body []byte) {
 	w.scratch = &c.scratch
 	w.prompt()
 	w.Finish()
-	c.Bytes += len(body) - w.read
+	c.Bytes += len(body) - len(w.body) + w.unread
 }
 
 // writer writes the canonical stream of one body.
 type writer struct {
 	Builder
 	*scratch
-	body []byte
-	read int // offset that the scanner came to
+	body     []byte
+	unread   int // bytes behind the last piece that the scanner takes
+	from, to int // in body, what write.go has not written yet
 }
 
 // scratch is the writer's memory.
 type scratch struct {
 	nodes   []node
-	members []int32 // keys of the objects that are being written, innermost last
+	members []member // of the objects that are being written, innermost last
 }
 
 func (s *scratch) reset() {
@@ -121,24 +123,24 @@ func (w *writer) prompt() {
 	b := w.body
 	start := skipTo(b, 0)
 	if start == len(b) || b[start] != '{' {
-		w.read = len(b)
 		w.add(b)
 		return
 	}
 	var all [parts]found
 	rest, known := w.find(start+1, &all)
-	switch {
-	case !known:
+	if !known {
 		w.nodes = w.nodes[:0]
-		w.read = w.scan(b, start)
+		w.scan(b, start)
 		w.value(0)
-	default:
-		for p := range all {
-			if all[p].there {
-				w.part(p, &all[p])
-			}
+		w.flush()
+		return
+	}
+	for p := range all {
+		if all[p].there {
+			w.part(p, &all[p])
 		}
 	}
+	w.flush()
 	w.add(rest)
 }
 
@@ -170,24 +172,24 @@ func (w *writer) find(i int, all *[parts]found) (rest []byte, known bool) {
 			i = w.scan(b, i)
 		}
 		if len(w.nodes) >= maxNodes {
-			break
+			w.unread = len(b) - i
+			return nil, known
 		}
 	}
-	w.read = i
-	if i == len(b) || kinds[b[i]] == closing || len(w.nodes) >= maxNodes {
+	if i == len(b) || kinds[b[i]] == closing {
 		return nil, known
 	}
-	w.read = len(b)
 	return b[i:], known
 }
 
 // part writes one part behind a marker. Nothing closes it, so that the stream of
 // a conversation goes on where that of its earlier turns ended.
 func (w *writer) part(p int, f *found) {
-	w.addByte('\n')
-	w.addByte('A' + byte(p))
+	w.punct('\n')
+	w.punct('A' + byte(p))
 	switch {
 	case f.text != nil && f.tight:
+		w.flush()
 		w.add(f.text)
 	case f.text != nil:
 		w.asItStands(f.text)
@@ -206,16 +208,20 @@ func (w *writer) turns(root int32) {
 	n := w.nodes[root]
 	if w.at(root) != '[' { // Responses' input may be the user's words alone
 		w.value(root)
-		w.MarkLane()
+		w.flush()
+		if w.at(root) == '"' {
+			w.MarkLane()
+		}
 		return
 	}
 	for i := root + 1; i < n.next; i = w.nodes[i].next {
 		if w.isCacheMark(i) {
 			continue
 		}
-		w.addByte('\n')
+		w.punct(',')
 		w.value(i)
 		if w.chain.Lane == 0 && w.isUser(i) {
+			w.flush()
 			w.MarkLane()
 		}
 	}

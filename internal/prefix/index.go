@@ -17,21 +17,18 @@ import (
 // compared one by one.
 type Index struct {
 	replicas []replica
+	heads    heads
 }
 
 // replica is what one replica has.
 type replica struct {
-	known    table // checkpoints, each of the size of its segment
-	heads    table // last checkpoints of others, each of the size of its prompt
-	capacity int64
-	used     int64 // sum of sizes in known
-	owed     int64 // bytes of others that are not in known yet
-	tick     uint32
+	known     table // checkpoints, each of the size of its segment
+	capacity  int64
+	used      int64  // sum of sizes in known
+	owed      int64  // bytes of others that are not in known yet
+	tick      uint32 // counts what was sent
+	forgotten uint32 // heads of this tick and of those before are old
 }
-
-// mostHeads bounds the heads of a replica. An engine has room for fewer live
-// conversations.
-const mostHeads = 4096
 
 // leastElsewhere is how many bytes of others make an entry.
 const leastElsewhere = coarse
@@ -113,19 +110,20 @@ func (x *Index) Lookup(replica int, c *Chain) int {
 	if r == nil {
 		return 0
 	}
-	known := r.longest(c.Marks)
-	if r.heads.n > 0 {
-		for i := len(c.Marks) - 1; i >= known; i-- {
-			if e := r.heads.find(c.Marks[i].Hash); e != 0 && int(r.heads.entries[e].size) == c.Marks[i].End {
-				return c.Marks[i].End
-			}
+	known := 0
+	if n := r.longest(c.Marks); n > 0 {
+		known = c.Marks[n-1].End
+	}
+	for _, h := range x.heads.meet(c.Marks) {
+		if int(h.replica) == replica && after(h.tick, r.forgotten) {
+			return max(known, int(h.end))
 		}
 	}
-	if known == 0 {
-		return 0
-	}
-	return c.Marks[known-1].End
+	return known
 }
+
+// after compares ticks, which begin again at 0 when all were used.
+func after(a, b uint32) bool { return int32(a-b) > 0 }
 
 // longest returns how many of the marks are known.
 func (r *replica) longest(marks []Mark) int {
@@ -144,15 +142,7 @@ func (x *Index) Head(replica int, hash uint64, end int) {
 		return
 	}
 	r.tick++
-	if e := r.heads.find(hash); e != 0 {
-		r.heads.entries[e].size = int32(end)
-		r.heads.touch(e, r.tick)
-		return
-	}
-	if r.heads.n == mostHeads {
-		r.heads.remove(r.heads.oldest())
-	}
-	r.heads.put(hash, int32(end), r.tick)
+	x.heads.put(head{hash: hash, replica: int32(replica), end: int32(end), tick: r.tick})
 }
 
 // Elsewhere says that others filled so many bytes of the replica with prompts
@@ -187,15 +177,11 @@ func (r *replica) evict(room int64) {
 	if r.used <= room {
 		return
 	}
-	var tick uint32
 	for r.used > room {
 		e := r.known.oldest()
-		tick = r.known.entries[e].tick
+		r.forgotten = r.known.entries[e].tick
 		r.used -= int64(r.known.entries[e].size)
 		r.known.remove(e)
-	}
-	for e := r.heads.oldest(); e != 0 && int32(r.heads.entries[e].tick-tick) <= 0; e = r.heads.oldest() {
-		r.heads.remove(e)
 	}
 }
 
@@ -203,7 +189,7 @@ func (r *replica) evict(room int64) {
 // that its cache is empty, or is gone. Its capacity stays.
 func (x *Index) Clear(replica int) {
 	if r := x.of(replica); r != nil {
-		r.known, r.heads, r.used, r.owed = table{}, table{}, 0, 0
+		r.known, r.used, r.owed, r.forgotten = table{}, 0, 0, r.tick
 	}
 }
 
@@ -225,9 +211,9 @@ func (x *Index) Capacity(replica int) int64 {
 
 // Len returns how many checkpoints the index holds, heads included.
 func (x *Index) Len() int {
-	n := 0
+	n := x.heads.n
 	for i := range x.replicas {
-		n += x.replicas[i].known.n + x.replicas[i].heads.n
+		n += x.replicas[i].known.n
 	}
 	return n
 }

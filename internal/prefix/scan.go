@@ -1,6 +1,10 @@
 package prefix
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
 
 // The scanner finds the pieces of JSON text and judges none of them. Its rules:
 //
@@ -45,13 +49,12 @@ var kinds = [256]uint8{
 // stringEnd is the offset behind the string that starts at i.
 func stringEnd(b []byte, i int) int {
 	for from := i + 1; ; {
-		n := bytes.IndexByte(b[from:], '"')
-		if n < 0 {
+		at := nextQuote(b, from)
+		if at < 0 {
 			return len(b)
 		}
-		at := from + n
 		escape := at
-		for escape > from && b[escape-1] == '\\' {
+		for escape > i+1 && b[escape-1] == '\\' {
 			escape--
 		}
 		from = at + 1
@@ -59,6 +62,23 @@ func stringEnd(b []byte, i int) int {
 			return from
 		}
 	}
+}
+
+// nextQuote is the offset of the first quote at or behind i, or -1. A few words
+// are looked through here, since most strings are too short to be worth a call.
+func nextQuote(b []byte, i int) int {
+	const ones = 0x0101010101010101
+	const tops, quotes = 0x80 * ones, '"' * ones
+	for near := i + 24; i < near && i+8 <= len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:]) ^ quotes
+		if x = (x - ones) &^ x & tops; x != 0 {
+			return i + bits.TrailingZeros64(x)/8
+		}
+	}
+	if n := bytes.IndexByte(b[i:], '"'); n >= 0 {
+		return i + n
+	}
+	return -1
 }
 
 // valueEnd is the offset behind the value that starts at i; tight says that
@@ -118,17 +138,17 @@ func (s *scratch) scan(b []byte, i int) int {
 		switch kinds[b[i]] {
 		case quote:
 			i = stringEnd(b, i)
-			s.piece(at, i)
+			s.push(at, i)
 		case opening:
 			if depth == maxDepth {
 				i, _ = valueEnd(b, i)
-				s.piece(at, i)
+				s.push(at, i)
 				break
 			}
 			open[depth] = int32(len(s.nodes))
 			depth++
 			i++
-			s.piece(at, len(b))
+			s.push(at, len(b))
 			continue
 		case closing:
 			if depth == 0 {
@@ -157,11 +177,11 @@ func (s *scratch) scalar(b []byte, i int, inArray bool) int {
 	for inArray && i+1 < len(b) && b[i] == ',' && kinds[b[i+1]] == plain {
 		i = plainEnd(b, i+1)
 	}
-	s.piece(at, i)
+	s.push(at, i)
 	return i
 }
 
-func (s *scratch) piece(start, end int) {
+func (s *scratch) push(start, end int) {
 	s.nodes = append(s.nodes, node{int32(start), int32(end), int32(len(s.nodes) + 1)})
 }
 
