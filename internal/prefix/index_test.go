@@ -86,8 +86,12 @@ func TestAHeadIsFoundAloneAndGrowsOld(t *testing.T) {
 	if got := x.Lookup(0, whole); got != 6*block {
 		t.Errorf("hit %d with a head that lies about its offset", got)
 	}
+	x.Head(0, whole.Marks[6].Hash, 7*block)
+	if got := x.Lookup(0, whole); got != 7*block {
+		t.Errorf("hit %d, want the 7 blocks of a longer head", got)
+	}
 	x.Insert(0, blocks("mnop")) // evicts ab, which is older than the head
-	if got := x.Lookup(0, whole); got != 6*block {
+	if got := x.Lookup(0, whole); got != 7*block {
 		t.Errorf("a head is forgotten with what is older: %d", got)
 	}
 	x.Elsewhere(0, 4*block) // evicts mnop, which is younger
