@@ -8,10 +8,10 @@ import (
 
 // What stands here writes nodes into the canonical stream. It calls itself no
 // deeper than maxDepth, the depth of the nodes.
-
 //
 // Where the stream is what stands in the body, as mostly, nothing is written
-// until it is not any more: body[from:to] is still to be written.
+// until it is not any more: body[from:to] is still to be written, and
+// comes before everything else that is.
 
 // piece writes a node as it is spelled.
 func (w *writer) piece(n int32) {
