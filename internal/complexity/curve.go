@@ -53,11 +53,19 @@ func CurveOf(samples []Sample, scores []float64) (Curve, error) {
 	slices.SortStableFunc(order, func(a, b int) int { return compare(scores[b], scores[a]) })
 	gain := gains(samples, scores, order)
 	gap := c.Strong - c.Weak
+	last := 0.0
 	for k := range c.Accuracy {
-		c.Accuracy[k] = (c.Weak + gain[n*k/steps]) / float64(n)
-		if k > 0 {
-			c.APGR += (gain[n*k/steps] + gain[n*(k-1)/steps]) / 2 / steps / gap
+		// Where a step does not fall between two prompts, a part of one counts.
+		at, part := n*k/steps, float64(n*k%steps)/steps
+		now := gain[at]
+		if part > 0 {
+			now += part * (gain[at+1] - gain[at])
 		}
+		c.Accuracy[k] = (c.Weak + now) / float64(n)
+		if k > 0 {
+			c.APGR += (now + last) / 2 / steps / gap
+		}
+		last = now
 	}
 	c.Weak, c.Strong = c.Weak/float64(n), c.Strong/float64(n)
 	c.CPT50, c.CPT80 = c.calls(0.5), c.calls(0.8)

@@ -179,7 +179,7 @@ func (o *Outcomes) begin(n int) error {
 	o.numbers = append(o.numbers, n)
 	for len(o.numbers) > o.set.Files {
 		if err := o.root.Remove(logName(o.numbers[0])); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			break // the next file tries again
 		}
 		o.numbers = o.numbers[1:]
 		o.stats.Removed++

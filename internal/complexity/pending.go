@@ -26,8 +26,11 @@ func NewPending(most int) *Pending {
 	return &Pending{of: map[string]Asked{}, ring: make([]string, max(1, most))}
 }
 
-// Put keeps a request.
+// Put keeps a request. One without an id cannot be found again, and is not kept.
 func (p *Pending) Put(id string, a Asked) {
+	if id == "" {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, known := p.of[id]; !known {
