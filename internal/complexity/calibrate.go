@@ -95,8 +95,8 @@ type ladder struct {
 
 type rung struct {
 	Below float32 // need
-	N       uint32
-	Worse   float32 // sum, as outcomes may lie between
+	N     uint32
+	Worse float32 // sum, as outcomes may lie between
 }
 
 func ladderOf(customer string, points []observed) ladder {

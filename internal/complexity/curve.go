@@ -18,9 +18,9 @@ const steps = 10
 // Prompts of equal score are taken in no order: each part of them counts as
 // good as all of them. The score of a constant router is that of chance, 0.5.
 type Curve struct {
-	Prompts  int     `json:"prompts"`
-	Weak     float64 `json:"weak"`   // accuracy of the weak model alone
-	Strong   float64 `json:"strong"` // and of the strong one
+	Prompts  int                `json:"prompts"`
+	Weak     float64            `json:"weak"`   // accuracy of the weak model alone
+	Strong   float64            `json:"strong"` // and of the strong one
 	Accuracy [steps + 1]float64 `json:"accuracy"`
 	// APGR is the average performance gap recovered: the area between the router's
 	// accuracy and the weak model's, over that between the strong one's and the

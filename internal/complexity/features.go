@@ -143,7 +143,10 @@ func (r *reader) read(text string) {
 		r.tally.count[class]++
 		r.tally.foreign++
 		if class.inWord() {
-			hash, length = (hash^uint64(lower(ru)))*prime, length+1
+			if class == upper {
+				ru += 0x20
+			}
+			hash, length = (hash^uint64(ru))*prime, length+1
 			if class != spaceless {
 				continue
 			}

@@ -27,7 +27,7 @@ type Outcome struct {
 	Request  string // its id; a later outcome of the same request and model replaces an earlier one
 	Time     time.Time
 	Customer string
-	Model    string // who answered
+	Model    string  // who answered
 	Good     float32 // from 0 to 1
 	Source   Source
 	Vector   Vector

@@ -1,6 +1,9 @@
 package complexity
 
-import "math"
+import (
+	"math"
+	"unicode/utf8"
+)
 
 // Shapes is how many figures there are in a [Shape].
 const Shapes = 16
@@ -72,30 +75,80 @@ var classes = func() (t [128]class) {
 	return t
 }()
 
-// classOf is coarse: what is no mark, space or operator is a letter.
-func classOf(r rune) class {
-	switch {
-	case r == 0xd7, r == 0xf7, r == 0xb1, r >= 0x2200 && r < 0x2300, r >= 0x2a00 && r < 0x2b00, r >= 0x1d400 && r < 0x1d800:
-		return maths
-	case r == 0xa0, r >= 0x2000 && r < 0x200c, r == 0x3000:
-		return space
-	case r < 0xc0 && r != 0xaa && r != 0xb5 && r != 0xba, r >= 0x2000 && r < 0x2070, r >= 0x2100 && r < 0x2c00, r >= 0x3001 && r < 0x3040, r >= 0xff00 && r < 0xff10, r >= 0x1f000 && r < 0x20000:
-		return mark
-	case r >= 0x0e00 && r < 0x1000, r >= 0x1000 && r < 0x10a0, r >= 0x1780 && r < 0x1800, r >= 0x3040 && r < 0xa000, r >= 0xf900 && r < 0xfb00, r >= 0x20000 && r < 0x40000:
-		return spaceless
-	case r >= 0xc0 && r < 0xdf, r >= 0x391 && r < 0x3aa, r >= 0x410 && r < 0x430:
-		return upper
-	}
-	return letter
+// span is a range of characters of one class, up to and with To.
+type span struct {
+	to    rune
+	class class
 }
 
-// lower puts the capitals that classOf knows into lower case; all of them lie 32
-// below their small letter.
-func lower(r rune) rune {
-	if classOf(r) == upper {
-		return r + 0x20
+// spans go on from where the one before ends, beginning after ASCII. They are
+// coarse: what is no mark, space or operator is a letter, and the capitals are
+// those whose small letter lies 32 above.
+var spans = [...]span{
+	{0x9f, mark},
+	{0xa0, space},
+	{0xa9, mark},
+	{0xaa, letter},
+	{0xb0, mark},
+	{0xb1, maths},
+	{0xb4, mark},
+	{0xb5, letter},
+	{0xb9, mark},
+	{0xba, letter},
+	{0xbf, mark},
+	{0xd6, upper},
+	{0xd7, maths},
+	{0xde, upper},
+	{0xf6, letter},
+	{0xf7, maths},
+	{0x390, letter},
+	{0x3a9, upper},
+	{0x40f, letter},
+	{0x42f, upper},
+	{0xdff, letter},
+	{0x109f, spaceless}, // Thai, Lao, Tibetan, Burmese
+	{0x177f, letter},
+	{0x17ff, spaceless},
+	{0x1fff, letter},
+	{0x200b, space},
+	{0x206f, mark},
+	{0x20ff, letter},
+	{0x21ff, mark},
+	{0x22ff, maths},
+	{0x29ff, mark},
+	{0x2aff, maths},
+	{0x2bff, mark},
+	{0x2fff, letter},
+	{0x3000, space},
+	{0x303f, mark},
+	{0x9fff, spaceless},
+	{0xf8ff, letter},
+	{0xfaff, spaceless},
+	{0xfeff, letter},
+	{0xff0f, mark},
+	{0x1d3ff, letter},
+	{0x1d7ff, maths},
+	{0x1efff, letter},
+	{0x1ffff, mark},
+	{0x3ffff, spaceless},
+	{utf8.MaxRune, letter},
+}
+
+// classOf is the class of a character beyond ASCII.
+func classOf(r rune) class {
+	// The alphabets that are met most, and Chinese, Japanese and Korean.
+	switch {
+	case r >= 0x430 && r <= 0xdff, r >= 0xac00 && r <= 0xd7ff, r >= 0xf8 && r <= 0x390:
+		return letter
+	case r >= 0x3040 && r <= 0x9fff:
+		return spaceless
 	}
-	return r
+	for _, s := range spans {
+		if r <= s.to {
+			return s.class
+		}
+	}
+	return letter
 }
 
 // tally counts while a text is read.
@@ -114,7 +167,7 @@ func (t *tally) shape(size, distinct int) Shape {
 	}
 	share := func(n int) float32 { return float32(math.Sqrt(float64(n)/float64(max(1, read))) / 2) }
 	many := func(n int) float32 { return float32(math.Log1p(float64(n)) / 8) }
-	length := math.Log1p(float64(size)) - 5.5
+	length := max(-4, min(4, math.Log1p(float64(size))-5.5)) // 5.5 is that of 244 bytes
 	words := float64(max(1, t.words))
 	return Shape{
 		shapeBias:          0.5,

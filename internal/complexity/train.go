@@ -23,12 +23,12 @@ func isNaN(x float32) bool { return x != x }
 // GSM8K (docs/guides/complexity.md); neither matters by more than 0.005 of APGR
 // within a factor of two.
 const (
-	epochs  = 3
-	rate    = 0.1
-	decay   = 1e-3 // L2, of the buckets that a sample has
-	warmth  = 1e-2 // what AdaGrad's sums begin with
-	heads   = 2
-	weakly  = 0 // the head that predicts whether the weak model is right
+	epochs   = 3
+	rate     = 0.1
+	decay    = 1e-3 // L2, of the buckets that a sample has
+	warmth   = 1e-2 // what AdaGrad's sums begin with
+	heads    = 2
+	weakly   = 0 // the head that predicts whether the weak model is right
 	strongly = 1 // and the strong one
 )
 
