@@ -134,19 +134,36 @@ func (l ladder) limit(floor, doubt float64) (need float32, ok bool) {
 }
 
 // binomialTail is the chance of at most k hits in n when each has the chance p.
+// It sums the side on which the terms only fall, until they count no more: some
+// square roots of n.
 func binomialTail(n, k int, p float64) float64 {
 	switch {
 	case k >= n, p <= 0:
 		return 1
 	case p >= 1:
 		return 0
+	case float64(k) < float64(n)*p:
+		term := binomialTerm(n, k, p)
+		sum := term
+		for i := k; i > 0 && term > sum*1e-17; i-- {
+			term *= float64(i) * (1 - p) / (float64(n-i+1) * p)
+			sum += term
+		}
+		return min(1, sum)
 	}
+	term := binomialTerm(n, k+1, p)
+	sum := term
+	for i := k + 1; i < n && term > sum*1e-17; i++ {
+		term *= float64(n-i) * p / (float64(i+1) * (1 - p))
+		sum += term
+	}
+	return max(0, 1-sum)
+}
+
+// binomialTerm is the chance of exactly k.
+func binomialTerm(n, k int, p float64) float64 {
 	lg := func(x int) float64 { v, _ := math.Lgamma(float64(x) + 1); return v }
-	sum := 0.0
-	for i := range k + 1 {
-		sum += math.Exp(lg(n) - lg(i) - lg(n-i) + float64(i)*math.Log(p) + float64(n-i)*math.Log1p(-p))
-	}
-	return min(1, sum)
+	return math.Exp(lg(n) - lg(k) - lg(n-k) + float64(k)*math.Log(p) + float64(n-k)*math.Log1p(-p))
 }
 
 // Floor is the highest need below which the weak model may answer a customer so

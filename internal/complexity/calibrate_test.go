@@ -55,6 +55,17 @@ func TestTheTailOfABinomial(t *testing.T) {
 			t.Errorf("at most %d of %d at %v: %v, want %v", c.k, c.n, c.p, got, c.want)
 		}
 	}
+	// The sum of all terms, one by one.
+	for _, n := range []int{1, 7, 60} {
+		for _, p := range []float64{0.01, 0.3, 0.5, 0.9} {
+			sum := 0.0
+			for k := range n {
+				if sum += binomialTerm(n, k, p); !near(binomialTail(n, k, p), sum) {
+					t.Errorf("at most %d of %d at %v: %v, want %v", k, n, p, binomialTail(n, k, p), sum)
+				}
+			}
+		}
+	}
 	if got := binomialTail(14_000, 1400, 0.1); math.Abs(got-0.5) > 0.02 {
 		t.Errorf("the middle of a large one is %v", got)
 	}
@@ -121,7 +132,7 @@ func TestCustomersAreJudgedByTheirOwnOutcomes(t *testing.T) {
 			}
 		}
 	}
-	m, err := Train(Training{Weak: "small", Strong: "large", Samples: samples, Seed: 1})
+	m, err := Train(t.Context(), Training{Weak: "small", Strong: "large", Samples: samples, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

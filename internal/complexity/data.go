@@ -25,7 +25,7 @@ type Set struct {
 // Data is what was read from a file or folder.
 type Data struct {
 	Sets []Set
-	// HashSeed is that of the outcomes among it; 0 when there are none.
+	// HashSeed is that of the outcomes among it, else the one that was given.
 	HashSeed uint64
 	// Notes say what was left out, and why.
 	Notes []string
@@ -39,7 +39,16 @@ func (d *Data) All() (out []Sample) {
 	return out
 }
 
-// Read reads prompts with what two models made of them. path is a file or a
+// From is where data is read from, and what for.
+type From struct {
+	Path         string // a file or a folder
+	Weak, Strong string // the two models, as the data calls them
+	// HashSeed is for prompts in text, where no log of outcomes is with them: its
+	// own seed goes before.
+	HashSeed uint64
+}
+
+// Read reads prompts with what two models made of them: from a file or a
 // folder, whose folders are sets with a group for each file, and whose other
 // files are sets of their own:
 //
@@ -50,9 +59,9 @@ func (d *Data) All() (out []Sample) {
 //
 // Prompts that a file NAME_contaminated_prompts.jsonl names are left out of the
 // set NAME.
-func Read(path, weak, strong string) (*Data, error) {
-	r := &reading{weak: weak, strong: strong, data: &Data{}, contaminated: map[string]map[string]bool{}}
-	files, err := r.files(path)
+func Read(from From) (*Data, error) {
+	r := &reading{weak: from.Weak, strong: from.Strong, data: &Data{HashSeed: from.HashSeed}, contaminated: map[string]map[string]bool{}}
+	files, err := r.files(from.Path)
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func TestReadFindsSetsGroupsAndWhatToLeaveOut(t *testing.T) {
 		"other.csv":                       "a,b\n1,2\n",
 		"README.md":                       "not data",
 	})
-	d, err := Read(dir, "small", "large")
+	d, err := Read(From{Path: dir, Weak: "small", Strong: "large"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestReadTakesLogsAndHashesTheRestAsThey(t *testing.T) {
 		t.Fatal(err)
 	}
 	shut(t, log)
-	d, err := Read(dir, "small", "large")
+	d, err := Read(From{Path: dir, Weak: "small", Strong: "large"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestReadTakesLogsAndHashesTheRestAsThey(t *testing.T) {
 	}
 	other := open(t, filepath.Join(dir, "other"), DefaultBounds(), 78)
 	shut(t, other)
-	if _, err := Read(dir, "small", "large"); err == nil || !strings.Contains(err.Error(), "seed") {
+	if _, err := Read(From{Path: dir, Weak: "small", Strong: "large"}); err == nil || !strings.Contains(err.Error(), "seed") {
 		t.Errorf("two seeds: %v", err)
 	}
 }
@@ -92,17 +92,17 @@ func TestReadSaysWhatIsWrong(t *testing.T) {
 		"no JSON":      {"a.jsonl", "{\n", "line 1"},
 		"nothing":      {"a.txt", "", "there is no prompt"},
 	} {
-		if _, err := Read(written(t, map[string]string{c.file: c.text}), "small", "large"); err == nil || !strings.Contains(err.Error(), c.says) {
+		if _, err := Read(From{Path: written(t, map[string]string{c.file: c.text}), Weak: "small", Strong: "large"}); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := Read(filepath.Join(t.TempDir(), "missing"), "small", "large"); err == nil {
+	if _, err := Read(From{Path: filepath.Join(t.TempDir(), "missing"), Weak: "small", Strong: "large"}); err == nil {
 		t.Error("a missing path is read")
 	}
 }
 
 func TestMeasureTellsWhatItCannotMeasure(t *testing.T) {
-	r, err := Measure([]Set{{"few", drawn(50, 1)}, {"enough", drawn(400, 1)}}, Plan{Folds: 5, Seeds: 2, Seed: 1, LeaveGroupOut: true})
+	r, err := Measure(t.Context(), []Set{{"few", drawn(50, 1)}, {"enough", drawn(400, 1)}}, Plan{Folds: 5, Seeds: 2, Seed: 1, LeaveGroupOut: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,8 +115,9 @@ func (d Drift) Or(e Drift) Drift {
 // Guard compares the traffic with the training. It is safe for concurrent use,
 // and its memory is bounded by the window: 17 bytes for each request.
 type Guard struct {
-	ref *reference
-	set Drift
+	ref     *reference
+	trained int // samples behind the reference
+	set     Drift
 
 	mu     sync.Mutex
 	ring   [][tracks]uint8
@@ -136,7 +137,7 @@ type Sight struct {
 // NewGuard watches traffic for a model.
 func NewGuard(m *Model, set Drift) *Guard {
 	set = set.Or(DefaultDrift())
-	return &Guard{ref: &m.reference, set: set, ring: make([][tracks]uint8, 0, set.Window), told: Sight{Verdict: Cold}}
+	return &Guard{ref: &m.reference, trained: m.Samples, set: set, ring: make([][tracks]uint8, 0, set.Window), told: Sight{Verdict: Cold}}
 }
 
 // lookEvery is after how many requests the whole window is judged again.
@@ -193,7 +194,7 @@ func (g *Guard) judge() Sight {
 		if t == noveltyTrack && g.knownBetter() {
 			continue
 		}
-		if psi := stability(&g.ref.Share[t], &g.counts[t], len(g.ring)); psi > worst.PSI {
+		if psi := stability(&g.ref.Share[t], &g.counts[t], len(g.ring)) - g.chance(); psi > worst.PSI {
 			worst.Figure, worst.PSI = trackName(t), psi
 		}
 	}
@@ -213,17 +214,19 @@ func (g *Guard) knownBetter() bool {
 	return more <= 0
 }
 
-// stability is the population stability index of counts against shares, less
-// what it is expected to be by chance in so small a sample.
+// chance is what a stability index is expected to be, with every bin in use,
+// between two samples of one distribution: the window and the training.
+func (g *Guard) chance() float64 {
+	return (bins - 1) * (1/float64(len(g.ring)) + 1/float64(max(1, g.trained)))
+}
+
+// stability is the population stability index of counts against shares.
 func stability(share *[bins]float32, counts *[bins]int32, n int) float64 {
-	psi, used := 0.0, 0
+	psi := 0.0
 	for b := range bins {
 		want := (float64(share[b]) + 1e-3) / (1 + bins*1e-3)
 		got := (float64(counts[b]) + 0.5) / (float64(n) + 0.5*bins)
 		psi += (got - want) * math.Log(got/want)
-		if share[b] > 0 {
-			used++
-		}
 	}
-	return psi - float64(max(0, used-1))/float64(n)
+	return psi
 }

@@ -16,7 +16,7 @@ func TestAModelComesBackFromItsFile(t *testing.T) {
 	for i := range samples {
 		samples[i].Customer = []string{"acme", "globex", ""}[i%3]
 	}
-	m, err := Train(Training{Weak: "small", Strong: "large", Source: "drawn", HashSeed: 42, Samples: samples, Seed: 1})
+	m, err := Train(t.Context(), Training{Weak: "small", Strong: "large", Source: "drawn", HashSeed: 42, Samples: samples, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

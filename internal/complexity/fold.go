@@ -1,27 +1,34 @@
 package complexity
 
 import (
+	"context"
 	"math/rand/v2"
 	"slices"
 )
 
+// Split says which of some parts each sample belongs to.
+type Split struct {
+	Of    []int
+	Parts int
+}
+
 // Folds divides samples into k parts by chance. Samples of the same prompt
 // come into the same part, so that none is tested on what it was trained on.
-func Folds(samples []Sample, k int, seed uint64) []int {
-	fold := make([]int, len(samples))
+func Folds(samples []Sample, k int, seed uint64) Split {
+	s := Split{make([]int, len(samples)), k}
 	of := map[uint64]int{}
 	for n, i := range rand.New(rand.NewPCG(seed, 0)).Perm(len(samples)) {
 		key := samples[i].Key()
 		if _, known := of[key]; !known {
 			of[key] = n % k
 		}
-		fold[i] = of[key]
+		s.Of[i] = of[key]
 	}
-	return fold
+	return s
 }
 
-// Groups makes one fold of each group, and returns the number of them.
-func Groups(samples []Sample) (fold []int, k int) {
+// Groups makes one part of each group.
+func Groups(samples []Sample) (s Split) {
 	var names []string
 	for i := range samples {
 		names = append(names, samples[i].Group)
@@ -30,23 +37,25 @@ func Groups(samples []Sample) (fold []int, k int) {
 	names = slices.Compact(names)
 	for i := range samples {
 		n, _ := slices.BinarySearch(names, samples[i].Group)
-		fold = append(fold, n)
+		s.Of = append(s.Of, n)
 	}
-	return fold, len(names)
+	s.Parts = len(names)
+	return s
 }
 
-// without are the samples of all folds but one.
-func without(samples []Sample, fold []int, which int) []Sample {
-	var out []Sample
+// parted are the samples of all parts but one, and those of that.
+func (s Split) parted(samples []Sample, part int) (others, those []Sample) {
 	for i := range samples {
-		if fold[i] != which {
-			out = append(out, samples[i])
+		if s.Of[i] == part {
+			those = append(those, samples[i])
+		} else {
+			others = append(others, samples[i])
 		}
 	}
-	return out
+	return others, those
 }
 
-// crossed is what a sample is told by a model that was trained without its fold.
+// crossed is what a sample is told by a model that was trained without its part.
 type crossed struct {
 	weak, strong float32 // chance of being right
 	novelty      float32 // share of its words that the model has not seen
@@ -54,20 +63,23 @@ type crossed struct {
 
 func (c crossed) need() float32 { return need(c.weak, c.strong) }
 
-// cross trains a model for each fold, on the others, and asks it about the
-// fold's samples.
-func cross(samples []Sample, fold []int, k int, seed uint64) []crossed {
+// cross trains a model for each part, on the others, and asks it about the
+// part's samples.
+func cross(ctx context.Context, samples []Sample, split Split, seed uint64) ([]crossed, error) {
 	out := make([]crossed, len(samples))
-	for f := range k {
-		training := without(samples, fold, f)
+	for part := range split.Parts {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		training, _ := split.parted(samples, part)
 		w := fit(training, seed)
 		seen := seenBy(training)
 		for i := range samples {
-			if v := samples[i].Vector; fold[i] == f {
+			if v := samples[i].Vector; split.Of[i] == part {
 				right := w.right(v)
 				out[i] = crossed{right[weakly], right[strongly], seen.novelty(v)}
 			}
 		}
 	}
-	return out
+	return out, nil
 }

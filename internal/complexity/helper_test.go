@@ -43,7 +43,7 @@ func drawn(n int, seed uint64) []Sample {
 // trained is a model of drawn samples.
 func trained(t testing.TB) *Model {
 	t.Helper()
-	m, err := Train(Training{Weak: "small", Strong: "large", Source: "drawn", Samples: drawn(2000, 1), Seed: 1})
+	m, err := Train(t.Context(), Training{Weak: "small", Strong: "large", Source: "drawn", Samples: drawn(2000, 1), Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package complexity
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -26,13 +27,19 @@ const FewestOutcomes = 200
 var ErrTooFew = errors.New("too few outcomes")
 
 // calibrationFolds is by how many models the samples are judged that were not
-// trained on them.
-const calibrationFolds = 5
+// trained on them. The more there are, the nearer they come to the model that is
+// trained on all, which matters where there are few samples.
+func calibrationFolds(samples int) int {
+	if samples < 5000 {
+		return 10
+	}
+	return 5
+}
 
-// Train makes a model. It trains once on all samples, and five times on four
-// fifths of them: what the calibration, the floors and the guard compare with
-// comes from the scores of samples that a model had not seen.
-func Train(t Training) (*Model, error) {
+// Train makes a model. It trains once on all samples, and then on
+// all but one of some parts, for each: what the calibration, the floors and the
+// guard compare with comes from the scores of samples that a model had not seen.
+func Train(ctx context.Context, t Training) (*Model, error) {
 	var weak, strong int
 	for i := range t.Samples {
 		if !isNaN(t.Samples[i].Weak) {
@@ -49,7 +56,10 @@ func Train(t Training) (*Model, error) {
 	m.pack(fit(t.Samples, t.Seed))
 	m.seen = *seenBy(t.Samples)
 	m.sketch = sketchOf(t.Samples)
-	scores := cross(t.Samples, Folds(t.Samples, calibrationFolds, t.Seed), calibrationFolds, t.Seed)
+	scores, err := cross(ctx, t.Samples, Folds(t.Samples, calibrationFolds(len(t.Samples)), t.Seed), t.Seed)
+	if err != nil {
+		return nil, err
+	}
 	m.reference = referenceOf(t.Samples, scores)
 	m.calibrate(t.Samples, scores)
 	return m, nil

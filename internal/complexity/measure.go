@@ -1,6 +1,8 @@
 package complexity
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -62,19 +64,10 @@ const fewestPairs = 100
 
 // Measure trains and tests on sets: within each by folds, by groups, and with a
 // fifth held out; and from each to each other.
-func Measure(sets []Set, plan Plan) (Report, error) {
-	var r Report
-	var whole []Set
-	for _, s := range sets {
-		s.Samples = slices.DeleteFunc(slices.Clone(s.Samples), func(s Sample) bool { return !s.Pair() })
-		if len(s.Samples) < fewestPairs {
-			r.Notes = append(r.Notes, fmt.Sprintf("%s has %d prompts that both models answered; the protocol needs %d", s.Name, len(s.Samples), fewestPairs))
-			continue
-		}
-		whole = append(whole, s)
-	}
+func Measure(ctx context.Context, sets []Set, plan Plan) (Report, error) {
+	whole, r := paired(sets)
 	for _, s := range whole {
-		tests, err := within(s, plan)
+		tests, err := within(ctx, s, plan)
 		if err != nil {
 			return r, fmt.Errorf("%s: %w", s.Name, err)
 		}
@@ -85,7 +78,7 @@ func Measure(sets []Set, plan Plan) (Report, error) {
 			if from.Name == to.Name {
 				continue
 			}
-			t, err := between(from, to, plan.Seed)
+			t, err := between(ctx, from, to, plan.Seed)
 			if err != nil {
 				return r, fmt.Errorf("%s to %s: %w", from.Name, to.Name, err)
 			}
@@ -95,10 +88,37 @@ func Measure(sets []Set, plan Plan) (Report, error) {
 	return r, nil
 }
 
-func within(s Set, plan Plan) ([]Test, error) {
+// Measure tests a model as it is on each set.
+func (m *Model) Measure(sets []Set, seed uint64) (Report, error) {
+	whole, r := paired(sets)
+	for _, s := range whole {
+		t, err := m.Test(s, seed)
+		if err != nil {
+			return r, fmt.Errorf("%s: %w", s.Name, err)
+		}
+		r.Tests = append(r.Tests, t)
+	}
+	return r, nil
+}
+
+// paired keeps the prompts that both models answered, and says which sets have
+// too few of them.
+func paired(sets []Set) (whole []Set, r Report) {
+	for _, s := range sets {
+		s.Samples = slices.DeleteFunc(slices.Clone(s.Samples), func(s Sample) bool { return !s.Pair() })
+		if len(s.Samples) < fewestPairs {
+			r.Notes = append(r.Notes, fmt.Sprintf("%s has %d prompts that both models answered; the protocol needs %d", s.Name, len(s.Samples), fewestPairs))
+			continue
+		}
+		whole = append(whole, s)
+	}
+	return whole, r
+}
+
+func within(ctx context.Context, s Set, plan Plan) ([]Test, error) {
 	folds := Test{Set: s.Name, Split: fmt.Sprintf("%d folds", plan.Folds), InDomain: true}
 	for seed := plan.Seed; seed < plan.Seed+uint64(max(1, plan.Seeds)); seed++ {
-		c, err := curveOfCrossed(s.Samples, cross(s.Samples, Folds(s.Samples, plan.Folds, seed), plan.Folds, seed))
+		c, err := crossedCurve(ctx, s.Samples, Folds(s.Samples, plan.Folds, seed), seed)
 		if err != nil {
 			return nil, err
 		}
@@ -106,25 +126,22 @@ func within(s Set, plan Plan) ([]Test, error) {
 	}
 	folds.mean()
 	out := []Test{folds}
-	if fold, k := Groups(s.Samples); plan.LeaveGroupOut && k > 1 {
-		t := Test{Set: s.Name, Split: fmt.Sprintf("each of %d groups left out", k)}
-		c, err := curveOfCrossed(s.Samples, cross(s.Samples, fold, k, plan.Seed))
+	if groups := Groups(s.Samples); plan.LeaveGroupOut && groups.Parts > 1 {
+		t := Test{Set: s.Name, Split: fmt.Sprintf("each of %d groups left out", groups.Parts)}
+		c, err := crossedCurve(ctx, s.Samples, groups, plan.Seed)
 		if err != nil {
 			return nil, err
 		}
 		t.add(c)
 		out = append(out, t)
 	}
-	held := Folds(s.Samples, 5, plan.Seed)
-	m, err := Train(Training{Samples: without(s.Samples, held, 0), Seed: plan.Seed})
-	if err != nil {
-		return out, nil // too small a set for a model; the folds were measured
+	training, rest := Folds(s.Samples, 5, plan.Seed).parted(s.Samples, 0)
+	m, err := Train(ctx, Training{Samples: training, Seed: plan.Seed})
+	if errors.Is(err, ErrTooFew) {
+		return out, nil // the folds were measured
 	}
-	var rest []Sample
-	for i := range s.Samples {
-		if held[i] == 0 {
-			rest = append(rest, s.Samples[i])
-		}
+	if err != nil {
+		return nil, err
 	}
 	t, err := m.Test(Set{s.Name, rest}, plan.Seed)
 	if err != nil {
@@ -134,8 +151,8 @@ func within(s Set, plan Plan) ([]Test, error) {
 	return append(out, t), nil
 }
 
-func between(from, to Set, seed uint64) (Test, error) {
-	m, err := Train(Training{Samples: from.Samples, Seed: seed})
+func between(ctx context.Context, from, to Set, seed uint64) (Test, error) {
+	m, err := Train(ctx, Training{Samples: from.Samples, Seed: seed})
 	if err != nil {
 		return Test{}, err
 	}
@@ -169,7 +186,11 @@ func (t *Test) mean() {
 	}
 }
 
-func curveOfCrossed(samples []Sample, scores []crossed) (Curve, error) {
+func crossedCurve(ctx context.Context, samples []Sample, split Split, seed uint64) (Curve, error) {
+	scores, err := cross(ctx, samples, split, seed)
+	if err != nil {
+		return Curve{}, err
+	}
 	needs := make([]float64, len(scores))
 	for i := range scores {
 		needs[i] = float64(scores[i].need())
@@ -178,12 +199,13 @@ func curveOfCrossed(samples []Sample, scores []crossed) (Curve, error) {
 }
 
 // Test measures a model as it is on prompts that both models answered, with and
-// without its guard.
+// without its guard. The test is in the domain of the model if it was trained on
+// most of the prompts, or if the guard takes them for what it was trained on.
 func (m *Model) Test(s Set, seed uint64) (Test, error) {
 	t := Test{Set: s.Name, Split: "the model as it is"}
-	if known := m.Trained(s.Samples); known > 0 {
-		t.InDomain = true
-		t.Note = fmt.Sprintf("the model was trained on about %.0f%% of these prompts: it knows their outcomes", known*100)
+	known := m.Trained(s.Samples)
+	if known > 0 {
+		t.Note = fmt.Sprintf("the model was trained on about %.0f%% of these prompts, and knows their outcomes", known*100)
 	}
 	n := len(s.Samples)
 	bare, guarded := make([]float64, n), make([]float64, n)
@@ -214,6 +236,7 @@ func (m *Model) Test(s Set, seed uint64) (Test, error) {
 	g.Figure, g.PSI, g.APGR = end.Figure, end.PSI, c.APGR
 	g.Lift, g.UnguardedLift = m.lift(s.Samples, guarded), m.lift(s.Samples, bare)
 	t.Guarded = &g
+	t.InDomain = known > 0.5 || g.Same > g.Off
 	return t, nil
 }
 

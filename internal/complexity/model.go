@@ -2,6 +2,7 @@ package complexity
 
 import (
 	"math"
+	"slices"
 )
 
 // Model is what was learned. It never changes and is safe for concurrent use.
@@ -83,6 +84,28 @@ func (m *Model) Threshold(strongShare float64) float32 {
 	default:
 		return m.quantiles[min(n-1, int((1-strongShare)*float64(n)))]
 	}
+}
+
+// Promise is a floor of quality and what can be promised of it to everybody.
+type Promise struct {
+	Floor  float64 `json:"floor"`
+	Proven bool    `json:"proven"`
+	// WeakShare is how much of traffic like the training the weak model gets then.
+	WeakShare float64 `json:"weak_share"`
+}
+
+// Promises are those of some usual floors.
+func (m *Model) Promises() (out []Promise) {
+	for _, share := range []float64{0.8, 0.85, 0.9, 0.95, 0.98} {
+		p := Promise{Floor: share}
+		limit, proven := m.Floor("", share)
+		if p.Proven = proven; proven {
+			n, _ := slices.BinarySearch(m.quantiles[:], limit)
+			p.WeakShare = float64(n) / float64(len(m.quantiles))
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 // pack takes the weights over, each bucket's in one byte.

@@ -2,6 +2,7 @@ package complexity
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"math"
 	"testing"
@@ -9,7 +10,7 @@ import (
 
 func TestTrainingIsDeterministic(t *testing.T) {
 	make := func(seed uint64) []byte {
-		m, err := Train(Training{Weak: "small", Strong: "large", Samples: drawn(600, 1), Seed: seed})
+		m, err := Train(t.Context(), Training{Weak: "small", Strong: "large", Samples: drawn(600, 1), Seed: seed})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +66,7 @@ func TestEachHeadLearnsFromItsOwnModel(t *testing.T) {
 			samples[i].Strong = float32(math.NaN())
 		}
 	}
-	m, err := Train(Training{Weak: "small", Strong: "large", Samples: samples, Seed: 1})
+	m, err := Train(t.Context(), Training{Weak: "small", Strong: "large", Samples: samples, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +78,7 @@ func TestEachHeadLearnsFromItsOwnModel(t *testing.T) {
 
 func TestTooFewOutcomesAreRefused(t *testing.T) {
 	for _, s := range [][]Sample{nil, drawn(FewestOutcomes-1, 1)} {
-		if _, err := Train(Training{Weak: "small", Strong: "large", Samples: s}); !errors.Is(err, ErrTooFew) {
+		if _, err := Train(t.Context(), Training{Weak: "small", Strong: "large", Samples: s}); !errors.Is(err, ErrTooFew) {
 			t.Errorf("%d: %v", len(s), err)
 		}
 	}
@@ -86,7 +87,7 @@ func TestTooFewOutcomesAreRefused(t *testing.T) {
 func TestFoldsKeepEqualPromptsTogether(t *testing.T) {
 	samples := drawn(300, 1)
 	samples = append(samples, samples...)
-	fold := Folds(samples, 5, 1)
+	fold := Folds(samples, 5, 1).Of
 	count := [5]int{}
 	for i := range 300 {
 		count[fold[i]]++
@@ -113,5 +114,31 @@ func TestAModelKnowsWhatItWasTrainedOn(t *testing.T) {
 		if got := m.Trained(c.of); math.Abs(got-c.want) > 0.05 {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
+	}
+}
+
+func TestTrainingEndsWhenItIsToldTo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Train(ctx, Training{Weak: "small", Strong: "large", Samples: drawn(600, 1)}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestPromisesGetDearer: a higher floor leaves the weak model less.
+func TestPromisesGetDearer(t *testing.T) {
+	last := 1.0
+	proven := 0
+	for _, p := range trained(t).Promises() {
+		if p.WeakShare > last || (p.Proven && p.WeakShare == 0) || (!p.Proven && p.WeakShare != 0) {
+			t.Errorf("%+v after %v", p, last)
+		}
+		if p.Proven {
+			proven++
+		}
+		last = p.WeakShare
+	}
+	if proven == 0 {
+		t.Error("nothing is promised")
 	}
 }
