@@ -18,8 +18,8 @@ const (
 // ../shared/traces beside the repository, else the test is skipped.
 func routellm(t testing.TB) *Data {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("it trains for a quarter of a minute")
+	if testing.Short() || raceDetector {
+		t.Skip("it trains for a quarter of a minute, and for much longer under the race detector, which has nothing to find here")
 	}
 	dir, ok := traces()
 	if !ok {

@@ -83,6 +83,6 @@ func (d Drift) validate(report func(path, wrong, right string)) {
 		report("drift.window", fmt.Sprintf("a window of %d with at least %d does not work", d.Window, d.Fewest), fmt.Sprintf("take fewest from 16, and window from there to %d", mostWindow))
 	}
 	if !(d.PSI > 0) {
-		report("drift.psi", fmt.Sprintf("%v is no index", d.PSI), "write a number above 0; 0.25 is usual")
+		report("drift.psi", fmt.Sprintf("%v is no index", d.PSI), "write a number above 0; 0.15 is the default")
 	}
 }

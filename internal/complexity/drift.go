@@ -90,13 +90,14 @@ type Drift struct {
 	// Fewest is how many there must be before the guard says anything but Cold.
 	Fewest int `yaml:"fewest"`
 	// PSI is the population stability index of any one figure above which the
-	// traffic is another; 0.25 is the usual mark of a significant shift. What
-	// chance alone contributes in a window of that size is taken off first.
+	// traffic is another. Only what there is more of than in the training counts,
+	// so that the usual mark of a significant shift, 0.25, is about 0.15 here; what
+	// chance contributes to it is taken off.
 	PSI float64 `yaml:"psi"`
 }
 
 // DefaultDrift is what holds where nothing is said.
-func DefaultDrift() Drift { return Drift{Window: 512, Fewest: 64, PSI: 0.25} }
+func DefaultDrift() Drift { return Drift{Window: 512, Fewest: 64, PSI: 0.15} }
 
 // Or returns d with what is zero taken from e.
 func (d Drift) Or(e Drift) Drift {
@@ -217,16 +218,21 @@ func (g *Guard) knownBetter() bool {
 // chance is what a stability index is expected to be, with every bin in use,
 // between two samples of one distribution: the window and the training.
 func (g *Guard) chance() float64 {
-	return (bins - 1) * (1/float64(len(g.ring)) + 1/float64(max(1, g.trained)))
+	return (bins - 1) / 2.0 * (1/float64(len(g.ring)) + 1/float64(max(1, g.trained)))
 }
 
-// stability is the population stability index of counts against shares.
+// stability is the half of the population stability index of counts against
+// shares that comes from the bins with more than their share. Traffic that is a
+// part of the training's is as well known as all of it; what the training had
+// little of is not.
 func stability(share *[bins]float32, counts *[bins]int32, n int) float64 {
 	psi := 0.0
 	for b := range bins {
 		want := (float64(share[b]) + 1e-3) / (1 + bins*1e-3)
 		got := (float64(counts[b]) + 0.5) / (float64(n) + 0.5*bins)
-		psi += (got - want) * math.Log(got/want)
+		if got > want {
+			psi += (got - want) * math.Log(got/want)
+		}
 	}
 	return psi
 }

@@ -38,7 +38,7 @@ func TestTheGuardSeesOtherTrafficAndItsEnd(t *testing.T) {
 	if n := watch(g, m, otherTraffic(500)); n[Same] > 0 {
 		t.Errorf("other traffic: %v", n)
 	}
-	if s := g.Now(); s.Verdict != Off || s.Figure == "" || s.PSI <= 0.25 {
+	if s := g.Now(); s.Verdict != Off || s.Figure == "" || s.PSI <= DefaultDrift().PSI {
 		t.Errorf("%+v", s)
 	}
 	// When the window has forgotten it, the scores are trusted again.
@@ -64,6 +64,23 @@ func TestOneStrangeRequestIsOffByItself(t *testing.T) {
 	plain := drawn(1, 9)[0]
 	if s := g.Observe(m.Score(plain.Vector), &plain.Shape); s.Verdict != Same {
 		t.Errorf("the next one: %+v", s)
+	}
+}
+
+// TestAPartOfTheTrainingIsKnownAsWell: traffic that lacks a kind of prompt which the
+// training had is no reason to doubt.
+func TestAPartOfTheTrainingIsKnownAsWell(t *testing.T) {
+	samples := drawn(2000, 1)
+	for i, s := range otherTraffic(200) {
+		s.Weak, s.Strong = float32(i%2), 1
+		samples = append(samples, s)
+	}
+	m, err := Train(t.Context(), Training{Weak: "small", Strong: "large", Samples: samples, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := watch(NewGuard(m, Drift{}), m, drawn(1000, 3)); n[Off] > 10 {
+		t.Errorf("%v", n)
 	}
 }
 
