@@ -45,6 +45,11 @@ func (o *Outcome) Valid() error {
 	case len(o.Vector.Words) > mostWords || len(o.Vector.Pairs) > mostWords:
 		return errors.New("a vector has more words than there can be")
 	}
+	for i, x := range o.Vector.Shape {
+		if !(x >= -mostShape && x <= mostShape) {
+			return fmt.Errorf("the %s of a text is never %v", shapeNames[i], x)
+		}
+	}
 	return nil
 }
 

@@ -3,11 +3,14 @@ package complexity
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,11 +68,12 @@ func TestTheLongestOutcomeFitsALine(t *testing.T) {
 
 func TestWrongOutcomesAreRefused(t *testing.T) {
 	for name, spoil := range map[string]func(*Outcome){
-		"more than good": func(o *Outcome) { o.Good = 1.1 },
-		"not a number":   func(o *Outcome) { o.Good = float32(math.NaN()) },
-		"no model":       func(o *Outcome) { o.Model = "" },
-		"no source":      func(o *Outcome) { o.Source = "rumour" },
-		"a long name":    func(o *Outcome) { o.Customer = strings.Repeat("c", mostName+1) },
+		"more than good":  func(o *Outcome) { o.Good = 1.1 },
+		"not a number":    func(o *Outcome) { o.Good = float32(math.NaN()) },
+		"no model":        func(o *Outcome) { o.Model = "" },
+		"no source":       func(o *Outcome) { o.Source = "rumour" },
+		"no text's shape": func(o *Outcome) { o.Vector.Shape[shapeLength] = 1e9 },
+		"a long name":     func(o *Outcome) { o.Customer = strings.Repeat("c", mostName+1) },
 	} {
 		o := outcome("r1", "text")
 		spoil(&o)
@@ -305,5 +309,36 @@ func TestPendingForgetsTheOldest(t *testing.T) {
 	}
 	if lost, found := p.Counts(); lost != 1 || found != 2 || len(p.of) != 2 {
 		t.Errorf("%d lost, %d found, %d held", lost, found, len(p.of))
+	}
+}
+
+// TestOutcomesComeFromManyRequestsAtOnce, as decisions do; the race detector
+// watches.
+func TestOutcomesComeFromManyRequestsAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	log := open(t, dir, Bounds{FileBytes: 4000, Files: 1000}, 77)
+	pending := NewPending(8)
+	share := 0.3
+	router := NewRouter(Config{Policy: Policy, StrongShare: &share}, trained(t), nil)
+	var all sync.WaitGroup
+	for g := range 4 {
+		all.Go(func() {
+			for i := range 25 {
+				id := fmt.Sprint(g, "-", i)
+				router.Route(Ask{Text: "prove this lemma " + id})
+				pending.Put(id, Asked{Model: "small", Vector: see("prove this lemma " + id)})
+				pending.Find(id)
+				if err := log.Add(outcome(id, "prove this lemma "+id)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	shut(t, log)
+	ids, bad := reads(t, dir)
+	slices.Sort(ids)
+	if bad != 0 || len(slices.Compact(ids)) != 100 {
+		t.Errorf("%d outcomes, %d bad", len(ids), bad)
 	}
 }

@@ -149,7 +149,7 @@ func TestConfigIsValidated(t *testing.T) {
 func TestARouterKeepsItsShare(t *testing.T) {
 	share := 0.3
 	m := trained(t)
-	r := NewRouter(Config{Policy: Policy, StrongShare: &share}, m)
+	r := NewRouter(Config{Policy: Policy, StrongShare: &share}, m, nil)
 	samples := drawn(3000, 8)
 	n := map[string]int{}
 	for i := range samples {
@@ -173,7 +173,7 @@ func TestARouterKeepsItsShare(t *testing.T) {
 
 func TestEachCustomerHasTheirFloor(t *testing.T) {
 	m := trained(t)
-	r := NewRouter(Config{Policy: Policy, Floor: 0.7, Customers: map[string]float64{"strict": 0.999, "none": 0}}, m)
+	r := NewRouter(Config{Policy: Policy, Floor: 0.7, Customers: map[string]float64{"strict": 0.999, "none": 0}}, m, nil)
 	for _, c := range []struct {
 		customer string
 		share    float64
@@ -186,7 +186,29 @@ func TestEachCustomerHasTheirFloor(t *testing.T) {
 	if w := r.Warnings(); len(w) != 1 || !strings.Contains(w[0], "strict") {
 		t.Errorf("%q", w)
 	}
-	if !slices.ContainsFunc(NewRouter(Config{Policy: Policy, Floor: 0.999}, m).Warnings(), func(s string) bool { return strings.Contains(s, "0.999") }) {
+	if !slices.ContainsFunc(NewRouter(Config{Policy: Policy, Floor: 0.999}, m, nil).Warnings(), func(s string) bool { return strings.Contains(s, "0.999") }) {
 		t.Error("a floor that is not proven is not told")
+	}
+}
+
+// TestAReloadKeepsWhatTheGuardHasSeen, unless it is asked to watch otherwise or
+// for another model.
+func TestAReloadKeepsWhatTheGuardHasSeen(t *testing.T) {
+	m, share := trained(t), 0.3
+	conf := Config{Policy: Policy, StrongShare: &share}
+	old := NewRouter(conf, m, nil)
+	watch(old.guard, m, drawn(100, 1))
+	more := 0.5
+	again := conf
+	again.StrongShare = &more
+	if s := NewRouter(again, m, old).Sight(); s.Verdict != Same {
+		t.Errorf("%+v", s)
+	}
+	again.Drift.Window = 1000
+	if s := NewRouter(again, m, old).Sight(); s.Verdict != Cold {
+		t.Errorf("another window: %+v", s)
+	}
+	if s := NewRouter(conf, trained(t), old).Sight(); s.Verdict != Cold {
+		t.Errorf("another model: %+v", s)
 	}
 }

@@ -2,7 +2,9 @@ package complexity
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 )
 
@@ -19,9 +21,15 @@ type Router struct {
 	share      float64 // the floor of customers who are not named
 }
 
-// NewRouter takes a valid config and the model that it names.
-func NewRouter(c Config, m *Model) *Router {
-	r := &Router{model: m, guard: NewGuard(m, c.Drift), threshold: math.MaxFloat32, customers: map[string]Floor{}, share: c.Floor}
+// NewRouter takes a valid config and the model that it names. old is the router
+// before a reload, or nil: what its guard has seen is kept while the model is the
+// same one.
+func NewRouter(c Config, m *Model, old *Router) *Router {
+	guard := NewGuard(m, c.Drift)
+	if old != nil && old.model == m && old.guard.set == guard.set {
+		guard = old.guard
+	}
+	r := &Router{model: m, guard: guard, threshold: math.MaxFloat32, customers: map[string]Floor{}, share: c.Floor}
 	if c.StrongShare != nil {
 		r.threshold = m.Threshold(*c.StrongShare)
 	}
@@ -79,7 +87,8 @@ func (r *Router) Warnings() (out []string) {
 	if r.floor.Share > 0 && !r.floor.Proven {
 		out = append(out, fmt.Sprintf("the outcomes that the model was trained on do not support a floor of %v: the strong model gets everything", r.floor.Share))
 	}
-	for name, f := range r.customers {
+	for _, name := range slices.Sorted(maps.Keys(r.customers)) {
+		f := r.customers[name]
 		if f.Share > 0 && !f.Proven && (f.Share != r.floor.Share || r.floor.Proven) {
 			out = append(out, fmt.Sprintf("the outcomes do not support a floor of %v for the customer %q: the strong model gets everything", f.Share, name))
 		}

@@ -13,6 +13,9 @@ const Shapes = 16
 // somewhere around -2 to 2.
 type Shape [Shapes]float32
 
+// mostShape is what no figure of a shape exceeds, either way.
+const mostShape = 16
+
 // The figures of a shape. The first is the same for every text: what is learned
 // for it is how often a model is right in general.
 const (

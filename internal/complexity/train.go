@@ -20,8 +20,8 @@ func (s *Sample) Pair() bool { return !isNaN(s.Weak) && !isNaN(s.Strong) }
 func isNaN(x float32) bool { return x != x }
 
 // The constants of the training, found by five-fold validation on MMLU and
-// GSM8K (docs/guides/complexity.md); neither matters by more than 0.005 of APGR
-// within a factor of two.
+// GSM8K (docs/guides/complexity.md). 3 to 5 epochs, rates of 0.06 to 0.15 and four
+// times the decay stay within 0.005 of APGR.
 const (
 	epochs   = 3
 	rate     = 0.1
