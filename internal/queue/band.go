@@ -1,13 +1,21 @@
 package queue
 
+import "time"
+
 // Rules of this file: fairness is start-time fair queueing. Each tenant has a tag,
 // the virtual time at which its next request starts; the smallest goes first and
 // moves on by its cost over its tenant's weight; the band's virtual time is the
-// largest tag that was served. A tenant that comes, or comes back, starts at the
-// virtual time at the earliest: what it did not ask for is gone. Within a tenant
-// the earliest deadline goes first.
+// largest tag that was served. Within a tenant the earliest deadline goes first.
 //
-// Source: Goyal, Vin, Cheng, "Start-time Fair Queuing" (SIGCOMM 1996).
+// A tenant that comes, or comes back, starts a grace before the virtual time: it
+// may have some large requests at once, as it could while nobody waited, without
+// waiting for everybody else to have as much. What it did not ask for beyond that
+// is gone. So that a stream of those who come back cannot keep the others
+// waiting for good, after some of them in a row the request goes that would
+// expire first.
+//
+// Source: Goyal, Vin, Cheng, "Start-time Fair Queuing" (SIGCOMM 1996); the grace
+// is ours.
 
 // entry is an item that waits.
 type entry struct {
@@ -21,12 +29,8 @@ type entry struct {
 	older, newer *entry
 }
 
-func sooner(a, b *entry) bool {
-	if a.due != b.due {
-		return a.due < b.due
-	}
-	return a.seq < b.seq
-}
+// rank is the entry's key: the earliest first, then the oldest.
+func (e *entry) rank() key { return key{uint64(e.due), e.seq} }
 
 // flow is a tenant in a band.
 type flow struct {
@@ -54,9 +58,12 @@ type band struct {
 	idle    heap[*flow] // those without, whose tag lies ahead of the virtual time
 	heavy   heap[*flow] // those with items, the largest share first
 	virtual float64
+	grace   float64
+	lagging int     // how many of flows that lag were let through in a row
 	weights float64 // of those with items
 	waits   float64 // seconds of all items
 	count   int
+	served  time.Time // when something was let through last
 	serials uint64
 	spare   []*flow
 }
@@ -64,18 +71,37 @@ type band struct {
 func newBand(rank int) *band {
 	place := func(f *flow) *int { return &f.place }
 	return &band{
-		rank:  rank,
-		flows: map[string]*flow{},
-		// Of those with one tag the one that has waited longest goes first.
-		ready: heap[*flow]{place: place, less: func(a, b *flow) bool {
-			if a.tag != b.tag {
-				return a.tag < b.tag
-			}
-			return a.items.items[0].seq < b.items.items[0].seq
-		}},
-		idle:  heap[*flow]{place: place, less: func(a, b *flow) bool { return a.tag < b.tag }},
-		heavy: heap[*flow]{place: func(f *flow) *int { return &f.heft }, less: func(a, b *flow) bool { return a.share() > b.share() }},
+		rank: rank, flows: map[string]*flow{},
+		ready: heap[*flow]{place: place}, idle: heap[*flow]{place: place},
+		heavy: heap[*flow]{place: func(f *flow) *int { return &f.heft }},
 	}
+}
+
+// turn is a flow's key in ready and idle: of those with one tag the one goes
+// first whose next request is the oldest.
+func (f *flow) turn() key {
+	k := key{first: ordered(f.tag)}
+	if f.items.len() > 0 {
+		k.second = f.items.top().seq
+	}
+	return k
+}
+
+// bulk is a flow's key in heavy.
+func (f *flow) bulk() key { return key{first: ordered(-f.share())} }
+
+// gracePerReplica is how much work, in seconds of each replica, a tenant may have
+// ahead of those that have been served all the time.
+const gracePerReplica = 2.5
+
+// lags reports whether the flow has had less than its part lately.
+func (b *band) lags(f *flow) bool { return f.tag <= b.virtual-b.grace/2 }
+
+// rest lets time pass in which nothing of the band waits: idle replicas would
+// have served anybody.
+func (b *band) rest(work float64) {
+	b.virtual += work
+	b.forget()
 }
 
 // add lets e wait.
@@ -86,7 +112,7 @@ func (b *band) add(e *entry) {
 		f = b.fresh(e.Tenant)
 	case f.items.len() == 0:
 		b.idle.remove(f)
-		f.tag = max(f.tag, b.virtual)
+		f.tag = max(f.tag, b.virtual-b.grace)
 	default:
 		b.weights -= f.weight
 	}
@@ -96,18 +122,18 @@ func (b *band) add(e *entry) {
 		f.newest.newer = e
 	}
 	f.newest = e
-	f.items.push(e)
+	f.items.push(e, e.rank())
 	f.waits += e.Cost
 	b.waits += e.Cost
 	b.count++
 	b.weights += f.weight
 	if f.items.len() == 1 {
-		b.ready.push(f)
-		b.heavy.push(f)
+		b.ready.push(f, f.turn())
+		b.heavy.push(f, f.bulk())
 		return
 	}
-	b.ready.fix(f)
-	b.heavy.fix(f)
+	b.ready.fix(f, f.turn())
+	b.heavy.fix(f, f.bulk())
 }
 
 // fresh makes a flow, which stands in none of the heaps yet.
@@ -116,10 +142,10 @@ func (b *band) fresh(tenant string) *flow {
 	if n := len(b.spare); n > 0 {
 		f, b.spare = b.spare[n-1], b.spare[:n-1]
 	} else {
-		f = &flow{items: heap[*entry]{less: sooner, place: func(e *entry) *int { return &e.place }}}
+		f = &flow{items: heap[*entry]{place: func(e *entry) *int { return &e.place }}}
 	}
 	b.serials++
-	f.tenant, f.serial, f.tag = tenant, b.serials, b.virtual
+	f.tenant, f.serial, f.tag = tenant, b.serials, b.virtual-b.grace
 	b.flows[tenant] = f
 	return f
 }
@@ -127,12 +153,17 @@ func (b *band) fresh(tenant string) *flow {
 // charge moves a flow on by what e costs; e is let through next.
 func (b *band) charge(e *entry) {
 	f := e.flow
+	if b.lags(f) {
+		b.lagging++
+	} else {
+		b.lagging = 0
+	}
 	b.virtual = max(b.virtual, f.tag)
 	f.tag += e.Cost / f.weight
 	switch {
 	case e.Lane != f.lane:
 		f.lane, f.run = e.Lane, 0
-	case e != f.items.items[0]:
+	case e != f.items.top():
 		f.run++
 	}
 	e.serial = f.serial
@@ -151,20 +182,20 @@ func (b *band) settle(it Item, real float64) {
 		}
 		f = b.fresh(it.Tenant)
 		f.weight = it.Weight
-		b.idle.push(f)
+		b.idle.push(f, f.turn())
 		f.tag += more / f.weight
 	case more > 0:
 		f.tag += more / f.weight
 	case f == nil || f.serial != it.serial:
 		return
 	default:
-		f.tag = min(f.tag, max(f.tag+more/f.weight, b.virtual-it.Cost/f.weight))
+		f.tag = min(f.tag, max(f.tag+more/f.weight, b.virtual-b.grace-it.Cost/f.weight))
 	}
 	if f.items.len() > 0 {
-		b.ready.fix(f)
+		b.ready.fix(f, f.turn())
 		return
 	}
-	b.idle.fix(f)
+	b.idle.fix(f, f.turn())
 	b.forget()
 }
 
@@ -185,29 +216,30 @@ func (b *band) remove(e *entry) {
 	b.waits -= e.Cost
 	b.count--
 	if f.items.len() > 0 {
-		b.ready.fix(f)
-		b.heavy.fix(f)
+		b.ready.fix(f, f.turn())
+		b.heavy.fix(f, f.bulk())
 		return
 	}
 	f.waits = 0 // and no rounding error
 	b.ready.remove(f)
 	b.heavy.remove(f)
 	b.weights -= f.weight
-	b.idle.push(f)
+	if b.count == 0 {
+		b.weights, b.waits = 0, 0
+	}
+	b.idle.push(f, f.turn())
 	b.forget()
 }
 
 // mostIdle bounds the tenants that are remembered though nothing of them waits.
 const mostIdle = 4096
 
-// forget drops the idle flows that the virtual time has reached: a new one would
-// be the same. When nothing waits any more everybody is served at once, and
-// nobody is owed anything.
+// forget drops the idle flows that the virtual time has left behind: a new one
+// would be the same. Of too many those go that are nearest to it.
 func (b *band) forget() {
-	empty := b.count == 0
 	for b.idle.len() > 0 {
-		f := b.idle.items[0]
-		if !empty && f.tag > b.virtual && b.idle.len() <= mostIdle {
+		f := b.idle.top()
+		if f.tag > b.virtual-b.grace && b.idle.len() <= mostIdle {
 			return
 		}
 		b.idle.remove(f)
@@ -217,20 +249,29 @@ func (b *band) forget() {
 			b.spare = append(b.spare, f)
 		}
 	}
-	if empty {
-		b.virtual, b.weights, b.waits = 0, 0, 0
-	}
 }
 
-// mostAsked bounds how many tenants' next requests are tried where the first
-// finds no room.
-const mostAsked = 4
+const (
+	// mostAsked bounds how many tenants' next requests are tried where the first
+	// finds no room.
+	mostAsked = 4
+	// mostLagging is how many requests of tenants that lag go in a row.
+	mostLagging = 8
+)
 
 // next is what should be let through now: the next request of the tenant whose
-// turn it is, or of one of those after it, if there is no room for that.
-func (b *band) next(admits func(Item) bool) *entry {
-	for _, f := range b.ready.items[:min(mostAsked, b.ready.len())] {
-		if e := f.next(); admits(e.Item) {
+// turn it is, or of one of those near it, if there is no room for that. urgent
+// is what expires first, of any band.
+func (b *band) next(urgent *entry, admits func(Item) bool) *entry {
+	if b.lagging >= mostLagging && urgent.Band.rank() == b.rank && admits(urgent.Item) {
+		b.lagging = -1 // a turn that does not count
+		return urgent
+	}
+	for _, turn := range b.ready.slots[:min(mostAsked, b.ready.len())] {
+		f := turn.item
+		e := f.next()
+		e.Owed = b.lags(f)
+		if admits(e.Item) {
 			return e
 		}
 	}
@@ -246,18 +287,15 @@ const (
 // prefix is in a cache now and may not be later. It goes ahead of none that has
 // a deadline of its own.
 func (f *flow) next() *entry {
-	first := f.items.items[0]
+	first := f.items.top()
 	if f.lane == 0 || f.run >= laneRun || first.Lane == f.lane || !first.Deadline.IsZero() {
 		return first
 	}
-	var best *entry
-	for _, e := range f.items.items[1:min(laneLook, f.items.len())] {
-		if e.Lane == f.lane && (best == nil || sooner(e, best)) {
+	best := first
+	for _, near := range f.items.slots[1:min(laneLook, f.items.len())] {
+		if e := near.item; e.Lane == f.lane && (best == first || e.rank().less(best.rank())) {
 			best = e
 		}
-	}
-	if best == nil {
-		return first
 	}
 	return best
 }

@@ -14,11 +14,14 @@ type Config struct {
 	Requests int   `yaml:"requests"`
 	Bytes    int64 `yaml:"bytes"`
 	// Target is how much prefill a replica may have before it, in time, and still
-	// be sent another request; 500ms by default. More keeps engines busy over a
-	// slow network; less decides later, with fresher facts.
+	// be sent another request; 100ms by default. More keeps engines busy over a
+	// slow network; less decides later, with fresher facts, and leaves less before
+	// those that come next.
 	Target time.Duration `yaml:"target"`
-	// Reserve is the part of a replica that only requests of high priority get,
-	// in percent of Target and of its limit of requests; 25 by default.
+	// Reserve is the part of a replica that is kept for requests of high priority,
+	// and of tenants that have had less than their part, in percent of Target and
+	// of whatever else limits it; 25 by default. There is always room for a first
+	// request.
 	Reserve int `yaml:"reserve_percent"`
 	// What differs for a priority.
 	High   BandConfig `yaml:"high"`
@@ -34,7 +37,7 @@ type BandConfig struct {
 
 // Default is what holds where the file says nothing.
 func Default() Config {
-	return Config{MaxWait: 30 * time.Second, Requests: 1000, Bytes: 256 << 20, Target: 500 * time.Millisecond, Reserve: 25}
+	return Config{MaxWait: 30 * time.Second, Requests: 1000, Bytes: 256 << 20, Target: 100 * time.Millisecond, Reserve: 25}
 }
 
 // Or returns c with what is zero taken from d.
@@ -94,23 +97,27 @@ func (c *Config) due(it *Item) time.Time {
 	return due
 }
 
-// Ceiling is how much prefill a replica may have before it and still be sent a
-// request of that band: what a routing group compares its wait with.
-func (c Config) Ceiling(b Band) time.Duration {
-	if b == High {
-		return c.Target
+// Part is the part of a replica up to which it may be filled by the item, whatever
+// a routing group measures that by.
+func (c Config) Part(it Item) float64 {
+	if it.Band == High || it.Owed {
+		return 1
 	}
-	return c.Target - c.Target*time.Duration(c.Reserve)/100
+	return 1 - float64(c.Reserve)/100
 }
 
-// Places is how many of the requests that a replica takes at once a band may
-// use: at least one, and for all but the high one at least one less than there
-// are, if there are two.
-func (c Config) Places(limit int, b Band) int {
-	if b == High || limit <= 1 {
+// Ceiling is how much prefill a replica may have before it and still be sent the item.
+func (c Config) Ceiling(it Item) time.Duration {
+	return time.Duration(float64(c.Target) * c.Part(it))
+}
+
+// Places is how many requests a replica may have, with the item, if it takes limit
+// at once: where something is reserved, at least one less, and never none.
+func (c Config) Places(limit int, it Item) int {
+	if it.Band == High || it.Owed || limit <= 1 {
 		return limit
 	}
-	return max(1, limit-max(1, limit*c.Reserve/100))
+	return max(1, min(limit-1, int(float64(limit)*c.Part(it))))
 }
 
 const (
@@ -143,7 +150,7 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 		report(path+".bytes", fmt.Sprintf("%d bytes hold nothing", c.Bytes), "a size such as 256MiB")
 	}
 	if c.Target < 0 || c.Target > mostTarget {
-		report(path+".target", fmt.Sprintf("%v is out of range", c.Target), "1ms to 1m; 500ms is the default")
+		report(path+".target", fmt.Sprintf("%v is out of range", c.Target), "1ms to 1m; 100ms is the default")
 	}
 	if c.Reserve < 0 || c.Reserve > 90 {
 		report(path+".reserve_percent", fmt.Sprintf("%d%% is out of range", c.Reserve), "1 to 90; 25 is the default")

@@ -18,9 +18,9 @@
 //
 //   - A request that waits leaves exactly once: let through, shed, expired or
 //     cancelled (scheduler.go).
-//   - What tenants of one band with something waiting have been served, in
-//     predicted seconds by their weights, differs by no more than one request of
-//     each (band.go). A tenant that was idle has saved nothing up.
+//   - What tenants of one band with something waiting are served, in predicted
+//     seconds by their weights, differs by no more than one request of each, and
+//     a grace that a tenant gets when it comes back (band.go).
 //   - A tenant cannot fill the queue against another: the one with the most
 //     waiting loses first (shed.go).
 //   - A request that would wait beyond its deadline is refused when it comes, not

@@ -1,73 +1,101 @@
 package queue
 
-// heap keeps its items in the order of less, the first on top, and tells each
-// where it stands, so that it can be taken out of the middle. Package
-// container/heap does the same through an interface, at three times the cost.
+import "math"
+
+// heap keeps items in the order of their keys, the least on top, and tells each
+// where it stands, so that it can be taken out of the middle. The keys stand in
+// the heap: most of the time of one that compares through its items is spent
+// waiting for memory.
 type heap[T any] struct {
-	items []T
-	less  func(a, b T) bool
+	slots []slot[T]
 	place func(T) *int // where an item keeps its index here
 }
 
-func (h *heap[T]) len() int { return len(h.items) }
+type slot[T any] struct {
+	key  key
+	item T
+}
 
-func (h *heap[T]) push(x T) {
-	h.items = append(h.items, x)
-	*h.place(x) = len(h.items) - 1
-	h.up(len(h.items) - 1)
+// key is what a heap is ordered by.
+type key struct{ first, second uint64 }
+
+func (k key) less(o key) bool {
+	return k.first < o.first || k.first == o.first && k.second < o.second
+}
+
+// ordered makes of a float a number that compares as it does.
+func ordered(f float64) uint64 {
+	bits := math.Float64bits(f + 0) // one zero
+	if bits>>63 != 0 {
+		return ^bits
+	}
+	return bits | 1<<63
+}
+
+func (h *heap[T]) len() int { return len(h.slots) }
+
+// top is the least; the heap must not be empty.
+func (h *heap[T]) top() T { return h.slots[0].item }
+
+func (h *heap[T]) push(x T, k key) {
+	h.slots = append(h.slots, slot[T]{})
+	h.up(len(h.slots)-1, slot[T]{k, x})
 }
 
 // remove takes x out, which must be in.
 func (h *heap[T]) remove(x T) {
-	i, last := *h.place(x), len(h.items)-1
-	moved := h.items[last]
-	h.items[i] = moved
-	var none T
-	h.items[last] = none
-	h.items = h.items[:last]
+	i, last := *h.place(x), len(h.slots)-1
+	moved := h.slots[last]
+	h.slots[last] = slot[T]{}
+	h.slots = h.slots[:last]
 	if i != last {
-		*h.place(moved) = i
-		h.fix(moved)
+		h.settle(i, moved)
 	}
 }
 
-// fix puts x where it belongs after its key has changed.
-func (h *heap[T]) fix(x T) {
-	i := *h.place(x)
-	if !h.down(i) {
-		h.up(i)
+// fix puts x where its new key belongs.
+func (h *heap[T]) fix(x T, k key) { h.settle(*h.place(x), slot[T]{k, x}) }
+
+// settle puts s into the free place i, or where it belongs from there.
+func (h *heap[T]) settle(i int, s slot[T]) {
+	if i > 0 && s.key.less(h.slots[(i-1)/2].key) {
+		h.up(i, s)
+		return
 	}
+	h.down(i, s)
 }
 
-func (h *heap[T]) up(i int) {
+func (h *heap[T]) up(i int, s slot[T]) {
 	for i > 0 {
 		parent := (i - 1) / 2
-		if !h.less(h.items[i], h.items[parent]) {
-			return
+		if !s.key.less(h.slots[parent].key) {
+			break
 		}
-		h.swap(i, parent)
+		h.put(i, h.slots[parent])
 		i = parent
 	}
+	h.put(i, s)
 }
 
-func (h *heap[T]) down(i int) (moved bool) {
+func (h *heap[T]) down(i int, s slot[T]) {
 	for {
 		child := 2*i + 1
-		if child >= len(h.items) {
-			return moved
+		if child >= len(h.slots) {
+			break
 		}
-		if right := child + 1; right < len(h.items) && h.less(h.items[right], h.items[child]) {
+		if right := child + 1; right < len(h.slots) && h.slots[right].key.less(h.slots[child].key) {
 			child = right
 		}
-		if !h.less(h.items[child], h.items[i]) {
-			return moved
+		if !h.slots[child].key.less(s.key) {
+			break
 		}
-		h.swap(i, child)
-		i, moved = child, true
+		h.put(i, h.slots[child])
+		i = child
 	}
+	h.put(i, s)
 }
 
-func (h *heap[T]) swap(i, j int) {
-	h.items[i], h.items[j] = h.items[j], h.items[i]
-	*h.place(h.items[i]), *h.place(h.items[j]) = i, j
+func (h *heap[T]) put(i int, s slot[T]) {
+	h.slots[i] = s
+	*h.place(s.item) = i
 }

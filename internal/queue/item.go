@@ -64,6 +64,10 @@ type Item struct {
 	// Enqueued is when it came; zero is when it is pushed.
 	Enqueued time.Time
 
+	// Owed is set where the item is offered for room: its tenant has had less than
+	// its part lately, and may use what is kept for High, too.
+	Owed bool
+
 	serial uint64 // of the flow that was charged; 0: none was
 }
 

@@ -25,7 +25,7 @@ type Scheduler struct {
 func New(c Config) *Scheduler {
 	s := &Scheduler{
 		config: c.Or(Default()), all: map[uint64]*entry{}, drain: newDrain(),
-		expiries: heap[*entry]{less: sooner, place: func(e *entry) *int { return &e.expiry }},
+		expiries: heap[*entry]{place: func(e *entry) *int { return &e.expiry }},
 	}
 	for rank := range s.bands {
 		s.bands[rank] = newBand(rank)
@@ -51,12 +51,10 @@ func (s *Scheduler) Push(now time.Time, it Item, o Outlook) (shed []Item, no *Re
 	it.Band = min(max(it.Band, Low), High)
 	it.Cost, it.Weight, it.Bytes, it.serial = cost(it.Cost), weight(it.Weight), max(0, it.Bytes), 0
 	due := s.config.due(&it)
-	s.drain.look(o)
-	if s.count > 0 {
-		s.drain.pass(now)
-	} else {
+	if s.count == 0 {
 		s.drain.resume(now)
 	}
+	s.look(now, o)
 	wait := o.Wait + s.ahead(&it)
 	if !now.Add(wait).Before(due) {
 		return nil, s.refusal(now, ReasonDeadline, it, wait)
@@ -65,6 +63,9 @@ func (s *Scheduler) Push(now time.Time, it Item, o Outlook) (shed []Item, no *Re
 		return nil, s.refusal(now, ReasonFull, it, wait)
 	}
 	e := s.entry()
+	if b := s.bands[it.Band.rank()]; b.count == 0 && !b.served.IsZero() {
+		b.rest(max(0, now.Sub(b.served).Seconds()) * s.drain.speed())
+	}
 	s.seq++
 	e.Item, e.due, e.seq = it, due.UnixNano(), s.seq
 	s.link(e)
@@ -81,13 +82,14 @@ func (s *Scheduler) Pop(now time.Time, admits func(Item) bool) (Item, bool) {
 		if b.count == 0 {
 			continue
 		}
-		e := b.next(admits)
+		e := b.next(s.expiries.top(), admits)
 		if e == nil {
 			continue
 		}
 		s.drain.note(now, rank, e.Cost)
 		b.charge(e)
 		s.unlink(e)
+		b.served = now
 		it := e.Item
 		s.recycle(e)
 		return it, true
@@ -100,7 +102,7 @@ func (s *Scheduler) Pop(now time.Time, admits func(Item) bool) (Item, bool) {
 func (s *Scheduler) Expire(now time.Time) []Item {
 	s.expired = s.expired[:0]
 	for s.expiries.len() > 0 {
-		e := s.expiries.items[0]
+		e := s.expiries.top()
 		if e.due > now.UnixNano() {
 			break
 		}
@@ -144,7 +146,7 @@ func (s *Scheduler) Next() (time.Time, bool) {
 	if s.expiries.len() == 0 {
 		return time.Time{}, false
 	}
-	return time.Unix(0, s.expiries.items[0].due), true
+	return time.Unix(0, s.expiries.top().due), true
 }
 
 // Wait is how long an item like it would wait, were it pushed now.
@@ -168,6 +170,9 @@ func (s *Scheduler) Saturation(now time.Time, o Outlook) time.Duration {
 // look brings the speed up to date.
 func (s *Scheduler) look(now time.Time, o Outlook) {
 	s.drain.look(o)
+	for _, b := range s.bands {
+		b.grace = gracePerReplica * s.drain.replicas
+	}
 	if s.count > 0 {
 		s.drain.pass(now)
 	}
@@ -189,7 +194,7 @@ func (s *Scheduler) ahead(it *Item) time.Duration {
 	owed, weights := 0.0, b.weights
 	f := b.flows[it.Tenant]
 	if f != nil {
-		owed = f.share() + max(0, f.tag-b.virtual)
+		owed = max(0, f.share()+max(f.tag-b.virtual, -b.grace))
 	}
 	if f == nil || f.items.len() == 0 {
 		weights += it.Weight
@@ -212,7 +217,7 @@ const (
 func (s *Scheduler) link(e *entry) {
 	s.bands[e.Band.rank()].add(e)
 	s.all[e.ID] = e
-	s.expiries.push(e)
+	s.expiries.push(e, e.rank())
 	s.count++
 	s.bytes += int64(e.Item.Bytes)
 }

@@ -50,7 +50,7 @@ func (s *Scheduler) victim(it *Item) *entry {
 	}
 	for r := bands - 1; r > rank; r-- {
 		if b := s.bands[r]; b.count > 0 {
-			return b.heavy.items[0].newest
+			return b.heavy.top().newest
 		}
 	}
 	return own.victim(it)
@@ -62,7 +62,7 @@ func (b *band) victim(it *Item) *entry {
 	if b.count == 0 {
 		return nil
 	}
-	f := b.heavy.items[0]
+	f := b.heavy.top()
 	if f.tenant == it.Tenant {
 		return nil
 	}
