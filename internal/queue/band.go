@@ -11,8 +11,8 @@ import "time"
 // may have some large requests at once, as it could while nobody waited, without
 // waiting for everybody else to have as much. What it did not ask for beyond that
 // is gone. So that a stream of those who come back cannot keep the others
-// waiting for good, after some of them in a row the request goes that would
-// expire first.
+// waiting for good, after as much work of theirs in a row one goes that was there
+// before.
 //
 // Source: Goyal, Vin, Cheng, "Start-time Fair Queuing" (SIGCOMM 1996); the grace
 // is ours.
@@ -43,6 +43,7 @@ type flow struct {
 	waits  float64 // seconds of all items
 	place  int     // in band.ready or band.idle
 	heft   int     // in band.heavy
+	since  uint64  // seq of the item with which it came or came back
 	lane   uint64  // of what was let through last
 	run    int     // how many of that lane went ahead of others in a row
 }
@@ -59,7 +60,7 @@ type band struct {
 	heavy   heap[*flow] // those with items, the largest share first
 	virtual float64
 	grace   float64
-	lagging int     // how many of flows that lag were let through in a row
+	passing float64 // seconds in a row of flows that came after longest
 	weights float64 // of those with items
 	waits   float64 // seconds of all items
 	count   int
@@ -128,6 +129,7 @@ func (b *band) add(e *entry) {
 	b.count++
 	b.weights += f.weight
 	if f.items.len() == 1 {
+		f.since = e.seq
 		b.ready.push(f, f.turn())
 		b.heavy.push(f, f.bulk())
 		return
@@ -150,13 +152,20 @@ func (b *band) fresh(tenant string) *flow {
 	return f
 }
 
+// longest is what expires first of the band, if urgent, what expires first of
+// all, is of it; else the first of the tenant with the most waiting.
+func (b *band) longest(urgent *entry) *entry {
+	if urgent.Band.rank() == b.rank {
+		return urgent
+	}
+	return b.heavy.top().items.top()
+}
+
 // charge moves a flow on by what e costs; e is let through next.
-func (b *band) charge(e *entry) {
+func (b *band) charge(e, longest *entry) {
 	f := e.flow
-	if b.lags(f) {
-		b.lagging++
-	} else {
-		b.lagging = 0
+	if b.passing += e.Cost; f.since <= longest.seq {
+		b.passing = 0
 	}
 	b.virtual = max(b.virtual, f.tag)
 	f.tag += e.Cost / f.weight
@@ -251,21 +260,16 @@ func (b *band) forget() {
 	}
 }
 
-const (
-	// mostAsked bounds how many tenants' next requests are tried where the first
-	// finds no room.
-	mostAsked = 4
-	// mostLagging is how many requests of tenants that lag go in a row.
-	mostLagging = 8
-)
+// mostAsked bounds how many tenants' next requests are tried where the first
+// finds no room.
+const mostAsked = 4
 
 // next is what should be let through now: the next request of the tenant whose
-// turn it is, or of one of those near it, if there is no room for that. urgent
-// is what expires first, of any band.
-func (b *band) next(urgent *entry, admits func(Item) bool) *entry {
-	if b.lagging >= mostLagging && urgent.Band.rank() == b.rank && admits(urgent.Item) {
-		b.lagging = -1 // a turn that does not count
-		return urgent
+// turn it is, or of one of those near it, if there is no room for that. longest
+// is what must not be passed for good.
+func (b *band) next(longest *entry, admits func(Item) bool) *entry {
+	if b.passing >= b.grace && admits(longest.Item) {
+		return longest
 	}
 	for _, turn := range b.ready.slots[:min(mostAsked, b.ready.len())] {
 		f := turn.item

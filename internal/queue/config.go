@@ -20,7 +20,7 @@ type Config struct {
 	Target time.Duration `yaml:"target"`
 	// Reserve is the part of a replica that is kept for requests of high priority,
 	// and of tenants that have had less than their part, in percent of Target and
-	// of whatever else limits it; 25 by default. There is always room for a first
+	// of whatever else limits it; 40 by default. There is always room for a first
 	// request.
 	Reserve int `yaml:"reserve_percent"`
 	// What differs for a priority.
@@ -37,7 +37,7 @@ type BandConfig struct {
 
 // Default is what holds where the file says nothing.
 func Default() Config {
-	return Config{MaxWait: 30 * time.Second, Requests: 1000, Bytes: 256 << 20, Target: 100 * time.Millisecond, Reserve: 25}
+	return Config{MaxWait: 30 * time.Second, Requests: 1000, Bytes: 256 << 20, Target: 100 * time.Millisecond, Reserve: 40}
 }
 
 // Or returns c with what is zero taken from d.
@@ -153,6 +153,6 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 		report(path+".target", fmt.Sprintf("%v is out of range", c.Target), "1ms to 1m; 100ms is the default")
 	}
 	if c.Reserve < 0 || c.Reserve > 90 {
-		report(path+".reserve_percent", fmt.Sprintf("%d%% is out of range", c.Reserve), "1 to 90; 25 is the default")
+		report(path+".reserve_percent", fmt.Sprintf("%d%% is out of range", c.Reserve), "1 to 90; 40 is the default")
 	}
 }

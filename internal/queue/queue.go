@@ -29,6 +29,7 @@ type Queue struct {
 	mu       sync.Mutex
 	s        *Scheduler
 	waiters  map[uint64]*waiter
+	kept     []*waiter
 	promised int
 	lastID   uint64
 	counts   [bands]counts
@@ -45,7 +46,19 @@ type waiter struct {
 	over chan struct{}
 }
 
-var waiterPool = sync.Pool{New: func() any { return &waiter{over: make(chan struct{}, 1)} }}
+// mostKept bounds the waiters that are kept for those who come.
+const mostKept = 64
+
+// waiter returns one that is told nothing yet. The queue is locked.
+func (q *Queue) waiter() *waiter {
+	n := len(q.kept)
+	if n == 0 {
+		return &waiter{over: make(chan struct{}, 1)}
+	}
+	w := q.kept[n-1]
+	q.kept = q.kept[:n-1]
+	return w
+}
 
 // NewQueue returns an empty queue.
 func NewQueue(o Options) *Queue {
@@ -90,13 +103,21 @@ func (q *Queue) Enter(ctx context.Context, now time.Time, it Item) (Ticket, *Ref
 	case <-ctx.Done():
 		q.cancel(w)
 	}
-	t, no := Ticket{q: q, item: w.item, Waited: time.Since(w.item.Enqueued)}, w.no
-	w.item, w.no = Item{}, nil
-	waiterPool.Put(w)
+	it, no = w.item, w.no
+	q.keep(w)
 	if no != nil {
 		return Ticket{}, no
 	}
-	return t, nil
+	return Ticket{q: q, item: it, Waited: time.Since(it.Enqueued)}, nil
+}
+
+// keep keeps a waiter that has been told, and was heard.
+func (q *Queue) keep(w *waiter) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w.item, w.no = (Item{}), nil; len(q.kept) < mostKept {
+		q.kept = append(q.kept, w)
+	}
 }
 
 // line lets the request wait, unless it is refused. The queue is locked.
@@ -114,7 +135,7 @@ func (q *Queue) line(now time.Time, it Item) (*waiter, *Refusal) {
 	for _, out := range shed {
 		q.refuse(now, out, ReasonShed)
 	}
-	w := waiterPool.Get().(*waiter)
+	w := q.waiter()
 	w.item = it
 	q.waiters[it.ID] = w
 	q.move(now)

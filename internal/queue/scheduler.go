@@ -56,7 +56,7 @@ func (s *Scheduler) Push(now time.Time, it Item, o Outlook) (shed []Item, no *Re
 	}
 	s.look(now, o)
 	wait := o.Wait + s.ahead(&it)
-	if !now.Add(wait).Before(due) {
+	if !now.Add(wait + wait/doubt).Before(due) {
 		return nil, s.refusal(now, ReasonDeadline, it, wait)
 	}
 	if !s.fits(&it) && !s.makeRoom(&it) {
@@ -72,6 +72,10 @@ func (s *Scheduler) Push(now time.Time, it Item, o Outlook) (shed []Item, no *Re
 	return s.shed, nil
 }
 
+// doubt is what part of a predicted wait is added to it before it is held against
+// a deadline: most of those that only just fit would expire.
+const doubt = 8
+
 // Pop takes out what goes next: by band, then the tenant whose turn it is, then
 // by deadline. admits says whether there is room for it now, and must say yes to
 // what it is asked last for it to be taken: where the first in turn finds no
@@ -82,12 +86,13 @@ func (s *Scheduler) Pop(now time.Time, admits func(Item) bool) (Item, bool) {
 		if b.count == 0 {
 			continue
 		}
-		e := b.next(s.expiries.top(), admits)
+		longest := b.longest(s.expiries.top())
+		e := b.next(longest, admits)
 		if e == nil {
 			continue
 		}
 		s.drain.note(now, rank, e.Cost)
-		b.charge(e)
+		b.charge(e, longest)
 		s.unlink(e)
 		b.served = now
 		it := e.Item
@@ -140,6 +145,10 @@ func (s *Scheduler) Bytes() int64 { return s.bytes }
 
 // Waiting is how many items of a band wait.
 func (s *Scheduler) Waiting(b Band) int { return s.bands[b.rank()].count }
+
+// Tenants is how many of a band are remembered, those with nothing waiting
+// included.
+func (s *Scheduler) Tenants(b Band) int { return len(s.bands[b.rank()].flows) }
 
 // Next is when the first item expires; false when nothing waits.
 func (s *Scheduler) Next() (time.Time, bool) {

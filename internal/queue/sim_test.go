@@ -46,14 +46,14 @@ type load struct {
 
 // calls draws what the tenants ask for until the end, each from its own source,
 // so that one tenant's requests are the same whatever the others do.
-func calls(until time.Duration, loads ...load) []*call {
+func calls(seed uint64, until time.Duration, loads ...load) []*call {
 	var out []*call
 	for _, l := range loads {
-		seed := uint64(14695981039346656037)
+		own := uint64(14695981039346656037)
 		for _, c := range []byte(l.tenant) {
-			seed = (seed ^ uint64(c)) * 1099511628211
+			own = (own ^ uint64(c)) * 1099511628211
 		}
-		rng := rand.New(rand.NewPCG(seed, 1))
+		rng := rand.New(rand.NewPCG(own, seed))
 		for at := time.Duration(0); ; {
 			at += time.Duration(rng.ExpFloat64() / l.rate * float64(time.Second))
 			if at > until {
@@ -89,6 +89,7 @@ type replica struct {
 	moved     time.Duration
 	tokens    int // of requests in flight, when they end
 	inFlight  int
+	unlimited bool // takes everything at once
 }
 
 type started struct {
@@ -135,6 +136,12 @@ func (w *world) room(it queue.Item) (best *replica, again time.Duration) {
 	ceiling := w.config.Ceiling(it).Seconds()
 	least := math.Inf(1)
 	for _, r := range w.replicas {
+		if r.unlimited {
+			if wait := r.wait(w.now); wait < least {
+				best, least = r, wait
+			}
+			continue
+		}
 		p := r.engine.Profile()
 		if float64(r.tokens) > 0.85*w.config.Part(it)*float64(p.KVTokens) || r.inFlight >= w.config.Places(p.MaxSeqs, it) {
 			continue
