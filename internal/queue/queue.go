@@ -12,7 +12,8 @@ type Options struct {
 	// Room says whether a request can be sent now, beside promised others that
 	// have been let through and not been sent yet. If not, again is when to ask
 	// again without being told; 0 is only when told (Poke). It is asked with the
-	// queue locked and must not call it.
+	// queue locked and must not call it. What it says should not hang on the size
+	// of the request: small ones would pass a large one for good.
 	Room func(now time.Time, it Item, promised int) (ok bool, again time.Duration)
 	// Outlook is asked when a request has to wait, with the queue locked, too.
 	Outlook func(now time.Time) Outlook
