@@ -63,20 +63,20 @@ type Account struct {
 	order    uint64 // in which accounts are locked
 	mu       sync.Mutex
 	epoch    uint32 // changes with limits
-	gone     bool   // no rules name it any more
-	level    Level
+	asks     atomic.Uint32
 	inflight int
 	most     int // in flight; 0: any number
-	asks     atomic.Uint32
-	places   *places // with a shared database, and a limit of requests in flight
 	limits   []limit
-	counters [periods]counter
 	few      [2]limit // where limits stand when they are few
-	first    window   // the first window that there was
+	places   *places  // with a shared database, and a limit of requests in flight
+	counters [periods]counter
+	first    window // the first window that there was
 
 	all   *Accounts
+	level Level
+	gone  bool // no rules name it any more
 	name  string
-	rules Rules
+	rules *Rules
 	// since is when the account first had a budget of the period: what began
 	// before is counted by the ledger, what begins from then on here.
 	since [periods]int64
@@ -125,7 +125,7 @@ func (a *Accounts) Account(level Level, name string, r Rules, now time.Time) *Ac
 	}
 	if acc == nil {
 		a.made++
-		acc = &Account{all: a, level: level, name: name, order: a.made}
+		acc = &Account{all: a, level: level, name: name, order: a.made, rules: &Rules{}}
 		a.byName[id] = acc
 	}
 	acc.mu.Lock()
@@ -136,13 +136,13 @@ func (a *Accounts) Account(level Level, name string, r Rules, now time.Time) *Ac
 
 // apply takes over rules. The account is locked.
 func (c *Account) apply(r Rules, now time.Time) {
-	if reflect.DeepEqual(c.rules, r) {
+	if reflect.DeepEqual(*c.rules, r) {
 		return
 	}
 	if !reflect.DeepEqual(c.rules.Limits, r.Limits) {
 		c.applyLimits(r.Limits)
 	}
-	c.rules = Rules{Limits: r.Limits, Budgets: slices.Clone(r.Budgets)}
+	c.rules = &Rules{Limits: r.Limits, Budgets: slices.Clone(r.Budgets)}
 	c.most = r.Limits.Concurrent
 	at := now.UnixNano()
 	var used [periods]bool
