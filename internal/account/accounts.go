@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"math"
 	"reflect"
 	"slices"
 	"sync"
@@ -64,11 +65,11 @@ type Account struct {
 	mu       sync.Mutex
 	epoch    uint32 // changes with limits
 	asks     atomic.Uint32
-	inflight int
-	most     int // in flight; 0: any number
+	inflight int32
+	most     int32   // in flight; 0: any number
+	places   *places // with a shared database, and a limit of requests in flight
 	limits   []limit
 	few      [2]limit // where limits stand when they are few
-	places   *places  // with a shared database, and a limit of requests in flight
 	counters [periods]counter
 	first    window // the first window that there was
 
@@ -134,6 +135,15 @@ func (a *Accounts) Account(level Level, name string, r Rules, now time.Time) *Ac
 	return acc
 }
 
+// Fetch begins to bring an account near, for a request that will draw on it: with
+// many accounts that takes as long as all the rest of Reserve. A nil account is
+// near.
+func (c *Account) Fetch() {
+	if c != nil {
+		c.asks.Load()
+	}
+}
+
 // apply takes over rules. The account is locked.
 func (c *Account) apply(r Rules, now time.Time) {
 	if reflect.DeepEqual(*c.rules, r) {
@@ -143,7 +153,7 @@ func (c *Account) apply(r Rules, now time.Time) {
 		c.applyLimits(r.Limits)
 	}
 	c.rules = &Rules{Limits: r.Limits, Budgets: slices.Clone(r.Budgets)}
-	c.most = r.Limits.Concurrent
+	c.most = int32(min(r.Limits.Concurrent, math.MaxInt32))
 	at := now.UnixNano()
 	var used [periods]bool
 	asks := uint32(0)

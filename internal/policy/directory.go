@@ -58,7 +58,7 @@ func (d *directory) enter(e *indexEdit, r *record, rules func(ref, account.Rules
 		d.fixed[k.Name] = k
 	}
 	for _, s := range k.Secrets {
-		if e.put(entry{hash: s.Hash, until: k.until(s.Expires), key: k, plain: s.Form == FormSHA256}) && s.Form == FormSHA256 {
+		if e.put(entry{hash: s.Hash, until: k.until(s.Expires), key: k, account: k.account, plain: s.Form == FormSHA256}) && s.Form == FormSHA256 {
 			imported++
 		}
 	}

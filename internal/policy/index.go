@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"tailplane/internal/account"
 )
 
 // index finds an entry by the beginning of its hash. It is cut into 256 shards, so
@@ -16,14 +18,14 @@ type index [256]shard
 // an entry has all that decides whether a text opens something, and is one line of
 // memory long.
 type entry struct {
-	hash  Hash
-	until int64 // Unix nanoseconds from when on the text opens nothing, whatever the reason
-	key   *Key  // nil: the place is free
-	plain bool  // the hash is of FormSHA256
-	_     [15]byte
+	hash    Hash
+	until   int64            // Unix nanoseconds from when on the text opens nothing, whatever the reason
+	key     *Key             // nil: the place is free
+	plain   bool             // the hash is of FormSHA256
+	account *account.Account // of the key, to be fetched while the key is
 }
 
-// always and never are an until.
+// What may stand in until: a key without an end, and one that opens nothing at all.
 const (
 	always = math.MaxInt64
 	never  = math.MinInt64
@@ -37,7 +39,7 @@ func (k *Key) until(expires time.Time) int64 {
 	until := int64(always)
 	for _, t := range [...]time.Time{expires, k.Expires} {
 		switch year := t.Year(); {
-		case t.IsZero() || year > 2261: // Unix nanoseconds end
+		case t.IsZero() || year > 2261: // where Unix nanoseconds end
 		case year < 1970:
 			return never
 		default:

@@ -77,6 +77,7 @@ func (k *Keys) Use(now time.Time) { k.store.use(k, now) }
 // takes the same time for every wrong text: what is compared are hashes.
 func (k *Keys) Find(text string, now time.Time) *Key {
 	if e := k.entry(text); e != nil && e.opens(now) {
+		e.account.Fetch()
 		e.key.touch(now)
 		return e.key
 	}
