@@ -179,11 +179,15 @@ func (s *Server) replan() {
 // firstReplicas waits for what the sources of the file say at first, so that the
 // first request finds replicas.
 func (s *Server) firstReplicas(ctx context.Context) {
-	if len(s.file.Discovered()) == 0 {
-		return
+	s.mu.Lock()
+	none := len(s.file.Discovered()) == 0
+	if !none {
+		_ = s.prepare(ctx, s.file) // Apply has made them all
 	}
-	_ = s.prepare(ctx, s.file) // Apply has made them all
-	s.replan()
+	s.mu.Unlock()
+	if !none {
+		s.replan()
+	}
 }
 
 // prepareReplicas starts the sources that a changed file names, and waits for

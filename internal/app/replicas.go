@@ -9,6 +9,7 @@ import (
 	"tailplane/internal/account"
 	"tailplane/internal/admin"
 	"tailplane/internal/discover"
+	"tailplane/internal/gateway"
 )
 
 // replicasSeen are the replicas that there have been, by name, until they are
@@ -102,15 +103,16 @@ func (s *Server) others(name string) []admin.Candidate {
 	s.mu.Lock()
 	f := s.file
 	s.mu.Unlock()
-	now := time.Now()
+	now, plane := time.Now(), s.gateway.Plane()
 	states := s.discovery.States()
 	var out []admin.Candidate
-	for _, at := range s.gateway.Plane().Catalog.Discovered(name) {
+	for _, at := range plane.Catalog.Discovered(name) {
 		c := f.Targets[at.Target]
-		shown := admin.Candidate{Kind: c.Kind, Model: at.Model, Group: at.Group}
+		shown := admin.Candidate{Kind: c.Kind, Model: at.Model, Group: at.Group, Dialects: []string{}, Headroom: 1}
 		usable := 0
 		for _, r := range s.members(f, at.Target) {
-			if r.Usable {
+			used := slices.ContainsFunc(plane.Targets, func(t gateway.Target) bool { return t.Name == r.Called })
+			if r.Usable || used { // used: the next plane leaves it out
 				usable++
 				continue
 			}
