@@ -56,6 +56,7 @@ var monopolies = map[string]struct {
 	"k8s.io/client-go":                    {[]string{"discover/kube"}, "the cluster is asked in one place"},
 	"k8s.io/apimachinery":                 {[]string{"discover/kube"}, "the cluster is asked in one place"},
 	"k8s.io/api":                          {[]string{"discover/kube"}, "the cluster is asked in one place"},
+	"github.com/hashicorp/memberlist":     {[]string{"gossip"}, "who is a member is known in one place"},
 	"github.com/spf13/cobra":              {[]string{"cli"}, "the command line is one package"},
 }
 

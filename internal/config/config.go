@@ -45,6 +45,7 @@ type File struct {
 	Egress   egress.Config              `yaml:"egress"`
 	Targets  map[string]upstream.Config `yaml:"targets"`
 	Models   map[string]models.Model    `yaml:"models"`
+	Rules    []models.Rule              `yaml:"rules"`
 	Timeouts models.Timeouts            `yaml:"timeouts"`
 	Retry    models.Retry               `yaml:"retry"`
 	Keys     policy.Config              `yaml:"keys"`
@@ -72,7 +73,7 @@ func Default() *File {
 
 // ModelConfig is what package models needs of the file.
 func (f *File) ModelConfig() models.Config {
-	return models.Config{Models: f.Models, Timeouts: f.Timeouts, Retry: f.Retry}
+	return models.Config{Models: f.Models, Rules: f.Rules, Timeouts: f.Timeouts, Retry: f.Retry}
 }
 
 // Prices are what targets charge instead of the list prices, as [meter.Book.With]

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"time"
 
 	"tailplane/internal/ledger"
@@ -48,6 +49,7 @@ func (p *Plane) shareTraffic(d *destination, shared []candidate) {
 			break
 		}
 	}
+	d.priced = d.priced || slices.ContainsFunc(shared[1:], func(t candidate) bool { return t.rate != shared[0].rate })
 	g := p.groups.Group(policy.Name+" "+name, policy)
 	for i := range shared {
 		shared[i].replica = replica{g, shared[i].Name + "/" + shared[i].model}
@@ -81,8 +83,8 @@ func (c *call) describe() {
 	if c.seen.Op == llm.OpGenerate && c.surface.forward == nil {
 		prefix.FromBody(&q.Chain, prefix.Seed(c.ex.Customer, c.seen.Model, ""), c.body)
 	}
-	_, output := c.plane.Estimates.Estimate(c.ex.Model, c.key.ID, len(c.body), int64(c.seen.MaxTokens))
-	q.Output = int(output)
+	input, output := c.plane.Estimates.Estimate(c.ex.Model, c.key.ID, len(c.body), int64(c.seen.MaxTokens))
+	c.input, q.Output = int(input), int(output)
 }
 
 // rank lets a group rank its candidates; those that may not be asked keep their
@@ -92,7 +94,7 @@ func (c *call) rank(at time.Time, g *route.Group, begin, end int) {
 	for i := begin; i < end; i++ {
 		if v := &c.views[i]; v.Able() && v.Ready() {
 			c.ranked = append(c.ranked, i)
-			c.facts = append(c.facts, c.dest.candidates[i].facts(v))
+			c.facts = append(c.facts, c.fact(&c.dest.candidates[i], v))
 		}
 	}
 	if len(c.facts) == 0 {
@@ -106,9 +108,13 @@ func (c *call) rank(at time.Time, g *route.Group, begin, end int) {
 	}
 }
 
-// facts are what a group needs to know of a candidate beside what it learned.
-func (c *candidate) facts(v *route.View) route.Facts {
-	return route.Facts{Name: c.replica.name, Weight: c.weight, InFlight: int(v.InFlight)}
+// fact is what a group needs to know of a candidate beside what it learned.
+func (c *call) fact(t *candidate, v *route.View) route.Facts {
+	f := route.Facts{Name: t.replica.name, Weight: t.weight, InFlight: int(v.InFlight)}
+	if c.dest.priced {
+		f.Price = float64(t.rate.Cost(c.ex.Start, llm.Usage{Input: int64(c.input), Output: int64(c.asked.Output)}).Nano) / 1e9
+	}
+	return f
 }
 
 // follow tells a group that an attempt is about to be sent.

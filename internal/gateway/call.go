@@ -48,6 +48,7 @@ type call struct {
 	seen     llm.Glance   // what they say
 	decoded  *llm.Call    // once, when a candidate needs a translation
 	dest     *destination // where the name leads
+	rule     *rule        // under which it does; nil without one
 	to       models.Timeouts
 	deadline time.Time // the request's own
 
@@ -60,6 +61,7 @@ type call struct {
 	views    []route.View
 	order    []int
 	asked    route.Query
+	input    int // tokens that the prompt is expected to have
 	facts    []route.Facts
 	ranked   []int // the candidates that facts are of
 	decision route.Decision
@@ -140,7 +142,7 @@ func (c *call) reset() {
 	c.plane, c.surface, c.w, c.r, c.ctx, c.key, c.proof = nil, surface{}, nil, nil, nil, nil, nil
 	c.proven, c.party = policy.Claim{}, nil
 	c.body, c.out, c.reply = keep(c.body), keep(c.out), keep(c.reply)
-	c.seen, c.decoded, c.dest = llm.Glance{}, nil, nil
+	c.seen, c.decoded, c.dest, c.rule = llm.Glance{}, nil, nil, nil
 	c.wanted, c.drawn = account.Want{}, 0
 	c.views, c.order, c.forward, c.chain = c.views[:0], c.order[:0], c.forward[:0], c.chain[:0]
 	clear(c.req.Header)
@@ -343,8 +345,14 @@ func (c *call) choose() *llm.Fault {
 	if why == route.WhyNobody {
 		return &llm.Fault{Kind: llm.FaultUnsupported, Param: "model", Message: c.dest.cannot(c.views, c.seen.Model)}
 	}
+	if c.dest.single {
+		c.order = c.order[:1]
+	}
 	if len(c.dest.candidates) > 1 {
 		c.ex.Reason = string(why)
+	}
+	if c.rule != nil {
+		c.ex.Reason = c.rule.told(why)
 	}
 	if why == route.WhySpill {
 		c.countSpill()

@@ -51,7 +51,7 @@ func (c *call) destination() (*destination, *llm.Fault) {
 	case c.seen.Model == "" && c.surface.forward != nil:
 		return c.toOnly()
 	}
-	dest, err := c.plane.destination(c.seen.Model, c.key)
+	dest, err := c.byName()
 	if err != nil {
 		return nil, &llm.Fault{Kind: llm.FaultUnknownModel, Param: "model", Message: err.Error()}
 	}
@@ -59,9 +59,22 @@ func (c *call) destination() (*destination, *llm.Fault) {
 		return nil, &llm.Fault{Kind: llm.FaultForbidden, Param: "model", Message: fmt.Sprintf("this key may not call model %q", cut(c.seen.Model, 100))}
 	}
 	if c.seen.Dialect == llm.Responses {
-		return c.pinned(dest)
+		dest, f := c.pinned(dest)
+		if f != nil {
+			return nil, f
+		}
+		return c.steered(dest)
 	}
-	return dest, nil
+	return c.steered(dest)
+}
+
+// byName is where the request's model leads, under the rule that it falls under.
+func (c *call) byName() (*destination, error) {
+	if r := c.ruled(); r != nil {
+		c.rule = r
+		return c.plane.under(r, c.seen.Model, c.key)
+	}
+	return c.plane.destination(c.seen.Model, c.key)
 }
 
 func (c *call) toOwner() (*destination, *llm.Fault) {

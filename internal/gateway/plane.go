@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -47,9 +48,10 @@ type Plane struct {
 
 	claims claimHeaders
 	groups *route.Groups
+	rules  []rule
 
 	dests  map[string]*destination // of the names that the config defines
-	others sync.Map                // string -> *destination, of names that callers made up
+	others sync.Map                // string or variant -> *destination, of names that callers made up and of rules
 	known  atomic.Int64            // how many of those
 }
 
@@ -106,6 +108,7 @@ func NewPlane(parts Parts) *Plane {
 		known = append(known, models.Target{Name: t.Name, Owns: t.Kind.Owns, Lists: lists})
 	}
 	p.Catalog = models.New(parts.Models, append(known, parts.Discovered...))
+	p.rules = compile(parts.Models.Rules)
 	for _, name := range p.Catalog.Names() {
 		if plan, err := p.Catalog.Resolve(name); err == nil {
 			p.dests[name] = p.build(plan, name)
@@ -139,8 +142,11 @@ type destination struct {
 	name       string
 	why        string
 	candidates []candidate
-	headroom   bool // candidates with more of it are preferred
-	balanced   bool // a policy chooses among some of them
+	headroom   bool     // candidates with more of it are preferred
+	balanced   bool     // a policy chooses among some of them
+	priced     bool     // and their prices may differ
+	single     bool     // the first candidate is asked, and no other
+	require    []string // labels that a target must have
 	timeouts   models.Timeouts
 	retry      models.Retry
 	account    *account.Account // of the name; nil without limits
@@ -155,6 +161,7 @@ type candidate struct {
 	group   int
 	weight  int
 	policy  models.Policy
+	barred  string // why it may not be asked at all; empty when it may
 	replica replica
 	step    route.Step // the faults that lead to it
 	quirks  map[llm.Dialect]*upstream.Quirks
@@ -211,7 +218,7 @@ func (p *Plane) destination(name string, key *policy.Key) (*destination, error) 
 func (p *Plane) build(plan *models.Plan, label string) *destination {
 	d := &destination{
 		name: plan.Name, why: plan.Why, headroom: plan.Prefer == models.PreferHeadroom,
-		timeouts: plan.Timeouts, retry: plan.Retry, metrics: p.Metrics.Model(label), typical: new(atomic.Int64),
+		require: plan.Require, timeouts: plan.Timeouts, retry: plan.Retry, metrics: p.Metrics.Model(label), typical: new(atomic.Int64),
 		account: p.Accounts.Account(account.Model, plan.Name, account.Rules{Limits: plan.Limits}, now()),
 	}
 	for _, c := range plan.Candidates {
@@ -226,6 +233,7 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 			rate: p.Book.RateAt(t.Name, t.Kind.Name, c.Model),
 		})
 		last := &d.candidates[len(d.candidates)-1]
+		last.barred = lacks(t.Config.Labels, d.require)
 		if p.retires != nil {
 			last.ends(p.retires(t.Kind.Name, c.Model))
 		}
@@ -261,7 +269,7 @@ func (c *candidate) view(at time.Time, s surface, headroom bool) route.View {
 		InFlight: live.InFlight, Wait: live.Wait, Broken: live.Broken,
 		Full:   c.Limits.InFlight > 0 && live.InFlight >= int64(c.Limits.InFlight),
 		Spills: live.Spills > 0,
-		Cannot: c.cannot(s), Reserved: route.Reserve(c.step.On),
+		Cannot: cmp.Or(c.barred, c.cannot(s)), Reserved: route.Reserve(c.step.On),
 	}
 	if headroom {
 		share, wait := c.State.Headroom(at, c.model)

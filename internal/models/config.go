@@ -11,10 +11,11 @@ import (
 )
 
 // Config is what the file says about models: the names that clients call
-// (`models:`) and the defaults that hold for each of them (`timeouts:`,
+// (`models:`), the rules of who goes elsewhere (`rules:`), and the defaults that hold for each of them (`timeouts:`,
 // `retry:`).
 type Config struct {
 	Models   map[string]Model
+	Rules    []Rule
 	Timeouts Timeouts
 	Retry    Retry
 }
@@ -37,6 +38,8 @@ type Model struct {
 	// share its traffic. Without one a pool has "auto", neighbours with weights
 	// are drawn by weight, and other candidates are asked in their order.
 	Policy Policy `yaml:"policy"`
+	// Require are labels that a target must have to be asked.
+	Require []string `yaml:"require"`
 	// Prefer ranks candidates that share traffic: those that have the most left
 	// of their limits and capacity first ("headroom"); empty leaves it to weights
 	// and load.
@@ -167,9 +170,13 @@ func (c Config) Validate(targets []string, report func(path, wrong, right string
 		c.validateRoute(path, name, m, targets, report)
 		account.Rules{Limits: m.Limits}.Validate(path, report)
 		m.Policy.validate(path+".policy", report)
+		ValidateLabels(path+".require", m.Require, report)
 		if m.Prefer != "" && m.Prefer != PreferHeadroom {
 			report(path+".prefer", fmt.Sprintf("%q is not a choice", m.Prefer), "use headroom, or leave it out")
 		}
+	}
+	for i, r := range c.Rules {
+		c.validateRule(fmt.Sprintf("rules[%d]", i), r, targets, report)
 	}
 	c.validateCycles(targets, report)
 }

@@ -67,6 +67,7 @@ type Plan struct {
 	Why        string // how the name was understood, for the explanation
 	Candidates []Candidate
 	Prefer     string         // PreferHeadroom or empty
+	Require    []string       // labels that a target must have
 	Limits     account.Limits // of the name, for all callers together
 	Timeouts   Timeouts
 	Retry      Retry
@@ -99,6 +100,7 @@ func New(c Config, targets []Target) *Catalog {
 			Why:        "model of the config",
 			Candidates: (&walk{config: c, targets: cat.names, replicas: cat.replicas, left: mostSteps}).flatten(name, 0),
 			Prefer:     m.Prefer,
+			Require:    m.Require,
 			Limits:     m.Limits,
 			Timeouts:   m.Timeouts.Or(c.Timeouts),
 			Retry:      m.Retry.Or(c.Retry),

@@ -79,6 +79,7 @@ type Static struct {
 	Surfaces         []string         `yaml:"surfaces"` // operations and dialects; none means all
 	Networks         []string         `yaml:"networks"` // addresses and prefixes; none means all
 	MayNameCustomers bool             `yaml:"may_name_customers"`
+	MayRoute         bool             `yaml:"may_route"`
 	Limits           account.Limits   `yaml:"limits"`
 	Budgets          []account.Budget `yaml:"budgets"`
 }
@@ -92,7 +93,7 @@ func (c Config) leads(name string) bool {
 func (s Static) spec() (KeySpec, error) {
 	spec := KeySpec{
 		Name: s.Name, Organisation: s.Organisation, Team: s.Team, Customer: s.Customer, Models: s.Models, Surfaces: s.Surfaces,
-		MayNameCustomers: s.MayNameCustomers, Rules: account.Rules{Limits: s.Limits, Budgets: s.Budgets},
+		MayNameCustomers: s.MayNameCustomers, MayRoute: s.MayRoute, Rules: account.Rules{Limits: s.Limits, Budgets: s.Budgets},
 	}
 	for _, text := range s.Networks {
 		n, err := ParseNetwork(text)

@@ -28,6 +28,9 @@ type KeySpec struct {
 	// MayNameCustomers says that the caller may claim a customer within the
 	// key's own party. A key with a customer has no use for it.
 	MayNameCustomers bool `json:"may_name_customers,omitempty"`
+	// MayRoute says that the caller may choose targets, in the words of the
+	// request.
+	MayRoute bool `json:"may_route,omitempty"`
 	account.Rules
 }
 

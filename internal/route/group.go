@@ -62,6 +62,7 @@ type Decision struct {
 func (g *Group) Pick(now time.Time, q *Query, facts []Facts, d *Decision, explain bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	q.Now = now
 	rs := g.look(now, q, facts)
 	d.Why = g.policy.Rank(q, rs)
 	begin := len(d.Order)
@@ -102,6 +103,7 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 			r.Fill = max(r.Fill, f.Engine.KVUsage)
 		}
 		r.Risk = f.Risk
+		r.FirstToken, r.PerToken = m.firstToken, m.perToken
 		g.seen = append(g.seen, r)
 	}
 	return g.seen
@@ -155,8 +157,10 @@ func (t *Ticket) First(now time.Time) {
 	g.mu.Lock()
 	t.first, t.begun = now, true
 	t.member.answer(now, t)
-	g.model.learn(t, now.Sub(t.sent).Seconds())
-	t.member.learnSpeed(&g.model, t, now.Sub(t.sent).Seconds())
+	took := now.Sub(t.sent).Seconds()
+	t.member.learnSpeed(&g.model, t, took)
+	g.model.learn(t, t.member.speed, took)
+	g.compare()
 	g.mu.Unlock()
 	g.say(t, DeltaFirst)
 }
@@ -182,7 +186,11 @@ func (t *Ticket) Done(now time.Time, r Result) {
 	t.member.end(t)
 	if r.OK {
 		g.model.count(t, r)
-		t.member.confirm(g, t, r)
+		wrote := 0.0
+		if t.begun {
+			wrote = now.Sub(t.first).Seconds()
+		}
+		t.member.confirm(g, t, r, wrote)
 	}
 	g.mu.Unlock()
 	g.say(t, DeltaDone)
@@ -202,7 +210,7 @@ func (g *Group) member(now time.Time, name string) *member {
 		m = newMember(name, len(g.slots), now)
 		g.members[name] = m
 		g.slots = append(g.slots, m)
-		g.index.Resize(m.slot, int64(m.capacity*g.model.bytesPerToken))
+		g.resize(m)
 	}
 	return m
 }

@@ -1,61 +1,248 @@
 package route
 
-import "math"
+import (
+	"math"
+	"slices"
+)
+
+// The rules of learning:
+//
+//   - Everything begins with a prior and moves by what answers show; some fifty
+//     of them outweigh the prior.
+//   - What was waited in a queue says nothing about the speed of an engine: an
+//     answer teaches only when the wait that was expected for it is the smaller
+//     part.
+//   - One answer moves nothing far: errors are bounded before they count.
 
 // model is what was learned of a model, whoever serves it.
 type model struct {
 	bytesPerToken float64
 	linear        float64 // seconds for each token of a prefill
 	pair          float64 // seconds for each pair of tokens that attention looks at
+	fixed         float64 // seconds that every first token takes
+	fit           fit
 }
 
-// The prior is an 8B model on one H100; some fifty answers replace it.
+// The prior is an 8B model on one H100, by its roofline.
 const (
 	priorBytesPerToken = 4
 	priorLinear        = 33e-6
 	priorPair          = 1.1e-9
+	priorFixed         = 10e-3
 )
 
-func newModel() model { return model{priorBytesPerToken, priorLinear, priorPair} }
+func newModel() model {
+	m := model{bytesPerToken: priorBytesPerToken, linear: priorLinear, pair: priorPair, fixed: priorFixed}
+	m.fit.seed(priorFixed, priorLinear, priorPair)
+	return m
+}
 
 // tokens estimates how many a part of a prompt has.
 func (m *model) tokens(bytes int) int { return int(float64(bytes) / m.bytesPerToken) }
 
 // prefill is the time to compute the last uncached of so many tokens.
 func (m *model) prefill(uncached, tokens int) float64 {
-	u := float64(max(1, uncached))
-	return m.linear*u + m.pair*u*(float64(tokens)-u/2)
+	u, pairs := shape(uncached, tokens)
+	return m.linear*u + m.pair*pairs
 }
 
-// learn takes in the time to a first token.
-func (m *model) learn(t *Ticket, took float64) {
-	_, _ = t, took
+// shape is a prefill as its cost sees it: tokens, and pairs of tokens.
+func shape(uncached, tokens int) (u, pairs float64) {
+	u = float64(max(1, uncached))
+	return u, u * (float64(tokens) - u/2)
 }
+
+// learn takes in the time to a first token at a replica of that speed.
+func (m *model) learn(t *Ticket, speed, took float64) {
+	if t.wait > teachable*took {
+		return
+	}
+	u, pairs := shape(t.uncached, t.tokens)
+	m.fit.add(u, pairs, (took-t.wait)/speed)
+	m.fixed, m.linear, m.pair = m.fit.solve()
+}
+
+// teachable is the largest share of a first token's time that may have been
+// expected to be waited for.
+const teachable = 0.3
 
 // count takes in what the target counted.
 func (m *model) count(t *Ticket, r Result) {
 	if r.Input < 16 || t.bytes == 0 {
 		return
 	}
-	seen := float64(t.bytes) / float64(r.Input)
-	m.bytesPerToken += (math.Min(16, math.Max(0.5, seen)) - m.bytesPerToken) / 32
+	seen := min(16, max(0.5, float64(t.bytes)/float64(r.Input)))
+	m.bytesPerToken += (seen - m.bytesPerToken) / 32
 }
 
-func (m *member) learnSpeed(_ *model, _ *Ticket, _ float64) {}
+// fit is a weighted least-squares fit of fixed + linear*u + pair*pairs, by the
+// error in relation to the time, with exponential forgetting and bounded errors
+// (Huber). It is solved anew for each sample: three equations.
+type fit struct {
+	a    [3][3]float64
+	b    [3]float64
+	last [3]float64
+}
+
+// forgetting keeps the weight of some two hundred samples; the prior weighs as
+// much as priorSamples.
+const (
+	forgetting   = 0.995
+	priorSamples = 20
+	huber        = 0.5 // relative error from which a sample's pull no longer grows
+)
+
+// units scale the unknowns, so that the equations are well conditioned.
+var units = [3]float64{1e-2, 1e-5, 1e-9}
+
+func (f *fit) seed(fixed, linear, pair float64) {
+	f.last = [3]float64{fixed, linear, pair}
+	for i := range f.a {
+		x := f.last[i] / units[i]
+		f.a[i][i] = priorSamples / (3 * x * x)
+		f.b[i] = priorSamples / (3 * x)
+	}
+}
+
+func (f *fit) add(u, pairs, took float64) {
+	if !(took > 0) || math.IsInf(took, 1) {
+		return
+	}
+	x := [3]float64{units[0], units[1] * u, units[2] * pairs}
+	expected := f.last[0] + f.last[1]*u + f.last[2]*pairs
+	w := 1 / (took*took + expected*expected)
+	if off := math.Abs(took-expected) / max(expected, 1e-3); off > huber {
+		w *= huber / off
+	}
+	for i := range x {
+		f.b[i] = f.b[i]*forgetting + w*x[i]*took
+		for k := range x {
+			f.a[i][k] = f.a[i][k]*forgetting + w*x[i]*x[k]
+		}
+	}
+}
+
+// solve returns the unknowns; none is negative, and what cannot be told apart
+// stays as it was.
+func (f *fit) solve() (fixed, linear, pair float64) {
+	a, b := f.a, f.b
+	for i := range a {
+		a[i][i] += 1e-9 * a[i][i]
+		if a[i][i] == 0 {
+			return f.last[0], f.last[1], f.last[2]
+		}
+		for k := i + 1; k < 3; k++ {
+			q := a[k][i] / a[i][i]
+			for c := i; c < 3; c++ {
+				a[k][c] -= q * a[i][c]
+			}
+			b[k] -= q * b[i]
+		}
+	}
+	var x [3]float64
+	for i := 2; i >= 0; i-- {
+		x[i] = b[i]
+		for c := i + 1; c < 3; c++ {
+			x[i] -= a[i][c] * x[c]
+		}
+		x[i] /= a[i][i]
+	}
+	for i := range x {
+		x[i] = max(x[i]*units[i], f.last[i]/2) // no step is far, and none crosses zero
+		f.last[i] = min(x[i], 2*f.last[i])
+	}
+	return f.last[0], f.last[1], f.last[2]
+}
+
+// learnSpeed takes in how long a first token took beside what the group expects.
+func (m *member) learnSpeed(g *model, t *Ticket, took float64) {
+	m.firstToken = smooth(m.firstToken, took, 1.0/8)
+	if t.wait > teachable*took || t.work < 4*g.fixed {
+		return
+	}
+	ratio := (took - t.wait) / (g.fixed + t.work)
+	m.ratio += (math.Log(min(8, max(0.125, ratio))) - m.ratio) / 16
+	m.answers++
+}
+
+// smooth is an exponential mean that begins with its first value.
+func smooth(mean, value, share float64) float64 {
+	if mean == 0 {
+		return value
+	}
+	return mean + share*(value-mean)
+}
+
+// compare sets each member's speed in relation to its group: the median is 1.
+// Those that have shown nothing are as fast as the group.
+func (g *Group) compare() {
+	var known []float64
+	for _, m := range g.slots {
+		if m != nil && m.answers >= enoughAnswers {
+			known = append(known, m.ratio)
+		}
+	}
+	if len(known) == 0 {
+		return
+	}
+	slices.Sort(known)
+	middle := known[len(known)/2]
+	for _, m := range g.slots {
+		if m != nil && m.answers >= enoughAnswers {
+			m.speed = math.Exp(m.ratio - middle)
+			if math.Abs(m.speed-1) < noise {
+				m.speed = 1
+			}
+		}
+	}
+}
+
+// A replica's speed counts from so many answers on, and when it differs by more
+// than noise.
+const (
+	enoughAnswers = 8
+	noise         = 0.1
+)
 
 // learnCapacity takes in what an engine says that its cache holds.
 func (m *member) learnCapacity(g *Group, e Engine) {
 	if e.Known.Has(SignalKVTokens) && e.KVTokens > 0 && e.KVTokens != m.capacity {
-		m.capacity = e.KVTokens
-		g.index.Resize(m.slot, int64(m.capacity*g.model.bytesPerToken))
+		m.capacity, m.told = e.KVTokens, true
+		g.resize(m)
 	}
 }
 
-// confirm takes in what a target says that it found in its cache.
-func (m *member) confirm(_ *Group, t *Ticket, r Result) {
-	if r.Cached < 0 || t.hit < 256 {
+// confirm takes in what a target says that it found in its cache, and how fast it
+// wrote.
+func (m *member) confirm(g *Group, t *Ticket, r Result, wrote float64) {
+	if r.Output > 1 && wrote > 0 {
+		m.perToken = smooth(m.perToken, wrote/float64(r.Output-1), 1.0/16)
+	}
+	if r.Cached < 0 || t.hit < leastHit {
 		return
 	}
-	m.trust += (min(1, float64(r.Cached)/float64(t.hit)) - m.trust) / 16
-	m.trust = max(0.05, m.trust)
+	share := min(1, float64(r.Cached)/float64(t.hit))
+	m.trust = min(1, max(leastTrust, m.trust+(share-m.trust)/16))
+	if m.told { // the engine says how much it holds
+		return
+	}
+	if share < 0.5 {
+		m.capacity = max(leastCapacity, m.capacity*0.98)
+	} else if share > 0.9 && g.index.Used(m.slot) > g.index.Capacity(m.slot)*9/10 {
+		m.capacity = min(mostCapacity, m.capacity*1.002)
+	}
+	g.resize(m)
+}
+
+// A hit teaches when it is leastHit tokens at least. Trust never sinks to zero,
+// so that it can rise again.
+const (
+	leastHit      = 256
+	leastTrust    = 0.05
+	leastCapacity = 8_192
+	mostCapacity  = 64 << 20
+)
+
+func (g *Group) resize(m *member) {
+	g.index.Resize(m.slot, int64(m.capacity*g.model.bytesPerToken))
 }

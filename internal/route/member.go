@@ -21,8 +21,13 @@ type member struct {
 	remote   remote // what other gateways told
 
 	speed    float64 // how much longer it takes than its group; 1 is as long
+	ratio    float64 // logarithm of its first tokens' times beside what the group expects
+	answers  int     // that ratio is of
 	trust    float64 // how much of a predicted hit is a hit
 	capacity float64 // tokens that its cache holds
+	told     bool    // by its engine
+
+	firstToken, perToken float64 // seconds, lately; 0 is not known
 }
 
 // remote is the load that other gateways have put on a replica.

@@ -1,6 +1,10 @@
 package route
 
-import "tailplane/internal/prefix"
+import (
+	"time"
+
+	"tailplane/internal/prefix"
+)
 
 // Policy says which replica of a group is asked. It gives each a cost: the least
 // is asked first, and the others follow in that order when it fails.
@@ -16,10 +20,11 @@ type Policy interface {
 type Query struct {
 	// Chain is the prompt as checkpoints; the zero Chain shares nothing.
 	Chain   prefix.Chain
-	Output  int    // tokens that the answer is expected to have
-	Session uint64 // hash of what the caller says that it belongs to; 0 is nothing
-	Adapter string // LoRA adapter that it needs; empty is none
-	Roll    uint64 // chance
+	Output  int       // tokens that the answer is expected to have
+	Session uint64    // hash of what the caller says that it belongs to; 0 is nothing
+	Adapter string    // LoRA adapter that it needs; empty is none
+	Roll    uint64    // chance
+	Now     time.Time // set by the group
 }
 
 // Replica is a candidate as its group sees it for one request. Costs and
@@ -35,9 +40,13 @@ type Replica struct {
 	Queue    float64 // until what was sent before has its first token
 	Queued   int     // tokens of prompts there that have no first token yet
 
-	Prompt int // tokens of this prompt
-	Hit    int // of these, expected in its cache
-	Fill   float64
+	Prompt int     // tokens of this prompt
+	Hit    int     // of these, expected in its cache
+	Fill   float64 // share of its cache that requests in flight hold
+
+	FirstToken float64 // lately, until the first token; 0 is not known
+	PerToken   float64 // for each further one
+
 	Terms
 
 	Engine Engine // what the engine says of itself

@@ -80,7 +80,7 @@ func TestOrderIsAPermutationOfTheAble(t *testing.T) {
 				t.Fatalf("%d stands twice or cannot serve: %v", i, order)
 			}
 			seen[i] = true
-			if !views[i].ready() {
+			if !views[i].Ready() {
 				unready = true
 				continue
 			}

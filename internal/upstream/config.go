@@ -15,6 +15,7 @@ import (
 	"tailplane/internal/fleet"
 	"tailplane/internal/llm"
 	"tailplane/internal/meter"
+	"tailplane/internal/models"
 	"tailplane/internal/secret"
 	"tailplane/internal/suggest"
 )
@@ -51,6 +52,9 @@ type Config struct {
 	// Models are names that the target serves; clients may call them without
 	// naming the target.
 	Models []string `yaml:"models"`
+	// Labels say what the target may be trusted with (eu, no-training): models,
+	// rules and callers can require them.
+	Labels []string `yaml:"labels"`
 	// Headers are sent with every request. A value that is a reference, such as
 	// env:NAME or file:/path, is read from there.
 	Headers map[string]string `yaml:"headers"`
@@ -125,6 +129,7 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 		report(path+".stream_usage", fmt.Sprintf("%q is not a choice", c.StreamUsage), "use ask or never")
 	}
 	c.Limits.Rules().Validate(path, report)
+	models.ValidateLabels(path+".labels", c.Labels, report)
 	if c.Limits.InFlight < 0 {
 		report(path+".limits.in_flight", "a limit cannot be negative", "use a whole number from 1, or leave it out")
 	}

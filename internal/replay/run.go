@@ -1,0 +1,182 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"tailplane/internal/route"
+	"tailplane/internal/sim"
+)
+
+// Rules of this file: time is virtual. Of one instant the engines' events come
+// first, in the order of the replicas, then what was planned, in the order of
+// planning. Nothing takes time but the engines, the traces' own pauses, and
+// gossip.
+
+// epoch is when virtual time begins, for routers, which want a date.
+var epoch = time.Unix(1_600_000_000, 0)
+
+// world is one run of one policy with one seed.
+type world struct {
+	setup    Setup
+	trace    *Trace
+	events   events
+	now      time.Duration
+	replicas []replica
+	gateways []*gateway
+	calls    []*call // by the engines' ids
+	spare    []*chain
+	rng      *rand.Rand
+	out      Outcome
+}
+
+// replica is an engine and when it has something to do.
+type replica struct {
+	name   string
+	engine *sim.Engine
+	next   time.Duration
+	due    bool
+	dead   bool
+}
+
+// call is a request on its way.
+type call struct {
+	req     *Request
+	id      uint64
+	salt    uint64
+	lane    int
+	gateway *gateway
+	replica int
+	chain   *chain
+	query   route.Query
+	ticket  route.Ticket
+	arrived time.Duration
+	first   time.Duration
+	cached  int
+	begun   bool
+	done    func() // the session goes on
+}
+
+// Run plays a trace once. The same arguments give the same outcome.
+func Run(ctx context.Context, t *Trace, s Setup) (*Outcome, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	s.Engine.BlockSize = t.Block
+	w := &world{setup: s, trace: t, rng: rand.New(rand.NewPCG(s.Seed, 0x7265706c6179))}
+	if err := w.build(); err != nil {
+		return nil, err
+	}
+	if len(t.Sessions) > 0 {
+		w.startSessions()
+	} else {
+		w.startRequests()
+	}
+	if err := w.play(ctx); err != nil {
+		return nil, err
+	}
+	w.out.finish(w)
+	return &w.out, nil
+}
+
+func (w *world) build() error {
+	for i := range w.setup.Replicas {
+		p := w.setup.Engine
+		if speed, ok := w.setup.Slow[i]; ok {
+			p = slowed(p, speed)
+		}
+		e, err := sim.NewEngine(p, w.setup.Seed)
+		if err != nil {
+			return err
+		}
+		w.replicas = append(w.replicas, replica{name: fmt.Sprintf("replica-%d", i), engine: e})
+	}
+	for range w.setup.Gateways {
+		w.addGateway()
+	}
+	return nil
+}
+
+// slowed is an engine that takes 1/speed as long for each step.
+func slowed(p sim.Profile, speed float64) sim.Profile {
+	p.Base = time.Duration(float64(p.Base) / speed)
+	p.Prefill = time.Duration(float64(p.Prefill) / speed)
+	p.PerSeq = time.Duration(float64(p.PerSeq) / speed)
+	p.PairNano /= speed
+	p.CtxNano /= speed
+	return p
+}
+
+// play lets things happen until nothing is left to happen.
+func (w *world) play(ctx context.Context) error {
+	for n := 0; ; n++ {
+		if n&0xfff == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		at, planned := w.events.next()
+		if r := w.soonest(); r >= 0 && (!planned || w.replicas[r].next <= at) {
+			w.now = w.replicas[r].next
+			w.advance(r)
+			continue
+		}
+		if !planned {
+			return nil
+		}
+		e := w.events.pop()
+		w.now = e.at
+		e.do()
+	}
+}
+
+// soonest is the replica whose engine has something to do first; -1 is none.
+func (w *world) soonest() int {
+	best := -1
+	for i := range w.replicas {
+		if r := &w.replicas[i]; r.due && (best < 0 || r.next < w.replicas[best].next) {
+			best = i
+		}
+	}
+	return best
+}
+
+// advance plays one event of an engine and passes on what it gave out.
+func (w *world) advance(i int) {
+	r := &w.replicas[i]
+	for _, m := range r.engine.Advance(w.now) {
+		if m.Token != 0 && !m.Done {
+			continue
+		}
+		c := w.calls[m.ID]
+		if !c.begun {
+			w.begins(c, m)
+		}
+		if m.Done {
+			w.ends(c)
+		}
+	}
+	r.next, r.due = r.engine.Next()
+}
+
+func (w *world) begins(c *call, m sim.Emission) {
+	c.begun, c.first, c.cached = true, w.now, m.Cached
+	c.ticket.First(w.time())
+}
+
+func (w *world) ends(c *call) {
+	c.ticket.Done(w.time(), route.Result{OK: true, Input: c.req.Input, Cached: c.cached, Output: c.req.Output})
+	w.out.add(c, w.now)
+	w.leave(c)
+}
+
+// leave frees what a call held and lets its session go on.
+func (w *world) leave(c *call) {
+	w.spare = append(w.spare, c.chain)
+	w.calls[c.id], c.chain = nil, nil
+	if c.done != nil {
+		c.done()
+	}
+}
+
+func (w *world) time() time.Time { return epoch.Add(w.now) }
