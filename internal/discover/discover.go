@@ -11,7 +11,6 @@ package discover
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,14 +27,14 @@ type Endpoint struct {
 	Weight     int // share among its neighbours; 0 counts as 1
 	Rank       int // those of a higher rank are asked when all of a lower one have failed
 	Zone, Node string
-	Labels     map[string]string
+	Labels     []string // beside those of the target
 }
 
 // equal reports whether two descriptions say the same.
 func (e Endpoint) equal(o Endpoint) bool {
 	return e.Address == o.Address && e.Name == o.Name && e.Ready == o.Ready && e.Serving == o.Serving &&
 		e.Terminating == o.Terminating && e.Weight == o.Weight && e.Rank == o.Rank && e.Zone == o.Zone && e.Node == o.Node &&
-		maps.Equal(e.Labels, o.Labels)
+		slices.Equal(e.Labels, o.Labels)
 }
 
 // Answer is what a source says at one moment: all endpoints that there are, or

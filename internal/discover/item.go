@@ -2,9 +2,9 @@ package discover
 
 import (
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 )
@@ -18,10 +18,10 @@ type Item struct {
 	Weight  int      `yaml:"weight"` // share among its neighbours; 0 counts as 1
 	// Draining says that it is about to go: what runs there may end, nothing
 	// new is sent.
-	Draining bool              `yaml:"draining"`
-	Zone     string            `yaml:"zone"`
-	Node     string            `yaml:"node"`
-	Labels   map[string]string `yaml:"labels"`
+	Draining bool     `yaml:"draining"`
+	Zone     string   `yaml:"zone"`
+	Node     string   `yaml:"node"`
+	Labels   []string `yaml:"labels"` // beside those of the target
 }
 
 // UnmarshalText reads the bare form.
@@ -29,6 +29,9 @@ func (i *Item) UnmarshalText(text []byte) error {
 	i.Address = string(text)
 	return nil
 }
+
+// label is what a target may have as one, too.
+var label = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
 // mostWeight bounds weights, so that sums of products of them fit.
 const mostWeight = 65535
@@ -51,6 +54,11 @@ func Endpoints(items []Item, report Reporter) []Endpoint {
 		if item.Weight < 0 || item.Weight > mostWeight {
 			report(path+".weight", fmt.Sprintf("%d is out of range", item.Weight), fmt.Sprintf("use 1 to %d, or leave it out", mostWeight))
 		}
+		for i, l := range item.Labels {
+			if !label.MatchString(l) {
+				report(fmt.Sprintf("%s.labels[%d]", path, i), fmt.Sprintf("%q is no label", l), "use lower-case letters, digits, dots, dashes and underscores, such as eu")
+			}
+		}
 		for _, address := range addresses {
 			if err := checkAddress(address); err != nil {
 				report(path, err.Error(), "write HOST:PORT, such as 10.0.0.7:8000")
@@ -58,7 +66,7 @@ func Endpoints(items []Item, report Reporter) []Endpoint {
 			}
 			out = append(out, Endpoint{
 				Address: address, Name: item.Name, Ready: !item.Draining, Serving: true, Terminating: item.Draining,
-				Weight: item.Weight, Zone: item.Zone, Node: item.Node, Labels: maps.Clone(item.Labels),
+				Weight: item.Weight, Zone: item.Zone, Node: item.Node, Labels: slices.Clone(item.Labels),
 			})
 		}
 	}

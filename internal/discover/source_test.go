@@ -138,7 +138,7 @@ func plainList(_ string, text []byte) ([]Item, error) {
 func TestEntriesOfAFile(t *testing.T) {
 	var wrong []string
 	list := Endpoints([]Item{
-		{Address: "10.0.0.7:8000", Weight: 3, Zone: "a", Node: "n1", Labels: map[string]string{"gpu": "h100"}},
+		{Address: "10.0.0.7:8000", Weight: 3, Zone: "a", Node: "n1", Labels: []string{"h100"}},
 		{Targets: []string{"[fd00::1]:8000", "host.example:1"}, Draining: true},
 		{},
 		{Address: "10.0.0.7"},
@@ -146,16 +146,18 @@ func TestEntriesOfAFile(t *testing.T) {
 		{Address: "a:0"},
 		{Address: "a:1", Weight: -1},
 		{Targets: []string{"a:2", "a:3"}, Name: "x"},
+		{Address: "c:1", Labels: []string{"EU"}},
 	}, func(path, what, right string) { wrong = append(wrong, path+": "+what) })
-	if got, want := shown(replicas("t", list)), "10-0-0-7-8000*3@0 -fd00--1-8000 -host-example-1 a-1 a-2-d860d141 a-3-579d74b9"; got != want {
+	if got, want := shown(replicas("t", list)), "10-0-0-7-8000*3@0 -fd00--1-8000 -host-example-1 a-1 a-2-d860d141 a-3-579d74b9 c-1"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if list[0].Zone != "a" || list[0].Node != "n1" || list[0].Labels["gpu"] != "h100" || list[1].Ready || !list[1].Serving {
+	if list[0].Zone != "a" || list[0].Node != "n1" || list[0].Labels[0] != "h100" || list[1].Ready || !list[1].Serving {
 		t.Errorf("the endpoints are %+v", list[:2])
 	}
 	want := []string{
 		"[2]: the entry has no address", `[3]: "10.0.0.7" is not an address with a port`, `[4]: "bad host" is neither a name nor an address`,
 		`[5]: "0" is not a port`, "[6].weight: -1 is out of range", "[7].name: several addresses cannot have one name",
+		`[8].labels[0]: "EU" is no label`,
 	}
 	if fmt.Sprint(wrong) != fmt.Sprint(want) {
 		t.Errorf("the problems are\n%s\nwant\n%s", strings.Join(wrong, "\n"), strings.Join(want, "\n"))

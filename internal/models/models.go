@@ -148,6 +148,7 @@ func (w *walk) flatten(name string, group int) []Candidate {
 	for _, target := range m.Pool {
 		out = append(out, expand(w.replicas, Candidate{Target: target, Model: m.ServedAs, Group: group, Policy: policy})...)
 	}
+	var shares []share
 	shared := -1 // the group of the weighted neighbours that are being read
 	for _, s := range m.Route {
 		at := next()
@@ -161,8 +162,13 @@ func (w *walk) flatten(name string, group int) []Candidate {
 		default:
 			at = shared
 		}
+		begin := len(out)
 		out = append(out, w.step(s, at)...)
+		if s.Weight > 0 {
+			shares = append(shares, share{s.Weight, at, begin, len(out)})
+		}
 	}
+	even(out, shares)
 	for i := range out {
 		if m.joins() && out[i].Group == group {
 			out[i].Policy = m.Policy

@@ -27,6 +27,45 @@ func expand(replicas map[string][]Replica, c Candidate) []Candidate {
 	return out
 }
 
+// share is what a weighted step has led to: the candidates of its group from
+// begin to before end.
+type share struct{ weight, group, begin, end int }
+
+// largestScale bounds what even multiplies weights by.
+const largestScale = 1 << 20
+
+// even gives the candidates of each share together the weight of its step, so
+// that a split between two models splits their traffic, however many replicas
+// stand behind each.
+func even(out []Candidate, shares []share) {
+	totals, scale := make([]int, len(shares)), 1
+	for k, s := range shares {
+		for i := s.begin; i < s.end; i++ {
+			if out[i].Group == s.group {
+				totals[k] += out[i].Weight / s.weight
+			}
+		}
+		if totals[k] > 0 {
+			scale = min(scale/common(scale, totals[k])*totals[k], largestScale)
+		}
+	}
+	for k, s := range shares {
+		for i := s.begin; i < s.end; i++ {
+			if out[i].Group == s.group {
+				out[i].Weight = max(1, out[i].Weight*scale/totals[k])
+			}
+		}
+	}
+}
+
+// common is the greatest common divisor.
+func common(a, b int) int {
+	for b > 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
 // Discovered are the discovered targets that a name leads to, as candidates that
 // stand for their replicas, however many there are now.
 func (c *Catalog) Discovered(name string) []Candidate {

@@ -30,6 +30,8 @@ type Config struct {
 	// Discover says where its addresses are found, instead of URL: the target then
 	// stands for replicas, each of which has everything else from here.
 	Discover discover.Config `yaml:"discover"`
+	// Of is the target of the file whose replica it is; empty for one of the file.
+	Of string `yaml:"-"`
 	// Region and Project are where a cloud provider serves it and who pays.
 	Region  string `yaml:"region"`
 	Project string `yaml:"project"`

@@ -1,6 +1,10 @@
 package upstream
 
-import "tailplane/internal/discover"
+import (
+	"slices"
+
+	"tailplane/internal/discover"
+)
 
 // validateDiscovery reports what is wrong with a `discover:` section, and with
 // what cannot stand beside one.
@@ -24,6 +28,13 @@ func (c Config) validateDiscovery(path string, report func(path, wrong, right st
 // Replica is the config of one replica of a discovered target. The models that
 // clients may call without naming the target stay the target's.
 func (c Config) Replica(r discover.Replica) Config {
-	c.URL, c.Discover, c.Models = c.Discover.URL(r.Address), discover.Config{}, nil
+	c.URL, c.Discover, c.Models, c.Of = c.Discover.URL(r.Address), discover.Config{}, nil, r.Target
+	c.Labels = slices.Concat(c.Labels, r.Labels)
 	return c
+}
+
+// Called reports whether a name of the config means the target: its own, or that
+// of the target whose replica it is.
+func (t *Target) Called(name string) bool {
+	return name == t.Name || t.Config.Of != "" && name == t.Config.Of
 }
