@@ -26,6 +26,7 @@ import (
 	"tailplane/internal/admin"
 	"tailplane/internal/config"
 	"tailplane/internal/credential"
+	"tailplane/internal/discover"
 	"tailplane/internal/egress"
 	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
@@ -57,6 +58,8 @@ type Options struct {
 	// Ports of this machine are where engines are looked for; nil means the
 	// usual ones.
 	Ports []int
+	// Resolver finds replicas behind names; nil means the network's.
+	Resolver discover.Resolver
 	// Dial opens connections to targets; nil means the network.
 	Dial upstream.Dialer
 	// Drain is how long running requests may go on after the order to stop;
@@ -87,7 +90,9 @@ type Server struct {
 	resolvers  secret.Resolvers
 	gateway    *gateway.Gateway
 	owners     *owner.Index
-	busy       sync.WaitGroup // requests to the data listener
+	discovery  *discover.Manager
+	outside    atomic.Pointer[config.File] // whose egress section is in force
+	busy       sync.WaitGroup              // requests to the data listener
 	started    time.Time
 	token      secret.Value
 	door       *admin.Door
@@ -99,7 +104,9 @@ type Server struct {
 
 	mu      sync.Mutex // serialises reloads
 	file    *config.File
-	clients clients // to the network
+	clients clients       // to the network
+	parts   gateway.Parts // of the plane in force
+	seen    replicasSeen
 	found   detection
 	refused atomic.Pointer[string] // why the last changed config was not taken
 	known   atomic.Pointer[knowledge]
@@ -141,6 +148,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.resolvers = credential.Resolvers(s.identities)
+	s.outside.Store(file)
 	s.network.Enforce(file.Egress, file.Destinations()) // the state may lie in a database
 	if s.notifier, err = s.openNotifier(file); err != nil {
 		return nil, err
@@ -151,6 +159,11 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	if err := s.learn(file, s.started); err != nil {
 		s.closeState()
 		return nil, fmt.Errorf("load the catalogue: %w", err)
+	}
+	s.discovery = s.newDiscovery()
+	if err := s.discovery.Apply(file.Discovered()); err != nil {
+		s.closeState()
+		return nil, err
 	}
 	plane, ways, err := s.plane(file)
 	if err != nil {
@@ -169,6 +182,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	s.gateway = gateway.New(plane, s.journal, s.metrics, s.log)
 	s.gateway.UseOwners(s.owners)
 	s.showFleet()
+	s.showDiscovery()
 	s.metrics.Gauge("credentials_parked", "Credentials that are left alone now because their provider refused them.", s.parkedCredentials)
 	if err := s.listen(); err != nil {
 		s.closeState()
@@ -235,6 +249,8 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	task("retention", s.retain)
 	task("accounts", s.accounts.Run)
 	task("keys", s.store.Follow)
+	task("discovery", s.discovery.Run)
+	task("replicas", s.forgetReplicas)
 	if s.notifier != nil {
 		task("webhook", s.notifier.Run)
 	}
@@ -244,6 +260,7 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 		defer signal.Stop(hangup)
 		task("config", func(ctx context.Context) error { return s.watch(ctx, hangup) })
 	}
+	s.firstReplicas(background)
 	data, adm := s.servers()
 	listen := func(serve func(net.Listener) error, ln net.Listener) {
 		wg.Go(func() {
