@@ -23,6 +23,7 @@ import (
 	"tailplane/internal/catalog"
 	"tailplane/internal/egress"
 	"tailplane/internal/facts"
+	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
 	"tailplane/internal/ledger"
 	"tailplane/internal/meter"
@@ -46,6 +47,7 @@ type File struct {
 	Rules    []models.Rule              `yaml:"rules"`
 	Timeouts models.Timeouts            `yaml:"timeouts"`
 	Retry    models.Retry               `yaml:"retry"`
+	Health   fleet.Rules                `yaml:"health"`
 	Keys     policy.Config              `yaml:"keys"`
 	Auth     admin.Config               `yaml:"auth"`
 
@@ -153,6 +155,7 @@ func (f *File) validate(report func(path, wrong, right string)) {
 		validateName("models."+name, "model", name, report)
 	}
 	f.ModelConfig().Validate(targets, report)
+	f.Health.Validate(report)
 	f.Policy().Validate(report)
 	f.Listen.Validate(f.Keyless(), f.Auth.Guarded(), report)
 	f.Auth.Validate(report)

@@ -1,6 +1,9 @@
 package engine
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // Source is one place of a page of metrics where a figure stands. Series of
 // the same name add up (the replicas inside of one engine), shares are averaged.
@@ -47,6 +50,9 @@ func (e *Engine) With(names map[string]string) *Engine {
 			one.Lists, one.Product = s.Lists, s.Product // the same form under another name
 		}
 		out.Signals[signal] = []Source{one}
+		if signal&(SignalPrompt|SignalGenerated|SignalKVUsage) != 0 {
+			out.Moves = append(slices.Clone(out.Moves), name)
+		}
 	}
 	return &out
 }
