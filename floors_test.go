@@ -53,6 +53,7 @@ var monopolies = map[string]struct {
 	"github.com/aws/aws-sdk-go-v2":        {[]string{"credential"}, "the SDK resolves identities and nothing else"},
 	"github.com/Azure/azure-sdk-for-go":   {[]string{"credential"}, "the SDK resolves identities and nothing else"},
 	"golang.org/x/oauth2":                 {[]string{"credential"}, "it resolves identities and nothing else"},
+	"github.com/hashicorp/memberlist":     {[]string{"gossip"}, "who is a member is known in one place"},
 	"github.com/spf13/cobra":              {[]string{"cli"}, "the command line is one package"},
 }
 

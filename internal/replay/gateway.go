@@ -3,6 +3,7 @@ package replay
 import (
 	"time"
 
+	"tailplane/internal/models"
 	"tailplane/internal/route"
 )
 
@@ -16,7 +17,7 @@ type gateway struct {
 
 func (w *world) addGateway() {
 	g := &gateway{scraped: -1}
-	g.group = route.NewGroup("model", route.NewPolicy(w.setup.Policy), func(d route.Delta) { w.tell(g, d) })
+	g.group = route.NewGroup("model", route.NewPolicy(models.Policy{Name: w.setup.Policy}), func(d route.Delta) { w.tell(g, d) })
 	for i := range w.replicas {
 		g.facts = append(g.facts, route.Facts{
 			Name: w.replicas[i].name, Weight: 1,

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tailplane/internal/models"
 	"tailplane/internal/route"
 	"tailplane/internal/sim"
 )
@@ -71,7 +72,7 @@ func (s *Setup) Validate() error {
 			errs = append(errs, fmt.Errorf(format, a...))
 		}
 	}
-	want(route.NewPolicy(s.Policy) != nil, "there is no policy %q", s.Policy)
+	want(route.NewPolicy(models.Policy{Name: s.Policy}) != nil, "there is no policy %q", s.Policy)
 	want(s.Replicas >= 1 && s.Replicas <= 1024, "%d replicas: want 1 to 1024", s.Replicas)
 	want(s.Gateways >= 1 && s.Gateways <= 64, "%d gateways: want 1 to 64", s.Gateways)
 	want(s.Scale > 0 && s.Scale <= 1000, "a scale of %g: want more than 0", s.Scale)
