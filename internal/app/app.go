@@ -39,6 +39,7 @@ import (
 	"tailplane/internal/secret"
 	"tailplane/internal/telemetry"
 	"tailplane/internal/upstream"
+	"tailplane/internal/watch"
 )
 
 // Options are what the command line says about a run.
@@ -74,6 +75,7 @@ type Server struct {
 	store      *policy.Store
 	fleet      fleet.Fleet
 	groups     route.Groups
+	watcher    *watch.Watcher
 	journal    *ledger.Journal
 	kept       *stores
 	statements admin.Statements // nil without a state directory
@@ -169,6 +171,8 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	s.gateway = gateway.New(plane, s.journal, s.metrics, s.log)
 	s.gateway.UseOwners(s.owners)
 	s.showFleet()
+	s.newWatcher()
+	s.follow(file, plane)
 	s.metrics.Gauge("credentials_parked", "Credentials that are left alone now because their provider refused them.", s.parkedCredentials)
 	if err := s.listen(); err != nil {
 		s.closeState()
@@ -235,6 +239,7 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	task("retention", s.retain)
 	task("accounts", s.accounts.Run)
 	task("keys", s.store.Follow)
+	task("watch", s.watcher.Run)
 	if s.notifier != nil {
 		task("webhook", s.notifier.Run)
 	}
@@ -284,6 +289,7 @@ const cutTime = 5 * time.Second
 // drain stops taking requests and waits for those that run. What does not end
 // in time is cut off; it is settled like every other request that breaks.
 func (s *Server) drain(data *dataServer, adm *http.Server) {
+	s.gateway.Drain()
 	patience := cmp.Or(s.opt.Drain, drainTime)
 	s.log.Info("stopping: running requests may finish; another signal ends them", "within", patience.String())
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -137,6 +137,7 @@ func (s *Server) reload() error {
 	s.adopt(f, ways)
 	s.learnBalances(context.Background())
 	s.gateway.Swap(plane)
+	s.follow(f, plane)
 	s.file = f
 	return nil
 }

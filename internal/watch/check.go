@@ -83,7 +83,7 @@ func (c *checker) check(ctx context.Context, t *Target) {
 	blind := inFlight == 0 && served == c.served || t.State.Standing(now).State == fleet.Ejected
 	c.served = served
 	c.health(ctx, t, blind)
-	if c.engine != nil && now.Sub(c.listed) >= identityEvery && !c.identityQ {
+	if c.engine != nil && c.look.Health != fleet.Off && now.Sub(c.listed) >= identityEvery && !c.identityQ {
 		c.listed = now
 		c.identify(ctx, t)
 	}

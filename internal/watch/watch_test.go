@@ -349,9 +349,10 @@ func TestAReloadKeepsWhatWasSeenAndStopsWhatIsGone(t *testing.T) {
 		}
 		r.watch(upstream.Config{Watch: fleet.Look{Metrics: fleet.Off, Health: fleet.Off}})
 		time.Sleep(time.Second)
-		before := r.server.count("/metrics") + r.server.count("/health")
-		time.Sleep(time.Minute)
-		if after := r.server.count("/metrics") + r.server.count("/health"); after != before {
+		all := func() int { return r.server.count("/metrics") + r.server.count("/health") + r.server.count("/v1/models") }
+		before := all()
+		time.Sleep(3 * time.Minute)
+		if after := all(); after != before {
 			t.Errorf("switched off, and looked at %d times", after-before)
 		}
 		r.watch(upstream.Config{})
