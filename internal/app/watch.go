@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"tailplane/internal/admin"
 	"tailplane/internal/config"
 	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
@@ -109,4 +110,31 @@ func (s *Server) drainLive(name string, drained bool) bool {
 	}
 	p.Targets[i].State.Drain(fleet.DrainLive, drained)
 	return true
+}
+
+// targets tells how all of them stand.
+func (s *Server) targets() []admin.Target {
+	p, now := s.gateway.Plane(), time.Now()
+	list := []admin.Target{}
+	for i := range p.Targets {
+		t := &p.Targets[i]
+		stands, said := t.State.Standing(now), t.State.Signals(now)
+		one := admin.Target{
+			Name: t.Name, Kind: t.Kind.Name, Address: t.Address(), State: stands.State.String(), Why: string(stands.Cause), Left: stands.Left.Seconds(),
+		}
+		one.InFlight, _ = t.State.Load()
+		for _, n := range t.State.Ejections() {
+			one.Ejections += n
+		}
+		for _, g := range signalGauges {
+			if said.Known.Has(g.signal) {
+				if one.Signals == nil {
+					one.Signals = map[string]float64{}
+				}
+				one.Signals[g.signal.Names()[0]] = g.value(&said)
+			}
+		}
+		list = append(list, one)
+	}
+	return list
 }

@@ -41,6 +41,9 @@ func TestTargetsAreWatched(t *testing.T) {
 		}
 		return "", !strings.Contains(metrics, "tailplane_engine_waiting{")
 	})
+	if _, body := r.manage(t, http.MethodGet, "/admin/v1/targets"); !strings.Contains(body, `"state":"healthy"`) || !strings.Contains(body, `"running":3`) {
+		t.Errorf("targets: %s", body)
+	}
 	write(t, path, file(", drain: true"))
 	if status, body := r.manage(t, http.MethodPost, "/admin/v1/reload"); status != http.StatusOK {
 		t.Fatalf("reload: %d %s", status, body)
