@@ -26,6 +26,7 @@ import (
 	"tailplane/internal/admin"
 	"tailplane/internal/config"
 	"tailplane/internal/credential"
+	"tailplane/internal/discover"
 	"tailplane/internal/egress"
 	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
@@ -58,6 +59,8 @@ type Options struct {
 	// Ports of this machine are where engines are looked for; nil means the
 	// usual ones.
 	Ports []int
+	// Resolver finds replicas behind names; nil means the network's.
+	Resolver discover.Resolver
 	// Dial opens connections to targets; nil means the network.
 	Dial upstream.Dialer
 	// Drain is how long running requests may go on after the order to stop;
@@ -89,7 +92,9 @@ type Server struct {
 	resolvers  secret.Resolvers
 	gateway    *gateway.Gateway
 	owners     *owner.Index
-	busy       sync.WaitGroup // requests to the data listener
+	discovery  *discover.Manager
+	outside    atomic.Pointer[config.File] // whose egress section is in force
+	busy       sync.WaitGroup              // requests to the data listener
 	started    time.Time
 	token      secret.Value
 	door       *admin.Door
@@ -101,7 +106,9 @@ type Server struct {
 
 	mu      sync.Mutex // serialises reloads
 	file    *config.File
-	clients clients // to the network
+	clients clients       // to the network
+	parts   gateway.Parts // of the plane in force
+	seen    replicasSeen
 	found   detection
 	refused atomic.Pointer[string] // why the last changed config was not taken
 	known   atomic.Pointer[knowledge]
@@ -143,6 +150,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.resolvers = credential.Resolvers(s.identities)
+	s.outside.Store(file)
 	s.network.Enforce(file.Egress, file.Destinations()) // the state may lie in a database
 	if s.notifier, err = s.openNotifier(file); err != nil {
 		return nil, err
@@ -153,6 +161,11 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	if err := s.learn(file, s.started); err != nil {
 		s.closeState()
 		return nil, fmt.Errorf("load the catalogue: %w", err)
+	}
+	s.discovery = s.newDiscovery()
+	if err := s.discovery.Apply(file.Discovered()); err != nil {
+		s.closeState()
+		return nil, err
 	}
 	plane, ways, err := s.plane(file)
 	if err != nil {
@@ -173,6 +186,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	s.showFleet()
 	s.newWatcher()
 	s.follow(file, plane)
+	s.showDiscovery()
 	s.metrics.Gauge("credentials_parked", "Credentials that are left alone now because their provider refused them.", s.parkedCredentials)
 	if err := s.listen(); err != nil {
 		s.closeState()
@@ -240,6 +254,8 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	task("accounts", s.accounts.Run)
 	task("keys", s.store.Follow)
 	task("watch", s.watcher.Run)
+	task("discovery", s.discovery.Run)
+	task("replicas", s.forgetReplicas)
 	if s.notifier != nil {
 		task("webhook", s.notifier.Run)
 	}
@@ -249,6 +265,7 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 		defer signal.Stop(hangup)
 		task("config", func(ctx context.Context) error { return s.watch(ctx, hangup) })
 	}
+	s.firstReplicas(background)
 	data, adm := s.servers()
 	listen := func(serve func(net.Listener) error, ln net.Listener) {
 		wg.Go(func() {
@@ -329,7 +346,7 @@ func (s *Server) servers() (data *dataServer, adm *http.Server) {
 		Reader: s.kept.records, Journal: s.journal, JournalDir: s.journalDir(), Keys: s.store, Facts: s.kept.facts,
 		Hourly: s.hourly, Accounts: s.accounts, Statements: s.statements,
 		Rerate: s.kept.records.Rerate, Book: func() *meter.Book { return s.gateway.Plane().Book },
-		Door: s.door, Address: s.adminURL, Models: s.models, Status: s.status, Reload: s.Reload, Targets: s.targets, Drain: s.drainLive, Ready: s.gateway.Ready, Egress: s.network.Report,
+		Door: s.door, Address: s.adminURL, Models: s.models, Status: s.status, Reload: s.Reload, Targets: s.standings, Drain: s.drainLive, Ready: s.gateway.Ready, Egress: s.network.Report,
 		Lookup: func(text string, now time.Time) *policy.Key { return s.gateway.Plane().Keys.Find(text, now) },
 		Pair: func(key string, now time.Time) (policy.Pair, *policy.Key, error) {
 			return s.gateway.Plane().Keys.PairOf(key, now)

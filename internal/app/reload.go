@@ -113,9 +113,13 @@ func (s *Server) Reload() error {
 	return nil
 }
 
-func (s *Server) reload() error {
+func (s *Server) reload() (err error) {
 	f, err := readFile(s.opt.Config)
 	if err != nil {
+		return err
+	}
+	defer func() { s.settleDiscovery(f, err) }()
+	if err := s.prepareReplicas(f); err != nil {
 		return err
 	}
 	if err := s.learn(f, time.Now()); err != nil {

@@ -28,20 +28,36 @@ func (s *Server) newWatcher() {
 // follow has the targets of a plane watched as its file says.
 func (s *Server) follow(f *config.File, p *gateway.Plane) {
 	s.fleet.Use(f.Health)
-	sent := sentTo(f)
+	sent := sentBy(p)
 	var list []watch.Target
 	for i := range p.Targets {
 		t := &p.Targets[i]
 		t.State.Drain(fleet.DrainFile, t.Config.Drain)
-		one := watch.Target{Target: t.Target, State: t.State}
-		for _, model := range sent[t.Name] {
-			if own := t.ModelName(model); !slices.Contains(one.Models, own) {
-				one.Models = append(one.Models, own)
-			}
-		}
-		list = append(list, one)
+		list = append(list, watch.Target{Target: t.Target, State: t.State, Models: sent[t.Name]})
 	}
 	s.watcher.Watch(list)
+}
+
+// sentBy are the models that a plane sends to each of its targets, as those call
+// them.
+func sentBy(p *gateway.Plane) map[string][]string {
+	own := map[string]func(model string) string{}
+	for i := range p.Targets {
+		own[p.Targets[i].Name] = p.Targets[i].ModelName
+	}
+	out := map[string][]string{}
+	for _, name := range p.Catalog.Names() {
+		plan, err := p.Catalog.Resolve(name)
+		if err != nil {
+			continue // it leads nowhere now
+		}
+		for _, c := range plan.Candidates {
+			if named := own[c.Target]; named != nil && !slices.Contains(out[c.Target], named(c.Model)) {
+				out[c.Target] = append(out[c.Target], named(c.Model))
+			}
+		}
+	}
+	return out
 }
 
 // showHealth registers how targets stand, worked out when somebody looks.
@@ -112,8 +128,8 @@ func (s *Server) drainLive(name string, drained bool) bool {
 	return true
 }
 
-// targets tells how all of them stand.
-func (s *Server) targets() []admin.Target {
+// standings tells how all targets stand.
+func (s *Server) standings() []admin.Target {
 	p, now := s.gateway.Plane(), time.Now()
 	list := []admin.Target{}
 	for i := range p.Targets {

@@ -53,7 +53,7 @@ func targetsList(d Deps) *cobra.Command {
 func targetRow(t *admin.Target) []string {
 	state := t.State
 	if t.Left > 0 {
-		state += " for " + (time.Duration(t.Left * float64(time.Second))).Round(time.Second).String()
+		state += " for " + time.Duration(t.Left*float64(time.Second)).Round(time.Second).String()
 	}
 	figure := func(name string, times float64, unit string) string {
 		v, known := t.Signals[name]

@@ -321,10 +321,20 @@ func (c *call) admit() {
 	}
 }
 
+// replicaWait is when a caller may ask again for a model of which no replica is
+// known; a discovered one is there within a few seconds after it is ready.
+const replicaWait = 5 * time.Second
+
 // choose ranks the candidates.
 func (c *call) choose() *llm.Fault {
 	c.dest.metrics.InFlight.Inc()
 	c.chosen = true
+	if len(c.dest.candidates) == 0 {
+		return &llm.Fault{
+			Kind: llm.FaultUnavailable, Retry: llm.RetrySame, Scope: llm.ScopeModel, Phase: llm.PhaseAdmit, After: replicaWait,
+			Message: fmt.Sprintf("no replica of model %q is known now; `tailplane models` shows why", cut(c.dest.name, 100)),
+		}
+	}
 	at := now()
 	c.standings(at)
 	if c.dest.balanced {

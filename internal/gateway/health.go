@@ -87,8 +87,10 @@ func engineOf(t *fleet.Target, at time.Time) route.Engine {
 		is engine.Signal
 		as route.Signal
 	}{
-		{engine.SignalRunning, route.SignalRunning}, {engine.SignalWaiting, route.SignalWaiting},
-		{engine.SignalKVUsage, route.SignalKVUsage}, {engine.SignalKVTokens, route.SignalKVTokens},
+		{engine.SignalRunning, route.SignalRunning},
+		{engine.SignalWaiting, route.SignalWaiting},
+		{engine.SignalKVUsage, route.SignalKVUsage},
+		{engine.SignalKVTokens, route.SignalKVTokens},
 	} {
 		if s.Known.Has(one.is) {
 			out.Known |= one.as

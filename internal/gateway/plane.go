@@ -70,6 +70,8 @@ type Parts struct {
 	Listen  Listen
 	Models  models.Config
 	Targets []*upstream.Target
+	// Discovered are those of the config that stand for replicas among Targets.
+	Discovered []models.Target
 	// Lists are the models that targets were found to serve, beside those that
 	// their config names.
 	Lists   map[string][]string
@@ -106,7 +108,7 @@ func NewPlane(parts Parts) *Plane {
 		lists := append(slices.Clone(t.Config.Models), parts.Lists[t.Name]...)
 		known = append(known, models.Target{Name: t.Name, Owns: t.Kind.Owns, Lists: lists})
 	}
-	p.Catalog = models.New(parts.Models, known)
+	p.Catalog = models.New(parts.Models, append(known, parts.Discovered...))
 	p.rules = compile(parts.Models.Rules)
 	for _, name := range p.Catalog.Names() {
 		if plan, err := p.Catalog.Resolve(name); err == nil {

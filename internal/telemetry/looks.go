@@ -8,13 +8,11 @@ type Looks struct {
 	scrapes, refused, probes, identities *prometheus.CounterVec
 }
 
-// Looks registers them, once.
-func (m *Metrics) Looks() *Looks {
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tailplane_" + name, Help: help}, labels)
-		m.registry.MustRegister(v)
-		return v
-	}
+// Looks are the counters of the process.
+func (m *Metrics) Looks() *Looks { return m.looks }
+
+// newLooks registers them.
+func newLooks(counter func(name, help string, labels ...string) *prometheus.CounterVec) *Looks {
 	return &Looks{
 		scrapes:    counter("engine_scrape_failures_total", "Looks at an engine's metrics that brought none.", "upstream", "reason"),
 		refused:    counter("engine_signal_refused_total", "Values of an engine's metrics that cannot be true.", "upstream", "signal"),

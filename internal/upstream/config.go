@@ -10,6 +10,7 @@ import (
 
 	"tailplane/internal/account"
 	"tailplane/internal/credential"
+	"tailplane/internal/discover"
 	"tailplane/internal/egress"
 	"tailplane/internal/fleet"
 	"tailplane/internal/llm"
@@ -26,6 +27,11 @@ type Config struct {
 	// URL is the address, with the path below which the API lies; without a
 	// path the kind's own ("/v1") is used.
 	URL string `yaml:"url"`
+	// Discover says where its addresses are found, instead of URL: the target then
+	// stands for replicas, each of which has everything else from here.
+	Discover discover.Config `yaml:"discover"`
+	// Of is the target of the file whose replica it is; empty for one of the file.
+	Of string `yaml:"-"`
 	// Region and Project are where a cloud provider serves it and who pays.
 	Region  string `yaml:"region"`
 	Project string `yaml:"project"`
@@ -109,6 +115,7 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 			}
 		}
 	}
+	c.validateDiscovery(path, report)
 	if c.URL != "" {
 		if _, err := parseURL(c.URL); err != nil {
 			report(path+".url", err.Error(), "write http://HOST:PORT/PATH or https://...")
@@ -150,6 +157,9 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 // Identities.
 func (c Config) Destinations(name string) []egress.Destination {
 	kind, ok := Find(c.Kind)
+	if !c.Discover.IsZero() {
+		return c.Discover.Destinations(name)
+	}
 	if !ok || kind == &simulator && c.URL == "" {
 		return nil
 	}

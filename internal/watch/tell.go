@@ -2,6 +2,7 @@ package watch
 
 import (
 	"log/slog"
+	"maps"
 	"time"
 
 	"tailplane/internal/fleet"
@@ -16,8 +17,10 @@ type teller struct {
 // tell looks at all of them. What is well from the first is not told, and
 // neither is a trial: how it ends is.
 func (l *teller) tell(now time.Time, targets []Target) {
+	named := map[string]bool{}
 	for i := range targets {
 		t := &targets[i]
+		named[t.Name] = true
 		s := t.State.Standing(now)
 		before, known := l.told[t.Name]
 		if s.State == before && known || s.State == fleet.HalfOpen {
@@ -33,4 +36,5 @@ func (l *teller) tell(now time.Time, targets []Target) {
 			l.log.Info("a target serves again", "target", t.Name, "state", s.State.String())
 		}
 	}
+	maps.DeleteFunc(l.told, func(name string, _ fleet.State) bool { return !named[name] })
 }

@@ -349,7 +349,9 @@ func TestAReloadKeepsWhatWasSeenAndStopsWhatIsGone(t *testing.T) {
 		}
 		r.watch(upstream.Config{Watch: fleet.Look{Metrics: fleet.Off, Health: fleet.Off}})
 		time.Sleep(time.Second)
-		all := func() int { return r.server.count("/metrics") + r.server.count("/health") + r.server.count("/v1/models") }
+		all := func() int {
+			return r.server.count("/metrics") + r.server.count("/health") + r.server.count("/v1/models")
+		}
 		before := all()
 		time.Sleep(3 * time.Minute)
 		if after := all(); after != before {
