@@ -34,17 +34,15 @@ func (c *call) standings(at time.Time) {
 		off, less = off || live.Broken, less || live.Penalty > 0
 		c.views = append(c.views, t.view(at, live, c.surface, c.dest.headroom))
 	}
-	if off {
-		c.overrule()
-	}
-	if less {
+	if off && c.overrule() || less {
 		c.lighten()
 	}
 }
 
 // overrule lifts ejections that the request cannot do without. Candidates that
-// could not serve it anyway are no help, and do not count.
-func (c *call) overrule() {
+// could not serve it anyway are no help, and do not count. It reports whether it
+// has lifted some.
+func (c *call) overrule() (lifted bool) {
 	able := c.able[:0]
 	for begin := 0; begin < len(c.views); {
 		end, from := begin, len(able)
@@ -53,7 +51,7 @@ func (c *call) overrule() {
 				able = append(able, c.live[end])
 			}
 		}
-		fleet.Admit(able[from:], float64(c.plane.fleet.Rules().EjectShare))
+		lifted = fleet.Admit(able[from:], float64(c.plane.fleet.Rules().EjectShare)) > 0 || lifted
 		begin = end
 	}
 	fleet.Panic(able)
@@ -65,6 +63,7 @@ func (c *call) overrule() {
 			next++
 		}
 	}
+	return lifted
 }
 
 // lighten takes from the weights what is better sent elsewhere.
