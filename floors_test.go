@@ -25,7 +25,7 @@ var floors = map[string]int{
 	"credential": 2, "models": 2, "fleet": 2, "meter": 2, "sim": 2,
 	"queue": 2, "rules": 1, "kvevents": 2, "complexity": 2,
 	"catalog": 3, "policy": 3, "route": 3, "upstream": 3,
-	"watch": 4, "discover": 3, "gossip": 4,
+	"watch": 4, "discover": 2, "discover/kube": 3, "gossip": 4,
 	"gateway": 4, "admin": 4, "importer": 4, "probe": 4, "replay": 4,
 	"config": 5,
 	"app":    6, "cli": 6,
@@ -53,6 +53,10 @@ var monopolies = map[string]struct {
 	"github.com/aws/aws-sdk-go-v2":        {[]string{"credential"}, "the SDK resolves identities and nothing else"},
 	"github.com/Azure/azure-sdk-for-go":   {[]string{"credential"}, "the SDK resolves identities and nothing else"},
 	"golang.org/x/oauth2":                 {[]string{"credential"}, "it resolves identities and nothing else"},
+	"k8s.io/client-go":                    {[]string{"discover/kube"}, "the cluster is asked in one place"},
+	"k8s.io/apimachinery":                 {[]string{"discover/kube"}, "the cluster is asked in one place"},
+	"k8s.io/api":                          {[]string{"discover/kube"}, "the cluster is asked in one place"},
+	"github.com/hashicorp/memberlist":     {[]string{"gossip"}, "who is a member is known in one place"},
 	"github.com/spf13/cobra":              {[]string{"cli"}, "the command line is one package"},
 }
 

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"math"
 	"reflect"
 	"slices"
 	"sync"
@@ -63,20 +64,20 @@ type Account struct {
 	order    uint64 // in which accounts are locked
 	mu       sync.Mutex
 	epoch    uint32 // changes with limits
-	gone     bool   // no rules name it any more
-	level    Level
-	inflight int
-	most     int // in flight; 0: any number
 	asks     atomic.Uint32
+	inflight int32
+	most     int32   // in flight; 0: any number
 	places   *places // with a shared database, and a limit of requests in flight
 	limits   []limit
-	counters [periods]counter
 	few      [2]limit // where limits stand when they are few
-	first    window   // the first window that there was
+	counters [periods]counter
+	first    window // the first window that there was
 
 	all   *Accounts
+	level Level
+	gone  bool // no rules name it any more
 	name  string
-	rules Rules
+	rules *Rules
 	// since is when the account first had a budget of the period: what began
 	// before is counted by the ledger, what begins from then on here.
 	since [periods]int64
@@ -125,7 +126,7 @@ func (a *Accounts) Account(level Level, name string, r Rules, now time.Time) *Ac
 	}
 	if acc == nil {
 		a.made++
-		acc = &Account{all: a, level: level, name: name, order: a.made}
+		acc = &Account{all: a, level: level, name: name, order: a.made, rules: &Rules{}}
 		a.byName[id] = acc
 	}
 	acc.mu.Lock()
@@ -134,16 +135,25 @@ func (a *Accounts) Account(level Level, name string, r Rules, now time.Time) *Ac
 	return acc
 }
 
+// Fetch begins to bring an account near, for a request that will draw on it: with
+// many accounts that takes as long as all the rest of Reserve. A nil account is
+// near.
+func (c *Account) Fetch() {
+	if c != nil {
+		c.asks.Load()
+	}
+}
+
 // apply takes over rules. The account is locked.
 func (c *Account) apply(r Rules, now time.Time) {
-	if reflect.DeepEqual(c.rules, r) {
+	if reflect.DeepEqual(*c.rules, r) {
 		return
 	}
 	if !reflect.DeepEqual(c.rules.Limits, r.Limits) {
 		c.applyLimits(r.Limits)
 	}
-	c.rules = Rules{Limits: r.Limits, Budgets: slices.Clone(r.Budgets)}
-	c.most = r.Limits.Concurrent
+	c.rules = &Rules{Limits: r.Limits, Budgets: slices.Clone(r.Budgets)}
+	c.most = int32(min(r.Limits.Concurrent, math.MaxInt32))
 	at := now.UnixNano()
 	var used [periods]bool
 	asks := uint32(0)

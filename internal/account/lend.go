@@ -232,25 +232,25 @@ type places struct {
 }
 
 // free reports whether one more may be in flight.
-func (p *places) free(now int64, inflight int) bool {
+func (p *places) free(now int64, inflight int32) bool {
 	return now < p.until && int64(inflight) < p.count
 }
 
 // took notes that one more is in flight.
-func (p *places) took(inflight int) {
+func (p *places) took(inflight int32) {
 	p.peak = max(p.peak, int64(inflight))
 	p.changed = true
 }
 
 // low reports whether it is time to ask for more.
-func (p *places) low(inflight int) bool {
+func (p *places) low(inflight int32) bool {
 	return int64(inflight) > p.count-max(1, p.count/4) && p.count < p.amount
 }
 
 // report asks for the places that were used lately, and some more unless others
 // are short. What is not asked for any more is not used from now on; the rest the
 // gateway goes by until there is an answer.
-func (p *places) report(row string, now int64, inflight int) Report {
+func (p *places) report(row string, now int64, inflight int32) Report {
 	r := p.next(row, KindPlaces)
 	r.Amount = p.amount
 	r.Want = p.peak + p.want

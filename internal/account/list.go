@@ -78,7 +78,7 @@ func (c *Account) state(now time.Time) State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := c.all.moment(now)
-	s := State{Level: c.level, Name: c.name, Concurrent: c.most, InFlight: c.inflight}
+	s := State{Level: c.level, Name: c.name, Concurrent: c.rules.Limits.Concurrent, InFlight: int(c.inflight)}
 	for i := range c.limits {
 		l := &c.limits[i]
 		left := l.left(at.clock)

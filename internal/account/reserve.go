@@ -86,15 +86,22 @@ func (h *Hold) check(w Want) verdict {
 		for i := range c.limits {
 			c.limits[i].check(c, now, c.limits[i].need(h.input, h.output), &v)
 		}
-		for p := Day; int(p) < periods; p++ {
-			if n := &c.counters[p]; n.now != nil {
-				h.windows[h.periods] = n.at(c, p, h.at.unix)
-				h.periods++
-			}
+		if c.asks.Load() != 0 {
+			h.enterWindows(c)
 		}
 	}
 	h.checkMoney(w.Nano, w.Bound, h.at, &v)
 	return v
+}
+
+// enterWindows adds the windows of an account's budgets to the hold.
+func (h *Hold) enterWindows(c *Account) {
+	for p := Day; int(p) < periods; p++ {
+		if n := &c.counters[p]; n.now != nil {
+			h.windows[h.periods] = n.at(c, p, h.at.unix)
+			h.periods++
+		}
+	}
 }
 
 // checkPlaces looks whether one more may be in flight.

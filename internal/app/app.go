@@ -26,6 +26,7 @@ import (
 	"tailplane/internal/admin"
 	"tailplane/internal/config"
 	"tailplane/internal/credential"
+	"tailplane/internal/discover"
 	"tailplane/internal/egress"
 	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
@@ -39,6 +40,7 @@ import (
 	"tailplane/internal/secret"
 	"tailplane/internal/telemetry"
 	"tailplane/internal/upstream"
+	"tailplane/internal/watch"
 )
 
 // Options are what the command line says about a run.
@@ -57,6 +59,8 @@ type Options struct {
 	// Ports of this machine are where engines are looked for; nil means the
 	// usual ones.
 	Ports []int
+	// Resolver finds replicas behind names; nil means the network's.
+	Resolver discover.Resolver
 	// Dial opens connections to targets; nil means the network.
 	Dial upstream.Dialer
 	// Drain is how long running requests may go on after the order to stop;
@@ -74,6 +78,7 @@ type Server struct {
 	store      *policy.Store
 	fleet      fleet.Fleet
 	groups     route.Groups
+	watcher    *watch.Watcher
 	journal    *ledger.Journal
 	kept       *stores
 	statements admin.Statements // nil without a state directory
@@ -87,7 +92,9 @@ type Server struct {
 	resolvers  secret.Resolvers
 	gateway    *gateway.Gateway
 	owners     *owner.Index
-	busy       sync.WaitGroup // requests to the data listener
+	discovery  *discover.Manager
+	outside    atomic.Pointer[config.File] // whose egress section is in force
+	busy       sync.WaitGroup              // requests to the data listener
 	started    time.Time
 	token      secret.Value
 	door       *admin.Door
@@ -99,7 +106,9 @@ type Server struct {
 
 	mu      sync.Mutex // serialises reloads
 	file    *config.File
-	clients clients // to the network
+	clients clients       // to the network
+	parts   gateway.Parts // of the plane in force
+	seen    replicasSeen
 	found   detection
 	refused atomic.Pointer[string] // why the last changed config was not taken
 	known   atomic.Pointer[knowledge]
@@ -141,6 +150,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.resolvers = credential.Resolvers(s.identities)
+	s.outside.Store(file)
 	s.network.Enforce(file.Egress, file.Destinations()) // the state may lie in a database
 	if s.notifier, err = s.openNotifier(file); err != nil {
 		return nil, err
@@ -151,6 +161,11 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	if err := s.learn(file, s.started); err != nil {
 		s.closeState()
 		return nil, fmt.Errorf("load the catalogue: %w", err)
+	}
+	s.discovery = s.newDiscovery()
+	if err := s.discovery.Apply(file.Discovered()); err != nil {
+		s.closeState()
+		return nil, err
 	}
 	plane, ways, err := s.plane(file)
 	if err != nil {
@@ -169,6 +184,9 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	s.gateway = gateway.New(plane, s.journal, s.metrics, s.log)
 	s.gateway.UseOwners(s.owners)
 	s.showFleet()
+	s.newWatcher()
+	s.follow(file, plane)
+	s.showDiscovery()
 	s.metrics.Gauge("credentials_parked", "Credentials that are left alone now because their provider refused them.", s.parkedCredentials)
 	if err := s.listen(); err != nil {
 		s.closeState()
@@ -235,6 +253,9 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	task("retention", s.retain)
 	task("accounts", s.accounts.Run)
 	task("keys", s.store.Follow)
+	task("watch", s.watcher.Run)
+	task("discovery", s.discovery.Run)
+	task("replicas", s.forgetReplicas)
 	if s.notifier != nil {
 		task("webhook", s.notifier.Run)
 	}
@@ -244,6 +265,7 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 		defer signal.Stop(hangup)
 		task("config", func(ctx context.Context) error { return s.watch(ctx, hangup) })
 	}
+	s.firstReplicas(background)
 	data, adm := s.servers()
 	listen := func(serve func(net.Listener) error, ln net.Listener) {
 		wg.Go(func() {
@@ -284,6 +306,7 @@ const cutTime = 5 * time.Second
 // drain stops taking requests and waits for those that run. What does not end
 // in time is cut off; it is settled like every other request that breaks.
 func (s *Server) drain(data *dataServer, adm *http.Server) {
+	s.gateway.Drain()
 	patience := cmp.Or(s.opt.Drain, drainTime)
 	s.log.Info("stopping: running requests may finish; another signal ends them", "within", patience.String())
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -323,7 +346,7 @@ func (s *Server) servers() (data *dataServer, adm *http.Server) {
 		Reader: s.kept.records, Journal: s.journal, JournalDir: s.journalDir(), Keys: s.store, Facts: s.kept.facts,
 		Hourly: s.hourly, Accounts: s.accounts, Statements: s.statements,
 		Rerate: s.kept.records.Rerate, Book: func() *meter.Book { return s.gateway.Plane().Book },
-		Door: s.door, Address: s.adminURL, Models: s.models, Status: s.status, Reload: s.Reload, Egress: s.network.Report,
+		Door: s.door, Address: s.adminURL, Models: s.models, Status: s.status, Reload: s.Reload, Targets: s.standings, Drain: s.drainLive, Ready: s.gateway.Ready, Egress: s.network.Report,
 		Lookup: func(text string, now time.Time) *policy.Key { return s.gateway.Plane().Keys.Find(text, now) },
 		Pair: func(key string, now time.Time) (policy.Pair, *policy.Key, error) {
 			return s.gateway.Plane().Keys.PairOf(key, now)

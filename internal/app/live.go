@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
+	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -16,13 +16,14 @@ import (
 	"tailplane/internal/models"
 	"tailplane/internal/probe"
 	"tailplane/internal/secret"
+	"tailplane/internal/telemetry"
 	"tailplane/internal/upstream"
 )
 
 // Live looks at every target of a valid file as serve would reach it, before
 // there is traffic: nothing runs, nothing is kept, nothing that is asked costs.
 func Live(ctx context.Context, f *config.File) ([]probe.Result, error) {
-	s := &Server{network: egress.New(egress.Options{})}
+	s := &Server{network: egress.New(egress.Options{}), log: telemetry.NewLog(io.Discard, "text", nil)}
 	identities, err := s.identityClient(f)
 	if err != nil {
 		return nil, err
@@ -34,8 +35,13 @@ func Live(ctx context.Context, f *config.File) ([]probe.Result, error) {
 			c.CloseIdle()
 		}
 	}()
+	end, err := s.findReplicas(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	subjects := s.subjects(f, &out, identities)
-	named := f.Destinations()
+	named := s.destinations(f)
 	for _, one := range subjects {
 		if one.Target != nil {
 			named = append(named, one.Target.Asides()...)
@@ -51,14 +57,18 @@ func (s *Server) subjects(f *config.File, out *outward, identities *http.Client)
 	site := upstream.Site{Identities: credential.Options{Client: identities, Resolvers: credential.Resolvers(identities)}}
 	sent := sentTo(f)
 	var list []probe.Subject
-	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
-		for i, keyed := range eachKey(f.Targets[name]) {
-			one := probe.Subject{Name: name, Kind: keyed.Kind, Key: keyed.which}
+	for _, named := range s.lookedAt(f) {
+		if named.err != nil {
+			list = append(list, probe.Subject{Name: named.name, Kind: named.config.Kind, Err: named.err})
+			continue
+		}
+		for i, keyed := range eachKey(named.config) {
+			one := probe.Subject{Name: named.name, Kind: keyed.Kind, Key: keyed.which}
 			if site.Client, one.Err = s.clientFor(out, f, keyed.Config); one.Err == nil {
-				one.Target, one.Err = site.New(name, keyed.Config, time.Now())
+				one.Target, one.Err = site.New(named.name, keyed.Config, time.Now())
 			}
 			if one.Err == nil && i == 0 { // the models are the same whatever the key
-				for _, model := range sent[name] {
+				for _, model := range sent[named.of] {
 					if own := one.Target.ModelName(model); !slices.Contains(one.Models, own) {
 						one.Models = append(one.Models, own)
 					}

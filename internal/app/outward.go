@@ -47,7 +47,7 @@ func (o *outward) client(f *config.File, c upstream.Config) (*h1.Client, error) 
 // adopt puts the policy of a file into force and goes on with the clients of
 // its plane; connections that nobody will use again are closed.
 func (s *Server) adopt(f *config.File, next clients) {
-	s.network.Enforce(f.Egress, f.Destinations())
+	s.enforce(f)
 	for way, c := range s.clients {
 		if next[way] == nil {
 			c.CloseIdle()

@@ -3,7 +3,6 @@ package app
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -22,26 +21,9 @@ import (
 // plane builds the immutable plane of a file, and the clients that its targets
 // use. All of its errors are told at once.
 func (s *Server) plane(f *config.File) (*gateway.Plane, clients, error) {
-	var errs []error
 	now := time.Now()
-	site := s.site()
-	var targets []*upstream.Target
-	out := outward{network: s.network, before: s.clients, now: clients{}}
-	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
-		c := f.Targets[name]
-		client, err := s.clientFor(&out, f, c)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("target %q: %w", name, err))
-			continue
-		}
-		site.Client = client
-		t, err := site.New(name, c, now)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		targets = append(targets, t)
-	}
+	set, ways, err := s.targets(f, nil)
+	errs := []error{err}
 	keys, err := policy.NewKeys(f.Policy(), s.store)
 	errs = append(errs, err)
 	book, err := s.book.With(f.Prices())
@@ -52,12 +34,13 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, clients, error) {
 		return nil, nil, err
 	}
 	keys.Use(now)
-	return gateway.NewPlane(gateway.Parts{
-		Hash: f.Hash, Listen: s.listenConfig(f), Models: f.ModelConfig(), Targets: targets,
+	s.parts = gateway.Parts{
+		Hash: f.Hash, Listen: s.listenConfig(f), Models: f.ModelConfig(), Targets: set.targets, Discovered: set.discovered,
 		Keys: keys, Fleet: &s.fleet, Groups: &s.groups, Book: book, Metrics: s.metrics,
 		Accounts: s.accounts, Estimates: s.estimates, Tokens: tokens,
 		Retires: s.known.Load().retires, Sizes: s.known.Load().sizes,
-	}), out.now, nil
+	}
+	return gateway.NewPlane(s.parts), ways, nil
 }
 
 // tokens are verifiers of the issuers that the rules of keys name, one for each
@@ -135,6 +118,7 @@ func (s *Server) models(key string) ([]admin.Model, bool) {
 				m.Candidates = append(m.Candidates, d)
 			}
 		}
+		m.Candidates = append(m.Candidates, s.others(name)...)
 		list = append(list, m)
 	}
 	return list, true

@@ -113,9 +113,13 @@ func (s *Server) Reload() error {
 	return nil
 }
 
-func (s *Server) reload() error {
+func (s *Server) reload() (err error) {
 	f, err := readFile(s.opt.Config)
 	if err != nil {
+		return err
+	}
+	defer func() { s.settleDiscovery(f, err) }()
+	if err := s.prepareReplicas(f); err != nil {
 		return err
 	}
 	if err := s.learn(f, time.Now()); err != nil {
@@ -137,6 +141,7 @@ func (s *Server) reload() error {
 	s.adopt(f, ways)
 	s.learnBalances(context.Background())
 	s.gateway.Swap(plane)
+	s.follow(f, plane)
 	s.file = f
 	return nil
 }

@@ -39,7 +39,7 @@ func keyNames(d Deps) cobra.CompletionFunc {
 type scope struct {
 	organisation, team, customer string
 	surfaces, networks           []string
-	names                        bool
+	names, routes                bool
 	rules                        *rules
 }
 
@@ -52,6 +52,7 @@ func scopeFlags(cmd *cobra.Command, d Deps) *scope {
 	f.StringArrayVar(&s.surfaces, "surface", nil, "operation or dialect that may be used, such as chat or embeddings; can be repeated")
 	f.StringArrayVar(&s.networks, "network", nil, "address or network that may call, such as 10.0.0.0/8; can be repeated")
 	f.BoolVar(&s.names, "may-name-customers", false, "the caller may say which customer a request is for")
+	f.BoolVar(&s.routes, "may-route", false, "the caller may choose targets, by `models` and `provider` in the request")
 	for _, level := range []string{"organisation", "team", "customer"} {
 		completeFlag(cmd, d, level, partyNames(level+"s"))
 	}
@@ -61,10 +62,10 @@ func scopeFlags(cmd *cobra.Command, d Deps) *scope {
 // into puts what was given into an order.
 func (s *scope) into(cmd *cobra.Command, order map[string]any) error {
 	for flag, value := range map[string]any{
-		"organisation": s.organisation, "team": s.team, "customer": s.customer, "surface": given(s.surfaces), "network": networks(given(s.networks)), "may-name-customers": s.names,
+		"organisation": s.organisation, "team": s.team, "customer": s.customer, "surface": given(s.surfaces), "network": networks(given(s.networks)), "may-name-customers": s.names, "may-route": s.routes,
 	} {
 		if cmd.Flags().Changed(flag) {
-			member := map[string]string{"surface": "surfaces", "network": "networks", "may-name-customers": "may_name_customers"}[flag]
+			member := map[string]string{"surface": "surfaces", "network": "networks", "may-name-customers": "may_name_customers", "may-route": "may_route"}[flag]
 			if member == "" {
 				member = flag
 			}

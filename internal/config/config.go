@@ -21,8 +21,11 @@ import (
 
 	"tailplane/internal/admin"
 	"tailplane/internal/catalog"
+	"tailplane/internal/discover"
+	"tailplane/internal/discover/kube"
 	"tailplane/internal/egress"
 	"tailplane/internal/facts"
+	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
 	"tailplane/internal/ledger"
 	"tailplane/internal/meter"
@@ -46,6 +49,7 @@ type File struct {
 	Rules    []models.Rule              `yaml:"rules"`
 	Timeouts models.Timeouts            `yaml:"timeouts"`
 	Retry    models.Retry               `yaml:"retry"`
+	Health   fleet.Rules                `yaml:"health"`
 	Keys     policy.Config              `yaml:"keys"`
 	Auth     admin.Config               `yaml:"auth"`
 
@@ -81,6 +85,9 @@ func (f *File) Prices() map[string]meter.Override {
 	for name, t := range f.Targets {
 		if !t.Price.IsZero() {
 			prices[name+"/*"] = t.Price
+			if !t.Discover.IsZero() {
+				prices[name+"/**"] = t.Price
+			}
 		}
 	}
 	return prices
@@ -153,6 +160,7 @@ func (f *File) validate(report func(path, wrong, right string)) {
 		validateName("models."+name, "model", name, report)
 	}
 	f.ModelConfig().Validate(targets, report)
+	f.Health.Validate(report)
 	f.Policy().Validate(report)
 	f.Listen.Validate(f.Keyless(), f.Auth.Guarded(), report)
 	f.Auth.Validate(report)
@@ -182,12 +190,27 @@ func (f *File) guarded(targets []string, report func(path, wrong, right string))
 	}
 }
 
+// Discovered are the targets whose addresses are found beside the file, by name.
+func (f *File) Discovered() map[string]discover.Config {
+	out := map[string]discover.Config{}
+	for name, t := range f.Targets {
+		if !t.Discover.IsZero() {
+			out[name] = t.Discover
+		}
+	}
+	return out
+}
+
 // Destinations are the hosts and ports that the file leads to: its targets, where
-// their credentials are had from, who says who people are, and the proxies on the way to them. What `egress.allow` adds is not among them.
+// their credentials and replicas are had from, who says who people are, and the proxies on the way to them. What `egress.allow` adds is not among them.
 // It reads the environment and the files by which clouds' identities are found.
 func (f *File) Destinations() []egress.Destination {
 	out := f.leading(func(name string, t upstream.Config) []egress.Destination {
-		return f.Egress.Reach(egress.Override{}, t.Identities(name))
+		beside := t.Identities(name)
+		if k := t.Discover.Kubernetes; k != (discover.Kubernetes{}) {
+			beside = append(beside, kube.Destinations(k, name)...)
+		}
+		return f.Egress.Reach(egress.Override{}, beside)
 	})
 	for _, d := range append(f.Egress.Reach(egress.Override{}, append(f.Auth.Destinations(), f.webhook()...)), f.stores()...) {
 		if !slices.Contains(out, d) {
@@ -270,6 +293,11 @@ func (f *File) Secrets(text []byte) []Problem {
 	f.Egress.Resolve(func(field string, err error) { unresolved("egress."+field, err) })
 	for _, name := range slices.Sorted(maps.Keys(f.Targets)) {
 		f.Targets[name].Egress.Resolve(f.Egress, func(field string, err error) { unresolved("targets."+name+".egress."+field, err) })
+		if k := f.Targets[name].Discover.Kubernetes; k != (discover.Kubernetes{}) {
+			if err := kube.Check(k); err != nil {
+				unresolved("targets."+name+".discover.kubernetes", err)
+			}
+		}
 		refs := f.Targets[name].Refs()
 		for _, path := range slices.Sorted(maps.Keys(refs)) {
 			if refs[path].Remote() {

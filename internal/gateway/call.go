@@ -15,6 +15,7 @@ import (
 
 	"tailplane/internal/account"
 	"tailplane/internal/dialect"
+	"tailplane/internal/fleet"
 	"tailplane/internal/h1"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
@@ -59,6 +60,8 @@ type call struct {
 	drawn  int                // attempts that something was taken for again
 
 	views    []route.View
+	live     []fleet.View // of the candidates, as views are
+	able     []fleet.View
 	order    []int
 	asked    route.Query
 	input    int // tokens that the prompt is expected to have
@@ -318,22 +321,29 @@ func (c *call) admit() {
 	}
 }
 
+// replicaWait is when a caller may ask again for a model of which no replica is
+// known; a discovered one is there within a few seconds after it is ready.
+const replicaWait = 5 * time.Second
+
 // choose ranks the candidates.
 func (c *call) choose() *llm.Fault {
 	c.dest.metrics.InFlight.Inc()
 	c.chosen = true
-	at := now()
-	c.views = c.views[:0]
-	for i := range c.dest.candidates {
-		c.views = append(c.views, c.dest.candidates[i].view(at, c.surface, c.dest.headroom))
+	if len(c.dest.candidates) == 0 {
+		return &llm.Fault{
+			Kind: llm.FaultUnavailable, Retry: llm.RetrySame, Scope: llm.ScopeModel, Phase: llm.PhaseAdmit, After: replicaWait,
+			Message: fmt.Sprintf("no replica of model %q is known now; `tailplane models` shows why", cut(c.dest.name, 100)),
+		}
 	}
+	at := now()
+	c.standings(at)
 	if c.dest.balanced {
 		c.balance(at)
 	}
 	var why route.Why
 	c.order, why = route.Order(c.order[:0], c.views, c.plane.roll())
 	if why == route.WhyNobody {
-		return &llm.Fault{Kind: llm.FaultUnsupported, Param: "model", Message: c.dest.cannot(c.views, c.seen.Model)}
+		return c.nobody()
 	}
 	if c.dest.single {
 		c.order = c.order[:1]

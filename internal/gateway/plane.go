@@ -48,6 +48,7 @@ type Plane struct {
 
 	claims claimHeaders
 	groups *route.Groups
+	fleet  *fleet.Fleet
 	rules  []rule
 
 	dests  map[string]*destination // of the names that the config defines
@@ -69,6 +70,8 @@ type Parts struct {
 	Listen  Listen
 	Models  models.Config
 	Targets []*upstream.Target
+	// Discovered are those of the config that stand for replicas among Targets.
+	Discovered []models.Target
 	// Lists are the models that targets were found to serve, beside those that
 	// their config names.
 	Lists   map[string][]string
@@ -94,7 +97,7 @@ func NewPlane(parts Parts) *Plane {
 	p := &Plane{
 		Hash: parts.Hash, Listen: parts.Listen, Keys: parts.Keys, Book: parts.Book, Metrics: parts.Metrics,
 		Accounts: parts.Accounts, Estimates: parts.Estimates, Tokens: parts.Tokens,
-		retires: parts.Retires, sizes: parts.Sizes, groups: parts.Groups, dests: map[string]*destination{},
+		retires: parts.Retires, sizes: parts.Sizes, groups: parts.Groups, fleet: parts.Fleet, dests: map[string]*destination{},
 	}
 	p.claims = claimHeaders{canonicals(parts.Keys.ClaimHeaders()), canonicals(policy.TagHeaders()), canonicals(policy.SessionHeaders())}
 	var known []models.Target
@@ -105,7 +108,7 @@ func NewPlane(parts Parts) *Plane {
 		lists := append(slices.Clone(t.Config.Models), parts.Lists[t.Name]...)
 		known = append(known, models.Target{Name: t.Name, Owns: t.Kind.Owns, Lists: lists})
 	}
-	p.Catalog = models.New(parts.Models, known)
+	p.Catalog = models.New(parts.Models, append(known, parts.Discovered...))
 	p.rules = compile(parts.Models.Rules)
 	for _, name := range p.Catalog.Names() {
 		if plan, err := p.Catalog.Resolve(name); err == nil {
@@ -260,8 +263,7 @@ func quirks(t *upstream.Target, model string) map[llm.Dialect]*upstream.Quirks {
 // view is what routing needs to know of a candidate. One whose limits are
 // exhausted until their reset counts as one that demands a wait, where headroom
 // is looked at.
-func (c *candidate) view(at time.Time, s surface, headroom bool) route.View {
-	live := c.State.View(at, c.model)
+func (c *candidate) view(at time.Time, live *fleet.View, s surface, headroom bool) route.View {
 	v := route.View{
 		Group: c.group, Weight: c.weight,
 		InFlight: live.InFlight, Wait: live.Wait, Broken: live.Broken,
@@ -272,6 +274,9 @@ func (c *candidate) view(at time.Time, s surface, headroom bool) route.View {
 	if headroom {
 		share, wait := c.State.Headroom(at, c.model)
 		v.Prefer, v.Headroom, v.Wait = true, max(0, min(share, 1-live.Utilisation)), max(v.Wait, wait)
+	}
+	if live.Draining && s.forward == nil && v.Cannot == "" {
+		v.Cannot = drained
 	}
 	return v
 }

@@ -78,7 +78,7 @@ func (p *Plane) under(r *rule, name string, key *policy.Key) (*destination, erro
 	for i := range d.candidates {
 		t := &d.candidates[i]
 		t.barred = cmp.Or(t.barred, lacks(t.Config.Labels, r.Require))
-		if len(r.Only) > 0 && !slices.Contains(r.Only, t.Name) {
+		if len(r.Only) > 0 && !slices.ContainsFunc(r.Only, t.Called) {
 			t.barred = cmp.Or(t.barred, "a rule leaves it out")
 		}
 		if !r.Policy.IsZero() {

@@ -234,7 +234,7 @@ func (d *destination) reorder(order []string) {
 // called reports whether a caller's word means the candidate: its target, the
 // kind of that, or the model at it.
 func (c *candidate) called(name string) bool {
-	return name == c.Name || strings.EqualFold(name, c.Kind.Name) || name == c.Name+"/"+c.model
+	return c.Called(name) || strings.EqualFold(name, c.Kind.Name) || name == c.Name+"/"+c.model
 }
 
 // bars says why the caller does not want a candidate.

@@ -223,3 +223,19 @@ func TestRecordWithoutIDIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestASCIIIsWhatHasNoHighBit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := rapid.SliceOfN(rapid.ByteRange(0, 0x7f), 0, 40).Draw(t, "text")
+		if !ascii(string(b)) {
+			t.Fatalf("%q is none", b)
+		}
+		if len(b) == 0 {
+			return
+		}
+		b[rapid.IntRange(0, len(b)-1).Draw(t, "at")] |= 0x80
+		if ascii(string(b)) {
+			t.Fatalf("%q is one", b)
+		}
+	})
+}

@@ -39,6 +39,11 @@ func createSegmentFile(path string, size int) (*segmentFile, error) {
 	if err = allocate(f, size); err == nil {
 		s.data, s.mapped, err = mapShared(f, size)
 	}
+	if err == nil {
+		// The first touch makes the kernel read the file ahead, for milliseconds.
+		// Here nobody waits for it who holds the journal's lock.
+		s.data[0] = 0
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("allocate %d bytes for journal segment %s: %w", size, path, err), f.Close(), os.Remove(path))
 	}

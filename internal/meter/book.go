@@ -87,9 +87,9 @@ func (b *Book) AsOf() string { return b.about.AsOf }
 func (b *Book) Source() string { return b.about.Source + "; " + b.about.Licence }
 
 // With returns a book in which overrides go before the list prices. A key is
-// "target/model", "target/*", "kind/model", "kind/*" or "model"; the first of
-// these that is there counts, without regard to case. The error names every
-// price that cannot be read.
+// "target/model", "target/*", "target/**" (its replicas), "kind/model", "kind/*"
+// or "model"; the first of these that is there counts, without regard to case.
+// The error names every price that cannot be read.
 func (b *Book) With(overrides map[string]Override) (*Book, error) {
 	nb := &Book{about: b.about, providers: b.providers, additions: b.additions, overrides: map[string]*Rate{}, models: map[string][]entry{}, rates: map[rateKey]*Rate{}}
 	maps.Copy(nb.overrides, b.overrides)
@@ -141,7 +141,8 @@ func (b *Book) RateAt(target, kind, model string) *Rate {
 // find looks a rate up; the caller holds mu.
 func (b *Book) find(k rateKey) *Rate {
 	target, kind, model := strings.ToLower(k.target), strings.ToLower(k.kind), strings.ToLower(k.model)
-	for _, key := range []string{target + "/" + model, target + "/*", kind + "/" + model, kind + "/*", model} {
+	family := target[:max(0, strings.LastIndexByte(target, '/'))] // a replica is called FAMILY/NAME
+	for _, key := range []string{target + "/" + model, target + "/*", family + "/**", kind + "/" + model, kind + "/*", model} {
 		if r := b.overrides[key]; r != nil {
 			return r
 		}

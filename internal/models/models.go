@@ -30,6 +30,17 @@ type Target struct {
 	Owns []string
 	// Lists are models that the target is known to serve.
 	Lists []string
+	// Discovered says that the target stands for its Replicas, however many there
+	// are now, each of which is a target of its own.
+	Discovered bool
+	Replicas   []Replica
+}
+
+// Replica is one of the targets that a discovered one stands for.
+type Replica struct {
+	Target string
+	Weight int // share among its neighbours; 0 counts as 1
+	Rank   int // those of a higher rank form a later group
 }
 
 // Candidate is one target with the name it knows the model by.
@@ -65,25 +76,29 @@ type Plan struct {
 // Catalog resolves names. Names of the file win over "target/model", which
 // wins over names that a target owns or lists.
 type Catalog struct {
-	config  Config
-	targets []Target
-	names   []string
-	plans   map[string]*Plan
+	config   Config
+	targets  []Target
+	names    []string
+	replicas map[string][]Replica // of those that are discovered
+	plans    map[string]*Plan
 }
 
 // New builds a catalog from a valid config.
 func New(c Config, targets []Target) *Catalog {
 	d := Default()
 	c.Timeouts, c.Retry = c.Timeouts.Or(d.Timeouts), c.Retry.Or(d.Retry)
-	cat := &Catalog{config: c, targets: targets, plans: make(map[string]*Plan, len(c.Models))}
+	cat := &Catalog{config: c, targets: targets, replicas: map[string][]Replica{}, plans: make(map[string]*Plan, len(c.Models))}
 	for _, t := range targets {
 		cat.names = append(cat.names, t.Name)
+		if t.Discovered {
+			cat.replicas[t.Name] = t.Replicas
+		}
 	}
 	for name, m := range c.Models {
 		cat.plans[name] = &Plan{
 			Name:       name,
 			Why:        "model of the config",
-			Candidates: (&walk{config: c, targets: cat.names, left: mostSteps}).flatten(name, 0),
+			Candidates: (&walk{config: c, targets: cat.names, replicas: cat.replicas, left: mostSteps}).flatten(name, 0),
 			Prefer:     m.Prefer,
 			Require:    m.Require,
 			Limits:     m.Limits,
@@ -96,11 +111,12 @@ func New(c Config, targets []Target) *Catalog {
 
 // walk follows references from a model to its candidates.
 type walk struct {
-	config  Config
-	targets []string
-	way     []string // the models that are being followed
-	left    int      // steps; negative when they did not suffice
-	chains  int      // conditions that were numbered
+	config   Config
+	targets  []string
+	replicas map[string][]Replica // of targets that are discovered
+	way      []string             // the models that are being followed
+	left     int                  // steps; negative when they did not suffice
+	chains   int                  // conditions that were numbered
 }
 
 // mostSteps bounds a walk, because a few models that each name all others twice
@@ -130,8 +146,9 @@ func (w *walk) flatten(name string, group int) []Candidate {
 		policy.Name = PolicyAuto
 	}
 	for _, target := range m.Pool {
-		out = append(out, Candidate{Target: target, Model: m.ServedAs, Group: group, Policy: policy})
+		out = append(out, expand(w.replicas, Candidate{Target: target, Model: m.ServedAs, Group: group, Policy: policy})...)
 	}
+	var shares []share
 	shared := -1 // the group of the weighted neighbours that are being read
 	for _, s := range m.Route {
 		at := next()
@@ -145,8 +162,13 @@ func (w *walk) flatten(name string, group int) []Candidate {
 		default:
 			at = shared
 		}
+		begin := len(out)
 		out = append(out, w.step(s, at)...)
+		if s.Weight > 0 {
+			shares = append(shares, share{s.Weight, at, begin, len(out)})
+		}
 	}
+	even(out, shares)
 	for i := range out {
 		if m.joins() && out[i].Group == group {
 			out[i].Policy = m.Policy
@@ -176,7 +198,7 @@ func (w *walk) step(s Step, group int) []Candidate {
 		if !ok {
 			return nil
 		}
-		return []Candidate{{Target: target, Model: model, Weight: s.Weight, Group: group}}
+		return expand(w.replicas, Candidate{Target: target, Model: model, Weight: s.Weight, Group: group})
 	}
 	out := w.flatten(s.To, group)
 	for i := range out {
@@ -273,7 +295,7 @@ func (c *Catalog) Near(name string) []string {
 }
 
 func (c *Catalog) single(name, why string, cand Candidate) *Plan {
-	return &Plan{Name: name, Why: why, Candidates: []Candidate{cand}, Timeouts: c.config.Timeouts, Retry: c.config.Retry}
+	return &Plan{Name: name, Why: why, Candidates: expand(c.replicas, cand), Timeouts: c.config.Timeouts, Retry: c.config.Retry}
 }
 
 func (t Target) owns(name string) bool {

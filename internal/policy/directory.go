@@ -1,11 +1,8 @@
 package policy
 
 import (
-	"iter"
-	"maps"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"tailplane/internal/account"
 )
@@ -22,109 +19,6 @@ type directory struct {
 
 func newDirectory() *directory {
 	return &directory{index: new(index), parties: parties{}, fixed: map[string]*Key{}}
-}
-
-// entry is what a hash stands for.
-type entry struct {
-	hash    Hash
-	form    Form
-	expires time.Time // of this text; zero: with the key
-	key     *Key
-}
-
-// lack is why the text opens nothing; empty when it does.
-func (e *entry) lack(now time.Time) Lack {
-	if lack := e.key.lack(now); lack != "" {
-		return lack
-	}
-	if !e.expires.IsZero() && !now.Before(e.expires) {
-		return LackReplaced
-	}
-	return ""
-}
-
-// index finds an entry by the beginning of its hash. It is cut into 256 maps, so
-// that a change copies one of them and not a hundred thousand entries.
-type index [256]map[handle]*entry
-
-// at is the entry to a hash: one look into one map, and a comparison of hashes.
-func (x *index) at(h Hash) *entry {
-	if e := x[h[0]][h.handle()]; e != nil && e.hash == h {
-		return e
-	}
-	return nil
-}
-
-// of is the entry to a hash of a form: a hash that was imported opens nothing
-// that was hashed here, and the other way about.
-func (x *index) of(h Hash, form Form) *entry {
-	if e := x.at(h); e != nil && e.form == form {
-		return e
-	}
-	return nil
-}
-
-// handled is the entry to the beginning of a hash.
-func (x *index) handled(at handle) *entry { return x[at[0]][at] }
-
-func (x *index) all() iter.Seq[*entry] {
-	return func(yield func(*entry) bool) {
-		for _, m := range x {
-			for _, e := range m {
-				if !yield(e) {
-					return
-				}
-			}
-		}
-	}
-}
-
-func (x *index) len() (n int) {
-	for _, m := range x {
-		n += len(m)
-	}
-	return n
-}
-
-// indexEdit makes another index of one.
-type indexEdit struct {
-	*index
-	own [256]bool // maps that are the new index's alone
-}
-
-func (x *index) edit() *indexEdit {
-	next := *x
-	return &indexEdit{index: &next}
-}
-
-func (e *indexEdit) shard(at handle) map[handle]*entry {
-	i := at[0]
-	if !e.own[i] {
-		if e.index[i] == nil {
-			e.index[i] = map[handle]*entry{}
-		} else {
-			e.index[i] = maps.Clone(e.index[i])
-		}
-		e.own[i] = true
-	}
-	return e.index[i]
-}
-
-// put adds an entry; false when its place is another key's.
-func (e *indexEdit) put(en *entry) bool {
-	at := en.hash.handle()
-	if old := e.handled(at); old != nil && old.key.ID != en.key.ID {
-		return false
-	}
-	e.shard(at)[at] = en
-	return true
-}
-
-// remove takes away the entry of a key's hash.
-func (e *indexEdit) remove(h Hash, id string) {
-	if old := e.at(h); old != nil && old.key.ID == id {
-		delete(e.shard(h.handle()), h.handle())
-	}
 }
 
 // record is a key of the file, of the facts or of this process alone.
@@ -164,7 +58,7 @@ func (d *directory) enter(e *indexEdit, r *record, rules func(ref, account.Rules
 		d.fixed[k.Name] = k
 	}
 	for _, s := range k.Secrets {
-		if e.put(&entry{s.Hash, s.Form, s.Expires, k}) && s.Form == FormSHA256 {
+		if e.put(entry{hash: s.Hash, until: k.until(s.Expires), key: k, account: k.account, plain: s.Form == FormSHA256}) && s.Form == FormSHA256 {
 			imported++
 		}
 	}

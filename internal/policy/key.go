@@ -62,6 +62,12 @@ type keyDoc struct {
 // Key is a caller's identity: the ledger, its limits and its budgets go by its
 // ID, whatever texts it has. It is immutable but for when it was last used.
 type Key struct {
+	// What every request looks at comes first.
+	party   *Party
+	account *account.Account
+	seen    atomic.Int64 // what touch has written to used: it stands nearer
+	broken  string       // why it may not be used: what it belongs to is not there
+
 	ID string `json:"id"` // public, stands in the ledger
 	KeySpec
 	Created   time.Time `json:"created,omitzero"`
@@ -72,11 +78,8 @@ type Key struct {
 	Revision  int64     `json:"revision,omitempty"`
 	Secrets   []Secret  `json:"-"`
 
-	party   *Party
-	account *account.Account
-	chain   []*account.Account
-	broken  string // why it may not be used: what it belongs to is not there
-	used    *atomic.Int64
+	chain []*account.Account
+	used  *atomic.Int64
 }
 
 // Anonymous is who calls when no key is required and none is shown.
@@ -142,7 +145,8 @@ func (k *Key) LastUsed() time.Time {
 }
 
 func (k *Key) touch(now time.Time) {
-	if minute := now.Unix() / 60; k.used.Load() != minute {
+	if minute := now.Unix() / 60; k.seen.Load() != minute {
+		k.seen.Store(minute)
 		k.used.Store(minute)
 	}
 }

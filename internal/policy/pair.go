@@ -70,7 +70,7 @@ func (p *Pepper) pair(id string) Pair {
 func (k *Keys) FindPair(id string, now time.Time) (*Key, secret.Value) {
 	if at, ok := handleOf(id); ok {
 		if e := k.dir.Load().index.handled(at); e != nil {
-			if e.lack(now) != "" {
+			if !e.opens(now) {
 				return nil, secret.Value{}
 			}
 			e.key.touch(now)

@@ -76,7 +76,8 @@ func (k *Keys) Use(now time.Time) { k.store.use(k, now) }
 // is the anonymous caller where no key is required. It allocates nothing, and
 // takes the same time for every wrong text: what is compared are hashes.
 func (k *Keys) Find(text string, now time.Time) *Key {
-	if e := k.entry(text); e != nil && e.lack(now) == "" {
+	if e := k.entry(text); e != nil && e.opens(now) {
+		e.account.Fetch()
 		e.key.touch(now)
 		return e.key
 	}
@@ -110,8 +111,7 @@ func (s *Store) hash(text string, form Form) Hash {
 	if form == FormSHA256 {
 		return plainHash(text)
 	}
-	h, _ := s.pepper.Hash(text)
-	return h
+	return s.hasher.hash(text)
 }
 
 // plainHash is the SHA-256 of a text of up to longestToken bytes.

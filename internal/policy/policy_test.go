@@ -32,6 +32,10 @@ func TestHashIsHMACSHA256(t *testing.T) {
 		if !ok || hex.EncodeToString(got[:]) != hex.EncodeToString(mac.Sum(nil)) {
 			t.Fatalf("hash of %q differs from crypto/hmac", text)
 		}
+		h := newHasher(p)
+		if h.hash("another"); h.hash(text) != got {
+			t.Fatalf("on the way of a request the hash of %q is another one", text)
+		}
 	})
 }
 

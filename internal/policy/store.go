@@ -21,6 +21,7 @@ import (
 // gateways make. Readers never wait for a writer.
 type Store struct {
 	pepper   Pepper
+	hasher   *hasher // of pepper
 	facts    facts.Store
 	accounts *account.Accounts // nil: nothing has limits
 
@@ -61,7 +62,7 @@ func NewStore(p Pepper, accounts *account.Accounts) *Store {
 
 func newStore(p Pepper, f facts.Store, accounts *account.Accounts) *Store {
 	s := &Store{
-		pepper: p, facts: f, accounts: accounts,
+		pepper: p, hasher: newHasher(p), facts: f, accounts: accounts,
 		records: map[string]*record{}, docs: map[ref]partyDoc{}, bad: map[[2]string]string{}, used: map[string]*atomic.Int64{},
 	}
 	s.inForce = &Keys{store: s, nobody: Anonymous()}

@@ -92,7 +92,7 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 		r := Replica{
 			Name: f.Name, Key: m.key, Weight: max(1, f.Weight), Price: f.Price, Engine: f.Engine,
 			InFlight: m.inFlight + m.remote.inFlight, Context: m.context + m.remote.context,
-			Queue: m.wait(now), Queued: m.queued + m.remote.queued, Prompt: tokens,
+			Queue: m.wait(now), Usual: m.usual, Queued: m.queued + m.remote.queued, Prompt: tokens,
 		}
 		if q.Chain.Bytes > 0 {
 			r.Hit = min(int(m.trust*float64(g.model.tokens(g.index.Lookup(m.slot, &q.Chain)))), tokens-1)
@@ -121,6 +121,7 @@ type Ticket struct {
 	tokens   int
 	bytes    int
 	hit      int
+	query    *Query
 	lane     uint64
 	head     prefix.Mark
 	first    time.Time
@@ -143,6 +144,7 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 	if n := len(q.Chain.Marks); n > 0 {
 		t.head = q.Chain.Marks[n-1]
 	}
+	t.query = q
 	m.begin(now, t)
 	g.mu.Unlock()
 	g.say(t, DeltaSent)
@@ -184,6 +186,9 @@ func (t *Ticket) Done(now time.Time, r Result) {
 		t.member.answer(now, t)
 	}
 	t.member.end(t)
+	if r.OK && t.query.Chain.Bytes == t.bytes { // an engine frees a prompt's blocks when it has answered: they are the youngest, then
+		g.index.Insert(t.member.slot, &t.query.Chain)
+	}
 	if r.OK {
 		g.model.count(t, r)
 		wrote := 0.0

@@ -89,6 +89,7 @@ type fit struct {
 const (
 	forgetting   = 0.995
 	priorSamples = 20
+	late         = 0.3 // weight of an answer that took longer than expected: others may be why
 	huber        = 0.5 // relative error from which a sample's pull no longer grows
 )
 
@@ -111,7 +112,11 @@ func (f *fit) add(u, pairs, took float64) {
 	x := [3]float64{units[0], units[1] * u, units[2] * pairs}
 	expected := f.last[0] + f.last[1]*u + f.last[2]*pairs
 	w := 1 / (took*took + expected*expected)
-	if off := math.Abs(took-expected) / max(expected, 1e-3); off > huber {
+	off := (took - expected) / max(expected, 1e-3)
+	if off > 0 {
+		w *= late
+	}
+	if off = math.Abs(off); off > huber {
 		w *= huber / off
 	}
 	for i := range x {
@@ -160,8 +165,16 @@ func (m *member) learnSpeed(g *model, t *Ticket, took float64) {
 	if t.wait > teachable*took || t.work < 4*g.fixed {
 		return
 	}
-	ratio := (took - t.wait) / (g.fixed + t.work)
-	m.ratio += (math.Log(min(8, max(0.125, ratio))) - m.ratio) / 16
+	ratio := math.Log((took - t.wait) / (g.fixed + t.work))
+	step := speedStep
+	if m.answers < enoughAnswers {
+		step *= 4
+	}
+	if ratio < m.ratio {
+		m.ratio -= step * (1 - speedQuantile)
+	} else {
+		m.ratio += step * speedQuantile
+	}
 	m.answers++
 }
 
@@ -200,8 +213,15 @@ func (g *Group) compare() {
 // A replica's speed counts from so many answers on, and when it differs by more
 // than noise.
 const (
-	enoughAnswers = 8
-	noise         = 0.1
+	enoughAnswers = 16
+	noise         = 0.25
+)
+
+// A replica's speed is a low quantile of its answers' times, followed in steps:
+// what other requests do to one only adds to its time.
+const (
+	speedQuantile = 0.25
+	speedStep     = 0.1
 )
 
 // learnCapacity takes in what an engine says that its cache holds.
@@ -222,7 +242,8 @@ func (m *member) confirm(g *Group, t *Ticket, r Result, wrote float64) {
 		return
 	}
 	share := min(1, float64(r.Cached)/float64(t.hit))
-	m.trust = min(1, max(leastTrust, m.trust+(share-m.trust)/16))
+	m.kept += (share - m.kept) / 64
+	m.trust = min(1, max(leastTrust, m.kept/doubtful))
 	if m.told { // the engine says how much it holds
 		return
 	}
@@ -238,6 +259,7 @@ func (m *member) confirm(g *Group, t *Ticket, r Result, wrote float64) {
 // so that it can rise again.
 const (
 	leastHit      = 256
+	doubtful      = 0.5 // share of the predicted hits that must be hits for them to count in full
 	leastTrust    = 0.05
 	leastCapacity = 8_192
 	mostCapacity  = 64 << 20

@@ -37,6 +37,7 @@ type Replica struct {
 
 	InFlight int     // requests there, as far as gateways know
 	Context  int     // tokens that those requests hold
+	Usual    float64 // of Context, lately
 	Queue    float64 // until what was sent before has its first token
 	Queued   int     // tokens of prompts there that have no first token yet
 

@@ -10,6 +10,7 @@ import (
 
 	"tailplane/internal/account"
 	"tailplane/internal/credential"
+	"tailplane/internal/discover"
 	"tailplane/internal/egress"
 	"tailplane/internal/fleet"
 	"tailplane/internal/llm"
@@ -26,6 +27,11 @@ type Config struct {
 	// URL is the address, with the path below which the API lies; without a
 	// path the kind's own ("/v1") is used.
 	URL string `yaml:"url"`
+	// Discover says where its addresses are found, instead of URL: the target then
+	// stands for replicas, each of which has everything else from here.
+	Discover discover.Config `yaml:"discover"`
+	// Of is the target of the file whose replica it is; empty for one of the file.
+	Of string `yaml:"-"`
 	// Region and Project are where a cloud provider serves it and who pays.
 	Region  string `yaml:"region"`
 	Project string `yaml:"project"`
@@ -61,6 +67,10 @@ type Config struct {
 	// Capacity is the provisioned throughput behind the target; requests go to
 	// the next candidate before it is used up.
 	Capacity fleet.Config `yaml:"capacity"`
+	// Watch is how its engine is looked at while it serves.
+	Watch fleet.Look `yaml:"watch"`
+	// Drain keeps new requests off it; those in flight go on.
+	Drain bool `yaml:"drain"`
 	// Quirks are what models refuse here, beside what is known of the kind. A
 	// later one wins.
 	Quirks []Quirk `yaml:"quirks"`
@@ -105,6 +115,7 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 			}
 		}
 	}
+	c.validateDiscovery(path, report)
 	if c.URL != "" {
 		if _, err := parseURL(c.URL); err != nil {
 			report(path+".url", err.Error(), "write http://HOST:PORT/PATH or https://...")
@@ -129,6 +140,7 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 		report(path+".limits.in_flight", "a limit cannot be negative", "use a whole number from 1, or leave it out")
 	}
 	c.Capacity.Validate(path+".capacity", report)
+	c.Watch.Validate(path+".watch", c.Kind, report)
 	for name, value := range c.Headers {
 		if reserved[strings.ToLower(name)] {
 			report(path+".headers."+name, "this header is set by Tailplane itself", "use `key:` for credentials, or leave it out")
@@ -145,6 +157,9 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 // Identities.
 func (c Config) Destinations(name string) []egress.Destination {
 	kind, ok := Find(c.Kind)
+	if !c.Discover.IsZero() {
+		return c.Discover.Destinations(name)
+	}
 	if !ok || kind == &simulator && c.URL == "" {
 		return nil
 	}
@@ -156,7 +171,7 @@ func (c Config) Destinations(name string) []egress.Destination {
 	if err != nil {
 		return nil
 	}
-	return []egress.Destination{{Address: address, Why: "target " + name}}
+	return append([]egress.Destination{{Address: address, Why: "target " + name}}, c.watched(name)...)
 }
 
 // Identities are the hosts and ports from which the credential of the target

@@ -73,6 +73,9 @@ func (c *Config) validatePlace(path string, kind *Kind, report func(path, wrong,
 	if kind.URL == "" && kind.Locate == nil {
 		needs |= MemberURL
 	}
+	if !c.Discover.IsZero() {
+		needs &^= MemberURL
+	}
 	for _, m := range c.members() {
 		at := path + "." + m.name
 		switch {

@@ -1,0 +1,110 @@
+package complexity
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"sync"
+)
+
+// Router decides for one model name. Its promises to customers are worked out
+// when it is built; what changes while it runs is the guard. It is safe for
+// concurrent use.
+type Router struct {
+	model      *Model
+	guard      *Guard
+	extractors Extractors
+	threshold  float32
+	floor      Floor
+	customers  map[string]Floor
+	share      float64 // the floor of customers who are not named
+}
+
+// NewRouter takes a valid config and the model that it names. old is the router
+// before a reload, or nil: what its guard has seen is kept while the model is the
+// same one.
+func NewRouter(c Config, m *Model, old *Router) *Router {
+	guard := NewGuard(m, c.Drift)
+	if old != nil && old.model == m && old.guard.set == guard.set {
+		guard = old.guard
+	}
+	r := &Router{model: m, guard: guard, threshold: math.MaxFloat32, customers: map[string]Floor{}, share: c.Floor}
+	if c.StrongShare != nil {
+		r.threshold = m.Threshold(*c.StrongShare)
+	}
+	r.floor = promise(m, "", c.Floor)
+	// Customers who have outcomes of their own are judged by them, named or not.
+	for _, l := range m.ladders {
+		if l.Customer != "" {
+			r.customers[l.Customer] = promise(m, l.Customer, c.Floor)
+		}
+	}
+	for name, share := range c.Customers {
+		r.customers[name] = promise(m, name, share)
+	}
+	return r
+}
+
+func promise(m *Model, customer string, share float64) Floor {
+	if share <= 0 {
+		return Floor{}
+	}
+	limit, ok := m.Floor(customer, share)
+	return Floor{share, limit, ok}
+}
+
+// Ask is a request to decide about.
+type Ask struct {
+	Customer string
+	// Text is what the user asks: the text of the last turn.
+	Text string
+	Held Choice // see [Facts]
+}
+
+// Route looks at a request and decides. The guard learns of each.
+func (r *Router) Route(a Ask) (d Decision) {
+	r.extractors.See(r.model.Seed, a.Text, func(v Vector) {
+		score := r.model.Score(v)
+		d = Decide(Facts{Score: score, Threshold: r.threshold, Floor: r.FloorOf(a.Customer), Sight: r.guard.Observe(score, &v.Shape), Held: a.Held})
+	})
+	return d
+}
+
+// FloorOf is what is promised to a customer.
+func (r *Router) FloorOf(customer string) Floor {
+	if f, named := r.customers[customer]; named {
+		return f
+	}
+	return r.floor
+}
+
+// Sight is what the guard thinks of the traffic now.
+func (r *Router) Sight() Sight { return r.guard.Now() }
+
+// Warnings are what an operator should know of a config and its model together.
+func (r *Router) Warnings() (out []string) {
+	if r.floor.Share > 0 && !r.floor.Proven {
+		out = append(out, fmt.Sprintf("the outcomes that the model was trained on do not support a floor of %v: the strong model gets everything", r.floor.Share))
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.customers)) {
+		f := r.customers[name]
+		if f.Share > 0 && !f.Proven && (f.Share != r.floor.Share || r.floor.Proven) {
+			out = append(out, fmt.Sprintf("the outcomes do not support a floor of %v for the customer %q: the strong model gets everything", f.Share, name))
+		}
+	}
+	return out
+}
+
+// Extractors lends extractors to goroutines. The zero value is ready.
+type Extractors struct{ pool sync.Pool }
+
+// See calls use with the vector of a text, which holds until use returns.
+func (e *Extractors) See(seed uint64, text string, use func(Vector)) {
+	x, ok := e.pool.Get().(*Extractor)
+	if !ok {
+		x = &Extractor{}
+	}
+	use(x.Extract(seed, text))
+	e.pool.Put(x)
+}
