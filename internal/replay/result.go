@@ -70,7 +70,7 @@ func summarise(s *Setup, runs, first []Figures) Result {
 	for _, m := range measures {
 		own, base := column(runs, m.of), column(first, m.of)
 		d.CI[m.name] = interval(own)
-		d.Ratio[m.name] = interval(ratios(own, base))
+		d.Ratio[m.name] = factor(ratios(own, base))
 	}
 	count := func(f func(*Figures) int) float64 {
 		return mean(column(runs, func(x *Figures) float64 { return float64(f(x)) }))
