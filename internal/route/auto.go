@@ -25,6 +25,7 @@ const (
 	autoInFlight = 0.03 // seconds for each request in flight
 	autoDecode   = 0.5  // weight of what the tokens there cost
 	autoStay     = 4    // of those that are there most of the time, for a prompt that is new
+	autoDrag     = 0.5  // weight of what a slow replica takes longer for an answer
 	autoDollar   = 100  // seconds that a dollar is worth
 	shortAnswer  = 200  // tokens of an answer of which nothing is known
 	priorContext = 52e-9
@@ -43,7 +44,8 @@ func (auto) Rank(q *Query, rs []Replica) Why {
 		r.Delay = autoDelay * r.Prefill * float64(r.InFlight)
 		r.Memory = autoMemory * max(0, r.Fill-autoPressure)
 		r.Decode = autoInFlight*float64(r.InFlight) +
-			autoDecode*priorContext*answer*(float64(r.Context)+autoStay*fresh*r.Usual)
+			autoDecode*priorContext*answer*(float64(r.Context)+autoStay*fresh*r.Usual) +
+			autoDrag*answer*priorToken*(max(1, r.Drag)-1)
 		r.Cost = r.Wait + autoPrefill*r.Prefill + r.Delay + r.Memory + r.Decode + r.Risk + autoDollar*r.Price - r.Home
 	}
 	return WhyCost

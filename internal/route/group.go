@@ -27,6 +27,7 @@ type Group struct {
 	slots   []*member // by their number in the index; nil where one has gone
 	model   model
 	seen    []Replica // scratch of Pick
+	known   []float64 // scratch of compare
 	tell    func(Delta)
 	key     uint64
 }
@@ -103,7 +104,7 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 			r.Fill = max(r.Fill, f.Engine.KVUsage)
 		}
 		r.Risk = f.Risk
-		r.FirstToken, r.PerToken = m.firstToken, m.perToken
+		r.FirstToken, r.PerToken, r.Drag = m.firstToken, m.perToken, m.drag
 		g.seen = append(g.seen, r)
 	}
 	return g.seen
@@ -119,6 +120,7 @@ type Ticket struct {
 	wait     float64 // predicted before it
 	uncached int
 	tokens   int
+	context  int // tokens there when it was sent
 	bytes    int
 	hit      int
 	query    *Query
@@ -144,7 +146,7 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 	if n := len(q.Chain.Marks); n > 0 {
 		t.head = q.Chain.Marks[n-1]
 	}
-	t.query = q
+	t.query, t.context = q, m.context+m.remote.context
 	m.begin(now, t)
 	g.mu.Unlock()
 	g.say(t, DeltaSent)

@@ -165,18 +165,46 @@ func (m *member) learnSpeed(g *model, t *Ticket, took float64) {
 	if t.wait > teachable*took || t.work < 4*g.fixed {
 		return
 	}
-	ratio := math.Log((took - t.wait) / (g.fixed + t.work))
-	step := speedStep
-	if m.answers < enoughAnswers {
+	m.reading.take(math.Log((took - t.wait) / (g.fixed + t.work)))
+}
+
+// learnPace takes in how long each token of an answer took beside what the
+// tokens that were there let expect.
+func (m *member) learnPace(t *Ticket, each float64) {
+	m.perToken = smooth(m.perToken, each, 1.0/16)
+	context := float64(t.context+m.context+m.remote.context) / 2
+	m.writing.take(math.Log(each / (priorToken + priorContext*context)))
+}
+
+// priorToken is what a token takes when nobody else is there: an 8B model on one
+// H100, by its roofline.
+const priorToken = 6.5e-3
+
+// pace is how a replica's times stand to what was expected: the logarithm of a low
+// quantile, followed in steps, since what other requests do to one only adds to its
+// time.
+type pace struct {
+	ratio   float64
+	answers int
+}
+
+func (p *pace) take(ratio float64) {
+	step := paceStep
+	if p.answers < enoughAnswers {
 		step *= 4
 	}
-	if ratio < m.ratio {
-		m.ratio -= step * (1 - speedQuantile)
+	if ratio < p.ratio {
+		p.ratio -= step * (1 - paceQuantile)
 	} else {
-		m.ratio += step * speedQuantile
+		p.ratio += step * paceQuantile
 	}
-	m.answers++
+	p.answers++
 }
+
+const (
+	paceQuantile = 0.25
+	paceStep     = 0.1
+)
 
 // smooth is an exponential mean that begins with its first value.
 func smooth(mean, value, share float64) float64 {
@@ -186,42 +214,38 @@ func smooth(mean, value, share float64) float64 {
 	return mean + share*(value-mean)
 }
 
-// compare sets each member's speed in relation to its group: the median is 1.
+// compare sets each member's paces in relation to its group: the middle is 1.
 // Those that have shown nothing are as fast as the group.
 func (g *Group) compare() {
-	var known []float64
+	g.relate(func(m *member) (*pace, *float64) { return &m.reading, &m.speed })
+	g.relate(func(m *member) (*pace, *float64) { return &m.writing, &m.drag })
+}
+
+func (g *Group) relate(of func(*member) (from *pace, to *float64)) {
+	g.known = g.known[:0]
 	for _, m := range g.slots {
-		if m != nil && m.answers >= enoughAnswers {
-			known = append(known, m.ratio)
+		if p, _ := of(m); p.answers >= enoughAnswers {
+			g.known = append(g.known, p.ratio)
 		}
 	}
-	if len(known) == 0 {
+	if len(g.known) == 0 {
 		return
 	}
-	slices.Sort(known)
-	middle := known[len(known)/2]
+	slices.Sort(g.known)
+	middle := g.known[len(g.known)/2]
 	for _, m := range g.slots {
-		if m != nil && m.answers >= enoughAnswers {
-			m.speed = math.Exp(m.ratio - middle)
-			if math.Abs(m.speed-1) < noise {
-				m.speed = 1
-			}
+		p, relative := of(m)
+		*relative = 1
+		if r := math.Exp(p.ratio - middle); p.answers >= enoughAnswers && math.Abs(r-1) >= noise {
+			*relative = r
 		}
 	}
 }
 
-// A replica's speed counts from so many answers on, and when it differs by more
-// than noise.
+// A pace counts from so many answers on, and when it differs by more than noise.
 const (
 	enoughAnswers = 16
 	noise         = 0.25
-)
-
-// A replica's speed is a low quantile of its answers' times, followed in steps:
-// what other requests do to one only adds to its time.
-const (
-	speedQuantile = 0.25
-	speedStep     = 0.1
 )
 
 // learnCapacity takes in what an engine says that its cache holds.
@@ -236,7 +260,7 @@ func (m *member) learnCapacity(g *Group, e Engine) {
 // wrote.
 func (m *member) confirm(g *Group, t *Ticket, r Result, wrote float64) {
 	if r.Output > 1 && wrote > 0 {
-		m.perToken = smooth(m.perToken, wrote/float64(r.Output-1), 1.0/16)
+		m.learnPace(t, wrote/float64(r.Output-1))
 	}
 	if r.Cached < 0 || t.hit < leastHit {
 		return

@@ -23,8 +23,9 @@ type member struct {
 	remote   remote // what other gateways told
 
 	speed    float64 // how much longer it takes than its group; 1 is as long
-	ratio    float64 // logarithm of its first tokens' times beside what the group expects
-	answers  int     // that ratio is of
+	reading  pace    // of its first tokens
+	drag     float64 // how much longer it takes for a token than its group; 1 is as long
+	writing  pace    // of its further ones
 	kept     float64 // share of the predicted hits that were hits, lately
 	trust    float64 // how much of a predicted hit is a hit
 	capacity float64 // tokens that its cache holds
@@ -47,7 +48,7 @@ const usualTime = 60
 const defaultCapacity = 380_000
 
 func newMember(name string, slot int, now time.Time) *member {
-	return &member{name: name, key: Hash(name), slot: slot, at: now, speed: 1, kept: 1, trust: 1, capacity: defaultCapacity}
+	return &member{name: name, key: Hash(name), slot: slot, at: now, speed: 1, drag: 1, kept: 1, trust: 1, capacity: defaultCapacity}
 }
 
 // Hash is what names are known by in a query and between gateways.

@@ -47,6 +47,7 @@ type Replica struct {
 
 	FirstToken float64 // lately, until the first token; 0 is not known
 	PerToken   float64 // for each further one
+	Drag       float64 // how much longer it takes for one than the others; 1 is as long
 
 	Terms
 
