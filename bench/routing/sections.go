@@ -85,7 +85,10 @@ func sections() []section {
 		},
 		{id: "agents-32", title: "Coding agents, 32 sessions at a time", trace: agentic, seeds: 8, all: sessions(32), rows: few()},
 	}
-	all = append(all, gateways("conversation-gateways", conversation, 5, 1.15, scale(1.5)), gateways("agents-gateways", agentic, 5, 1.30, sessions(64)))
+	spread := gateways("conversation-gateways-spread", conversation, 5, 1.15, func(s *replay.Setup) { s.Load.Scale, s.Load.Spread = 1.5, true })
+	spread.title += ", arrivals spread"
+	spread.note += " The trace's timestamps have steps of three seconds: here what shares one is spread up to the next, since no gateway can hear in time of what others decide at the same instant."
+	all = append(all, gateways("conversation-gateways", conversation, 5, 1.15, scale(1.5)), spread, gateways("agents-gateways", agentic, 5, 1.30, sessions(64)))
 	all = append(all, troubled()...)
 	all = append(all, section{id: "conversation-70b", title: "Conversations as recorded, 70B on four H100", trace: conversation, seeds: 5, all: func(s *replay.Setup) { s.Engine = sim.Llama70B() }, rows: few()})
 	all = append(all, sensitivity()...)
