@@ -1,7 +1,10 @@
 package route
 
 import (
+	"maps"
+	"slices"
 	"sync"
+	"time"
 
 	"tailplane/internal/models"
 )
@@ -46,4 +49,45 @@ func (g *Group) use(p models.Policy) {
 	if p != g.asked {
 		g.policy, g.asked = NewPolicy(p), p
 	}
+}
+
+// each calls do for every group.
+func (gs *Groups) each(do func(g *Group)) {
+	gs.mu.Lock()
+	list := slices.Collect(maps.Values(gs.byName))
+	gs.mu.Unlock()
+	for _, g := range list {
+		do(g)
+	}
+}
+
+// Apply takes in what another gateway told.
+func (gs *Groups) Apply(now time.Time, peer string, d Delta) {
+	gs.mu.Lock()
+	g := gs.byKey[d.Group]
+	gs.mu.Unlock()
+	if g != nil {
+		g.Apply(now, peer, d)
+	}
+}
+
+// Silent forgets the load that a gateway told of, which is not heard any more.
+func (gs *Groups) Silent(now time.Time, peer string) {
+	gs.each(func(g *Group) { g.Silent(now, peer) })
+}
+
+// Forget lets go of what was learned of a target that has gone, or serves
+// something else now.
+func (gs *Groups) Forget(target string) { gs.each(func(g *Group) { g.forget(target) }) }
+
+// Cleared says that a target's cache is empty: its engine has started anew.
+func (gs *Groups) Cleared(target string) {
+	gs.each(func(g *Group) { g.of(target, func(m *member) { g.index.Clear(m.slot); g.resize(m) }) })
+}
+
+// Evicted says that a target's engine has dropped so many tokens from its cache.
+func (gs *Groups) Evicted(target string, tokens int) {
+	gs.each(func(g *Group) {
+		g.of(target, func(m *member) { g.index.Shrink(m.slot, int64(float64(tokens)*g.model.bytesPerToken)) })
+	})
 }
