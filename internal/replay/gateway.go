@@ -47,6 +47,7 @@ func (w *world) addGateway() {
 		tell = nil
 	}
 	g.group = route.NewGroup("model", route.NewPolicy(w.setup.Policy), tell)
+	g.group.As(g.name)
 	for i := range w.replicas {
 		g.places = append(g.places, i)
 		g.facts = append(g.facts, route.Facts{

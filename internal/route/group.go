@@ -30,6 +30,9 @@ type Group struct {
 	model   model
 	seen    []Replica // scratch of Pick
 	known   []float64 // scratch of compare
+	typical float64   // seconds of prefill that a request takes, lately
+	self    string    // this gateway
+	others  []string  // those that are heard, sorted
 	tell    func(Delta)
 	key     uint64
 }
@@ -106,6 +109,9 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 			r.Fill = max(r.Fill, f.Engine.KVUsage)
 		}
 		r.Risk = f.Risk
+		if g.own(m) {
+			r.Home = ownWorth * g.typical
+		}
 		r.FirstToken, r.PerToken, r.Drag = m.firstToken, m.perToken, m.drag
 		g.seen = append(g.seen, r)
 	}
@@ -150,6 +156,7 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 	}
 	t.query, t.context = q, m.context+int(m.remote.context)
 	m.begin(now, t)
+	g.typical = smooth(g.typical, t.work, 1.0/64)
 	g.mu.Unlock()
 	g.say(t, DeltaSent)
 }

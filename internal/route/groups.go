@@ -15,6 +15,8 @@ type Groups struct {
 	// Tell is given what other gateways want to know; nil tells nobody. It is set
 	// before the first group is made.
 	Tell func(Delta)
+	// Self is the name by which other gateways know this one.
+	Self string
 
 	mu     sync.Mutex
 	byName map[string]*Group
@@ -33,7 +35,7 @@ func (gs *Groups) Group(name string, p models.Policy) *Group {
 			gs.byName, gs.byKey = map[string]*Group{}, map[uint64]*Group{}
 		}
 		g = NewGroup(name, NewPolicy(p), gs.Tell)
-		g.asked = p
+		g.asked, g.self = p, gs.Self
 		gs.byName[name], gs.byKey[g.key] = g, g
 		return g
 	}
