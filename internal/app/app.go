@@ -30,6 +30,7 @@ import (
 	"tailplane/internal/egress"
 	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
+	"tailplane/internal/gossip"
 	"tailplane/internal/h1"
 	"tailplane/internal/ledger"
 	"tailplane/internal/meter"
@@ -78,6 +79,8 @@ type Server struct {
 	store      *policy.Store
 	fleet      fleet.Fleet
 	groups     route.Groups
+	peers      *gossip.Gossip // nil: this gateway is alone
+	caches     *cacheEvents
 	watcher    *watch.Watcher
 	journal    *ledger.Journal
 	kept       *stores
@@ -167,6 +170,10 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 		s.closeState()
 		return nil, err
 	}
+	if err := s.openGossip(); err != nil {
+		s.closeState()
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
 	plane, ways, err := s.plane(file)
 	if err != nil {
 		s.closeState()
@@ -185,6 +192,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	s.gateway.UseOwners(s.owners)
 	s.showFleet()
 	s.newWatcher()
+	s.caches = newCacheEvents(s)
 	s.follow(file, plane)
 	s.showDiscovery()
 	s.metrics.Gauge("credentials_parked", "Credentials that are left alone now because their provider refused them.", s.parkedCredentials)
@@ -255,6 +263,10 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	task("keys", s.store.Follow)
 	task("watch", s.watcher.Run)
 	task("discovery", s.discovery.Run)
+	task("cache events", s.caches.Run)
+	if s.peers != nil {
+		task("gossip", s.peers.Run)
+	}
 	task("replicas", s.forgetReplicas)
 	if s.notifier != nil {
 		task("webhook", s.notifier.Run)

@@ -116,21 +116,25 @@ func (g *Group) hear(peer string) {
 	}
 }
 
-// own reports whether a replica is this gateway's among all that are heard: what
-// comes at one instant, before any word has travelled, should not all run to the
-// same one.
-func (g *Group) own(m *member) bool {
+// prefer makes this gateway's own replicas worth more for the part of a prompt that
+// nobody has in a cache: what comes at one instant, before any word has travelled,
+// should not all run to the same replica.
+func (g *Group) prefer(fresh float64) {
 	if len(g.others) == 0 {
-		return false
-	}
-	place := 0
-	for name := range g.members {
-		if name < m.name {
-			place++
-		}
+		return
 	}
 	me, _ := slices.BinarySearch(g.others, g.self)
-	return place%(len(g.others)+1) == me
+	for i := range g.seen {
+		place := 0
+		for k := range g.seen {
+			if g.seen[k].Name < g.seen[i].Name {
+				place++
+			}
+		}
+		if place%(len(g.others)+1) == me {
+			g.seen[i].Home = ownWorth * fresh * g.typical
+		}
+	}
 }
 
 // ownWorth is what a gateway's own replica is worth to it, in prefills as they are

@@ -90,7 +90,7 @@ func (g *Group) Pick(now time.Time, q *Query, facts []Facts, d *Decision, explai
 // look fills the scratch with the candidates as they stand.
 func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 	g.seen = g.seen[:0]
-	tokens := g.model.tokens(q.Chain.Bytes)
+	tokens, best := g.model.tokens(q.Chain.Bytes), 0
 	for i := range facts {
 		f := &facts[i]
 		m := g.member(now, f.Name)
@@ -109,12 +109,11 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 			r.Fill = max(r.Fill, f.Engine.KVUsage)
 		}
 		r.Risk = f.Risk
-		if g.own(m) {
-			r.Home = ownWorth * g.typical
-		}
+		best = max(best, r.Hit)
 		r.FirstToken, r.PerToken, r.Drag = m.firstToken, m.perToken, m.drag
 		g.seen = append(g.seen, r)
 	}
+	g.prefer(1 - float64(best)/float64(max(1, tokens)))
 	return g.seen
 }
 
@@ -209,6 +208,9 @@ func (t *Ticket) Done(now time.Time, r Result) {
 		t.member.confirm(g, t, r, wrote)
 	}
 	g.mu.Unlock()
+	if !t.begun {
+		g.say(t, DeltaFirst) // a whole answer shows no first token, and its prefill is done all the same
+	}
 	g.say(t, DeltaDone)
 	t.group = nil
 }
