@@ -21,6 +21,7 @@ import (
 	"tailplane/internal/models"
 	"tailplane/internal/owner"
 	"tailplane/internal/policy"
+	"tailplane/internal/queue"
 	"tailplane/internal/route"
 	"tailplane/internal/upstream"
 	"tailplane/internal/wire"
@@ -58,14 +59,16 @@ type call struct {
 	wanted account.Want       // what that was
 	drawn  int                // attempts that something was taken for again
 
-	views    []route.View
-	order    []int
-	asked    route.Query
-	input    int // tokens that the prompt is expected to have
-	facts    []route.Facts
-	ranked   []int // the candidates that facts are of
-	decision route.Decision
-	ticket   route.Ticket // of the current attempt
+	views     []route.View
+	order     []int
+	asked     route.Query
+	input     int // tokens that the prompt is expected to have
+	facts     []route.Facts
+	ranked    []int // the candidates that facts are of
+	decision  route.Decision
+	ticket    route.Ticket // of the current attempt
+	turn      queue.Ticket // the request's place at replicas that others wait for
+	saturated *route.Group // has no room for the request; those behind it are asked
 
 	out     []byte // the edited body of the current attempt
 	req     h1.Request
@@ -86,6 +89,7 @@ type call struct {
 	object   owner.Object            // what the request is about, when a target keeps it
 	answered h1.Header               // of the last attempt, when its upstream answered
 
+	described bool // c.asked is of this request
 	admitted  bool // the journal has an open record
 	chosen    bool // it is counted as in flight
 	committed bool // the answer's head is on its way to the client
@@ -125,6 +129,7 @@ func (c *call) survive() {
 // back. An answer that could be taken for complete though it is not ends with
 // the connection.
 func (c *call) close() {
+	c.leave()
 	c.endFrames()
 	c.settle()
 	abort := c.abort
@@ -144,6 +149,7 @@ func (c *call) reset() {
 	c.body, c.out, c.reply = keep(c.body), keep(c.out), keep(c.reply)
 	c.seen, c.decoded, c.dest, c.rule = llm.Glance{}, nil, nil, nil
 	c.wanted, c.drawn = account.Want{}, 0
+	c.saturated, c.described = nil, false
 	c.views, c.order, c.forward, c.chain = c.views[:0], c.order[:0], c.forward[:0], c.chain[:0]
 	clear(c.req.Header)
 	c.req.Header, c.req.Body = c.req.Header[:0], nil
@@ -336,6 +342,9 @@ func (c *call) choose() *llm.Fault {
 	c.views = c.views[:0]
 	for i := range c.dest.candidates {
 		c.views = append(c.views, c.dest.candidates[i].view(at, c.surface, c.dest.headroom))
+		if g := c.dest.candidates[i].replica.group; g != nil && g == c.saturated {
+			c.views[i].Full = true
+		}
 	}
 	if c.dest.balanced {
 		c.balance(at)

@@ -40,6 +40,7 @@ func New(p *Plane, journal *ledger.Journal, metrics *telemetry.Metrics, log *tel
 	g := &Gateway{journal: journal, metrics: metrics, log: log, owners: memoryOwners(), paths: surfaces(codecs)}
 	g.calls.New = func() any { return newCall(g) }
 	g.plane.Store(p)
+	g.watchLines()
 	return g
 }
 
@@ -101,6 +102,9 @@ func (g *Gateway) serve(c *call, found bool) *llm.Fault {
 		return f
 	}
 	c.admit()
+	if f := c.wait(); f != nil {
+		return f
+	}
 	if f := c.choose(); f != nil {
 		return f
 	}

@@ -29,6 +29,7 @@ type Group struct {
 	seen    []Replica // scratch of Pick
 	tell    func(Delta)
 	key     uint64
+	room    room // for those who wait
 }
 
 // NewGroup makes a group that ranks by a policy. tell is given every fact that
@@ -185,6 +186,7 @@ func (t *Ticket) Done(now time.Time, r Result) {
 	}
 	t.member.end(t)
 	if r.OK {
+		t.member.limit.Done(t.member.inFlight)
 		g.model.count(t, r)
 		wrote := 0.0
 		if t.begun {
