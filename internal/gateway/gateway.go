@@ -40,7 +40,6 @@ func New(p *Plane, journal *ledger.Journal, metrics *telemetry.Metrics, log *tel
 	g := &Gateway{journal: journal, metrics: metrics, log: log, owners: memoryOwners(), paths: surfaces(codecs)}
 	g.calls.New = func() any { return newCall(g) }
 	g.plane.Store(p)
-	g.watchLines()
 	return g
 }
 

@@ -65,8 +65,9 @@ func (l *line) stand(now time.Time, to []route.Standing) []route.Standing {
 	return to
 }
 
-// watchLines tells the metrics how many wait, whenever somebody looks.
-func (g *Gateway) watchLines() {
+// WatchQueues lets the metrics tell how many requests wait, whenever somebody looks.
+// It is called once for a set of metrics.
+func (g *Gateway) WatchQueues() {
 	g.metrics.WatchQueues(func(emit func(n int, model, band string)) {
 		g.plane.Load().eachLine(func(label string, s []queue.Stats) {
 			for i, band := range queue.Bands {

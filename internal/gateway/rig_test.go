@@ -100,6 +100,7 @@ func newRigWith(t tester, text string, dial upstream.Dialer, o ledger.JournalOpt
 	r.lines = telemetry.NewLogWriter(r.log, r.metrics.LogDropped.Inc)
 	log := telemetry.NewLog(r.lines, "json", slog.LevelDebug)
 	r.gateway = gateway.New(r.plane(text), r.journal, r.metrics, log)
+	r.gateway.WatchQueues()
 	var ctx context.Context
 	ctx, r.cancel = context.WithCancel(context.Background())
 	r.running.Go(func() { _ = r.journal.Run(ctx) })

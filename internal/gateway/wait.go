@@ -148,7 +148,7 @@ func (c *call) leave() {
 func (c *call) spent(a *ledger.Attempt) float64 {
 	for i := range c.dest.candidates {
 		if t := &c.dest.candidates[i]; t.Name == a.Target && t.replica.group != nil {
-			return t.replica.group.Spent(int(a.Usage.Input+a.Usage.CacheRead), int(a.Usage.CacheRead), int(a.Usage.Output))
+			return t.replica.group.Spent(int(a.Usage.Input), int(a.Usage.CacheRead), int(a.Usage.Output))
 		}
 	}
 	return 0

@@ -33,7 +33,7 @@ func (m *Metrics) WatchQueues(waiting func(emit func(n int, model, band string))
 	m.Watch("queue_waiting", "Requests that wait for a replica with room.", []string{"model", "band"}, func(emit func(float64, ...string)) {
 		waiting(func(n int, model, band string) { emit(float64(n), model, band) })
 	})
-	m.Watch("saturation_seconds", "How long a request would wait for a first replica that computes its prompt, were it sent now.", []string{"model"}, func(emit func(float64, ...string)) {
+	m.Watch("saturation_seconds", "How long a request would wait until a replica begins with it, did it come now.", []string{"model"}, func(emit func(float64, ...string)) {
 		saturation(func(seconds float64, model string) { emit(seconds, model) })
 	})
 }
