@@ -50,6 +50,21 @@ keys: {static: [{name: app, key: "env:CLIENT_KEY", customer: acme}]}
 	}
 }
 
+// TestAPlaceInTheQueueAllocatesNothing: while there is room, asking for it costs
+// time and no memory.
+func TestAPlaceInTheQueueAllocatesNothing(t *testing.T) {
+	const pooled = `
+targets: {a: {kind: vllm, url: "http://a"}, b: {kind: vllm, url: "http://b"}}
+models: {fast: {pool: [a, b], served_as: local}}
+keys: {static: [{name: app, key: "env:CLIENT_KEY", customer: acme, priority: high}]}
+`
+	got := measureWith(t, pooled, wholeAnswer, false)
+	t.Logf("a request to a pool makes %.1f allocations", got)
+	if got > mostAllocsPerRequest {
+		t.Errorf("a request to a pool makes %.1f allocations, want at most %d", got, mostAllocsPerRequest)
+	}
+}
+
 func TestAStreamedEventAllocatesNothing(t *testing.T) {
 	short, long := measure(t, streamedAnswer(200), true), measure(t, streamedAnswer(400), true)
 	each := (long - short) / 200

@@ -52,6 +52,9 @@ func (c *crowd) call(ctx context.Context, customer string, header ...string) {
 		w := c.r.postFor(ctx, customer, header...)
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		if w == nil {
+			return
+		}
 		if w.Code == http.StatusOK {
 			c.done = append(c.done, customer)
 			return
@@ -70,6 +73,11 @@ func (r *rig) postFor(ctx context.Context, customer string, header ...string) *h
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
+	defer func() {
+		if bug := recover(); bug != nil && ctx.Err() == nil { // as a server ends the connection of one that left
+			panic(bug)
+		}
+	}()
 	r.gateway.ServeHTTP(w, req)
 	return w
 }
@@ -82,7 +90,7 @@ func TestNothingWaitsWhileThereIsRoom(t *testing.T) {
 			}
 		}
 		for _, ex := range r.records() {
-			if ex.Queued != 0 || ex.Reason != "the only candidate" || ex.Total > 1100*time.Millisecond {
+			if ex.Queued != 0 || ex.Reason != "model of the config" || ex.Total > 1100*time.Millisecond {
 				t.Errorf("a request waited %v, took %v and went %q", ex.Queued, ex.Total, ex.Reason)
 			}
 		}
