@@ -99,10 +99,7 @@ func (g *Group) places(now time.Time, s *Standing, c *queue.Config, it queue.Ite
 	if s.Most > 0 {
 		n = min(n, c.Places(s.Most, it)-s.InFlight)
 	}
-	m := g.members[s.Name]
-	if m == nil {
-		return max(0, n), again
-	}
+	m := g.member(now, s.Name)
 	if most := m.limit.Most(); most > 0 {
 		n = min(n, c.Places(most, it)-m.inFlight)
 	}
@@ -133,8 +130,8 @@ func (g *Group) outlook(now time.Time) queue.Outlook {
 		}
 		o.Replicas++
 		wait := 0.0
-		if m := g.members[s.Name]; m != nil && s.Engine {
-			wait = m.wait(now)
+		if s.Engine {
+			wait = g.member(now, s.Name).wait(now)
 		}
 		least = min(least, wait)
 	}
