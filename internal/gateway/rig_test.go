@@ -194,6 +194,9 @@ func (r *rig) stop() {
 			r.t.Errorf("%s is %v when nothing is in flight", name, n)
 		}
 	}
+	if waiting, promised := r.gateway.Plane().Held(); waiting != 0 || promised != 0 {
+		r.t.Errorf("%d requests wait and %d places are promised when nothing is in flight", waiting, promised)
+	}
 	if err := r.journal.Close(); err != nil {
 		r.t.Error(err)
 	}

@@ -220,3 +220,49 @@ keys: {static: [{name: app, key: "env:CLIENT_KEY"}]}
 		}
 	})
 }
+
+// TestWhatWaitsOutlivesAReload, and the new bounds hold.
+func TestWhatWaitsOutlivesAReload(t *testing.T) {
+	narrow(t, func(t *testing.T, r *rig, c *crowd) {
+		for range 3 {
+			c.call(t.Context(), "many")
+		}
+		r.gateway.Swap(r.plane(strings.Replace(narrowConfig, "requests: 20", "requests: 2", 1)))
+		w := r.postFor(t.Context(), "many")
+		if w.Code != http.StatusTooManyRequests || !strings.Contains(w.Body.String(), "queue_full") {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		c.callers.Wait()
+		if len(c.done) != 3 {
+			t.Errorf("%d of those that waited were answered, want 3", len(c.done))
+		}
+	})
+}
+
+// TestAnEngineThatComputesIsLeftAlone: a second prompt is held back until the first
+// has its first token, and goes on while the first is still being written.
+func TestAnEngineThatComputesIsLeftAlone(t *testing.T) {
+	const config = `
+targets: {a: {kind: vllm, url: "http://a"}}
+models: {m: {pool: [a], served_as: x}}
+keys: {required: false}
+`
+	const script = "HTTP 200\ncontent-type: text/event-stream\n\n@delay 300ms\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n@delay 5s\ndata: [DONE]\n\n"
+	bubble(t, config, func(t *testing.T, r *rig) {
+		r.host("a", reply(t, script))
+		body := `{"model":"m","stream":true,"messages":[{"role":"user","content":"` + strings.Repeat("word ", 20_000) + `"}]}`
+		var callers sync.WaitGroup
+		for range 2 {
+			callers.Go(func() { r.post(body) })
+			synctest.Wait()
+		}
+		callers.Wait()
+		waited := time.Duration(0)
+		for _, ex := range r.records() {
+			waited = max(waited, ex.Queued)
+		}
+		if waited != 300*time.Millisecond {
+			t.Errorf("the second waited %v, want until the first token after 300ms", waited)
+		}
+	})
+}
