@@ -53,12 +53,7 @@ keys: {static: [{name: app, key: "env:CLIENT_KEY", customer: acme}]}
 // TestAPlaceInTheQueueAllocatesNothing: while there is room, asking for it costs
 // time and no memory.
 func TestAPlaceInTheQueueAllocatesNothing(t *testing.T) {
-	const pooled = `
-targets: {a: {kind: vllm, url: "http://a"}, b: {kind: vllm, url: "http://b"}}
-models: {fast: {pool: [a, b], served_as: local}}
-keys: {static: [{name: app, key: "env:CLIENT_KEY", customer: acme, priority: high}]}
-`
-	got := measureWith(t, pooled, wholeAnswer, false)
+	got := measureWith(t, pooledConfig, wholeAnswer, false)
 	t.Logf("a request to a pool makes %.1f allocations", got)
 	if got > mostAllocsPerRequest {
 		t.Errorf("a request to a pool makes %.1f allocations, want at most %d", got, mostAllocsPerRequest)
@@ -101,8 +96,15 @@ func BenchmarkSplicedRequest(b *testing.B) { benchmark(b, wholeAnswer, false) }
 
 func BenchmarkSplicedStreamOf200Events(b *testing.B) { benchmark(b, streamedAnswer(200), true) }
 
+// BenchmarkPooledRequest has a policy and a queue on its way.
+func BenchmarkPooledRequest(b *testing.B) { benchmarkWith(b, pooledConfig, wholeAnswer, false) }
+
 func benchmark(b *testing.B, answer string, stream bool) {
-	caller, r := newCaller(b, answer, stream, ledger.JournalOptions{})
+	benchmarkWith(b, gateConfig, answer, stream)
+}
+
+func benchmarkWith(b *testing.B, config, answer string, stream bool) {
+	caller, r := newCallerWith(b, config, answer, stream, ledger.JournalOptions{})
 	defer r.stop()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -117,6 +119,12 @@ targets:
 models:
   fast: {route: [{to: a/gpt-5-nano, weight: 3}, {to: a/gpt-5-mini, weight: 1}], fallback: [b/local]}
 keys: {static: [{name: app, key: "env:CLIENT_KEY", customer: acme}]}
+`
+
+const pooledConfig = `
+targets: {a: {kind: vllm, url: "http://a"}, b: {kind: vllm, url: "http://b"}}
+models: {fast: {pool: [a, b], served_as: local}}
+keys: {static: [{name: app, key: "env:CLIENT_KEY", customer: acme, priority: high}]}
 `
 
 const answerBody = `{"id":"c1","object":"chat.completion","model":"gpt-5-nano-2026","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":2,"total_tokens":12}}`

@@ -221,6 +221,24 @@ keys: {static: [{name: app, key: "env:CLIENT_KEY"}]}
 	})
 }
 
+func TestARefusalSpeaksTheCallersDialect(t *testing.T) {
+	narrow(t, func(t *testing.T, r *rig, c *crowd) {
+		for range 2 {
+			c.call(t.Context(), "many")
+		}
+		w := httptest.NewRecorder()
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/messages", strings.NewReader(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}`))
+		req.Host = "127.0.0.1:4600"
+		req.Header.Set("X-Api-Key", clientKey)
+		req.Header.Set("X-Slo-Ttft-Ms", "10")
+		r.gateway.ServeHTTP(w, req)
+		if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `"type":"rate_limit_error"`) {
+			t.Errorf("%d, Retry-After %q, %s", w.Code, w.Header().Get("Retry-After"), w.Body)
+		}
+		c.callers.Wait()
+	})
+}
+
 // TestWhatWaitsOutlivesAReload, and the new bounds hold.
 func TestWhatWaitsOutlivesAReload(t *testing.T) {
 	narrow(t, func(t *testing.T, r *rig, c *crowd) {
