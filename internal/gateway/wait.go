@@ -63,13 +63,14 @@ const leastAfter = 100 * time.Millisecond
 // no policy chooses there. more says that others behind it are ready, too. A group
 // that is full and has none behind it counts as ready: that is worth waiting for.
 func (c *call) waitsFor(at time.Time) (first *candidate, more bool) {
+	c.standings(at)
 	var full *candidate
 	for i := range c.dest.candidates {
 		t := &c.dest.candidates[i]
 		if first != nil && t.group == first.group {
 			continue
 		}
-		v := t.view(at, c.surface, false)
+		v := &c.views[i]
 		switch {
 		case !v.Able():
 		case v.Ready() && first != nil:
@@ -84,6 +85,18 @@ func (c *call) waitsFor(at time.Time) (first *candidate, more bool) {
 		return nil, false
 	}
 	return first, false
+}
+
+// passOver makes candidates that have no room for the request count as full.
+func (c *call) passOver() {
+	if c.saturated == nil {
+		return
+	}
+	for i := range c.views {
+		if c.dest.candidates[i].replica.group == c.saturated {
+			c.views[i].Full = true
+		}
+	}
 }
 
 // item is the request as a queue sees it.

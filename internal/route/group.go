@@ -27,6 +27,7 @@ type Group struct {
 	slots   []*member // by their number in the index; nil where one has gone
 	model   model
 	seen    []Replica // scratch of Pick
+	known   []float64 // scratch of compare
 	tell    func(Delta)
 	key     uint64
 	room    room // for those who wait
@@ -93,7 +94,7 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 		r := Replica{
 			Name: f.Name, Key: m.key, Weight: max(1, f.Weight), Price: f.Price, Engine: f.Engine,
 			InFlight: m.inFlight + m.remote.inFlight, Context: m.context + m.remote.context,
-			Queue: m.wait(now), Queued: m.queued + m.remote.queued, Prompt: tokens,
+			Queue: m.wait(now), Usual: m.usual, Queued: m.queued + m.remote.queued, Prompt: tokens,
 		}
 		if q.Chain.Bytes > 0 {
 			r.Hit = min(int(m.trust*float64(g.model.tokens(g.index.Lookup(m.slot, &q.Chain)))), tokens-1)
@@ -104,7 +105,7 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 			r.Fill = max(r.Fill, f.Engine.KVUsage)
 		}
 		r.Risk = f.Risk
-		r.FirstToken, r.PerToken = m.firstToken, m.perToken
+		r.FirstToken, r.PerToken, r.Drag = m.firstToken, m.perToken, m.drag
 		g.seen = append(g.seen, r)
 	}
 	return g.seen
@@ -120,8 +121,10 @@ type Ticket struct {
 	wait     float64 // predicted before it
 	uncached int
 	tokens   int
+	context  int // tokens there when it was sent
 	bytes    int
 	hit      int
+	query    *Query
 	lane     uint64
 	head     prefix.Mark
 	first    time.Time
@@ -144,6 +147,7 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 	if n := len(q.Chain.Marks); n > 0 {
 		t.head = q.Chain.Marks[n-1]
 	}
+	t.query, t.context = q, m.context+m.remote.context
 	m.begin(now, t)
 	g.mu.Unlock()
 	g.say(t, DeltaSent)
@@ -185,6 +189,9 @@ func (t *Ticket) Done(now time.Time, r Result) {
 		t.member.answer(now, t)
 	}
 	t.member.end(t)
+	if r.OK && t.query.Chain.Bytes == t.bytes { // an engine frees a prompt's blocks when it has answered: they are the youngest, then
+		g.index.Insert(t.member.slot, &t.query.Chain)
+	}
 	if r.OK {
 		t.member.limit.Done(t.member.inFlight)
 		g.model.count(t, r)

@@ -28,6 +28,7 @@ type Standing struct {
 	InFlight int  // at the target, for all models together
 	Most     int  // that may be in flight there; 0 is any number
 	Engine   bool // it is a server on hardware of its own
+	Says     Engine
 }
 
 // room is what a group needs for those who wait for it.
@@ -109,11 +110,26 @@ func (g *Group) places(now time.Time, s *Standing, c *queue.Config, it queue.Ite
 	if wait := m.wait(now) - c.Ceiling(it).Seconds(); wait >= 0 {
 		return 0, min(again, time.Duration(wait*float64(time.Second)))
 	}
-	busy := m.inFlight+m.remote.inFlight > 0
-	if busy && m.told && float64(m.context+m.remote.context) > autoPressure*c.Part(it)*m.capacity {
+	if m.inFlight+m.remote.inFlight > 0 && m.fill(s.Says) >= mostFill*c.Part(it) {
 		return 0, again
 	}
 	return 1, again
+}
+
+// mostFill is the part of a cache that requests in flight may hold.
+const mostFill = 0.85
+
+// fill is the part that they do, as far as it is known: the capacity is that which
+// an engine told.
+func (m *member) fill(e Engine) float64 {
+	fill := 0.0
+	if m.told {
+		fill = float64(m.context+m.remote.context) / m.capacity
+	}
+	if e.Known.Has(SignalKVUsage) {
+		fill = max(fill, e.KVUsage)
+	}
+	return fill
 }
 
 // outlook is what those who have to wait may expect.

@@ -126,3 +126,25 @@ func TestSecondsLeaveOutWhatACacheHolds(t *testing.T) {
 		t.Errorf("a cached prompt costs %v s, one that is not %v", spent, cold)
 	}
 }
+
+// TestAFullCacheHasNoRoom, whatever is before the next request: more answers would
+// push out those that are being written.
+func TestAFullCacheHasNoRoom(t *testing.T) {
+	s := newStandings(route.Standing{Name: "a", Ready: true, Engine: true})
+	s.list[0].Says = route.Engine{Known: route.SignalKVUsage, KVUsage: 0.6}
+	if !s.enters(t, noon, queue.Normal) {
+		t.Error("a first request is held back for the load of others")
+	}
+	q := prompt(100)
+	var sent route.Ticket
+	s.group.Sent(noon, &q, "a", &sent)
+	sent.First(noon.Add(time.Millisecond))
+	later := noon.Add(time.Minute)
+	if s.enters(t, later, queue.Normal) || !s.enters(t, later, queue.High) {
+		t.Error("a cache that is full but for what is kept for high priority is not kept for it")
+	}
+	s.list[0].Says.KVUsage = 0.9
+	if s.enters(t, later, queue.High) {
+		t.Error("a full cache has room")
+	}
+}

@@ -70,6 +70,8 @@ type Metrics struct {
 	credentialParked *prometheus.CounterVec
 	credentialFailed *prometheus.CounterVec
 
+	looks *Looks
+
 	mu        sync.Mutex
 	models    map[string]*Model
 	upstreams map[string]*Upstream
@@ -118,6 +120,7 @@ func New(version string) *Metrics {
 	m.estimates = histogram("token_estimate_ratio", "Tokens that were reserved for a request, as a multiple of those that it used.", ratioBuckets, "model", "direction")
 	m.queueWait = histogram("queue_wait_seconds", "Time that requests waited for a replica with room, of those that had to.", ttftBuckets, "model")
 	m.queueRefused = counter("queue_refused_total", "Requests that were not let through to a replica.", "model", "band", "reason")
+	m.looks = newLooks(counter)
 	m.LedgerErrors = counter("ledger_errors_total", "Records that the journal did not take.").WithLabelValues()
 	m.LogDropped = counter("log_dropped_total", "Log lines dropped because the writer was behind.").WithLabelValues()
 	gauge("build_info", "Always 1; the label says what runs.", "version").WithLabelValues(version).Set(1)
