@@ -93,6 +93,7 @@ type call struct {
 	answered h1.Header               // of the last attempt, when its upstream answered
 
 	described bool // c.asked is of this request
+	stood     bool // c.views are of this moment
 	admitted  bool // the journal has an open record
 	chosen    bool // it is counted as in flight
 	committed bool // the answer's head is on its way to the client
@@ -152,7 +153,7 @@ func (c *call) reset() {
 	c.body, c.out, c.reply = keep(c.body), keep(c.out), keep(c.reply)
 	c.seen, c.decoded, c.dest, c.rule = llm.Glance{}, nil, nil, nil
 	c.wanted, c.drawn = account.Want{}, 0
-	c.saturated, c.described = nil, false
+	c.saturated, c.described, c.stood = nil, false, false
 	c.views, c.order, c.forward, c.chain = c.views[:0], c.order[:0], c.forward[:0], c.chain[:0]
 	clear(c.req.Header)
 	c.req.Header, c.req.Body = c.req.Header[:0], nil
@@ -342,7 +343,9 @@ func (c *call) choose() *llm.Fault {
 		}
 	}
 	at := now()
-	c.standings(at)
+	if !c.stood {
+		c.standings(at)
+	}
 	c.passOver()
 	if c.dest.balanced {
 		c.balance(at)

@@ -34,7 +34,7 @@ func (c *call) wait() *llm.Fault {
 	l := t.replica.line
 	turn, no := l.queue.Enter(c.ctx, at, c.item(at, t))
 	if no == nil {
-		c.turn = turn
+		c.turn, c.stood = turn, turn.Waited == 0
 		if turn.Waited > 0 {
 			c.ex.Queued = turn.Waited
 			l.metrics.Wait.Observe(turn.Waited.Seconds())
