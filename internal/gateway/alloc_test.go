@@ -152,10 +152,6 @@ type caller struct {
 	w       reusedWriter
 }
 
-func newCaller(t testing.TB, answer string, stream bool, o ledger.JournalOptions) (*caller, *rig) {
-	return newCallerWith(t, gateConfig, answer, stream, o)
-}
-
 func newCallerWith(t testing.TB, config, answer string, stream bool, o ledger.JournalOptions) (*caller, *rig) {
 	t.Setenv("CLIENT_KEY", clientKey)
 	t.Setenv("PROVIDER_KEY", providerKey)
