@@ -241,3 +241,92 @@ func conversation(size int) []byte {
 	}
 	return append(body, `,{"role":"user","content":"What now? aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}]}`...)
 }
+
+// TestWhatOthersTellNeverBreaksADecision: whatever comes, in whatever order and
+// however often, counters are not negative and every candidate is ranked once.
+func TestWhatOthersTellNeverBreaksADecision(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g, fs, now := newTestGroup("auto"), facts(3), begin
+		var d Decision
+		g.Pick(now, &Query{}, fs, &d, false)
+		for range rapid.IntRange(0, 80).Draw(t, "deltas") {
+			now = now.Add(time.Duration(rapid.IntRange(-5, 400_000).Draw(t, "ms")) * time.Millisecond)
+			g.Apply(now, rapid.SampledFrom([]string{"x", "y"}).Draw(t, "peer"), Delta{
+				Replica: rapid.SampledFrom([]uint64{Hash("r0/m"), Hash("r1/m"), 7}).Draw(t, "replica"), Kind: DeltaKind(rapid.IntRange(0, 4).Draw(t, "kind")),
+				Work: rapid.SampledFrom([]float64{0, 0.5, -1, math.NaN(), math.Inf(1), 100}).Draw(t, "work"), Tokens: rapid.IntRange(-10, 1<<30).Draw(t, "tokens"),
+				Head: prefix.Mark{Hash: rapid.Uint64().Draw(t, "head"), End: rapid.IntRange(-5, 1<<30).Draw(t, "end")},
+			})
+			if rapid.IntRange(0, 9).Draw(t, "silent") == 0 {
+				g.Silent(now, "x")
+			}
+		}
+		for _, m := range g.members {
+			if r := m.remote; r.inFlight < 0 || r.context < 0 || r.queued < 0 || r.pending < 0 || math.IsNaN(m.backlog) || m.backlog < 0 {
+				t.Fatalf("%s: %+v, backlog %g", m.name, r, m.backlog)
+			}
+		}
+		d.Order = d.Order[:0]
+		g.Pick(now, &Query{Chain: prompt(3, 9)}, fs, &d, false)
+		if slices.Sort(d.Order); !slices.Equal(d.Order, []int{0, 1, 2}) {
+			t.Fatalf("order %v", d.Order)
+		}
+	})
+}
+
+func TestAPeersLoadCountsUntilItIsTakenBackOrFades(t *testing.T) {
+	g, fs := newTestGroup("auto"), facts(2)
+	var d Decision
+	g.Pick(begin, &Query{}, fs, &d, false)
+	sent := Delta{Replica: Hash("r0/m"), Kind: DeltaSent, Work: 4, Tokens: 60_000}
+	for range 4 {
+		g.Apply(begin, "peer", sent)
+	}
+	load := func(after time.Duration) Replica {
+		d.Order = d.Order[:0]
+		g.Pick(begin.Add(after), &Query{Chain: prompt(1, 2)}, fs, &d, true)
+		return d.Replicas[0]
+	}
+	if r := load(0); r.InFlight != 4 || r.Queue < 15 || d.Order[0] != 1 {
+		t.Errorf("at once: %d in flight, queue %.1f s, order %v", r.InFlight, r.Queue, d.Order)
+	}
+	g.Apply(begin.Add(time.Second), "peer", Delta{Replica: sent.Replica, Kind: DeltaDone, Tokens: 60_000})
+	if r := load(time.Second); r.InFlight != 3 {
+		t.Errorf("when one is done: %d", r.InFlight)
+	}
+	g.Apply(begin.Add(30*time.Minute), "other", Delta{Replica: sent.Replica, Kind: DeltaDone}) // nothing of its own
+	if r := load(30 * time.Minute); r.InFlight != 0 {
+		t.Errorf("half an hour later: %d in flight are still believed", r.InFlight)
+	}
+	for range 4 {
+		g.Apply(begin.Add(time.Hour), "peer", sent)
+	}
+	g.Silent(begin.Add(time.Hour), "peer")
+	if r := load(time.Hour); r.InFlight != 0 || r.Queue != 0 {
+		t.Errorf("of a silent peer %d in flight, %.1f s are left", r.InFlight, r.Queue)
+	}
+}
+
+func TestATurnReturnsToWhereAnotherGatewaySentIt(t *testing.T) {
+	told := []Delta{}
+	a := NewGroup("m", NewPolicy(models.Policy{Name: "auto"}), func(d Delta) { told = append(told, d) })
+	b, fs := newTestGroup("auto"), facts(4)
+	var d Decision
+	b.Pick(begin, &Query{}, fs, &d, false)
+	q := Query{Chain: prompt(5, 20)}
+	var tk Ticket
+	a.Sent(begin, &q, "r2/m", &tk)
+	tk.First(begin.Add(time.Second))
+	tk.Done(begin.Add(2*time.Second), Result{OK: true, Cached: -1})
+	if len(told) != 3 {
+		t.Fatalf("%d steps were told, want 3", len(told))
+	}
+	for _, step := range told {
+		b.Apply(begin.Add(2*time.Second), "a", step)
+	}
+	next := Query{Chain: prompt(5, 24)}
+	d.Order = d.Order[:0]
+	b.Pick(begin.Add(5*time.Second), &next, fs, &d, true)
+	if d.Order[0] != 2 || d.Replicas[2].Hit == 0 {
+		t.Errorf("it goes to %d, with a hit of %d at its home", d.Order[0], d.Replicas[2].Hit)
+	}
+}

@@ -172,7 +172,7 @@ func (m *member) learnSpeed(g *model, t *Ticket, took float64) {
 // tokens that were there let expect.
 func (m *member) learnPace(t *Ticket, each float64) {
 	m.perToken = smooth(m.perToken, each, 1.0/16)
-	context := float64(t.context+m.context+m.remote.context) / 2
+	context := (float64(t.context+m.context) + m.remote.context) / 2
 	m.writing.take(math.Log(each / (priorToken + priorContext*context)))
 }
 
@@ -224,6 +224,9 @@ func (g *Group) compare() {
 func (g *Group) relate(of func(*member) (from *pace, to *float64)) {
 	g.known = g.known[:0]
 	for _, m := range g.slots {
+		if m == nil {
+			continue
+		}
 		if p, _ := of(m); p.answers >= enoughAnswers {
 			g.known = append(g.known, p.ratio)
 		}
@@ -234,6 +237,9 @@ func (g *Group) relate(of func(*member) (from *pace, to *float64)) {
 	slices.Sort(g.known)
 	middle := g.known[len(g.known)/2]
 	for _, m := range g.slots {
+		if m == nil {
+			continue
+		}
 		p, relative := of(m)
 		*relative = 1
 		if r := math.Exp(p.ratio - middle); p.answers >= enoughAnswers && math.Abs(r-1) >= noise {
