@@ -110,7 +110,7 @@ func (g *Group) places(now time.Time, s *Standing, c *queue.Config, it queue.Ite
 	if wait := m.wait(now) - c.Ceiling(it).Seconds(); wait >= 0 {
 		return 0, min(again, time.Duration(wait*float64(time.Second)))
 	}
-	if m.inFlight+m.remote.inFlight > 0 && m.fill(s.Says) >= mostFill*c.Part(it) {
+	if float64(m.inFlight)+m.remote.inFlight >= 0.5 && m.fill(s.Says) >= mostFill*c.Part(it) {
 		return 0, again
 	}
 	return 1, again
@@ -124,7 +124,7 @@ const mostFill = 0.85
 func (m *member) fill(e Engine) float64 {
 	fill := 0.0
 	if m.told {
-		fill = float64(m.context+m.remote.context) / m.capacity
+		fill = (float64(m.context) + m.remote.context) / m.capacity
 	}
 	if e.Known.Has(SignalKVUsage) {
 		fill = max(fill, e.KVUsage)
