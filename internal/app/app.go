@@ -189,6 +189,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	s.door = admin.NewDoor(s.token)
 	s.openDoor(file, provider)
 	s.gateway = gateway.New(plane, s.journal, s.metrics, s.log)
+	s.gateway.WatchQueues()
 	s.gateway.UseOwners(s.owners)
 	s.showFleet()
 	s.newWatcher()

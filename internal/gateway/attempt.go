@@ -162,7 +162,7 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 	}
 	target.State.Report(now(), target.model, f)
 	c.note(target, a, f, took)
-	c.followed(a, f)
+	c.followed(target, a, f)
 	reserved.settle(a)
 	c.heldAt.Settle(now(), account.Used{Input: a.Usage.Input, Output: a.Usage.Output})
 	return f

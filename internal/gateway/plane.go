@@ -21,6 +21,7 @@ import (
 	"tailplane/internal/meter"
 	"tailplane/internal/models"
 	"tailplane/internal/policy"
+	"tailplane/internal/queue"
 	"tailplane/internal/route"
 	"tailplane/internal/telemetry"
 	"tailplane/internal/upstream"
@@ -50,6 +51,9 @@ type Plane struct {
 	groups *route.Groups
 	fleet  *fleet.Fleet
 	rules  []rule
+
+	lining sync.Mutex
+	lines  map[*route.Group]*line // where requests wait, of what a policy chooses among
 
 	dests  map[string]*destination // of the names that the config defines
 	others sync.Map                // string or variant -> *destination, of names that callers made up and of rules
@@ -97,7 +101,7 @@ func NewPlane(parts Parts) *Plane {
 	p := &Plane{
 		Hash: parts.Hash, Listen: parts.Listen, Keys: parts.Keys, Book: parts.Book, Metrics: parts.Metrics,
 		Accounts: parts.Accounts, Estimates: parts.Estimates, Tokens: parts.Tokens,
-		retires: parts.Retires, sizes: parts.Sizes, groups: parts.Groups, fleet: parts.Fleet, dests: map[string]*destination{},
+		retires: parts.Retires, sizes: parts.Sizes, groups: parts.Groups, fleet: parts.Fleet, dests: map[string]*destination{}, lines: map[*route.Group]*line{},
 	}
 	p.claims = claimHeaders{canonicals(parts.Keys.ClaimHeaders()), canonicals(policy.TagHeaders()), canonicals(policy.SessionHeaders())}
 	var known []models.Target
@@ -162,6 +166,7 @@ type candidate struct {
 	group   int
 	weight  int
 	policy  models.Policy
+	queue   queue.Config
 	barred  string // why it may not be asked at all; empty when it may
 	replica replica
 	step    route.Step // the faults that lead to it
@@ -229,7 +234,7 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 		}
 		t := &p.Targets[i]
 		d.candidates = append(d.candidates, candidate{
-			Target: t, model: c.Model, group: c.Group, weight: c.Weight, policy: c.Policy,
+			Target: t, model: c.Model, group: c.Group, weight: c.Weight, policy: c.Policy, queue: c.Queue,
 			step: route.Step{On: c.On, Chain: c.Chain}, quirks: quirks(t.Target, c.Model),
 			rate: p.Book.RateAt(t.Name, t.Kind.Name, c.Model),
 		})

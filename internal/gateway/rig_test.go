@@ -100,6 +100,7 @@ func newRigWith(t tester, text string, dial upstream.Dialer, o ledger.JournalOpt
 	r.lines = telemetry.NewLogWriter(r.log, r.metrics.LogDropped.Inc)
 	log := telemetry.NewLog(r.lines, "json", slog.LevelDebug)
 	r.gateway = gateway.New(r.plane(text), r.journal, r.metrics, log)
+	r.gateway.WatchQueues()
 	var ctx context.Context
 	ctx, r.cancel = context.WithCancel(context.Background())
 	r.running.Go(func() { _ = r.journal.Run(ctx) })
@@ -192,6 +193,9 @@ func (r *rig) stop() {
 		if n != 0 {
 			r.t.Errorf("%s is %v when nothing is in flight", name, n)
 		}
+	}
+	if waiting, promised := r.gateway.Plane().Held(); waiting != 0 || promised != 0 {
+		r.t.Errorf("%d requests wait and %d places are promised when nothing is in flight", waiting, promised)
 	}
 	if err := r.journal.Close(); err != nil {
 		r.t.Error(err)

@@ -8,6 +8,7 @@ import (
 
 	"tailplane/internal/account"
 	"tailplane/internal/llm"
+	"tailplane/internal/queue"
 )
 
 // Config is what the file says about models: the names that clients call
@@ -38,6 +39,8 @@ type Model struct {
 	// share its traffic. Without one a pool has "auto", neighbours with weights
 	// are drawn by weight, and other candidates are asked in their order.
 	Policy Policy `yaml:"policy"`
+	// Queue bounds what waits for room at the replicas that a policy chooses among.
+	Queue queue.Config `yaml:"queue"`
 	// Require are labels that a target must have to be asked.
 	Require []string `yaml:"require"`
 	// Prefer ranks candidates that share traffic: those that have the most left
@@ -170,6 +173,10 @@ func (c Config) Validate(targets []string, report func(path, wrong, right string
 		c.validateRoute(path, name, m, targets, report)
 		account.Rules{Limits: m.Limits}.Validate(path, report)
 		m.Policy.validate(path+".policy", report)
+		m.Queue.Validate(path+".queue", report)
+		if m.Queue != (queue.Config{}) && len(m.Pool) == 0 && !m.joins() {
+			report(path+".queue", "no policy chooses among the candidates, so that nothing waits for them", "use a pool, or give the route a policy; or leave it out")
+		}
 		ValidateLabels(path+".require", m.Require, report)
 		if m.Prefer != "" && m.Prefer != PreferHeadroom {
 			report(path+".prefer", fmt.Sprintf("%q is not a choice", m.Prefer), "use headroom, or leave it out")

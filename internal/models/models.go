@@ -19,6 +19,7 @@ import (
 
 	"tailplane/internal/account"
 	"tailplane/internal/llm"
+	"tailplane/internal/queue"
 	"tailplane/internal/suggest"
 )
 
@@ -54,6 +55,7 @@ type Candidate struct {
 	Group int
 	// Policy chooses among the members of its group; empty draws by weight.
 	Policy Policy
+	Queue  queue.Config // of the requests that wait for the group, where it has a Policy
 	// On are the faults that lead to the candidate; empty means every one that
 	// another target could mend. Candidates of one Chain lie behind the same
 	// condition: from one to the next it is met already. Zero is no condition.
@@ -146,7 +148,7 @@ func (w *walk) flatten(name string, group int) []Candidate {
 		policy.Name = PolicyAuto
 	}
 	for _, target := range m.Pool {
-		out = append(out, expand(w.replicas, Candidate{Target: target, Model: m.ServedAs, Group: group, Policy: policy})...)
+		out = append(out, expand(w.replicas, Candidate{Target: target, Model: m.ServedAs, Group: group, Policy: policy, Queue: m.Queue})...)
 	}
 	var shares []share
 	shared := -1 // the group of the weighted neighbours that are being read
@@ -171,7 +173,7 @@ func (w *walk) flatten(name string, group int) []Candidate {
 	even(out, shares)
 	for i := range out {
 		if m.joins() && out[i].Group == group {
-			out[i].Policy = m.Policy
+			out[i].Policy, out[i].Queue = m.Policy, m.Queue
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Candidate) int { return a.Group - b.Group })

@@ -35,6 +35,7 @@ type Group struct {
 	others  []string  // those that are heard, sorted
 	tell    func(Delta)
 	key     uint64
+	room    room // for those who wait
 }
 
 // NewGroup makes a group that ranks by a policy. tell is given every fact that
@@ -200,6 +201,7 @@ func (t *Ticket) Done(now time.Time, r Result) {
 		g.index.Insert(t.member.slot, &t.query.Chain)
 	}
 	if r.OK {
+		t.member.limit.Done(t.member.inFlight)
 		g.model.count(t, r)
 		wrote := 0.0
 		if t.begun {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+
+	"tailplane/internal/queue"
 )
 
 // member is one replica of a group. Its group's lock guards it.
@@ -33,6 +35,8 @@ type member struct {
 	told     bool    // by its engine
 
 	firstToken, perToken float64 // seconds, lately; 0 is not known
+
+	limit queue.Limit // what it takes at once before it refuses
 }
 
 // usualTime is over how many seconds what is usual is a mean.

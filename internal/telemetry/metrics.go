@@ -55,6 +55,9 @@ type Metrics struct {
 
 	estimates *prometheus.HistogramVec
 
+	queueWait    *prometheus.HistogramVec
+	queueRefused *prometheus.CounterVec
+
 	Refused     *prometheus.CounterVec // before a model was known
 	Limited     *prometheus.CounterVec // by our own limits and budgets
 	TagsDropped prometheus.Counter
@@ -72,11 +75,12 @@ type Metrics struct {
 	mu        sync.Mutex
 	models    map[string]*Model
 	upstreams map[string]*Upstream
+	queues    map[string]*Queue
 }
 
 // New registers every metric.
 func New(version string) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), models: map[string]*Model{}, upstreams: map[string]*Upstream{}}
+	m := &Metrics{registry: prometheus.NewRegistry(), models: map[string]*Model{}, upstreams: map[string]*Upstream{}, queues: map[string]*Queue{}}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tailplane_" + name, Help: help}, labels)
 		m.registry.MustRegister(v)
@@ -114,6 +118,8 @@ func New(version string) *Metrics {
 	m.BudgetWarnings = counter("budget_warnings_total", "Shares of budgets that were passed, by whose they are.", "level")
 	m.TagsDropped = counter("tags_dropped_total", "Tags of callers that were not kept: too many, too long, or not printable.").WithLabelValues()
 	m.estimates = histogram("token_estimate_ratio", "Tokens that were reserved for a request, as a multiple of those that it used.", ratioBuckets, "model", "direction")
+	m.queueWait = histogram("queue_wait_seconds", "Time that requests waited for a replica with room, of those that had to.", ttftBuckets, "model")
+	m.queueRefused = counter("queue_refused_total", "Requests that were not let through to a replica.", "model", "band", "reason")
 	m.looks = newLooks(counter)
 	m.LedgerErrors = counter("ledger_errors_total", "Records that the journal did not take.").WithLabelValues()
 	m.LogDropped = counter("log_dropped_total", "Log lines dropped because the writer was behind.").WithLabelValues()
