@@ -52,6 +52,9 @@ type Candidate struct {
 	// Group orders candidates: a group is asked only when those before it have
 	// failed.
 	Group int
+	// Weak says that it stands for the weak model of a name with complexity: those
+	// of the strong one stand behind it.
+	Weak bool
 	// Policy chooses among the members of its group; empty draws by weight.
 	Policy Policy
 	// On are the faults that lead to the candidate; empty means every one that
@@ -147,6 +150,9 @@ func (w *walk) flatten(name string, group int) []Candidate {
 	}
 	for _, target := range m.Pool {
 		out = append(out, expand(w.replicas, Candidate{Target: target, Model: m.ServedAs, Group: group, Policy: policy})...)
+	}
+	if m.Complexity != nil {
+		out = w.pair(m, group)
 	}
 	var shares []share
 	shared := -1 // the group of the weighted neighbours that are being read
