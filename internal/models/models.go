@@ -70,6 +70,7 @@ type Plan struct {
 	Why        string // how the name was understood, for the explanation
 	Candidates []Candidate
 	Prefer     string         // PreferHeadroom or empty
+	Learns     bool           // the features of its requests are kept, for outcomes
 	Require    []string       // labels that a target must have
 	Limits     account.Limits // of the name, for all callers together
 	Timeouts   Timeouts
@@ -104,6 +105,7 @@ func New(c Config, targets []Target) *Catalog {
 			Candidates: (&walk{config: c, targets: cat.names, replicas: cat.replicas, left: mostSteps}).flatten(name, 0),
 			Prefer:     m.Prefer,
 			Require:    m.Require,
+			Learns:     m.Outcomes || m.Complexity != nil,
 			Limits:     m.Limits,
 			Timeouts:   m.Timeouts.Or(c.Timeouts),
 			Retry:      m.Retry.Or(c.Retry),
