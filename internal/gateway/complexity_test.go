@@ -118,3 +118,20 @@ func (r *rig) keepsOutcomes(t *testing.T) (read func() []complexity.Outcome) {
 		return out
 	}
 }
+
+// TestTheReasonsOfChoices: the model of the cases decides as they need it to
+// by its scores and by nothing else.
+func TestTheReasonsOfChoices(t *testing.T) {
+	setSecrets(t)
+	r := newRig(t, withTrained(t, "targets:\n  a: {kind: sim, url: \"http://a\"}\nkeys: {required: false}\nmodels:\n  m: {complexity: {file: TRAINED.tpc, weak: a/sim, strong: a/other, strong_share: 0.4}}\n"), nil)
+	plane := r.gateway.Plane()
+	for text, want := range map[string]complexity.Reason{
+		"hello please tell me the time": complexity.BecauseEasy, "prove lemma derive bound": complexity.BecauseNeeded, "": complexity.BecauseNoText,
+	} {
+		if got := plane.Routers()["m"].Route(complexity.Ask{Text: text}); got.Why != want {
+			t.Errorf("%q: %v, want %s", text, got, want)
+		}
+	}
+	r.stop()
+	r.outcomes()
+}
