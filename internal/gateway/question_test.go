@@ -22,7 +22,7 @@ func TestQuestions(t *testing.T) {
 		{"no JSON", `{"messages":[`, "", "", 0},
 	} {
 		if got, want := questionIn([]byte(c.body)), (question{c.first, c.last, c.turns}); got != want {
-			t.Errorf("%s: %q, want %q", c.name, got, want)
+			t.Errorf("%s: %+v, want %+v", c.name, got, want)
 		}
 	}
 }
@@ -34,7 +34,7 @@ func FuzzQuestion(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		q := questionIn(body)
 		if q.turns == 0 && (q.first != "" || q.last != "") || (q.first == "") != (q.last == "") {
-			t.Errorf("%q in %q", q, body)
+			t.Errorf("%+v in %q", q, body)
 		}
 	})
 }
