@@ -36,6 +36,12 @@ type Service struct {
 	// Status and Reload are the program's.
 	Status func() Status
 	Reload func() error
+	// Targets tells how targets stand; Drain keeps new requests off one, or ends
+	// that, and reports whether there is one of that name.
+	Targets func() []Target
+	Drain   func(target string, drained bool) bool
+	// Ready reports whether requests are to be sent here; nil is always.
+	Ready func() bool
 	// Egress tells what was contacted since the start.
 	Egress func() egress.Report
 	// Accounts are the live limits and budgets.

@@ -16,6 +16,7 @@ import (
 // last state of each, so that a record has a before and an after.
 const (
 	kindReload  = "reload"
+	kindDrain   = "drain"
 	kindLink    = "link"
 	kindSession = "session"
 	kindBudget  = "budget"

@@ -43,6 +43,8 @@ var places = map[string]struct {
 	"GET /admin/v1/me":                      {"/admin/v1/me", "", [6]string{all, all, all, all, all, all}, [2]string{}},
 	"GET /admin/v1/status":                  {"/admin/v1/status", "", [6]string{all, all, all, all, denied, denied}, [2]string{}},
 	"GET /admin/v1/models":                  {"/admin/v1/models", "", [6]string{all, all, all, all, part, denied}, [2]string{`"target":"gpu-1"`}},
+	"GET /admin/v1/targets":                 {"/admin/v1/targets", "", [6]string{all, all, all, all, part, denied}, [2]string{`"target":"gpu-1"`}},
+	"POST /admin/v1/targets/drain":          {"/admin/v1/targets/drain", `{"target":"gpu-1","drained":true}`, [6]string{all, all}, [2]string{}},
 	"GET /admin/v1/egress":                  {"/admin/v1/egress", "", [6]string{all, all, all, all, denied, denied}, [2]string{}},
 	"GET /admin/v1/exchanges":               {"/admin/v1/exchanges", "", [6]string{all, all, all, all, part, part}, [2]string{`"target":"gpu-1"`, `"customer":"acme"`}},
 	"GET /admin/v1/exchanges/{id}":          {"/admin/v1/exchanges/req_own", "", [6]string{all, all, all, all, part, part}, [2]string{`"target":"gpu-1"`, `"customer":"acme"`}},
@@ -106,6 +108,8 @@ func house(t *testing.T) (*Service, http.Handler) {
 	t.Helper()
 	s, h := desk(t)
 	s.Reload = func() error { return nil }
+	s.Targets = func() []Target { return []Target{{Name: "cloud-1", Kind: "openai"}, {Name: "gpu-1", Kind: "vllm"}} }
+	s.Drain = func(string, bool) bool { return true }
 	s.Statements = clerk{}
 	now := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
 	for level, name := range map[account.Level]string{account.Organisation: "o1", account.Team: "t1", account.Customer: "c1"} {
@@ -481,6 +485,7 @@ func TestEveryChangeIsInTheAudit(t *testing.T) {
 	orders := []struct{ method, path, body, kind string }{
 		{"POST", "reload", "", kindReload},
 		{"POST", "reload", "", kindReload},
+		{"POST", "targets/drain", `{"target":"gpu-1","drained":true}`, kindDrain},
 		{"POST", "links", `{"role":"finance","name":"ann"}`, kindLink},
 		{"POST", "links", `{"role":"viewer","name":"ann"}`, kindLink},
 		{"DELETE", "sessions/all", "", kindSession},

@@ -31,6 +31,8 @@ func routes() []route {
 		{"GET /admin/v1/me", me},
 		{"GET /admin/v1/status", func(v *View, _ *http.Request) (any, error) { return v.Status() }},
 		{"GET /admin/v1/models", func(v *View, r *http.Request) (any, error) { return v.Models(r.FormValue("key")) }},
+		{"GET /admin/v1/targets", func(v *View, _ *http.Request) (any, error) { return v.Targets() }},
+		{"POST /admin/v1/targets/drain", drain},
 		{"GET /admin/v1/egress", func(v *View, _ *http.Request) (any, error) { return v.Egress() }},
 		{"GET /admin/v1/exchanges", recent},
 		{"GET /admin/v1/exchanges/{id}", func(v *View, r *http.Request) (any, error) { return v.Why(r.Context(), r.PathValue("id")) }},
@@ -72,9 +74,8 @@ func routes() []route {
 func (s *Service) Handler(hosts func() []string, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
-	for _, path := range []string{"/livez", "/readyz"} {
-		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	}
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", s.readyz)
 	s.Door.loginPaths(mux)
 	api := http.NewServeMux()
 	for _, at := range routes() {
@@ -95,6 +96,16 @@ func (s *Service) Handler(hosts func() []string, metrics http.Handler) http.Hand
 		mux.Handle(at.pattern, guarded)
 	}
 	return namedOnly(hosts, mux)
+}
+
+// readyz says whether requests are to be sent to the data listener.
+func (s *Service) readyz(w http.ResponseWriter, _ *http.Request) {
+	if s.Ready != nil && !s.Ready() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte("draining\n"))
+		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
 }
 
 // viewKey is the place of the view in a request's context.

@@ -48,6 +48,7 @@ const (
 	ToAudit      Right = "read the audit"
 	ToSettle     Right = "change what is owed"
 	ToRun        Right = "reload the config"
+	ToDrain      Right = "drain targets"
 	ToLetIn      Right = "let others in"
 	ToBeKnown    Right = "be told who they are"
 )
@@ -63,6 +64,7 @@ var holders = map[Right][]Role{
 	ToAudit:      {Owner, Operator, Finance},
 	ToSettle:     {Owner, Finance},
 	ToRun:        {Owner, Operator},
+	ToDrain:      {Owner, Operator},
 	ToLetIn:      {Owner},
 	ToBeKnown:    Roles(),
 }

@@ -41,6 +41,7 @@ import (
 	"tailplane/internal/secret"
 	"tailplane/internal/telemetry"
 	"tailplane/internal/upstream"
+	"tailplane/internal/watch"
 )
 
 // Options are what the command line says about a run.
@@ -78,6 +79,7 @@ type Server struct {
 	store      *policy.Store
 	fleet      fleet.Fleet
 	groups     route.Groups
+	watcher    *watch.Watcher
 	journal    *ledger.Journal
 	kept       *stores
 	statements admin.Statements // nil without a state directory
@@ -186,6 +188,8 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	s.gateway = gateway.New(plane, s.journal, s.metrics, s.log)
 	s.gateway.UseOwners(s.owners)
 	s.showFleet()
+	s.newWatcher()
+	s.follow(file, plane)
 	s.showDiscovery()
 	s.showLearning()
 	s.metrics.Gauge("credentials_parked", "Credentials that are left alone now because their provider refused them.", s.parkedCredentials)
@@ -254,6 +258,7 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	task("retention", s.retain)
 	task("accounts", s.accounts.Run)
 	task("keys", s.store.Follow)
+	task("watch", s.watcher.Run)
 	task("discovery", s.discovery.Run)
 	task("replicas", s.forgetReplicas)
 	if s.notifier != nil {
@@ -306,6 +311,7 @@ const cutTime = 5 * time.Second
 // drain stops taking requests and waits for those that run. What does not end
 // in time is cut off; it is settled like every other request that breaks.
 func (s *Server) drain(data *dataServer, adm *http.Server) {
+	s.gateway.Drain()
 	patience := cmp.Or(s.opt.Drain, drainTime)
 	s.log.Info("stopping: running requests may finish; another signal ends them", "within", patience.String())
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -345,7 +351,7 @@ func (s *Server) servers() (data *dataServer, adm *http.Server) {
 		Reader: s.kept.records, Journal: s.journal, JournalDir: s.journalDir(), Keys: s.store, Facts: s.kept.facts,
 		Hourly: s.hourly, Accounts: s.accounts, Statements: s.statements,
 		Rerate: s.kept.records.Rerate, Book: func() *meter.Book { return s.gateway.Plane().Book },
-		Door: s.door, Address: s.adminURL, Models: s.models, Status: s.status, Reload: s.Reload, Egress: s.network.Report,
+		Door: s.door, Address: s.adminURL, Models: s.models, Status: s.status, Reload: s.Reload, Targets: s.standings, Drain: s.drainLive, Ready: s.gateway.Ready, Egress: s.network.Report,
 		Lookup: func(text string, now time.Time) *policy.Key { return s.gateway.Plane().Keys.Find(text, now) },
 		Pair: func(key string, now time.Time) (policy.Pair, *policy.Key, error) {
 			return s.gateway.Plane().Keys.PairOf(key, now)

@@ -173,7 +173,9 @@ func (s *Server) replan() {
 	}
 	s.parts.Targets, s.parts.Discovered = set.targets, set.discovered
 	s.adopt(s.file, ways)
-	s.gateway.Swap(gateway.NewPlane(s.parts))
+	plane := gateway.NewPlane(s.parts)
+	s.gateway.Swap(plane)
+	s.follow(s.file, plane)
 }
 
 // firstReplicas waits for what the sources of the file say at first, so that the

@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"tailplane/internal/config"
 )
 
 // engineReplica is one replica of an engine on a socket of its own.
@@ -362,4 +364,26 @@ func TestAReloadWaitsForNewReplicas(t *testing.T) {
 		t.Errorf("the sources are %+v", st)
 	}
 	r.stop(t)
+}
+
+// TestALiveCheckLooksAtReplicas, and says why there is none.
+func TestALiveCheckLooksAtReplicas(t *testing.T) {
+	a := newReplica(t)
+	list := filepath.Join(t.TempDir(), "replicas.yaml")
+	listed(t, list, a.address, "{address: 'other:1', draining: true}")
+	text := fmt.Sprintf("targets:\n  llama: {kind: vllm, discover: {file: {path: %q}}}\n  none: {kind: vllm, discover: {file: {path: %q}}}\n", list, list+".gone")
+	f, problems := config.Parse("f.yaml", []byte(text))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	results, err := Live(t.Context(), f)
+	if err != nil || len(results) != 2 {
+		t.Fatalf("%+v, %v", results, err)
+	}
+	if want := "llama/" + strings.NewReplacer(".", "-", ":", "-").Replace(a.address); results[0].Target != want || a.asked.Load() == 0 {
+		t.Errorf("the replica is %+v, want %s", results[0], want)
+	}
+	if none := fmt.Sprint(results[1]); results[1].Target != "none" || !strings.Contains(none, "no replica") || !strings.Contains(none, "no such file") {
+		t.Errorf("without a replica it says %s", none)
+	}
 }

@@ -50,7 +50,7 @@ func TestConnectionsOutliveAReloadThatDoesNotConcernThem(t *testing.T) {
 	up, opened, closed := counted(t)
 	path := filepath.Join(t.TempDir(), "tailplane.yaml")
 	file := func(more string) string {
-		return fmt.Sprintf("targets: {up: {kind: vllm, url: %q}}\n%s\n", up.URL, more)
+		return fmt.Sprintf("targets: {up: {kind: vllm, url: %q, watch: {metrics: off, health: off}}}\n%s\n", up.URL, more) // looks have connections of their own
 	}
 	write(t, path, file(""))
 	r := serving(t, Options{Config: path, NoWatch: true})

@@ -141,6 +141,7 @@ func (s *Server) reload() (err error) {
 	s.adopt(f, ways)
 	s.learnBalances(context.Background())
 	s.gateway.Swap(plane)
+	s.follow(f, plane)
 	s.file = f
 	return nil
 }

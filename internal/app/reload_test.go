@@ -53,6 +53,10 @@ type halting struct {
 }
 
 func (h *halting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		http.NotFound(w, r) // it is looked at, too
+		return
+	}
 	_, _ = io.Copy(io.Discard, r.Body)
 	w.Header().Set("Content-Type", "text/event-stream")
 	event := func(text string) {

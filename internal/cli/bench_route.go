@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -17,77 +19,212 @@ import (
 	"tailplane/internal/replay"
 )
 
+const benchRouteLong = `Play a trace on simulated engines with the router's own code, in virtual time: minutes of traffic take seconds.
+Nothing is contacted. Each policy meets the same requests, so that results are compared seed by seed.
+
+Traces, told apart by their content, packed with gzip or not: Mooncake (JSON lines with timestamp, input_length,
+output_length, hash_ids), agent sessions (JSON lines with id, block_size, requests), Azure (CSV with TIMESTAMP,
+ContextTokens, GeneratedTokens). The first and the last come by the clock (--scale divides time); sessions come
+--sessions at a time, each request after the one before is answered and thought about.
+
+A seed varies the order of what arrives at one instant, which gateway a request meets, the draws of policies by
+chance, the delays of gossip, and of sessions which are played, in which order, and when they begin.
+
+The engines are estimates (roofline), not measured: trust the order of policies before their seconds.`
+
 func benchRoute() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "route --trace FILE", Short: "Compare routing policies in virtual time", Args: args(cobra.NoArgs),
-		Example: "  tailplane bench route --trace traffic.jsonl --policy auto,least_request,round_robin\n  tailplane bench route --trace sessions.jsonl.gz --sessions 32 --seeds 8 -o json",
+		Use: "route --trace FILE", Short: "Compare routing policies in virtual time", Args: args(cobra.NoArgs), Long: benchRouteLong,
+		Example: "  tailplane bench route --trace traffic.jsonl --policy auto,least_request,round_robin --scale 1.5\n" +
+			"  tailplane bench route --trace sessions.jsonl.gz --sessions 32 --seeds 8 -o json\n" +
+			"  tailplane bench route --trace traffic.jsonl --gateways 4 --gossip off\n" +
+			"  tailplane bench route --trace traffic.jsonl --slow 0:0.5 --kill 3@600s",
 	}
-	f := cmd.Flags()
-	format := outputFlag(cmd)
-	s := replay.Default()
-	path := f.String("trace", "", "file with the traffic; - is standard input")
-	policies := f.StringSlice("policy", []string{"auto", "least_request", "round_robin"}, "policies to compare")
-	engine := f.String("engine", "llama3-8b-h100", "simulated engine: "+strings.Join(slices.Sorted(maps.Keys(replay.Engines())), ", "))
-	seeds := f.Int("seeds", 1, "how often each policy is played, each time with another seed")
-	f.IntVar(&s.Replicas, "replicas", s.Replicas, "engines")
-	f.IntVar(&s.Gateways, "gateways", s.Gateways, "gateways that share them")
-	f.Float64Var(&s.Scale, "scale", s.Scale, "how much faster the requests of an open trace come")
-	f.IntVar(&s.Sessions, "sessions", s.Sessions, "sessions at a time, of a trace of sessions")
-	f.IntVar(&s.Sample, "sample", s.Sample, "sessions in all; 0 is as many as --sessions")
+	o := newRouteFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		profile, ok := replay.Engines()[*engine]
-		if !ok {
-			return &Error{ExitUsage, fmt.Sprintf("there is no engine %q", *engine), seeHelp(cmd)}
-		}
-		s.Engine = profile
-		var setups []replay.Setup
-		for _, p := range *policies {
-			one := s
-			one.Policy, one.Scrape = p, replay.Scrapes(p)
-			if err := one.Validate(); err != nil {
-				return &Error{ExitUsage, err.Error(), seeHelp(cmd)}
-			}
-			setups = append(setups, one)
-		}
-		t, err := replay.ReadFile(*path, replay.ReadOptions{})
+		setups, err := o.setups()
 		if err != nil {
-			return &Error{ExitFailed, "the trace cannot be read: " + err.Error(), ""}
+			return &Error{ExitUsage, err.Error(), seeHelp(cmd)}
+		}
+		t, err := o.read(cmd.InOrStdin())
+		if err != nil {
+			return err
 		}
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		results, err := replay.Bench(ctx, t, setups, *seeds, progress(cmd.ErrOrStderr()))
-		if err != nil {
-			return benchFailed(ctx, err)
+		results, err := replay.Bench(ctx, t, setups, o.seeds, progress(cmd.ErrOrStderr(), o.quiet))
+		switch {
+		case errors.Is(err, context.Canceled):
+			return context.Canceled
+		case err != nil:
+			return &Error{ExitFailed, err.Error(), ""}
 		}
-		return emit(cmd, format, results, func(w io.Writer) error { return benchTable(w, results) })
+		if o.format.value == "json" && !o.ci {
+			for i := range results {
+				results[i].Detail = nil
+			}
+		}
+		return emit(cmd, o.format, results, func(w io.Writer) error { return replay.Table(w, results) })
 	}
 	return cmd
 }
 
-func benchFailed(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Canceled
+// routeFlags are the flags of `bench route`.
+type routeFlags struct {
+	format           *choice
+	setup            replay.Setup
+	rules            replay.ReadOptions
+	trace, engine    string
+	policies         []string
+	prefill, context float64
+	seeds, seed      int
+	gossip, delay    string
+	slow, kill       []string
+
+	think     time.Duration
+	quiet, ci bool
+}
+
+func newRouteFlags(cmd *cobra.Command) *routeFlags {
+	o := &routeFlags{format: outputFlag(cmd), setup: replay.Default()}
+	f, s := cmd.Flags(), &o.setup
+	f.StringVar(&o.trace, "trace", "", "file with the traffic; - is standard input")
+	f.StringSliceVar(&o.policies, "policy", []string{"auto", "least_request", "round_robin"}, "policies to compare, with settings as in cache_aware:imbalance_abs=32; ratios are to the first")
+	f.StringVar(&o.engine, "engine", "llama3-8b-h100", "simulated engine: "+strings.Join(slices.Sorted(maps.Keys(replay.Engines())), ", "))
+	f.Float64Var(&o.prefill, "engine-prefill", 1, "how many times as long the engine takes for a prompt")
+	f.Float64Var(&o.context, "engine-context", 1, "how many times as long it takes for the context of answers that it writes")
+	f.IntVar(&s.Replicas, "replicas", s.Replicas, "engines")
+	f.IntVar(&s.Gateways, "gateways", s.Gateways, "gateways that share them, each with what it knows; a request meets one by chance")
+	f.Float64Var(&s.Load.Scale, "scale", s.Load.Scale, "how many times as fast the requests of a trace by the clock come")
+	f.BoolVar(&s.Load.Spread, "spread", false, "spread what has one timestamp up to the next one")
+	f.IntVar(&s.Load.Sessions, "sessions", s.Load.Sessions, "sessions at a time, of a trace of sessions")
+	f.IntVar(&s.Load.Sample, "sample", s.Load.Sample, "sessions in all, one beginning when another ends; 0 is as many as --sessions")
+	f.IntVar(&o.seeds, "seeds", 1, "how often each policy is played, each time with another seed")
+	f.IntVar(&o.seed, "seed", 1, "the first seed")
+	f.StringVar(&o.gossip, "gossip", "on", "whether gateways tell each other what they decide: on, off")
+	f.StringVar(&o.delay, "gossip-delay", "5ms-50ms", "how long that takes, uniform between")
+	f.Float64Var(&s.Gossip.Loss, "gossip-loss", 0, "share of it that is lost")
+	f.StringSliceVar(&o.slow, "slow", nil, "speed of a replica, as 0:0.5 for half")
+	f.StringSliceVar(&o.kill, "kill", nil, "death of a replica, as 3@600s")
+	f.DurationVar(&s.Watch, "watch", 0, "moment around which the p99 is shown apart (default: the first death)")
+	f.DurationVar(&s.Scrape, "scrape", 0, "how often gateways read the engines' metrics; 0 is as the policy's authors do (llmd 50ms, others never)")
+	f.BoolVar(&s.SessionIDs, "session-ids", false, "clients say which session a request belongs to (the policy session always knows)")
+	f.BoolVar(&s.Untold, "no-cached-tokens", false, "engines do not say what they found in their caches")
+	f.IntVar(&o.rules.Block, "block-size", 512, "tokens of a block of hash_ids")
+	f.IntVar(&o.rules.Turns, "turns", 60, "turns of a session that are played; -1 is all")
+	f.IntVar(&o.rules.MaxInput, "max-prompt", 120_000, "tokens; a session ends before a longer prompt; -1 is no limit")
+	f.DurationVar(&o.think, "max-think", 30*time.Second, "longer think times are cut to it")
+	f.IntVar(&o.rules.Requests, "requests", 0, "requests of a trace by the clock that are played; 0 is all")
+	f.BoolVar(&o.ci, "ci", false, "in JSON, add detail: 95 % intervals over the seeds, ratios to the first policy, counts")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "tell nothing of the progress")
+	return o
+}
+
+// setups are what the flags ask for, one for each policy.
+func (o *routeFlags) setups() ([]replay.Setup, error) {
+	s := o.setup
+	profile, ok := replay.Engines()[o.engine]
+	if !ok {
+		return nil, fmt.Errorf("there is no engine %q", o.engine)
 	}
-	return &Error{ExitFailed, err.Error(), ""}
+	if !(o.prefill > 0) || !(o.context > 0) {
+		return nil, errors.New("--engine-prefill and --engine-context want more than 0")
+	}
+	if o.seeds < 1 || o.seeds > 1000 || o.seed < 1 {
+		return nil, errors.New("--seeds wants 1 to 1000, --seed 1 or more")
+	}
+	s.Engine, s.Seed = replay.Stretch(profile, o.prefill, o.context), uint64(o.seed)
+	if o.gossip != "on" && o.gossip != "off" {
+		return nil, fmt.Errorf("--gossip is on or off, not %q", o.gossip)
+	}
+	s.Gossip.Off = o.gossip == "off"
+	if err := errors.Join(o.delays(&s.Gossip), o.slowOnes(&s), o.deaths(&s)); err != nil {
+		return nil, err
+	}
+	var setups []replay.Setup
+	for _, p := range o.policies {
+		one, err := s.With(p)
+		if err == nil {
+			err = one.Validate()
+		}
+		if err != nil {
+			return nil, err
+		}
+		setups = append(setups, one)
+	}
+	if len(setups) == 0 {
+		return nil, errors.New("--policy names none")
+	}
+	return setups, nil
+}
+
+func (o *routeFlags) delays(g *replay.Gossip) (err error) {
+	low, high, two := strings.Cut(o.delay, "-")
+	if g.Min, err = time.ParseDuration(low); err != nil {
+		return fmt.Errorf("--gossip-delay: %w", err)
+	}
+	if g.Max = g.Min; two {
+		if g.Max, err = time.ParseDuration(high); err != nil {
+			return fmt.Errorf("--gossip-delay: %w", err)
+		}
+	}
+	return nil
+}
+
+func (o *routeFlags) slowOnes(s *replay.Setup) error {
+	s.Slow = map[int]float64{}
+	for _, text := range o.slow {
+		which, speed, _ := strings.Cut(text, ":")
+		i, err1 := strconv.Atoi(which)
+		v, err2 := strconv.ParseFloat(speed, 64)
+		if err1 != nil || err2 != nil {
+			return fmt.Errorf("--slow %q: write REPLICA:SPEED, as 0:0.5", text)
+		}
+		s.Slow[i] = v
+	}
+	return nil
+}
+
+func (o *routeFlags) deaths(s *replay.Setup) error {
+	s.Kill = map[int]time.Duration{}
+	for _, text := range o.kill {
+		which, at, _ := strings.Cut(text, "@")
+		i, err1 := strconv.Atoi(which)
+		d, err2 := time.ParseDuration(at)
+		if err1 != nil || err2 != nil {
+			return fmt.Errorf("--kill %q: write REPLICA@TIME, as 3@600s", text)
+		}
+		s.Kill[i] = d
+	}
+	return nil
+}
+
+// read reads the trace.
+func (o *routeFlags) read(in io.Reader) (*replay.Trace, error) {
+	if o.trace == "" {
+		return nil, &Error{ExitUsage, "no trace is named", "write --trace FILE; a file of your own traffic will do, see docs/guides/routing-benchmark.md"}
+	}
+	rules := o.rules
+	rules.MaxThink = o.think
+	var t *replay.Trace
+	var err error
+	if o.trace == "-" {
+		t, err = replay.Read(in, rules)
+	} else {
+		t, err = replay.ReadFile(o.trace, rules)
+	}
+	if err != nil {
+		return nil, &Error{ExitFailed, "the trace cannot be read: " + err.Error(), ""}
+	}
+	return t, nil
 }
 
 // progress tells of each run.
-func progress(w io.Writer) replay.Progress {
+func progress(w io.Writer, quiet bool) replay.Progress {
+	if quiet {
+		return nil
+	}
 	return func(s replay.Setup, f replay.Figures, took time.Duration) {
-		fmt.Fprintf(w, "%s, seed %d: %d requests, mean TTFT %.3f s (%.1f s)\n", s.Policy, s.Seed, f.Requests, f.TTFT.Mean, took.Seconds())
+		fmt.Fprintf(w, "%s, seed %d: %d requests, mean TTFT %.3f s (took %.1f s)\n", s.Label, s.Seed, f.Requests, f.TTFT.Mean, took.Seconds())
 	}
-}
-
-func benchTable(w io.Writer, results []replay.Result) error {
-	head := []string{"POLICY", "MEAN", "P50", "P90", "P99", "TPOT", "TPOT P99", "E2E", "HIT", "TOKENS/S", "MAKESPAN"}
-	var rows [][]string
-	sec := func(v float64) string { return fmt.Sprintf("%.3f", v) }
-	ms := func(v float64) string { return fmt.Sprintf("%.1f ms", 1e3*v) }
-	for _, r := range results {
-		rows = append(rows, []string{
-			r.Policy, sec(r.TTFT.Mean), sec(r.TTFT.P50), sec(r.TTFT.P90), sec(r.TTFT.P99), ms(r.TPOT.Mean), ms(r.TPOT.P99),
-			fmt.Sprintf("%.2f", r.E2E.Mean), fmt.Sprintf("%.1f%%", 100*r.HitRate), fmt.Sprintf("%.0f", r.Throughput), fmt.Sprintf("%.0f", r.Makespan),
-		})
-	}
-	return columns(w, head, rows)
 }

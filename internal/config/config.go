@@ -25,6 +25,7 @@ import (
 	"tailplane/internal/discover/kube"
 	"tailplane/internal/egress"
 	"tailplane/internal/facts"
+	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
 	"tailplane/internal/ledger"
 	"tailplane/internal/meter"
@@ -48,6 +49,7 @@ type File struct {
 	Rules    []models.Rule              `yaml:"rules"`
 	Timeouts models.Timeouts            `yaml:"timeouts"`
 	Retry    models.Retry               `yaml:"retry"`
+	Health   fleet.Rules                `yaml:"health"`
 	Keys     policy.Config              `yaml:"keys"`
 	Auth     admin.Config               `yaml:"auth"`
 
@@ -158,6 +160,7 @@ func (f *File) validate(report func(path, wrong, right string)) {
 		validateName("models."+name, "model", name, report)
 	}
 	f.ModelConfig().Validate(targets, report)
+	f.Health.Validate(report)
 	f.Policy().Validate(report)
 	f.Listen.Validate(f.Keyless(), f.Auth.Guarded(), report)
 	f.Auth.Validate(report)

@@ -69,7 +69,7 @@ func TestParseFillsEveryPackagesConfig(t *testing.T) {
 // TestEveryProblemIsToldAtItsPlace is the promise of `tailplane check`.
 func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 	cases := []struct{ name, yaml, want string }{
-		{"unknown key", "version: 1\nmodles: {}\n", `f.yaml:2:1: there is no key "modles" in the file; use one of version, site, listen, egress, targets, models, rules, timeouts, retry, keys, auth, organisations, teams, customers, store, ledger, notify, catalog; did you mean "models"?`},
+		{"unknown key", "version: 1\nmodles: {}\n", `f.yaml:2:1: there is no key "modles" in the file; use one of version, site, listen, egress, targets, models, rules, timeouts, retry, health, keys, auth, organisations, teams, customers, store, ledger, notify, catalog; did you mean "models"?`},
 		{"unknown key inside", "models:\n  a:\n    route: [x/y]\n    fallbak: [b]\ntargets: {x: {kind: sim}}\n", `f.yaml:4:5: there is no key "fallbak" in models.a; use one of route, pool, served_as, fallback, policy, complexity, outcomes, require, prefer, limits, timeouts, retry; did you mean "fallback"?`},
 		{"a share without its sign", "targets:\n  x: {kind: sim, capacity: {input_tpm: 5, spill_at: 90}}\n", `f.yaml:2:53: "90" is not a share; write one such as 90%`},
 		{"units that are not sold", "targets:\n  x: {kind: sim, capacity: {ptu: 7, model: gpt-5.2}}\n", `f.yaml:2:34: gpt-5.2 is not deployed with 7 units; use 15 or more, in steps of 5`},

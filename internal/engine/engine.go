@@ -1,100 +1,73 @@
 // Package engine knows the servers that run models on somebody's own hardware:
-// where they listen and how to tell one from another.
+// where they listen, how to tell one from another, what their metrics are called
+// and what their answers about themselves prove.
 //
-// It owns the table of engines ([Engines]) and the reading of what they answer
-// ([Identify]). It never opens a connection.
+// It owns the table of engines (index.go; an engine is data, in a file of its
+// own) and the reading of what they say: [Identify] a list of models, [Reader] a
+// page of metrics, [Engine.Judge] a health check, [Identities] which model it
+// is. It never opens a connection, keeps no state of a server and decides
+// nothing about one: package watch asks, package fleet remembers.
 //
-// Start reading at [Engines].
+// Start reading at [Engine], then index.go.
 package engine
 
-import (
-	"encoding/json"
-	"slices"
-	"strings"
-)
+import "slices"
 
 // Engine is one kind of server.
 type Engine struct {
 	Kind string // as package upstream names it
-	Port int    // where it listens unless told otherwise
+	Port int    // where it listens unless told otherwise; 0 is not looked for
 	// Owner is what its model list says in owned_by, where that tells it.
 	Owner string
+
+	// Metrics is the path of its metrics in Prometheus' text format, from the
+	// server's root; empty where it has none there.
+	Metrics string
+	// Signals are where each signal is found, best first: the first source that
+	// is on the page counts. What is not listed is never missed.
+	Signals map[Signal][]Source
+	// Moves are metrics of which one changes whenever the engine does any work, a
+	// token or a part of a prompt. Without any, a standstill cannot be seen.
+	Moves []string
+	// Twins are labels whose values say the same thing more than once (the ranks
+	// of one replica): of series that differ in them alone the first counts.
+	Twins []string
+	// Model is the label that names the model of a series; empty is model_name.
+	Model string
+
+	// Health is what is asked whether it serves, from the server's root; the first
+	// path that exists counts.
+	Health []Check
+	// Identity is the path, from the server's root, of what tells which model it
+	// serves, beside the list of models; empty when that list says all.
+	Identity string
 }
 
-// Engines is the table. Several engines share a default port, so a port alone
-// tells nothing: an engine is known by what it answers there.
-//
-// Ports and owned_by values: each engine's own documentation and server source.
-func Engines() []Engine {
-	return []Engine{
-		{"vllm", 8000, "vllm"},
-		{"triton", 9000, "triton"},
-		{"llamacpp", 8080, "llamacpp"},
-		{"tgi", 3000, "tgi"},
-		{"sglang", 30000, "sglang"},
-		{"lmdeploy", 23333, "lmdeploy"},
-		{"ollama", 11434, "library"},
-		{"lmstudio", 1234, "organization_owner"},
-		{"tensorrt-llm", 8001, "tensorrt_llm"},
+// Find returns the engine of a kind; nil when it is none that is known.
+func Find(kind string) *Engine {
+	all := Engines()
+	i := slices.IndexFunc(all, func(e *Engine) bool { return e.Kind == kind })
+	if i < 0 {
+		return nil
 	}
+	return all[i]
 }
 
-// Ports are where engines are looked for, each once.
-func Ports() []int {
-	var out []int
+// Kinds lists the kinds of all engines.
+func Kinds() []string {
+	var out []string
 	for _, e := range Engines() {
-		out = append(out, e.Port)
+		out = append(out, e.Kind)
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return out
 }
 
-// Found is an engine that answered.
-type Found struct {
-	Kind   string
-	Port   int
-	Models []string
-}
-
-// mostModels bounds what is taken from one list.
-const mostModels = 200
-
-// Identify reads the answer to GET /v1/models from a port. ok is false when it
-// is not the list of an OpenAI-compatible server: then something else listens
-// there, and is left alone. server is the Server header.
-func Identify(port int, server string, body []byte) (Found, bool) {
-	var list struct {
-		Object string `json:"object"`
-		Data   []struct {
-			ID      string `json:"id"`
-			OwnedBy string `json:"owned_by"`
-		} `json:"data"`
+// Publishes are the signals that the engine has on its page, if it has all that
+// its newest version does.
+func (e *Engine) Publishes() Signal {
+	var s Signal
+	for signal := range e.Signals {
+		s |= signal
 	}
-	if json.Unmarshal(body, &list) != nil || list.Data == nil && list.Object != "list" {
-		return Found{}, false
-	}
-	f := Found{Kind: "openai-compatible", Port: port}
-	for _, e := range Engines() {
-		if e.Port == port && f.Kind == "openai-compatible" {
-			f.Kind = e.Kind
-		}
-	}
-	owners := []string{server}
-	for _, m := range list.Data[:min(len(list.Data), mostModels)] {
-		if m.ID == "" || len(m.ID) > 200 {
-			continue
-		}
-		f.Models = append(f.Models, m.ID)
-		owners = append(owners, m.OwnedBy)
-	}
-	owner := strings.ToLower(strings.Join(owners, " "))
-	if strings.Contains(owner, "tailplane") {
-		return Found{}, false // a gateway of ours, not an engine
-	}
-	for _, e := range Engines() {
-		if strings.Contains(owner, e.Owner) || strings.Contains(owner, "llama.cpp") && e.Kind == "llamacpp" {
-			f.Kind = e.Kind
-		}
-	}
-	return f, true
+	return s
 }

@@ -1,15 +1,18 @@
 // Package fleet keeps the live state of every target: what is in flight, what
-// must not be asked again yet, what is broken, how many retries it has left,
-// what is left of its limits, and how much of its capacity is in use.
+// must not be asked again yet, how well it is (health.go), what its engine says
+// of itself (signals.go), how many retries it has left, what is left of its
+// limits, and how much of its capacity is in use.
 //
-// It owns facts about targets and nothing else: it never talks to one and
-// never chooses one (package route does). Its state outlives a reload of the
-// config, because a target that throttles us does not forget it either.
+// It owns facts about targets and nothing else: it never talks to one (package
+// watch does) and never chooses one (package route does). Its state outlives a
+// reload of the config, because a target that throttles us does not forget it
+// either.
 //
 // Start reading at [Target.Report]. Everything is safe for concurrent use.
 package fleet
 
 import (
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,7 +24,26 @@ import (
 type Fleet struct {
 	mu      sync.Mutex
 	targets map[string]*Target
+	rules   atomic.Pointer[Rules]
 }
+
+// Use sets the rules of health, for all targets from now on.
+func (f *Fleet) Use(r Rules) { f.rules.Store(new(r.Complete())) }
+
+// Rules are those in force.
+func (f *Fleet) Rules() Rules { return *rulesOf(&f.rules) }
+
+// rulesOf is what a pointer holds, or the defaults.
+func rulesOf(p *atomic.Pointer[Rules]) *Rules {
+	if p != nil {
+		if r := p.Load(); r != nil {
+			return r
+		}
+	}
+	return &defaults
+}
+
+var defaults = DefaultRules() // never written to
 
 // Target returns the state of the target with that name, making it when it is
 // new.
@@ -34,6 +56,7 @@ func (f *Fleet) Target(name string) *Target {
 			f.targets = make(map[string]*Target)
 		}
 		t = newTarget(name)
+		t.rules, t.seed = &f.rules, rand.Uint64()
 		f.targets[name] = t
 	}
 	return t
@@ -53,16 +76,22 @@ type Target struct {
 	share    Share                    // of those that cost by the hour
 	quotas   quotas
 
-	mu     sync.Mutex
-	until  time.Time            // the target's own demand not to be asked before
-	models map[string]time.Time // the same for one of its models
-	fails  int                  // consecutive faults that speak about the target
-	open   time.Time            // the breaker keeps traffic off until then
+	signals atomic.Pointer[Signals] // nil: its engine has said nothing
+	served  atomic.Uint64           // requests that ended well
+	rules   *atomic.Pointer[Rules]  // nil: the defaults
+	seed    uint64                  // of the chance in how long it is ejected
+
+	mu        sync.Mutex
+	until     time.Time            // the target's own demand not to be asked before
+	models    map[string]time.Time // the same for one of its models
+	health    health
+	ejections map[Cause]uint64
 }
 
 func newTarget(name string) *Target {
 	t := &Target{Name: name}
 	t.retries.Store(initialRetries)
+	t.troubled.Store(true) // nothing was heard of it yet
 	return t
 }
 
@@ -71,8 +100,17 @@ type View struct {
 	InFlight int64
 	// Wait is how long the target still demands not to be asked (Retry-After).
 	Wait time.Duration
-	// Broken: it failed so often in a row that traffic is kept off it.
+	// Broken: traffic is kept off it, for its health or because it is drained.
 	Broken bool
+	// Ejected: that is for its health, or it is on trial; Cause says why, of what
+	// is kept off. Draining: somebody wants it to be left, and nothing overrules
+	// that.
+	Ejected  bool
+	Cause    Cause
+	Draining bool
+	// Penalty is the share of its usual traffic that is better sent elsewhere: it
+	// starts slowly, or is late; 0 is none.
+	Penalty float64
 	// Utilisation is how much of its capacity is in use, where one is configured;
 	// 1 is all. Spills is how long that is more than it may be, if nothing comes
 	// on top: until then requests go elsewhere.
@@ -99,17 +137,6 @@ func (t *Target) Capacity() *Capacity { return t.capacity.Load() }
 // Share divides the target's time among those who take part in it.
 func (t *Target) Share() *Share { return &t.share }
 
-// The breaker opens after breakerFails consecutive faults of the target, for
-// breakerPause, doubled for each further failed trial up to breakerLongest.
-// When the pause is over the next request is the trial, and others stay off
-// for trialPause until it has reported.
-const (
-	breakerFails   = 5
-	breakerPause   = time.Second
-	breakerLongest = 30 * time.Second
-	trialPause     = time.Second
-)
-
 // maxModels bounds the models of one target whose demands are remembered.
 const maxModels = 256
 
@@ -125,7 +152,7 @@ func (t *Target) View(now time.Time, model string) View {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	v.Wait = max(0, t.until.Sub(now), t.models[model].Sub(now))
-	v.Broken = t.fails >= breakerFails && now.Before(t.open)
+	t.health.view(now, rulesOf(t.rules), &v)
 	return v
 }
 
@@ -142,9 +169,7 @@ func (t *Target) Begin(now time.Time, limit int) bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.fails >= breakerFails && !now.Before(t.open) {
-		t.open = now.Add(trialPause)
-	}
+	t.health.begin(now)
 	return true
 }
 
@@ -155,13 +180,27 @@ func (t *Target) End() { t.inFlight.Add(-1) }
 // counts only for what it speaks about: one of the request alone changes
 // nothing, and neither does a caller that left.
 func (t *Target) Report(now time.Time, model string, fault *llm.Fault) {
-	if fault == nil {
+	switch {
+	case fault == nil:
 		t.succeed(now)
-		return
+	case fault.Scope == llm.ScopeRequest || fault.Kind == llm.FaultClientGone:
+		t.pass()
+	default:
+		t.suffer(now, model, fault)
 	}
-	if fault.Scope == llm.ScopeRequest || fault.Kind == llm.FaultClientGone {
-		return
+}
+
+// pass ends a request that says nothing about the target.
+func (t *Target) pass() {
+	if t.troubled.Load() {
+		t.mu.Lock()
+		t.health.release()
+		t.mu.Unlock()
 	}
+}
+
+// suffer takes a fault of the target.
+func (t *Target) suffer(now time.Time, model string, fault *llm.Fault) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.troubled.Store(true)
@@ -169,13 +208,22 @@ func (t *Target) Report(now time.Time, model string, fault *llm.Fault) {
 		t.demand(now, model, fault)
 	}
 	if !ill(fault.Kind) {
+		t.health.release()
 		return
 	}
-	t.fails++
-	if t.fails >= breakerFails {
-		pause := breakerPause << min(t.fails-breakerFails, 10)
-		t.open = now.Add(min(pause, breakerLongest))
+	if cause := t.health.fail(fault.Kind, rulesOf(t.rules)); cause != "" {
+		t.eject(now, cause)
 	}
+}
+
+// eject leaves the target alone; the caller holds mu.
+func (t *Target) eject(now time.Time, cause Cause) {
+	t.troubled.Store(true)
+	t.health.eject(now, cause, rulesOf(t.rules), t.seed)
+	if t.ejections == nil {
+		t.ejections = map[Cause]uint64{}
+	}
+	t.ejections[cause]++
 }
 
 // demand notes the fault's Retry-After where it belongs.
@@ -200,20 +248,25 @@ func (t *Target) demand(now time.Time, model string, fault *llm.Fault) {
 	}
 }
 
-// succeed closes the breaker. Demands stay: they end by themselves.
+// succeed takes a request that ended well. Demands stay: they end by themselves.
 func (t *Target) succeed(now time.Time) {
+	t.served.Add(1)
 	if !t.troubled.Load() {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.fails, t.open = 0, time.Time{}
+	t.health.ok(now, rulesOf(t.rules))
+	t.calm(now)
+}
+
+// calm notes whether there is anything to look at; the caller holds mu.
+func (t *Target) calm(now time.Time) {
+	quiet := t.health.quiet(now) && !t.until.After(now)
 	for _, u := range t.models {
-		if u.After(now) {
-			return
-		}
+		quiet = quiet && !u.After(now)
 	}
-	t.troubled.Store(t.until.After(now))
+	t.troubled.Store(!quiet)
 }
 
 // ill reports whether a fault says that the target itself is in trouble. A

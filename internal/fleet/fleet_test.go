@@ -53,50 +53,6 @@ func TestAShorterDemandDoesNotShortenALongerOne(t *testing.T) {
 	}
 }
 
-func TestBreakerOpensTriesAndCloses(t *testing.T) {
-	a := newTarget("a")
-	now := t0
-	for range breakerFails - 1 {
-		a.Report(now, "m", fault(llm.FaultServer, llm.ScopeTarget, 0))
-	}
-	if a.View(now, "m").Broken {
-		t.Fatal("it opens too early")
-	}
-	a.Report(now, "m", fault(llm.FaultConnect, llm.ScopeTarget, 0))
-	if !a.View(now, "m").Broken {
-		t.Fatal("it does not open")
-	}
-	now = now.Add(breakerPause)
-	if a.View(now, "m").Broken {
-		t.Fatal("no trial after the pause")
-	}
-	a.Begin(now, 0)
-	if !a.View(now, "m").Broken {
-		t.Error("others are not kept off during the trial")
-	}
-	a.Report(now, "m", fault(llm.FaultConnect, llm.ScopeTarget, 0))
-	a.End()
-	if !a.View(now.Add(breakerPause), "m").Broken {
-		t.Error("a failed trial does not lengthen the pause")
-	}
-	a.Report(now, "m", nil)
-	if v := a.View(now, "m"); v != (View{}) {
-		t.Errorf("after a success: %+v", v)
-	}
-}
-
-func TestFaultsOfTheRequestDoNotBlameTheTarget(t *testing.T) {
-	a := newTarget("a")
-	for range 3 * breakerFails {
-		a.Report(t0, "m", fault(llm.FaultBadRequest, llm.ScopeRequest, 0))
-		a.Report(t0, "m", fault(llm.FaultClientGone, llm.ScopeTarget, 0))
-		a.Report(t0, "m", fault(llm.FaultRateLimit, llm.ScopeModel, 0))
-	}
-	if v := a.View(t0, "m"); v.Broken {
-		t.Errorf("the target is blamed: %+v", v)
-	}
-}
-
 func TestRetryBudgetBoundsRetriesToAShareOfRequests(t *testing.T) {
 	a := newTarget("a")
 	const requests, percent = 10_000, 20

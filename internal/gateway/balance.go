@@ -94,7 +94,9 @@ func (c *call) rank(at time.Time, g *route.Group, begin, end int) {
 	for i := begin; i < end; i++ {
 		if v := &c.views[i]; v.Able() && v.Ready() {
 			c.ranked = append(c.ranked, i)
-			c.facts = append(c.facts, c.fact(&c.dest.candidates[i], v))
+			f := c.fact(&c.dest.candidates[i], v)
+			f.Engine, f.Risk = engineOf(c.dest.candidates[i].State, at), risk(c.live[i].Penalty)
+			c.facts = append(c.facts, f)
 		}
 	}
 	if len(c.facts) == 0 {

@@ -15,6 +15,7 @@ import (
 
 	"tailplane/internal/account"
 	"tailplane/internal/dialect"
+	"tailplane/internal/fleet"
 	"tailplane/internal/h1"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
@@ -60,6 +61,8 @@ type call struct {
 	drawn  int                // attempts that something was taken for again
 
 	views    []route.View
+	live     []fleet.View // of the candidates, as views are
+	able     []fleet.View
 	order    []int
 	asked    route.Query
 	input    int // tokens that the prompt is expected to have
@@ -336,18 +339,14 @@ func (c *call) choose() *llm.Fault {
 		}
 	}
 	at := now()
-	c.views = c.views[:0]
-	for i := range c.dest.candidates {
-		c.views = append(c.views, c.dest.candidates[i].view(at, c.surface, c.dest.headroom))
-	}
-	c.onlyStrong()
+	c.standings(at)
 	if c.dest.balanced {
 		c.balance(at)
 	}
 	var why route.Why
 	c.order, why = route.Order(c.order[:0], c.views, c.plane.roll())
 	if why == route.WhyNobody {
-		return &llm.Fault{Kind: llm.FaultUnsupported, Param: "model", Message: c.dest.cannot(c.views, c.seen.Model)}
+		return c.nobody()
 	}
 	if c.dest.single {
 		c.order = c.order[:1]

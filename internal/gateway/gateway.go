@@ -33,6 +33,8 @@ type Gateway struct {
 	owners  *owner.Index
 	paths   *table
 	calls   sync.Pool
+
+	draining atomic.Bool
 }
 
 // New makes a gateway that serves p.
@@ -107,16 +109,31 @@ func (g *Gateway) serve(c *call, found bool) *llm.Fault {
 	return c.attempts()
 }
 
+// Drain makes the readiness checks fail, so that whoever sends requests here
+// looks for another gateway; requests are served as before.
+func (g *Gateway) Drain() { g.draining.Store(true) }
+
+// Ready reports whether requests are to be sent here.
+func (g *Gateway) Ready() bool { return !g.draining.Load() }
+
 // probe answers the health checks, in every spelling that is in use. None of
 // them asks an upstream anything.
 func (g *Gateway) probe(w http.ResponseWriter, r *http.Request) bool {
+	ready := true
 	switch r.URL.Path {
-	case "/livez", "/health/liveliness", "/health/liveness", "/healthz", "/health", "/readyz", "/health/readiness":
+	case "/livez", "/health/liveliness", "/health/liveness", "/healthz", "/health":
+	case "/readyz", "/health/readiness":
+		ready = g.Ready()
 	default:
 		return false
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
+	if !ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte("draining\n"))
+		return true
+	}
 	_, _ = w.Write([]byte("ok\n"))
 	return true
 }

@@ -49,6 +49,7 @@ type Plane struct {
 
 	claims   claimHeaders
 	groups   *route.Groups
+	fleet    *fleet.Fleet
 	rules    []rule
 	routers  map[string]*complexity.Router
 	learning *Learning
@@ -103,7 +104,7 @@ func NewPlane(parts Parts) *Plane {
 	p := &Plane{
 		Hash: parts.Hash, Listen: parts.Listen, Keys: parts.Keys, Book: parts.Book, Metrics: parts.Metrics,
 		Accounts: parts.Accounts, Estimates: parts.Estimates, Tokens: parts.Tokens,
-		retires: parts.Retires, sizes: parts.Sizes, groups: parts.Groups, routers: parts.Routers, learning: parts.Learning, dests: map[string]*destination{},
+		retires: parts.Retires, sizes: parts.Sizes, groups: parts.Groups, fleet: parts.Fleet, routers: parts.Routers, learning: parts.Learning, dests: map[string]*destination{},
 	}
 	p.claims = claimHeaders{canonicals(parts.Keys.ClaimHeaders()), canonicals(policy.TagHeaders()), canonicals(policy.SessionHeaders())}
 	var known []models.Target
@@ -276,8 +277,7 @@ func quirks(t *upstream.Target, model string) map[llm.Dialect]*upstream.Quirks {
 // view is what routing needs to know of a candidate. One whose limits are
 // exhausted until their reset counts as one that demands a wait, where headroom
 // is looked at.
-func (c *candidate) view(at time.Time, s surface, headroom bool) route.View {
-	live := c.State.View(at, c.model)
+func (c *candidate) view(at time.Time, live *fleet.View, s surface, headroom bool) route.View {
 	v := route.View{
 		Group: c.group, Weight: c.weight,
 		InFlight: live.InFlight, Wait: live.Wait, Broken: live.Broken,
@@ -288,6 +288,9 @@ func (c *candidate) view(at time.Time, s surface, headroom bool) route.View {
 	if headroom {
 		share, wait := c.State.Headroom(at, c.model)
 		v.Prefer, v.Headroom, v.Wait = true, max(0, min(share, 1-live.Utilisation)), max(v.Wait, wait)
+	}
+	if live.Draining && s.forward == nil && v.Cannot == "" {
+		v.Cannot = drained
 	}
 	return v
 }

@@ -53,9 +53,9 @@ func (s slow) Append(ctx context.Context, pos Position, batch []*Exchange) error
 
 func TestBacklogIsDrainedAtAQuarterOfTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const batches = 7
+		const batches = 10
 		m := NewMemory(1 << 20)
-		j := openTest(t, JournalOptions{SegmentBytes: 64 << 20, Sync: time.Second, Store: slow{m, 10 * time.Millisecond}})
+		j := openTest(t, JournalOptions{SegmentBytes: 16 << 20, Sync: time.Second, Store: slow{m, 10 * time.Millisecond}})
 		for i := range batches * drainBatch {
 			if err := j.Settle(typical(id(i))); err != nil {
 				t.Fatal(err)

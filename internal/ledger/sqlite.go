@@ -14,8 +14,8 @@ import (
 )
 
 // SQLite is the embedded Store and Reader: one database file. Safe for
-// concurrent use. Appending waits for the queries that run, and they for it: the
-// largest batch takes some tens of milliseconds. Why it is built so:
+// concurrent use. Appending waits for the queries that run, and they for it: a
+// batch takes some milliseconds. Why it is built so:
 // docs/adr/0005-records-as-they-stand-sums-by-the-hour.md.
 type SQLite struct {
 	mu    sync.RWMutex // held to write by who changes the database
@@ -55,11 +55,9 @@ func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
 func (s *SQLite) open(ctx context.Context, path string) error {
 	// FULL makes a batch durable before the journal may forget it. With a
 	// rollback journal what is new in the file is written once; with a
-	// write-ahead log it would be written twice and read once. The cache, in KiB,
-	// holds the largest batch: pages that do not fit are written with a sync of
-	// their own.
+	// write-ahead log it would be written twice and read once.
 	base := "file:" + (&url.URL{Path: path}).EscapedPath() +
-		"?_pragma=busy_timeout(5000)&_pragma=page_size(16384)&_pragma=journal_mode(TRUNCATE)&_pragma=synchronous(FULL)&_pragma=cache_size(-8192)"
+		"?_pragma=busy_timeout(5000)&_pragma=page_size(16384)&_pragma=journal_mode(TRUNCATE)&_pragma=synchronous(FULL)"
 	var err error
 	if s.write, err = sql.Open("sqlite", base+"&_txlock=immediate"); err != nil {
 		return err

@@ -104,6 +104,7 @@ func TestOverridesGoFirst(t *testing.T) {
 	b, err := load(t).With(map[string]Override{
 		"gpus/llama-3": {Input: "0.1", Output: "0.4"},
 		"gpus/*":       {Input: "1", Output: "1"},
+		"found/**":     {Input: "3", Output: "3"},
 		"openai/o3":    {Input: "1.5", Output: "6", CacheRead: "0"},
 		"Shared-Model": {Input: "7", InputAudio: "70", OutputAudio: "9"},
 		"sim/*":        {Input: "2", Output: "2"},
@@ -120,6 +121,9 @@ func TestOverridesGoFirst(t *testing.T) {
 	}{
 		{"gpus", "vllm", "Llama-3", llm.Usage{Input: 10, Output: 10}, Cost{5_000, ledger.Priced}},
 		{"gpus", "vllm", "other", llm.Usage{Input: 10, Output: 10}, Cost{20_000, ledger.Priced}},
+		{"found/10-0-0-7-8000", "vllm", "llama-3", llm.Usage{Input: 10}, Cost{30_000, ledger.Priced}},
+		{"found", "vllm", "llama-3", llm.Usage{Input: 10}, Cost{0, ledger.Unpriced}},
+		{"gpus/other", "vllm", "llama-3", llm.Usage{Input: 10}, Cost{0, ledger.Unpriced}}, // a target of its own
 		{"", "vllm", "llama-3", llm.Usage{Input: 10}, Cost{0, ledger.Unpriced}},
 		{"eu", "openai", "o3", llm.Usage{Input: 10, CacheRead: 4, Output: 1}, Cost{6*1_500 + 6_000, ledger.Priced}},
 		{"eu", "openai", "o3", llm.Usage{Input: 4, CacheRead: 4}, Cost{0, ledger.NoCharge}},

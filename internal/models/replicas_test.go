@@ -1,5 +1,7 @@
 package models
 
+import "strings"
+
 import "testing"
 
 // TestADiscoveredTargetStandsForItsReplicas, whatever name leads to it.
@@ -40,12 +42,12 @@ func TestADiscoveredTargetStandsForItsReplicas(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{"pool": "llama", "none": "none", "llama/x": "llama", "openai/gpt": ""} {
-		got := ""
+		var got strings.Builder
 		for _, d := range cat.Discovered(name) {
-			got += d.Target
+			got.WriteString(d.Target)
 		}
-		if got != want {
-			t.Errorf("behind %s the discovered targets are %q, want %q", name, got, want)
+		if got.String() != want {
+			t.Errorf("behind %s the discovered targets are %q, want %q", name, got.String(), want)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 )
 
@@ -27,7 +26,7 @@ func readAgentic(l *lines, first []byte, o ReadOptions) (*Trace, error) {
 		switch {
 		case raw.ID == "" || seen[raw.ID]:
 			return fmt.Errorf("the session's id %q is empty or stands twice", raw.ID)
-		case raw.Block < 1 || raw.Block > 1<<16:
+		case raw.Block < 1 || raw.Block > mostBlock:
 			return fmt.Errorf("a block of %d tokens", raw.Block)
 		case t.Block != 0 && raw.Block != t.Block:
 			return fmt.Errorf("blocks of %d tokens after blocks of %d", raw.Block, t.Block)
@@ -137,17 +136,11 @@ func (raw *rawSession) branch(sub []rawRequest, o ReadOptions) ([]Request, error
 }
 
 func (raw *rawRequest) request(block int, o ReadOptions) (Request, error) {
-	if math.IsNaN(raw.Think) || raw.Think < 0 {
+	if raw.Think < 0 {
 		return Request{}, fmt.Errorf("a think time of %g s", raw.Think)
 	}
-	if o.MaxThink > 0 {
-		raw.Think = min(raw.Think, float64(o.MaxThink))
-	}
-	think, err := offset(raw.Think, time.Second)
-	if err != nil {
-		return Request{}, err
-	}
-	r := Request{Think: think, Input: raw.In, Output: max(1, raw.Out)}
+	think := min(raw.Think, o.MaxThink.Seconds())
+	r := Request{Think: time.Duration(think * float64(time.Second)), Input: raw.In, Output: max(1, raw.Out)}
 	if err := r.check(); err != nil {
 		return r, err
 	}

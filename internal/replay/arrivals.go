@@ -3,9 +3,8 @@ package replay
 import (
 	"cmp"
 	"math/rand/v2"
+	"slices"
 	"time"
-
-	"tailplane/internal/sim"
 )
 
 // startSpread is over how long the first sessions begin.
@@ -15,32 +14,43 @@ const startSpread = 30 * time.Second
 // that the seed draws.
 func (w *world) startRequests() {
 	order := make([]int, len(w.trace.Requests))
+	at := make([]time.Duration, len(order))
 	for i := range order {
-		order[i] = i
+		order[i], at[i] = i, w.trace.Requests[i].At
 	}
-	at := func(i int) time.Duration { return w.trace.Requests[order[i]].At }
 	for begin := 0; begin < len(order); {
 		end := begin + 1
-		for end < len(order) && at(end) == at(begin) {
+		for end < len(order) && w.trace.Requests[end].At == w.trace.Requests[begin].At {
 			end++
 		}
 		w.rng.Shuffle(end-begin, func(a, b int) {
 			order[begin+a], order[begin+b] = order[begin+b], order[begin+a]
 		})
+		if w.setup.Load.Spread && end < len(order) {
+			w.spread(at[begin:end], w.trace.Requests[end].At)
+		}
 		begin = end
 	}
-	w.planRequest(order)
+	w.planRequest(order, at)
+}
+
+// spread draws times up to a later one, in order.
+func (w *world) spread(at []time.Duration, until time.Duration) {
+	gap := float64(until - at[0])
+	for i := range at {
+		at[i] += time.Duration(w.rng.Float64() * gap)
+	}
+	slices.Sort(at)
 }
 
 // planRequest plans the first of the requests, which plans the next.
-func (w *world) planRequest(order []int) {
+func (w *world) planRequest(order []int, at []time.Duration) {
 	if len(order) == 0 {
 		return
 	}
-	r := &w.trace.Requests[order[0]]
-	w.events.plan(time.Duration(float64(r.At)/w.setup.Scale), func() {
-		w.planRequest(order[1:])
-		w.arrives(&call{req: r, lane: w.trace.Lane})
+	w.events.plan(time.Duration(float64(at[0])/w.setup.Load.Scale), func() {
+		w.planRequest(order[1:], at[1:])
+		w.arrives(&call{req: &w.trace.Requests[order[0]], lane: w.trace.Lane}, uint64(order[0]))
 	})
 }
 
@@ -48,8 +58,8 @@ func (w *world) planRequest(order []int) {
 func (w *world) startSessions() {
 	n := len(w.trace.Sessions)
 	order := rand.New(rand.NewPCG(w.setup.Seed, 0x73657373)).Perm(n)
-	order = order[:min(n, cmp.Or(w.setup.Sample, w.setup.Sessions))]
-	together := min(w.setup.Sessions, len(order))
+	order = order[:min(n, cmp.Or(w.setup.Load.Sample, w.setup.Load.Sessions))]
+	together := min(w.setup.Load.Sessions, len(order))
 	rest := order[together:]
 	for _, i := range order[:together] {
 		at := time.Duration(w.rng.Float64() * float64(startSpread))
@@ -77,8 +87,8 @@ func (w *world) step(s *Session, n int, over func()) {
 		return
 	}
 	left := len(s.Steps[n])
-	for _, branch := range s.Steps[n] {
-		w.branch(s, branch, n == 0, func() {
+	for at, branch := range s.Steps[n] {
+		w.branch(s, place{n, at, 0}, branch, func() {
 			if left--; left == 0 {
 				w.step(s, n+1, over)
 			}
@@ -86,25 +96,26 @@ func (w *world) step(s *Session, n int, over func()) {
 	}
 }
 
+// place is where a request stands in its session.
+type place struct{ step, branch, turn int }
+
 // branch plays requests one after the other. The very first of a session has
 // nothing to think about.
-func (w *world) branch(s *Session, branch []Request, first bool, over func()) {
-	if len(branch) == 0 {
+func (w *world) branch(s *Session, at place, branch []Request, over func()) {
+	if at.turn == len(branch) {
 		over()
 		return
 	}
-	r := &branch[0]
+	r := &branch[at.turn]
 	think := r.Think
-	if first {
+	if at.step == 0 && at.turn == 0 {
 		think = 0
 	}
 	w.events.plan(w.now+think, func() {
-		w.arrives(&call{req: r, lane: s.Lane, salt: mixText(s.ID), done: func() {
-			w.branch(s, branch[1:], false, over)
-		}})
+		salt := mixText(s.ID)
+		c := &call{req: r, lane: s.Lane, salt: salt, done: func() {
+			w.branch(s, place{at.step, at.branch, at.turn + 1}, branch, over)
+		}}
+		w.arrives(c, mix(salt^uint64(at.step)<<32^uint64(at.branch)<<16^uint64(at.turn)))
 	})
-}
-
-func engineRequest(c *call) sim.Request {
-	return sim.Request{ID: c.id, Prompt: c.req.Input, Output: c.req.Output, Hashes: c.chain.hashes}
 }

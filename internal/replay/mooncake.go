@@ -63,7 +63,7 @@ func (t *Trace) add(r Request, o ReadOptions) error {
 	r.Output = max(1, r.Output)
 	t.Requests = append(t.Requests, r)
 	switch {
-	case len(t.Requests) >= o.MostLoaded:
+	case len(t.Requests) >= o.Requests:
 		return errEnough
 	case len(t.Requests) > mostRequests:
 		return fmt.Errorf("more than %d requests", mostRequests)

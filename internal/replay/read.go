@@ -3,11 +3,13 @@ package replay
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"time"
 )
 
 // Rules of this file: a trace is read as a stream, line by line; a line, and a
@@ -17,29 +19,39 @@ const (
 	mostLine     = 64 << 20 // bytes
 	mostRequests = 5_000_000
 	mostTokens   = 16 << 20 // of one prompt or answer
+	mostBlock    = 1 << 16
 )
 
-// ReadOptions are the rules by which a trace is cut.
+// ReadOptions are the rules by which a trace is cut. What is zero has its
+// default.
 type ReadOptions struct {
-	Block      int // tokens of a block of hash_ids; 0 is 512
-	Turns      int // of a session; 0 is 60, below zero is all
-	MaxInput   int // tokens; a session ends before a longer prompt; 0 is 120,000
-	MaxThink   int // seconds; longer ones are cut to it; 0 is 30
-	MostLoaded int // requests to read of an open trace; 0 is all
+	Block    int           // tokens of a block of hash_ids; 512
+	Turns    int           // of a session; 60, below zero is all
+	MaxInput int           // tokens; a session ends before a longer prompt; 120,000, below zero is no limit
+	MaxThink time.Duration // longer ones are cut to it; 30 s
+	Requests int           // of an open trace; all
 }
 
 func (o ReadOptions) defaults() ReadOptions {
-	set := func(p *int, v int) {
-		if *p == 0 {
-			*p = v
-		}
-	}
-	set(&o.Block, 512)
-	set(&o.Turns, 60)
-	set(&o.MaxInput, 120_000)
-	set(&o.MaxThink, 30)
-	set(&o.MostLoaded, mostRequests)
+	o.Block = cmp.Or(o.Block, 512)
+	o.Turns = cmp.Or(o.Turns, 60)
+	o.MaxInput = cmp.Or(o.MaxInput, 120_000)
+	o.MaxThink = cmp.Or(o.MaxThink, 30*time.Second)
+	o.Requests = cmp.Or(o.Requests, mostRequests)
 	return o
+}
+
+// validate says what no trace can be read by.
+func (o ReadOptions) validate() error {
+	switch {
+	case o.Block < 1 || o.Block > mostBlock:
+		return fmt.Errorf("blocks of %d tokens: want 1 to %d", o.Block, mostBlock)
+	case o.MaxThink < 0:
+		return fmt.Errorf("think times up to %v: want 0 or more", o.MaxThink)
+	case o.Requests < 1:
+		return fmt.Errorf("%d requests: want at least 1", o.Requests)
+	}
+	return nil
 }
 
 // ReadFile reads a trace, packed with gzip or not.
@@ -59,6 +71,9 @@ func ReadFile(path string, o ReadOptions) (*Trace, error) {
 // Read reads a trace in any of the formats, told apart by their content.
 func Read(r io.Reader, o ReadOptions) (*Trace, error) {
 	o = o.defaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
 	in := bufio.NewReaderSize(r, 64<<10)
 	if magic, _ := in.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
 		z, err := gzip.NewReader(in)

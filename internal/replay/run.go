@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"tailplane/internal/route"
@@ -13,7 +14,7 @@ import (
 // Rules of this file: time is virtual. Of one instant the engines' events come
 // first, in the order of the replicas, then what was planned, in the order of
 // planning. Nothing takes time but the engines, the traces' own pauses, and
-// gossip.
+// gossip: networks and decisions are free.
 
 // epoch is when virtual time begins, for routers, which want a date.
 var epoch = time.Unix(1_600_000_000, 0)
@@ -26,9 +27,10 @@ type world struct {
 	now      time.Duration
 	replicas []replica
 	gateways []*gateway
-	calls    []*call // by the engines' ids
+	calls    []*call // by the engines' ids; nil when over
 	spare    []*chain
-	rng      *rand.Rand
+	order    []int      // scratch of send
+	rng      *rand.Rand // in the order of events; what policies are compared by comes from mix
 	out      Outcome
 }
 
@@ -36,27 +38,10 @@ type world struct {
 type replica struct {
 	name   string
 	engine *sim.Engine
+	load   sim.Load // when its metrics were read last
 	next   time.Duration
 	due    bool
 	dead   bool
-}
-
-// call is a request on its way.
-type call struct {
-	req     *Request
-	id      uint64
-	salt    uint64
-	lane    int
-	gateway *gateway
-	replica int
-	chain   *chain
-	query   route.Query
-	ticket  route.Ticket
-	arrived time.Duration
-	first   time.Duration
-	cached  int
-	begun   bool
-	done    func() // the session goes on
 }
 
 // Run plays a trace once. The same arguments give the same outcome.
@@ -69,15 +54,25 @@ func Run(ctx context.Context, t *Trace, s Setup) (*Outcome, error) {
 	if err := w.build(); err != nil {
 		return nil, err
 	}
+	for i := range w.replicas {
+		if at, dies := s.Kill[i]; dies {
+			w.events.plan(at, func() { w.kill(i) })
+		}
+	}
 	if len(t.Sessions) > 0 {
 		w.startSessions()
 	} else {
 		w.startRequests()
 	}
+	if s.Scrape > 0 {
+		w.events.plan(0, w.scrape)
+	}
 	if err := w.play(ctx); err != nil {
 		return nil, err
 	}
-	w.out.finish(w)
+	for i := range w.replicas {
+		w.out.Preemptions += w.replicas[i].engine.Counters().Preemptions
+	}
 	return &w.out, nil
 }
 
@@ -87,7 +82,7 @@ func (w *world) build() error {
 		if speed, ok := w.setup.Slow[i]; ok {
 			p = slowed(p, speed)
 		}
-		e, err := sim.NewEngine(p, w.setup.Seed)
+		e, err := sim.NewEngine(p, mix(w.setup.Seed)+uint64(i))
 		if err != nil {
 			return err
 		}
@@ -97,16 +92,6 @@ func (w *world) build() error {
 		w.addGateway()
 	}
 	return nil
-}
-
-// slowed is an engine that takes 1/speed as long for each step.
-func slowed(p sim.Profile, speed float64) sim.Profile {
-	p.Base = time.Duration(float64(p.Base) / speed)
-	p.Prefill = time.Duration(float64(p.Prefill) / speed)
-	p.PerSeq = time.Duration(float64(p.PerSeq) / speed)
-	p.PairNano /= speed
-	p.CtxNano /= speed
-	return p
 }
 
 // play lets things happen until nothing is left to happen.
@@ -145,12 +130,13 @@ func (w *world) soonest() int {
 func (w *world) advance(i int) {
 	r := &w.replicas[i]
 	for _, m := range r.engine.Advance(w.now) {
-		if m.Token != 0 && !m.Done {
+		if m.Token > 0 && !m.Done {
 			continue
 		}
 		c := w.calls[m.ID]
 		if !c.begun {
-			w.begins(c, m)
+			c.begun, c.first, c.cached = true, w.now, m.Cached
+			c.ticket.First(w.time())
 		}
 		if m.Done {
 			w.ends(c)
@@ -159,13 +145,12 @@ func (w *world) advance(i int) {
 	r.next, r.due = r.engine.Next()
 }
 
-func (w *world) begins(c *call, m sim.Emission) {
-	c.begun, c.first, c.cached = true, w.now, m.Cached
-	c.ticket.First(w.time())
-}
-
 func (w *world) ends(c *call) {
-	c.ticket.Done(w.time(), route.Result{OK: true, Input: c.req.Input, Cached: c.cached, Output: c.req.Output})
+	res := route.Result{OK: true, Input: c.req.Input, Cached: c.cached, Output: c.req.Output}
+	if w.setup.Untold {
+		res.Cached = -1
+	}
+	c.ticket.Done(w.time(), res)
 	w.out.add(c, w.now)
 	w.leave(c)
 }
@@ -176,6 +161,27 @@ func (w *world) leave(c *call) {
 	w.calls[c.id], c.chain = nil, nil
 	if c.done != nil {
 		c.done()
+	}
+}
+
+// kill is the death of a replica. What it was writing is cut off; what it had
+// not begun to answer is asked elsewhere by the gateway, which sees the
+// connection end.
+func (w *world) kill(i int) {
+	w.replicas[i].dead, w.replicas[i].due = true, false
+	hit := slices.DeleteFunc(slices.Clone(w.calls), func(c *call) bool { return c == nil || c.replica != i })
+	for _, c := range hit {
+		c.ticket.Done(w.time(), route.Result{Cached: -1})
+		c.gateway.failed(i)
+	}
+	for _, c := range hit {
+		if c.begun {
+			w.out.Cut++
+			w.leave(c)
+			continue
+		}
+		w.out.Retried++
+		w.send(c)
 	}
 }
 

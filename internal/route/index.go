@@ -4,7 +4,7 @@ import "tailplane/internal/models"
 
 // policies are all that rank replicas, by the name that the config says.
 var policies = map[string]func(models.Policy) Policy{
-	models.PolicyAuto: func(models.Policy) Policy { return newAuto() },
+	models.PolicyAuto: func(models.Policy) Policy { return auto{} },
 	"cache_aware":     newCacheAware,
 	"chwbl":           newCHWBL,
 	"least_request":   func(models.Policy) Policy { return leastRequest{} },

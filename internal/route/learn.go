@@ -88,8 +88,9 @@ type fit struct {
 // much as priorSamples.
 const (
 	forgetting   = 0.995
-	priorSamples = 20
-	huber        = 0.5 // relative error from which a sample's pull no longer grows
+	priorSamples = 8
+	late         = 0.4 // weight of an answer that took longer than expected: others may be why
+	huber        = 0.7 // logarithm of the error from which a sample's pull no longer grows
 )
 
 // units scale the unknowns, so that the equations are well conditioned.
@@ -111,7 +112,11 @@ func (f *fit) add(u, pairs, took float64) {
 	x := [3]float64{units[0], units[1] * u, units[2] * pairs}
 	expected := f.last[0] + f.last[1]*u + f.last[2]*pairs
 	w := 1 / (took*took + expected*expected)
-	if off := math.Abs(took-expected) / max(expected, 1e-3); off > huber {
+	off := math.Log(took / max(expected, 1e-6))
+	if off > 0 {
+		w *= late
+	}
+	if off = math.Abs(off); off > huber {
 		w *= huber / off
 	}
 	for i := range x {
@@ -160,10 +165,46 @@ func (m *member) learnSpeed(g *model, t *Ticket, took float64) {
 	if t.wait > teachable*took || t.work < 4*g.fixed {
 		return
 	}
-	ratio := (took - t.wait) / (g.fixed + t.work)
-	m.ratio += (math.Log(min(8, max(0.125, ratio))) - m.ratio) / 16
-	m.answers++
+	m.reading.take(math.Log((took - t.wait) / (g.fixed + t.work)))
 }
+
+// learnPace takes in how long each token of an answer took beside what the
+// tokens that were there let expect.
+func (m *member) learnPace(t *Ticket, each float64) {
+	m.perToken = smooth(m.perToken, each, 1.0/16)
+	context := (float64(t.context+m.context) + m.remote.context) / 2
+	m.writing.take(math.Log(each / (priorToken + priorContext*context)))
+}
+
+// priorToken is what a token takes when nobody else is there: an 8B model on one
+// H100, by its roofline.
+const priorToken = 6.5e-3
+
+// pace is how a replica's times stand to what was expected: the logarithm of a low
+// quantile, followed in steps, since what other requests do to one only adds to its
+// time.
+type pace struct {
+	ratio   float64
+	answers int
+}
+
+func (p *pace) take(ratio float64) {
+	step := paceStep
+	if p.answers < enoughAnswers {
+		step *= 4
+	}
+	if ratio < p.ratio {
+		p.ratio -= step * (1 - paceQuantile)
+	} else {
+		p.ratio += step * paceQuantile
+	}
+	p.answers++
+}
+
+const (
+	paceQuantile = 0.25
+	paceStep     = 0.15
+)
 
 // smooth is an exponential mean that begins with its first value.
 func smooth(mean, value, share float64) float64 {
@@ -173,35 +214,44 @@ func smooth(mean, value, share float64) float64 {
 	return mean + share*(value-mean)
 }
 
-// compare sets each member's speed in relation to its group: the median is 1.
+// compare sets each member's paces in relation to its group: the middle is 1.
 // Those that have shown nothing are as fast as the group.
 func (g *Group) compare() {
-	var known []float64
+	g.relate(func(m *member) (*pace, *float64) { return &m.reading, &m.speed })
+	g.relate(func(m *member) (*pace, *float64) { return &m.writing, &m.drag })
+}
+
+func (g *Group) relate(of func(*member) (from *pace, to *float64)) {
+	g.known = g.known[:0]
 	for _, m := range g.slots {
-		if m != nil && m.answers >= enoughAnswers {
-			known = append(known, m.ratio)
+		if m == nil {
+			continue
+		}
+		if p, _ := of(m); p.answers >= enoughAnswers {
+			g.known = append(g.known, p.ratio)
 		}
 	}
-	if len(known) == 0 {
+	if len(g.known) == 0 {
 		return
 	}
-	slices.Sort(known)
-	middle := known[len(known)/2]
+	slices.Sort(g.known)
+	middle := g.known[len(g.known)/2]
 	for _, m := range g.slots {
-		if m != nil && m.answers >= enoughAnswers {
-			m.speed = math.Exp(m.ratio - middle)
-			if math.Abs(m.speed-1) < noise {
-				m.speed = 1
-			}
+		if m == nil {
+			continue
+		}
+		p, relative := of(m)
+		*relative = 1
+		if r := math.Exp(p.ratio - middle); p.answers >= enoughAnswers && math.Abs(r-1) >= noise {
+			*relative = r
 		}
 	}
 }
 
-// A replica's speed counts from so many answers on, and when it differs by more
-// than noise.
+// A pace counts from so many answers on, and when it differs by more than noise.
 const (
-	enoughAnswers = 8
-	noise         = 0.1
+	enoughAnswers = 16
+	noise         = 0.25
 )
 
 // learnCapacity takes in what an engine says that its cache holds.
@@ -216,13 +266,14 @@ func (m *member) learnCapacity(g *Group, e Engine) {
 // wrote.
 func (m *member) confirm(g *Group, t *Ticket, r Result, wrote float64) {
 	if r.Output > 1 && wrote > 0 {
-		m.perToken = smooth(m.perToken, wrote/float64(r.Output-1), 1.0/16)
+		m.learnPace(t, wrote/float64(r.Output-1))
 	}
 	if r.Cached < 0 || t.hit < leastHit {
 		return
 	}
 	share := min(1, float64(r.Cached)/float64(t.hit))
-	m.trust = min(1, max(leastTrust, m.trust+(share-m.trust)/16))
+	m.kept += (share - m.kept) / 64
+	m.trust = min(1, max(leastTrust, m.kept/doubtful))
 	if m.told { // the engine says how much it holds
 		return
 	}
@@ -238,6 +289,7 @@ func (m *member) confirm(g *Group, t *Ticket, r Result, wrote float64) {
 // so that it can rise again.
 const (
 	leastHit      = 256
+	doubtful      = 0.5 // share of the predicted hits that must be hits for them to count in full
 	leastTrust    = 0.05
 	leastCapacity = 8_192
 	mostCapacity  = 64 << 20

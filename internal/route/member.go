@@ -1,6 +1,7 @@
 package route
 
 import (
+	"math"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -15,14 +16,18 @@ type member struct {
 	inFlight int
 	context  int     // tokens of the prompts in flight
 	queued   int     // uncached tokens of those without a first token
+	usual    float64 // of context, lately
 	pending  float64 // seconds of prefill of those, at the group's speed
 	backlog  float64 // of these what is thought to be left, in its own seconds
 	at       time.Time
-	remote   remote // what other gateways told
+	peers    map[string]*remote // what other gateways told, by who did
+	remote   remote             // the sum of that
 
 	speed    float64 // how much longer it takes than its group; 1 is as long
-	ratio    float64 // logarithm of its first tokens' times beside what the group expects
-	answers  int     // that ratio is of
+	reading  pace    // of its first tokens
+	drag     float64 // how much longer it takes for a token than its group; 1 is as long
+	writing  pace    // of its further ones
+	kept     float64 // share of the predicted hits that were hits, lately
 	trust    float64 // how much of a predicted hit is a hit
 	capacity float64 // tokens that its cache holds
 	told     bool    // by its engine
@@ -30,18 +35,15 @@ type member struct {
 	firstToken, perToken float64 // seconds, lately; 0 is not known
 }
 
-// remote is the load that other gateways have put on a replica.
-type remote struct {
-	inFlight, context, queued int
-	pending                   float64
-}
+// usualTime is over how many seconds what is usual is a mean.
+const usualTime = 60
 
 // defaultCapacity is how many tokens a replica's cache is thought to hold until
 // its engine says, or its answers show.
 const defaultCapacity = 380_000
 
 func newMember(name string, slot int, now time.Time) *member {
-	return &member{name: name, key: Hash(name), slot: slot, at: now, speed: 1, trust: 1, capacity: defaultCapacity}
+	return &member{name: name, key: Hash(name), slot: slot, at: now, peers: map[string]*remote{}, speed: 1, drag: 1, kept: 1, trust: 1, capacity: defaultCapacity}
 }
 
 // Hash is what names are known by in a query and between gateways.
@@ -57,6 +59,7 @@ func (m *member) wait(now time.Time) float64 {
 func (m *member) drain(now time.Time) {
 	if d := now.Sub(m.at).Seconds(); d > 0 {
 		m.backlog = max(0, m.backlog-d)
+		m.usual += (float64(m.context) + m.remote.context - m.usual) * (1 - math.Exp(-d/usualTime))
 		m.at = now
 	}
 	m.backlog = min(m.backlog, m.speed*(m.pending+m.remote.pending))

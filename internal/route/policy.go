@@ -37,6 +37,7 @@ type Replica struct {
 
 	InFlight int     // requests there, as far as gateways know
 	Context  int     // tokens that those requests hold
+	Usual    float64 // of Context, lately
 	Queue    float64 // until what was sent before has its first token
 	Queued   int     // tokens of prompts there that have no first token yet
 
@@ -46,6 +47,7 @@ type Replica struct {
 
 	FirstToken float64 // lately, until the first token; 0 is not known
 	PerToken   float64 // for each further one
+	Drag       float64 // how much longer it takes for one than the others; 1 is as long
 
 	Terms
 

@@ -72,6 +72,8 @@ type Metrics struct {
 	credentialParked *prometheus.CounterVec
 	credentialFailed *prometheus.CounterVec
 
+	looks *Looks
+
 	mu        sync.Mutex
 	models    map[string]*Model
 	upstreams map[string]*Upstream
@@ -119,6 +121,7 @@ func New(version string) *Metrics {
 	m.BudgetWarnings = counter("budget_warnings_total", "Shares of budgets that were passed, by whose they are.", "level")
 	m.TagsDropped = counter("tags_dropped_total", "Tags of callers that were not kept: too many, too long, or not printable.").WithLabelValues()
 	m.estimates = histogram("token_estimate_ratio", "Tokens that were reserved for a request, as a multiple of those that it used.", ratioBuckets, "model", "direction")
+	m.looks = newLooks(counter)
 	m.LedgerErrors = counter("ledger_errors_total", "Records that the journal did not take.").WithLabelValues()
 	m.LogDropped = counter("log_dropped_total", "Log lines dropped because the writer was behind.").WithLabelValues()
 	gauge("build_info", "Always 1; the label says what runs.", "version").WithLabelValues(version).Set(1)

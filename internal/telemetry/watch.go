@@ -6,12 +6,18 @@ import "github.com/prometheus/client_golang/prometheus"
 // come and go: read calls emit for each that there is now, with its label values
 // in the order of labels.
 func (m *Metrics) Watch(name, help string, labels []string, read func(emit func(value float64, values ...string))) {
-	m.registry.MustRegister(&watch{prometheus.NewDesc("tailplane_"+name, help, labels, nil), read})
+	m.registry.MustRegister(&watch{prometheus.NewDesc("tailplane_"+name, help, labels, nil), prometheus.GaugeValue, read})
+}
+
+// Total is Watch for figures that only grow.
+func (m *Metrics) Total(name, help string, labels []string, read func(emit func(value float64, values ...string))) {
+	m.registry.MustRegister(&watch{prometheus.NewDesc("tailplane_"+name, help, labels, nil), prometheus.CounterValue, read})
 }
 
 // watch is a prometheus.Collector.
 type watch struct {
 	desc *prometheus.Desc
+	kind prometheus.ValueType
 	read func(emit func(value float64, values ...string))
 }
 
@@ -19,6 +25,6 @@ func (w *watch) Describe(to chan<- *prometheus.Desc) { to <- w.desc }
 
 func (w *watch) Collect(to chan<- prometheus.Metric) {
 	w.read(func(value float64, values ...string) {
-		to <- prometheus.MustNewConstMetric(w.desc, prometheus.GaugeValue, value, values...)
+		to <- prometheus.MustNewConstMetric(w.desc, w.kind, value, values...)
 	})
 }

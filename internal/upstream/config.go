@@ -67,6 +67,10 @@ type Config struct {
 	// Capacity is the provisioned throughput behind the target; requests go to
 	// the next candidate before it is used up.
 	Capacity fleet.Config `yaml:"capacity"`
+	// Watch is how its engine is looked at while it serves.
+	Watch fleet.Look `yaml:"watch"`
+	// Drain keeps new requests off it; those in flight go on.
+	Drain bool `yaml:"drain"`
 	// Quirks are what models refuse here, beside what is known of the kind. A
 	// later one wins.
 	Quirks []Quirk `yaml:"quirks"`
@@ -136,6 +140,7 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 		report(path+".limits.in_flight", "a limit cannot be negative", "use a whole number from 1, or leave it out")
 	}
 	c.Capacity.Validate(path+".capacity", report)
+	c.Watch.Validate(path+".watch", c.Kind, report)
 	for name, value := range c.Headers {
 		if reserved[strings.ToLower(name)] {
 			report(path+".headers."+name, "this header is set by Tailplane itself", "use `key:` for credentials, or leave it out")
@@ -166,7 +171,7 @@ func (c Config) Destinations(name string) []egress.Destination {
 	if err != nil {
 		return nil
 	}
-	return []egress.Destination{{Address: address, Why: "target " + name}}
+	return append([]egress.Destination{{Address: address, Why: "target " + name}}, c.watched(name)...)
 }
 
 // Identities are the hosts and ports from which the credential of the target

@@ -46,16 +46,17 @@ func slice(name string, family discoveryv1.AddressType, ports []string, endpoint
 func said(list []discover.Endpoint) string {
 	var out []string
 	for _, e := range list {
-		text := e.Name + "@" + e.Address + "/"
+		var text strings.Builder
+		text.WriteString(e.Name + "@" + e.Address + "/")
 		for _, c := range []struct {
 			holds bool
 			text  string
 		}{{e.Ready, "r"}, {e.Serving, "s"}, {e.Terminating, "t"}} {
 			if c.holds {
-				text += c.text
+				text.WriteString(c.text)
 			}
 		}
-		out = append(out, text)
+		out = append(out, text.String())
 	}
 	return strings.Join(out, " ")
 }

@@ -1,0 +1,147 @@
+package gateway_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"tailplane/internal/fleet"
+	"tailplane/internal/llm"
+)
+
+// lose has so many connections of targets fail.
+func (r *rig) lose(n int, targets ...string) {
+	for _, name := range targets {
+		state := r.fleet.Target(name)
+		for range n {
+			state.Begin(time.Now(), 0)
+			state.Report(time.Now(), "x", &llm.Fault{Kind: llm.FaultConnect, Scope: llm.ScopeTarget})
+			state.End()
+		}
+	}
+}
+
+// answered sends so many requests and counts who answered, "" where nobody did.
+func (r *rig) answered(n int) map[string]int {
+	out := map[string]int{}
+	for range n {
+		w := r.post(chatBody)
+		out[w.Header().Get("X-Tailplane-Target")]++
+		if w.Code != http.StatusOK && w.Header().Get("X-Tailplane-Target") != "" {
+			r.t.Errorf("%d: %s", w.Code, w.Body)
+		}
+	}
+	return out
+}
+
+const poolConfig = `
+targets: {a: {kind: vllm, url: "http://a"}, b: {kind: vllm, url: "http://b"}, c: {kind: vllm, url: "http://c"}}
+models: {m: {pool: [a, b, c], served_as: x}}
+keys: {required: false}
+`
+
+// TestWhenAllAreEjectedAllAreAsked, and not the first of them alone.
+func TestWhenAllAreEjectedAllAreAsked(t *testing.T) {
+	bubble(t, poolConfig, func(t *testing.T, r *rig) {
+		for _, name := range []string{"a", "b", "c"} {
+			r.host(name, reply(t, okScript))
+			r.fleet.Target(name).Eject(time.Now(), fleet.CauseWedged)
+		}
+		got := r.answered(60)
+		if len(got) != 3 || got[""] != 0 {
+			t.Errorf("in panic %v answer", got)
+		}
+	})
+}
+
+// TestAMajorityIsNotLeftAloneForAJudgement: of three one may be ejected for a judgement;
+// one without a connection stays so.
+func TestAMajorityIsNotLeftAloneForAJudgement(t *testing.T) {
+	const config = `
+targets: {a: {kind: vllm, url: "http://a"}, b: {kind: vllm, url: "http://b"}, c: {kind: vllm, url: "http://c"}}
+models: {m: {route: [{to: a/x, weight: 1}, {to: b/x, weight: 1}, {to: c/x, weight: 1}]}}
+keys: {required: false}
+`
+	bubble(t, config, func(t *testing.T, r *rig) {
+		for _, name := range []string{"a", "b", "c"} {
+			r.host(name, reply(t, okScript))
+		}
+		r.fleet.Target("b").Eject(time.Now(), fleet.CauseSlow)
+		r.fleet.Target("c").Eject(time.Now(), fleet.CauseRate)
+		if got := r.answered(60); got["a"] == 0 || got["b"] == 0 || got["c"] != 0 || got["b"] >= got["a"] {
+			t.Errorf("two of three are judged, and %v answer", got)
+		}
+		r.fleet.Target("a").Eject(time.Now(), fleet.CauseSlow)
+		r.lose(3, "b") // nobody is left but by judgement
+		if got := r.answered(30); got[""] != 0 {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+func TestADrainedTargetGetsNothing(t *testing.T) {
+	const config = `
+targets: {a: {kind: vllm, url: "http://a"}, b: {kind: vllm, url: "http://b"}}
+models: {m: {route: [a/x, b/x]}}
+keys: {required: false}
+`
+	bubble(t, config, func(t *testing.T, r *rig) {
+		a, b := r.host("a", reply(t, okScript)), r.host("b", reply(t, okScript))
+		r.fleet.Target("a").Drain(fleet.DrainLive, true)
+		if got := r.answered(10); got["b"] != 10 {
+			t.Errorf("%v answer while a is drained", got)
+		}
+		r.fleet.Target("b").Drain(fleet.DrainLive, true)
+		w := r.post(chatBody)
+		if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "it is drained") {
+			t.Errorf("all are drained: %d %s", w.Code, w.Body)
+		}
+		if n := len(a.Heard()); n != 0 || len(b.Heard()) != 10 {
+			t.Errorf("a drained target was asked %d times", n)
+		}
+		r.fleet.Target("a").Drain(fleet.DrainLive, false)
+		if got := r.answered(1); got["a"] != 1 {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+// TestASlowStartGetsLess of the traffic that is drawn by weight.
+func TestASlowStartGetsLess(t *testing.T) {
+	const config = `
+targets: {a: {kind: vllm, url: "http://a"}, b: {kind: vllm, url: "http://b"}}
+models: {m: {route: [{to: a/x, weight: 1}, {to: b/x, weight: 1}]}}
+keys: {required: false}
+`
+	bubble(t, config, func(t *testing.T, r *rig) {
+		r.host("a", reply(t, okScript))
+		r.host("b", reply(t, okScript))
+		a := r.fleet.Target("a")
+		a.Unready(time.Now(), time.Minute)
+		a.Ready(time.Now())
+		if got := r.answered(300); got["a"] == 0 || got["a"] > 80 {
+			t.Errorf("at its beginning it gets %d of 300", got["a"])
+		}
+		time.Sleep(time.Minute)
+		if got := r.answered(300); got["a"] < 100 {
+			t.Errorf("after a minute it gets %d of 300", got["a"])
+		}
+	})
+}
+
+func TestReadinessEndsWithTheOrderToStop(t *testing.T) {
+	bubble(t, poolConfig, func(t *testing.T, r *rig) {
+		check := func(ready, live int) {
+			t.Helper()
+			for path, want := range map[string]int{"/readyz": ready, "/health/readiness": ready, "/livez": live, "/health": live} {
+				if w := r.send("GET", path, "", ""); w.Code != want {
+					t.Errorf("%s: %d, want %d", path, w.Code, want)
+				}
+			}
+		}
+		check(200, 200)
+		r.gateway.Drain()
+		check(503, 200)
+	})
+}
