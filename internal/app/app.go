@@ -24,6 +24,7 @@ import (
 
 	"tailplane/internal/account"
 	"tailplane/internal/admin"
+	"tailplane/internal/complexity"
 	"tailplane/internal/config"
 	"tailplane/internal/credential"
 	"tailplane/internal/discover"
@@ -94,6 +95,8 @@ type Server struct {
 	identities *http.Client // to identity endpoints and secret stores
 	resolvers  secret.Resolvers
 	gateway    *gateway.Gateway
+	outcomes   *complexity.Outcomes // nil without a state directory
+	learning   *gateway.Learning
 	owners     *owner.Index
 	discovery  *discover.Manager
 	outside    atomic.Pointer[config.File] // whose egress section is in force
@@ -109,8 +112,9 @@ type Server struct {
 
 	mu      sync.Mutex // serialises reloads
 	file    *config.File
-	clients clients       // to the network
-	parts   gateway.Parts // of the plane in force
+	clients clients                      // to the network
+	parts   gateway.Parts                // of the plane in force
+	trained map[string]*complexity.Model // of the models with complexity, by name
 	seen    replicasSeen
 	found   detection
 	refused atomic.Pointer[string] // why the last changed config was not taken
@@ -196,6 +200,7 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	s.caches = newCacheEvents(s)
 	s.follow(file, plane)
 	s.showDiscovery()
+	s.showLearning()
 	s.metrics.Gauge("credentials_parked", "Credentials that are left alone now because their provider refused them.", s.parkedCredentials)
 	if err := s.listen(); err != nil {
 		s.closeState()

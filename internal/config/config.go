@@ -323,6 +323,9 @@ func (f *File) Secrets(text []byte) []Problem {
 			}
 		}
 	}
+	if _, err := f.Trained(); err != nil {
+		unresolved(err.Path, err)
+	}
 	for at, t := range map[string]gateway.TLS{"listen.data.tls.": f.Listen.Data.TLS, "listen.admin.tls.": f.Listen.Admin.TLS} {
 		for field, ref := range t.Refs() {
 			if _, err := ref.Read(context.Background(), nil); err != nil {

@@ -139,7 +139,7 @@ func (c *call) follow(target *candidate, at time.Time) {
 // followed tells it how the attempt ended. A whole answer has shown no first
 // token, and teaches no speed.
 func (c *call) followed(target *candidate, a *ledger.Attempt, f *llm.Fault) {
-	r := route.Result{OK: f == nil, Cached: -1, Output: int(a.Usage.Output)}
+	r := route.Result{OK: f == nil || f.Kind == llm.FaultFlawed, Cached: -1, Output: int(a.Usage.Output)}
 	if a.Usage.Source == llm.UsageReported {
 		r.Input = int(a.Usage.Input)
 		if a.Usage.CacheRead > 0 {

@@ -51,6 +51,7 @@ type call struct {
 	decoded  *llm.Call    // once, when a candidate needs a translation
 	dest     *destination // where the name leads
 	rule     *rule        // under which it does; nil without one
+	judged   judged       // which of a weak and a strong model is to answer, and why
 	to       models.Timeouts
 	deadline time.Time // the request's own
 
@@ -152,6 +153,7 @@ func (c *call) reset() {
 	c.proven, c.party = policy.Claim{}, nil
 	c.body, c.out, c.reply = keep(c.body), keep(c.out), keep(c.reply)
 	c.seen, c.decoded, c.dest, c.rule = llm.Glance{}, nil, nil, nil
+	c.judged = judged{}
 	c.wanted, c.drawn = account.Want{}, 0
 	c.saturated, c.described, c.stood = nil, false, false
 	c.views, c.order, c.forward, c.chain = c.views[:0], c.order[:0], c.forward[:0], c.chain[:0]
@@ -303,6 +305,7 @@ func (c *call) resolve() *llm.Fault {
 	}
 	c.dest = dest
 	c.ex.Reason = dest.why
+	c.judge()
 	rules := dest.timeouts
 	if c.seen.Op == llm.OpRealtime {
 		rules = sessionTimeouts(rules)
@@ -363,6 +366,9 @@ func (c *call) choose() *llm.Fault {
 	}
 	if c.rule != nil {
 		c.ex.Reason = c.rule.told(why)
+	}
+	if c.judged.why != "" {
+		c.ex.Reason = c.judged.why + "; " + c.ex.Reason
 	}
 	if why == route.WhySpill {
 		c.countSpill()

@@ -125,6 +125,9 @@ func (c *call) relayWhole(target *candidate, a *ledger.Attempt, resp *h1.Respons
 	} else {
 		f = c.tapWhole(target, resp, spoken)
 	}
+	if f == nil {
+		f = c.flawed(target, spoken)
+	}
 	if f != nil {
 		return f
 	}

@@ -57,6 +57,10 @@ type Metrics struct {
 
 	queueWait    *prometheus.HistogramVec
 	queueRefused *prometheus.CounterVec
+	// Complexity counts decisions between a weak and a strong model; Outcomes who
+	// judged answers.
+	Complexity *prometheus.CounterVec
+	Outcomes   *prometheus.CounterVec
 
 	Refused     *prometheus.CounterVec // before a model was known
 	Limited     *prometheus.CounterVec // by our own limits and budgets
@@ -110,6 +114,8 @@ func New(version string) *Metrics {
 	m.upstreamBusy = gauge("upstream_inflight", "Requests at a target.", "upstream")
 	m.fallbacks = counter("fallback_total", "Requests that went on to another target.", "from", "to", "cause")
 	m.spills = counter("spill_total", "Requests that went to another target because the capacity of this one was used up.", "upstream")
+	m.Complexity = counter("complexity_decisions_total", "Requests for which a weak or a strong model was chosen, with the reason.", "model", "choice", "reason")
+	m.Outcomes = counter("outcomes_total", "Judgements of answers that were kept to learn from, by who judged.", "source")
 	m.Refused = counter("refused_total", "Requests refused before a model was known.", "cause")
 	m.ConfigReloads = counter("config_reloads_total", "Attempts to load a changed config.", "result")
 	m.credentialParked = counter("credential_parked_total", "Times that a provider refused a credential, which was then left alone for a while.", "upstream", "credential", "reason")
