@@ -3,7 +3,7 @@
 TOOL := go tool -modfile=tools.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: build test check race fuzz corpus conformance real bench bench-ledger test-postgres prices
+.PHONY: build test check race fuzz corpus conformance real bench bench-ledger bench-routing test-postgres prices
 
 build:           ## the binary, into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tailplane ./cmd/tailplane
@@ -53,6 +53,9 @@ bench-ledger:    ## what the ledger, limits and budgets cost
 bench: build     ## overhead against nginx and HAProxy
 	sh bench/setup.sh
 	go run ./bench/run
+
+bench-routing:   ## every routing policy on recorded traffic, into docs/benchmarks ($$TAILPLANE_TRACES or ../shared/traces)
+	go run ./bench/routing $(if $(TAILPLANE_TRACES),-traces $(TAILPLANE_TRACES))
 
 prices:          ## the price book, from the catalogue
 	go run ./internal/meter/genprices -in ../shared/catalog/genai-prices/prices/data.json -out internal/meter/prices.jsonl

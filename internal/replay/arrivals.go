@@ -49,8 +49,8 @@ func (w *world) planRequest(order []int, at []time.Duration) {
 		return
 	}
 	w.events.plan(time.Duration(float64(at[0])/w.setup.Load.Scale), func() {
-		w.planRequest(order[1:], at[1:])
 		w.arrives(&call{req: &w.trace.Requests[order[0]], lane: w.trace.Lane}, uint64(order[0]))
+		w.planRequest(order[1:], at[1:]) // after what the first one tells without delay
 	})
 }
 

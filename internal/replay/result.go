@@ -1,5 +1,7 @@
 package replay
 
+import "math"
+
 // Result is one policy over several seeds: for each figure the mean of the
 // seeds' own. Times are seconds.
 type Result struct {
@@ -44,6 +46,19 @@ type Detail struct {
 	Failed   float64             `json:"failed"`
 	// Windows are [Figures.Windows]; nil where nothing is watched.
 	Windows []float64 `json:"windows,omitempty"`
+
+	runs []Figures // by seed
+}
+
+// Against is a measure of r as a multiple of that of another result, seed by
+// seed. Both were made with the same seeds.
+func (r *Result) Against(other *Result, measure string) Interval {
+	for _, m := range measures {
+		if m.name == measure {
+			return factor(ratios(column(r.Detail.runs, m.of), column(other.Detail.runs, m.of)))
+		}
+	}
+	return Interval{math.NaN(), math.NaN(), math.NaN()}
 }
 
 // measures are the figures that have an interval, by name.
@@ -66,11 +81,11 @@ var measures = []struct {
 // summarise makes a result of the runs of a setup and of those that it is
 // compared with, which had the same seeds.
 func summarise(s *Setup, runs, first []Figures) Result {
-	d := &Detail{CI: map[string]Interval{}, Ratio: map[string]Interval{}}
+	d := &Detail{runs: runs, CI: map[string]Interval{}, Ratio: map[string]Interval{}}
 	for _, m := range measures {
 		own, base := column(runs, m.of), column(first, m.of)
 		d.CI[m.name] = interval(own)
-		d.Ratio[m.name] = interval(ratios(own, base))
+		d.Ratio[m.name] = factor(ratios(own, base))
 	}
 	count := func(f func(*Figures) int) float64 {
 		return mean(column(runs, func(x *Figures) float64 { return float64(f(x)) }))

@@ -26,6 +26,20 @@ func interval(xs []float64) Interval {
 	return Interval{m, m - half, m + half}
 }
 
+// factor is the interval of ratios: by their logarithms, so that half and double
+// lie equally far from one.
+func factor(xs []float64) Interval {
+	logs := make([]float64, len(xs))
+	for i, x := range xs {
+		if x <= 0 {
+			return interval(xs)
+		}
+		logs[i] = math.Log(x)
+	}
+	i := interval(logs)
+	return Interval{math.Exp(i.Mean), math.Exp(i.Low), math.Exp(i.High)}
+}
+
 // student is the two-sided 95 % quantile of Student's t.
 func student(df int) float64 {
 	table := []float64{

@@ -63,29 +63,3 @@ func (s *Session) size() int {
 	}
 	return n
 }
-
-// Tokens is the sum of prompt and output tokens.
-func (t *Trace) Tokens() (input, output int64) {
-	add := func(r *Request) { input, output = input+int64(r.Input), output+int64(r.Output) }
-	for i := range t.Requests {
-		add(&t.Requests[i])
-	}
-	for i := range t.Sessions {
-		for _, step := range t.Sessions[i].Steps {
-			for _, branch := range step {
-				for j := range branch {
-					add(&branch[j])
-				}
-			}
-		}
-	}
-	return input, output
-}
-
-func blocks(runs []Span) int {
-	n := 0
-	for _, r := range runs {
-		n += r.Count
-	}
-	return n
-}

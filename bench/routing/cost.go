@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"tailplane/internal/models"
+	"tailplane/internal/prefix"
+	"tailplane/internal/replay"
+	"tailplane/internal/route"
+)
+
+// cost is what a decision takes: the body is scanned and hashed, the eight
+// replicas are ranked, and the group is told that the request was sent.
+type cost struct {
+	small, large latency // 4 KB and 400 KB
+	million      float64 // bytes of a million checkpoints
+}
+
+type latency struct {
+	p50, p99 time.Duration
+	rate     float64 // decisions a second of one core
+}
+
+func (c *cost) verdicts() []verdict {
+	flat := func(name string, most, v float64) verdict {
+		return verdict{bar{name: name, most: most}, replay.Interval{Mean: v, Low: v, High: v}}
+	}
+	us := func(d time.Duration) float64 { return float64(d) / 1e3 }
+	return []verdict{
+		flat("p99 of a decision about 400 KB, us", 200, us(c.large.p99)),
+		flat("p99 of a decision about 4 KB, us", 15, us(c.small.p99)),
+		flat("time of a decision about 400 KB, us (2,000 a second)", 500, 1e6/c.large.rate),
+		flat("MB of a million checkpoints", 64, c.million/1e6),
+	}
+}
+
+// measureCost takes a few seconds.
+func measureCost() *cost {
+	return &cost{small: decide(4<<10, 20_000), large: decide(400<<10, 4000), million: indexSize()}
+}
+
+// decide makes n decisions about bodies of that size: conversations that come
+// back with one turn more, half of them new.
+func decide(size, n int) latency {
+	const talks = 64
+	g := route.NewGroup("model", route.NewPolicy(models.Policy{Name: models.PolicyAuto}), nil)
+	var facts []route.Facts
+	for i := range 8 {
+		facts = append(facts, route.Facts{Name: fmt.Sprint("replica-", i), Weight: 1})
+	}
+	var bodies [talks][]byte
+	for i := range bodies {
+		bodies[i] = body(uint64(i), size)
+	}
+	var (
+		q     route.Query
+		d     route.Decision
+		took  = make([]time.Duration, 0, n)
+		now   = time.Unix(0, 0)
+		begun = time.Now()
+	)
+	for i := range n {
+		start := time.Now()
+		q.Chain.Reset()
+		prefix.FromBody(&q.Chain, prefix.Seed("", "model", fmt.Sprint(i/talks%2)), bodies[i%talks])
+		q.Roll = uint64(i)
+		d.Order = d.Order[:0]
+		now = now.Add(10 * time.Millisecond)
+		g.Pick(now, &q, facts, &d, false)
+		var t route.Ticket
+		g.Sent(now, &q, facts[d.Order[0]].Name, &t)
+		took = append(took, time.Since(start))
+		t.First(now)
+		t.Done(now, route.Result{OK: true, Cached: -1})
+	}
+	rate := float64(n) / time.Since(begun).Seconds()
+	slices.Sort(took)
+	return latency{took[n/2], took[n*99/100], rate}
+}
+
+// body is a chat of that size, in turns of 2 KB.
+func body(seed uint64, size int) []byte {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	var b strings.Builder
+	b.WriteString(`{"model":"m","stream":true,"messages":[{"role":"system","content":"You help."}`)
+	for turn := 0; b.Len() < size; turn++ {
+		fmt.Fprintf(&b, `,{"role":%q,"content":"`, [2]string{"user", "assistant"}[turn%2])
+		for range min(2048, max(1, size-b.Len())) / 8 {
+			fmt.Fprintf(&b, "%07x ", rng.Uint32()>>4)
+		}
+		b.WriteString(`"}`)
+	}
+	b.WriteString("]}")
+	return []byte(b.String())
+}
+
+// indexSize is the heap that a million checkpoints take.
+func indexSize() float64 {
+	const chains, marks = 2500, 400
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	x := prefix.NewIndex()
+	x.Resize(0, 1<<50)
+	rng := rand.New(rand.NewPCG(1, 1))
+	c := prefix.Chain{Marks: make([]prefix.Mark, marks)}
+	for range chains {
+		for i := range c.Marks {
+			c.Marks[i] = prefix.Mark{Hash: rng.Uint64(), End: (i + 1) * 1024}
+		}
+		c.Bytes = marks * 1024
+		x.Insert(0, &c)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	n := x.Len()
+	runtime.KeepAlive(x)
+	return float64(after.HeapAlloc-before.HeapAlloc) / float64(n) * 1e6
+}
