@@ -24,12 +24,14 @@ import (
 
 	"tailplane/internal/account"
 	"tailplane/internal/admin"
+	"tailplane/internal/complexity"
 	"tailplane/internal/config"
 	"tailplane/internal/credential"
 	"tailplane/internal/discover"
 	"tailplane/internal/egress"
 	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
+	"tailplane/internal/gossip"
 	"tailplane/internal/h1"
 	"tailplane/internal/ledger"
 	"tailplane/internal/meter"
@@ -78,6 +80,8 @@ type Server struct {
 	store      *policy.Store
 	fleet      fleet.Fleet
 	groups     route.Groups
+	peers      *gossip.Gossip // nil: this gateway is alone
+	caches     *cacheEvents
 	watcher    *watch.Watcher
 	journal    *ledger.Journal
 	kept       *stores
@@ -91,6 +95,8 @@ type Server struct {
 	identities *http.Client // to identity endpoints and secret stores
 	resolvers  secret.Resolvers
 	gateway    *gateway.Gateway
+	outcomes   *complexity.Outcomes // nil without a state directory
+	learning   *gateway.Learning
 	owners     *owner.Index
 	discovery  *discover.Manager
 	outside    atomic.Pointer[config.File] // whose egress section is in force
@@ -106,8 +112,9 @@ type Server struct {
 
 	mu      sync.Mutex // serialises reloads
 	file    *config.File
-	clients clients       // to the network
-	parts   gateway.Parts // of the plane in force
+	clients clients                      // to the network
+	parts   gateway.Parts                // of the plane in force
+	trained map[string]*complexity.Model // of the models with complexity, by name
 	seen    replicasSeen
 	found   detection
 	refused atomic.Pointer[string] // why the last changed config was not taken
@@ -167,6 +174,10 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 		s.closeState()
 		return nil, err
 	}
+	if err := s.openGossip(); err != nil {
+		s.closeState()
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
 	plane, ways, err := s.plane(file)
 	if err != nil {
 		s.closeState()
@@ -182,11 +193,14 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	s.door = admin.NewDoor(s.token)
 	s.openDoor(file, provider)
 	s.gateway = gateway.New(plane, s.journal, s.metrics, s.log)
+	s.gateway.WatchQueues()
 	s.gateway.UseOwners(s.owners)
 	s.showFleet()
 	s.newWatcher()
+	s.caches = newCacheEvents(s)
 	s.follow(file, plane)
 	s.showDiscovery()
+	s.showLearning()
 	s.metrics.Gauge("credentials_parked", "Credentials that are left alone now because their provider refused them.", s.parkedCredentials)
 	if err := s.listen(); err != nil {
 		s.closeState()
@@ -255,6 +269,10 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	task("keys", s.store.Follow)
 	task("watch", s.watcher.Run)
 	task("discovery", s.discovery.Run)
+	task("cache events", s.caches.Run)
+	if s.peers != nil {
+		task("gossip", s.peers.Run)
+	}
 	task("replicas", s.forgetReplicas)
 	if s.notifier != nil {
 		task("webhook", s.notifier.Run)

@@ -30,6 +30,8 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, clients, error) {
 	errs = append(errs, err)
 	tokens, err := s.tokens(f)
 	errs = append(errs, err)
+	routers, err := s.routers(f)
+	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err
 	}
@@ -38,6 +40,7 @@ func (s *Server) plane(f *config.File) (*gateway.Plane, clients, error) {
 		Hash: f.Hash, Listen: s.listenConfig(f), Models: f.ModelConfig(), Targets: set.targets, Discovered: set.discovered,
 		Keys: keys, Fleet: &s.fleet, Groups: &s.groups, Book: book, Metrics: s.metrics,
 		Accounts: s.accounts, Estimates: s.estimates, Tokens: tokens,
+		Routers: routers, Learning: s.learning,
 		Retires: s.known.Load().retires, Sizes: s.known.Load().sizes,
 	}
 	return gateway.NewPlane(s.parts), ways, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"reflect"
 	"strings"
 	"time"
 
@@ -134,8 +135,8 @@ func (s *Server) reload() (err error) {
 		return err
 	}
 	if f.Listen.Data != s.file.Listen.Data || f.Listen.Admin != s.file.Listen.Admin || f.Ledger != s.file.Ledger || f.Store != s.file.Store ||
-		f.Notify != s.file.Notify || f.Site != s.file.Site || f.Keys.Pepper != s.file.Keys.Pepper {
-		s.log.Warn("listen addresses, site, store, ledger, notify and keys.pepper take effect only at the next start")
+		f.Notify != s.file.Notify || f.Site != s.file.Site || f.Keys.Pepper != s.file.Keys.Pepper || !reflect.DeepEqual(f.Gossip, s.file.Gossip) {
+		s.log.Warn("listen addresses, site, store, ledger, notify, gossip and keys.pepper take effect only at the next start")
 	}
 	s.openDoor(f, provider)
 	s.adopt(f, ways)

@@ -87,6 +87,7 @@ func (s *Server) forgetGone(now time.Time) {
 		address := s.seen[name].address
 		delete(s.seen, name)
 		s.metrics.Forget(name)
+		s.groups.Forget(name)
 		s.accounts.Account(account.Target, name, account.Rules{}, now)
 		if !s.seen.calls(address) {
 			for _, c := range s.clients {

@@ -99,6 +99,9 @@ func (s *Server) openState(ctx context.Context) error {
 			return errors.Join(err, s.owners.Close(), s.journal.Close(), s.kept.close())
 		}
 	}
+	if err := s.openLearning(dir); err != nil {
+		return errors.Join(err, s.owners.Close(), s.journal.Close(), s.kept.close())
+	}
 	s.metrics.Gauge("ledger_lag_records", "Settled records that the store does not have yet.", func() float64 { return float64(s.journal.Stats().Lag) })
 	return nil
 }
@@ -144,7 +147,7 @@ func (e *InUseError) Error() string {
 }
 
 func (s *Server) closeState() {
-	if err := errors.Join(s.journal.Close(), s.owners.Close(), s.kept.close()); err != nil {
+	if err := errors.Join(s.journal.Close(), s.owners.Close(), s.closeLearning(), s.kept.close()); err != nil {
 		s.log.Error("the state was not closed cleanly", "error", err)
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 // newWatcher makes what looks at targets, and registers what it brings.
 func (s *Server) newWatcher() {
-	s.watcher = watch.New(watch.Options{Counts: s.metrics.Looks(), Log: s.log.Logger})
+	s.watcher = watch.New(watch.Options{Counts: s.metrics.Looks(), Log: s.log.Logger, Changed: s.groups.Forget})
 	s.metrics.Watch("engine_signal_missing", "Always 1: signals of a target's engine that are not on its page.", []string{"upstream", "signal"},
 		func(emit func(float64, ...string)) {
 			s.watcher.Missing(func(target, signal string) { emit(1, target, signal) })
@@ -36,6 +36,7 @@ func (s *Server) follow(f *config.File, p *gateway.Plane) {
 		list = append(list, watch.Target{Target: t.Target, State: t.State, Models: sent[t.Name]})
 	}
 	s.watcher.Watch(list)
+	s.caches.follow(p)
 }
 
 // sentBy are the models that a plane sends to each of its targets, as those call

@@ -40,11 +40,12 @@ type scope struct {
 	organisation, team, customer string
 	surfaces, networks           []string
 	names, routes                bool
+	turn                         *turn
 	rules                        *rules
 }
 
 func scopeFlags(cmd *cobra.Command, d Deps) *scope {
-	s := &scope{rules: ruleFlags(cmd)}
+	s := &scope{rules: ruleFlags(cmd), turn: turnFlags(cmd)}
 	f := cmd.Flags()
 	f.StringVar(&s.organisation, "organisation", "", "organisation that it belongs to")
 	f.StringVar(&s.team, "team", "", "team that it belongs to")
@@ -72,6 +73,7 @@ func (s *scope) into(cmd *cobra.Command, order map[string]any) error {
 			order[member] = value
 		}
 	}
+	s.turn.into(cmd, order)
 	return s.rules.into(order)
 }
 
@@ -230,6 +232,7 @@ func keyCard(w io.Writer, k admin.KeyInfo) error {
 	}
 	p.line("  networks    %s", orDash(strings.Join(from, ", ")))
 	p.line("  rules       %s", rulesOf(k.Limits, k.Budgets))
+	p.line("  turn        %s", turnOf(k.Priority, k.Weight))
 	p.line("  made        %s, until %s, last used %s", day(k.Created), day(k.Expires), day(k.LastUsed))
 	for _, t := range k.Texts {
 		p.line("  text        %s, until %s", t.Form, day(t.Expires))

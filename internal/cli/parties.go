@@ -126,6 +126,7 @@ func onParty(d Deps, k partyKind, cmd *cobra.Command, ask func(cmd *cobra.Comman
 			out.line("  belongs to  %s", belongs(p.Organisation, p.Team))
 			out.line("  models      %s", orDash(strings.Join(p.Models, ", ")))
 			out.line("  rules       %s", rulesOf(p.Limits, p.Budgets))
+			out.line("  turn        %s", turnOf(p.Priority, p.Weight))
 			return out.err
 		})
 	}
@@ -146,7 +147,7 @@ func partySet(d Deps, k partyKind) *cobra.Command {
 		Use: "set NAME", Short: "Make one " + k.one + ", or change it; what is not named stays",
 		Example: fmt.Sprintf("  tailplane %s set %s\n  tailplane %s set %s --tokens 40M/d --budget 500/month:hard", k.many, k.example, k.many, k.example),
 	}
-	r := ruleFlags(cmd)
+	r, turn := ruleFlags(cmd), turnFlags(cmd)
 	within := map[string]*string{}
 	for _, up := range k.within {
 		within[up] = cmd.Flags().String(up, "", up+" that it belongs to")
@@ -163,6 +164,7 @@ func partySet(d Deps, k partyKind) *cobra.Command {
 		if cmd.Flags().Changed("disabled") {
 			order["disabled"] = *disabled
 		}
+		turn.into(cmd, order)
 		if err := r.into(order); err != nil {
 			return p, err
 		}

@@ -6,14 +6,10 @@ import (
 	"slices"
 )
 
-// Policy is the name of the policy that this package is.
-const Policy = "complexity"
-
-// Config is what the file says of the policy of one model name. A share is a
-// number from 0 to 1.
+// Config is what the file says under `complexity:` of one model name. A share is
+// a number from 0 to 1.
 type Config struct {
-	Policy string `yaml:"policy"` // "complexity"
-	Model  string `yaml:"model"`  // path of what `tailplane route train` made
+	File string `yaml:"file"` // path of what `tailplane route train` made
 	// Weak and Strong are what is chosen between, as in a route: "target/model" or
 	// the name of another model.
 	Weak   string `yaml:"weak"`
@@ -26,7 +22,7 @@ type Config struct {
 	Floor     float64            `yaml:"floor"`
 	Customers map[string]float64 `yaml:"customers"`
 	// Cascade looks at the weak model's answer before it is sent, and asks the
-	// strong model when it is not usable. It holds streams back.
+	// strong model when it is not usable. Streams are not looked at.
 	Cascade bool `yaml:"cascade"`
 	// LeastLogprob is the mean log-probability of a token below which a weak answer
 	// is not trusted, where the target tells it; zero does not look.
@@ -34,14 +30,11 @@ type Config struct {
 	Drift        Drift   `yaml:"drift"`
 }
 
-// Validate reports what is wrong, with the path below the policy and what would
-// be right.
+// Validate reports what is wrong, with the path below the block and what would be
+// right.
 func (c Config) Validate(report func(path, wrong, right string)) {
-	if c.Policy != Policy {
-		report("policy", fmt.Sprintf("%q is another policy", c.Policy), "write "+Policy)
-	}
 	for _, need := range []struct{ path, value, right string }{
-		{"model", c.Model, "name the file that `tailplane route train` made"},
+		{"file", c.File, "name the file that `tailplane route train` made"},
 		{"weak", c.Weak, "name the model for easy requests"},
 		{"strong", c.Strong, "name the model for the others"},
 	} {

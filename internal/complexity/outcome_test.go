@@ -319,7 +319,7 @@ func TestOutcomesComeFromManyRequestsAtOnce(t *testing.T) {
 	log := open(t, dir, Bounds{FileBytes: 4000, Files: 1000}, 77)
 	pending := NewPending(8)
 	share := 0.3
-	router := NewRouter(Config{Policy: Policy, StrongShare: &share}, trained(t), nil)
+	router := NewRouter(Config{StrongShare: &share}, trained(t), nil)
 	var all sync.WaitGroup
 	for g := range 4 {
 		all.Go(func() {

@@ -4,6 +4,7 @@ import "sync"
 
 // Asked is a request whose outcome may still come.
 type Asked struct {
+	Key             string // who asked, and may judge
 	Customer, Model string
 	Vector          Vector // a clone
 }

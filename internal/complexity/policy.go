@@ -14,6 +14,7 @@ const (
 type Reason string
 
 const (
+	BecauseNoText   Reason = "no_text"  // there is nothing to look at
 	BecauseHeld     Reason = "held"     // the strong model has the conversation, and its cache
 	BecauseCold     Reason = "cold"     // the guard has not seen enough to trust the scores
 	BecauseDrift    Reason = "drift"    // the traffic is not like the training
@@ -55,6 +56,9 @@ type Decision struct {
 
 // String is the decision for a record.
 func (d Decision) String() string {
+	if d.Why == BecauseNoText {
+		return fmt.Sprintf("%s: %s", d.Choice, d.Why)
+	}
 	text := fmt.Sprintf("%s: %s (need %.3f, limit %.3f, risk %.3f)", d.Choice, d.Why, d.Need, d.Limit, d.Risk)
 	if d.Figure != "" {
 		text += fmt.Sprintf(", %s %.2f", d.Figure, d.PSI)

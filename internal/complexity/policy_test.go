@@ -108,7 +108,7 @@ func TestCheck(t *testing.T) {
 
 func TestConfigIsValidated(t *testing.T) {
 	share := func(x float64) *float64 { return &x }
-	good := Config{Policy: Policy, Model: "m.tpc", Weak: "a/small", Strong: "b/large", StrongShare: share(0.3), Floor: 0.9, Customers: map[string]float64{"acme": 0.95}}
+	good := Config{File: "m.tpc", Weak: "a/small", Strong: "b/large", StrongShare: share(0.3), Floor: 0.9, Customers: map[string]float64{"acme": 0.95}}
 	for _, c := range []struct {
 		name  string
 		edit  func(*Config)
@@ -116,8 +116,7 @@ func TestConfigIsValidated(t *testing.T) {
 	}{
 		{"good", func(*Config) {}, ""},
 		{"a floor alone", func(c *Config) { c.StrongShare = nil }, ""},
-		{"another policy", func(c *Config) { c.Policy = "cheap" }, "policy"},
-		{"nothing", func(c *Config) { *c = Config{} }, "policy model weak strong strong_share"},
+		{"nothing", func(c *Config) { *c = Config{} }, "file weak strong strong_share"},
 		{"one model", func(c *Config) { c.Strong = c.Weak }, "strong"},
 		{"percent", func(c *Config) { c.StrongShare = share(30) }, "strong_share"},
 		{"certainty", func(c *Config) { c.Floor = 1 }, "floor"},
@@ -149,7 +148,7 @@ func TestConfigIsValidated(t *testing.T) {
 func TestARouterKeepsItsShare(t *testing.T) {
 	share := 0.3
 	m := trained(t)
-	r := NewRouter(Config{Policy: Policy, StrongShare: &share}, m, nil)
+	r := NewRouter(Config{StrongShare: &share}, m, nil)
 	samples := drawn(3000, 8)
 	n := map[string]int{}
 	for i := range samples {
@@ -173,7 +172,7 @@ func TestARouterKeepsItsShare(t *testing.T) {
 
 func TestEachCustomerHasTheirFloor(t *testing.T) {
 	m := trained(t)
-	r := NewRouter(Config{Policy: Policy, Floor: 0.7, Customers: map[string]float64{"strict": 0.999, "none": 0}}, m, nil)
+	r := NewRouter(Config{Floor: 0.7, Customers: map[string]float64{"strict": 0.999, "none": 0}}, m, nil)
 	for _, c := range []struct {
 		customer string
 		share    float64
@@ -186,7 +185,7 @@ func TestEachCustomerHasTheirFloor(t *testing.T) {
 	if w := r.Warnings(); len(w) != 1 || !strings.Contains(w[0], "strict") {
 		t.Errorf("%q", w)
 	}
-	if !slices.ContainsFunc(NewRouter(Config{Policy: Policy, Floor: 0.999}, m, nil).Warnings(), func(s string) bool { return strings.Contains(s, "0.999") }) {
+	if !slices.ContainsFunc(NewRouter(Config{Floor: 0.999}, m, nil).Warnings(), func(s string) bool { return strings.Contains(s, "0.999") }) {
 		t.Error("a floor that is not proven is not told")
 	}
 }
@@ -195,7 +194,7 @@ func TestEachCustomerHasTheirFloor(t *testing.T) {
 // for another model.
 func TestAReloadKeepsWhatTheGuardHasSeen(t *testing.T) {
 	m, share := trained(t), 0.3
-	conf := Config{Policy: Policy, StrongShare: &share}
+	conf := Config{StrongShare: &share}
 	old := NewRouter(conf, m, nil)
 	watch(old.guard, m, drawn(100, 1))
 	more := 0.5

@@ -19,6 +19,8 @@ type Router struct {
 	floor      Floor
 	customers  map[string]Floor
 	share      float64 // the floor of customers who are not named
+	cascade    bool
+	least      float64 // log-probability of a weak answer that is trusted
 }
 
 // NewRouter takes a valid config and the model that it names. old is the router
@@ -29,7 +31,7 @@ func NewRouter(c Config, m *Model, old *Router) *Router {
 	if old != nil && old.model == m && old.guard.set == guard.set {
 		guard = old.guard
 	}
-	r := &Router{model: m, guard: guard, threshold: math.MaxFloat32, customers: map[string]Floor{}, share: c.Floor}
+	r := &Router{model: m, guard: guard, threshold: math.MaxFloat32, customers: map[string]Floor{}, share: c.Floor, cascade: c.Cascade, least: c.LeastLogprob}
 	if c.StrongShare != nil {
 		r.threshold = m.Threshold(*c.StrongShare)
 	}
@@ -62,8 +64,11 @@ type Ask struct {
 	Held Choice // see [Facts]
 }
 
-// Route looks at a request and decides. The guard learns of each.
+// Route looks at a request and decides. The guard learns of each that has a text.
 func (r *Router) Route(a Ask) (d Decision) {
+	if a.Text == "" {
+		return Decision{Choice: Strong, Why: BecauseNoText}
+	}
 	r.extractors.See(r.model.Seed, a.Text, func(v Vector) {
 		score := r.model.Score(v)
 		d = Decide(Facts{Score: score, Threshold: r.threshold, Floor: r.FloorOf(a.Customer), Sight: r.guard.Observe(score, &v.Shape), Held: a.Held})
@@ -78,6 +83,12 @@ func (r *Router) FloorOf(customer string) Floor {
 	}
 	return r.floor
 }
+
+// Cascades reports whether weak answers are to be looked at before they are sent.
+func (r *Router) Cascades() bool { return r.cascade }
+
+// Check is [Check] as the config wants it.
+func (r *Router) Check(a Answer) Flaw { return Check(a, r.least) }
 
 // Sight is what the guard thinks of the traffic now.
 func (r *Router) Sight() Sight { return r.guard.Now() }

@@ -24,7 +24,7 @@ func TestADecisionDoesNotAllocate(t *testing.T) {
 		t.Skip("the race detector empties pools at random")
 	}
 	share := 0.3
-	r := NewRouter(Config{Policy: Policy, StrongShare: &share, Floor: 0.5}, trained(t), nil)
+	r := NewRouter(Config{StrongShare: &share, Floor: 0.5}, trained(t), nil)
 	ask := Ask{Customer: "acme", Text: fourKB()}
 	r.Route(ask)
 	// The pool may be emptied by a collection in between, hence not zero exactly.
@@ -35,7 +35,7 @@ func TestADecisionDoesNotAllocate(t *testing.T) {
 
 func BenchmarkRoute(b *testing.B) {
 	share := 0.3
-	r := NewRouter(Config{Policy: Policy, StrongShare: &share}, trained(b), nil)
+	r := NewRouter(Config{StrongShare: &share}, trained(b), nil)
 	for _, c := range []struct{ name, text string }{
 		{"4KB", fourKB()},
 		{"400B", fourKB()[:400]},

@@ -27,6 +27,7 @@ import (
 	"tailplane/internal/facts"
 	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
+	"tailplane/internal/gossip"
 	"tailplane/internal/ledger"
 	"tailplane/internal/meter"
 	"tailplane/internal/models"
@@ -58,6 +59,7 @@ type File struct {
 	Customers     map[string]policy.PartyConfig `yaml:"customers"`
 
 	Store   facts.Config   `yaml:"store"`
+	Gossip  gossip.Config  `yaml:"gossip"`
 	Ledger  ledger.Config  `yaml:"ledger"`
 	Notify  notify.Config  `yaml:"notify"`
 	Catalog catalog.Config `yaml:"catalog"`
@@ -70,7 +72,7 @@ type File struct {
 // Default is the file that an empty one amounts to.
 func Default() *File {
 	m := models.Default()
-	return &File{Version: 1, Listen: gateway.DefaultListen(), Timeouts: m.Timeouts, Retry: m.Retry, Ledger: ledger.Default(), Catalog: catalog.Default()}
+	return &File{Version: 1, Listen: gateway.DefaultListen(), Timeouts: m.Timeouts, Retry: m.Retry, Gossip: gossip.Default(), Ledger: ledger.Default(), Catalog: catalog.Default()}
 }
 
 // ModelConfig is what package models needs of the file.
@@ -166,6 +168,7 @@ func (f *File) validate(report func(path, wrong, right string)) {
 	f.Auth.Validate(report)
 	f.Catalog.Validate(report)
 	f.Store.Validate(report)
+	f.Gossip.Validate(report)
 	f.Notify.Validate(report)
 	f.Site.Validate(report)
 	f.Ledger.Validate(func(path, wrong, right string) { report("ledger."+path, wrong, right) })
@@ -212,9 +215,21 @@ func (f *File) Destinations() []egress.Destination {
 		}
 		return f.Egress.Reach(egress.Override{}, beside)
 	})
-	for _, d := range append(f.Egress.Reach(egress.Override{}, append(f.Auth.Destinations(), f.webhook()...)), f.stores()...) {
+	beside := append(f.Egress.Reach(egress.Override{}, append(f.Auth.Destinations(), f.webhook()...)), f.stores()...)
+	for _, d := range append(beside, f.gateways()...) {
 		if !slices.Contains(out, d) {
 			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// gateways are the others that the file names; members that are found by them are
+// reached when `egress.allow` has them, or egress is open.
+func (f *File) gateways() (out []egress.Destination) {
+	for _, at := range f.Gossip.Join {
+		if _, _, err := net.SplitHostPort(at); err == nil {
+			out = append(out, egress.Destination{Address: at, Why: "gossip between gateways"})
 		}
 	}
 	return out
@@ -307,6 +322,9 @@ func (f *File) Secrets(text []byte) []Problem {
 				unresolved("targets."+name+"."+path, err)
 			}
 		}
+	}
+	if _, err := f.Trained(); err != nil {
+		unresolved(err.Path, err)
 	}
 	for at, t := range map[string]gateway.TLS{"listen.data.tls.": f.Listen.Data.TLS, "listen.admin.tls.": f.Listen.Admin.TLS} {
 		for field, ref := range t.Refs() {

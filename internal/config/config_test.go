@@ -69,8 +69,11 @@ func TestParseFillsEveryPackagesConfig(t *testing.T) {
 // TestEveryProblemIsToldAtItsPlace is the promise of `tailplane check`.
 func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 	cases := []struct{ name, yaml, want string }{
-		{"unknown key", "version: 1\nmodles: {}\n", `f.yaml:2:1: there is no key "modles" in the file; use one of version, site, listen, egress, targets, models, rules, timeouts, retry, health, keys, auth, organisations, teams, customers, store, ledger, notify, catalog; did you mean "models"?`},
-		{"unknown key inside", "models:\n  a:\n    route: [x/y]\n    fallbak: [b]\ntargets: {x: {kind: sim}}\n", `f.yaml:4:5: there is no key "fallbak" in models.a; use one of route, pool, served_as, fallback, policy, require, prefer, limits, timeouts, retry; did you mean "fallback"?`},
+		{"unknown key", "version: 1\nmodles: {}\n", `f.yaml:2:1: there is no key "modles" in the file; use one of version, site, listen, egress, targets, models, rules, timeouts, retry, health, keys, auth, organisations, teams, customers, store, gossip, ledger, notify, catalog; did you mean "models"?`},
+		{"unknown key inside", "models:\n  a:\n    route: [x/y]\n    fallbak: [b]\ntargets: {x: {kind: sim}}\n", `f.yaml:4:5: there is no key "fallbak" in models.a; use one of route, pool, served_as, fallback, policy, queue, complexity, outcomes, require, prefer, limits, timeouts, retry; did you mean "fallback"?`},
+		{"a queue that nobody waits in", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [x/y], queue: {max_wait: 1s}}\n", `f.yaml:3:28: no policy chooses among the candidates, so that nothing waits for them; use a pool, or give the route a policy; or leave it out`},
+		{"a queue out of range", "targets: {x: {kind: sim}}\nmodels:\n  a: {pool: [x], served_as: y, queue: {max_wait: 2h}}\n", `f.yaml:3:50: 2h0m0s is out of range; 1ms to 1h, or leave it out`},
+		{"a priority that there is not", "customers:\n  a: {priority: urgent}\n", `f.yaml:2:17: "urgent" is no priority; use high, normal or low, or leave it out`},
 		{"a share without its sign", "targets:\n  x: {kind: sim, capacity: {input_tpm: 5, spill_at: 90}}\n", `f.yaml:2:53: "90" is not a share; write one such as 90%`},
 		{"units that are not sold", "targets:\n  x: {kind: sim, capacity: {ptu: 7, model: gpt-5.2}}\n", `f.yaml:2:34: gpt-5.2 is not deployed with 7 units; use 15 or more, in steps of 5`},
 		{"nothing to prefer", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [x/y], prefer: headroom}\n", `f.yaml:3:29: no two candidates share traffic, so there is nothing to prefer; give neighbours of the route a weight, or use a pool`},

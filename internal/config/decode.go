@@ -5,6 +5,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -313,6 +314,13 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value) {
 			return
 		}
 		v.SetInt(int64(i))
+	case v.Kind() == reflect.Float64:
+		x, err := strconv.ParseFloat(n.Value, 64)
+		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+			d.problem(n, fmt.Sprintf("%q is not a number", n.Value), "write a number such as 0.3")
+			return
+		}
+		v.SetFloat(x)
 	default:
 		panic("config: no decoding for " + v.Type().String()) // a field type that nobody has taught us
 	}

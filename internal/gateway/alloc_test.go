@@ -50,6 +50,16 @@ keys: {static: [{name: app, key: "env:CLIENT_KEY", customer: acme}]}
 	}
 }
 
+// TestAPlaceInTheQueueAllocatesNothing: while there is room, asking for it costs
+// time and no memory.
+func TestAPlaceInTheQueueAllocatesNothing(t *testing.T) {
+	got := measureWith(t, pooledConfig, wholeAnswer, false)
+	t.Logf("a request to a pool makes %.1f allocations", got)
+	if got > mostAllocsPerRequest {
+		t.Errorf("a request to a pool makes %.1f allocations, want at most %d", got, mostAllocsPerRequest)
+	}
+}
+
 func TestAStreamedEventAllocatesNothing(t *testing.T) {
 	short, long := measure(t, streamedAnswer(200), true), measure(t, streamedAnswer(400), true)
 	each := (long - short) / 200
@@ -86,8 +96,15 @@ func BenchmarkSplicedRequest(b *testing.B) { benchmark(b, wholeAnswer, false) }
 
 func BenchmarkSplicedStreamOf200Events(b *testing.B) { benchmark(b, streamedAnswer(200), true) }
 
+// BenchmarkPooledRequest has a policy and a queue on its way.
+func BenchmarkPooledRequest(b *testing.B) { benchmarkWith(b, pooledConfig, wholeAnswer, false) }
+
 func benchmark(b *testing.B, answer string, stream bool) {
-	caller, r := newCaller(b, answer, stream, ledger.JournalOptions{})
+	benchmarkWith(b, gateConfig, answer, stream)
+}
+
+func benchmarkWith(b *testing.B, config, answer string, stream bool) {
+	caller, r := newCallerWith(b, config, answer, stream, ledger.JournalOptions{})
 	defer r.stop()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -102,6 +119,12 @@ targets:
 models:
   fast: {route: [{to: a/gpt-5-nano, weight: 3}, {to: a/gpt-5-mini, weight: 1}], fallback: [b/local]}
 keys: {static: [{name: app, key: "env:CLIENT_KEY", customer: acme}]}
+`
+
+const pooledConfig = `
+targets: {a: {kind: vllm, url: "http://a"}, b: {kind: vllm, url: "http://b"}}
+models: {fast: {pool: [a, b], served_as: local}}
+keys: {static: [{name: app, key: "env:CLIENT_KEY", customer: acme, priority: high}]}
 `
 
 const answerBody = `{"id":"c1","object":"chat.completion","model":"gpt-5-nano-2026","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":2,"total_tokens":12}}`
@@ -127,10 +150,6 @@ type caller struct {
 	body    bytes.Reader
 	raw     []byte
 	w       reusedWriter
-}
-
-func newCaller(t testing.TB, answer string, stream bool, o ledger.JournalOptions) (*caller, *rig) {
-	return newCallerWith(t, gateConfig, answer, stream, o)
 }
 
 func newCallerWith(t testing.TB, config, answer string, stream bool, o ledger.JournalOptions) (*caller, *rig) {

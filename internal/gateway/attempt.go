@@ -16,9 +16,10 @@ import (
 
 // Why an attempt is made, as the ledger says it.
 const (
-	whyFirst    = "first"
-	whyRetry    = "retry"
-	whyFallback = "fallback"
+	whyFirst      = "first"
+	whyRetry      = "retry"
+	whyFallback   = "fallback"
+	whyEscalation = "escalation" // the weak model's answer was not usable
 )
 
 // mostAttempts bounds one request, whatever its route and rules say.
@@ -48,6 +49,9 @@ func (c *call) attempts() *llm.Fault {
 		if len(c.ex.Attempts) >= mostAttempts {
 			return f
 		}
+		if f.Kind == llm.FaultFlawed {
+			c.escalate(at, f)
+		}
 		verdict := c.verdict(f, target, tries, at)
 		switch verdict.Do {
 		case route.GiveUp:
@@ -57,6 +61,9 @@ func (c *call) attempts() *llm.Fault {
 		case route.Next:
 			at, tries = at+1, 0
 			why = whyFallback
+			if f.Kind == llm.FaultFlawed {
+				why = whyEscalation
+			}
 			target.Metrics.Fallback(c.dest.candidates[c.order[at]].Name, string(f.Kind))
 		}
 		waited = verdict.Wait
@@ -150,6 +157,7 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 		target.State.Deposit(c.dest.retry.Budget)
 		c.dest.metrics.Overhead.Observe(a.Begin.Seconds())
 	}
+	c.pend(target)
 	c.follow(target, begin)
 	reserved, part := c.reserve(target, begin), c.join(target, begin)
 	target.Metrics.InFlight.Inc()
@@ -162,7 +170,8 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 	}
 	target.State.Report(now(), target.model, f)
 	c.note(target, a, f, took)
-	c.followed(a, f)
+	c.followed(target, a, f)
+	c.holds(target, f)
 	reserved.settle(a)
 	c.heldAt.Settle(now(), account.Used{Input: a.Usage.Input, Output: a.Usage.Output})
 	return f

@@ -22,6 +22,7 @@ import (
 // replica is a candidate's place among those that share traffic with it.
 type replica struct {
 	group *route.Group // nil: no policy chooses among them
+	line  *line        // where requests wait for it
 	name  string       // in the group
 }
 
@@ -52,7 +53,11 @@ func (p *Plane) shareTraffic(d *destination, shared []candidate) {
 	d.priced = d.priced || slices.ContainsFunc(shared[1:], func(t candidate) bool { return t.rate != shared[0].rate })
 	g := p.groups.Group(policy.Name+" "+name, policy)
 	for i := range shared {
-		shared[i].replica = replica{g, shared[i].Name + "/" + shared[i].model}
+		shared[i].replica = replica{group: g, name: shared[i].Name + "/" + shared[i].model}
+	}
+	l := p.lineOf(g, name, shared)
+	for i := range shared {
+		shared[i].replica.line = l
 	}
 	d.balanced = true
 }
@@ -74,6 +79,10 @@ func (c *call) balance(at time.Time) {
 
 // describe works out what policies want to know of the request.
 func (c *call) describe() {
+	if c.described {
+		return
+	}
+	c.described = true
 	q := &c.asked
 	q.Chain.Reset()
 	q.Roll, q.Session, q.Adapter = c.plane.roll(), 0, ""
@@ -123,18 +132,24 @@ func (c *call) fact(t *candidate, v *route.View) route.Facts {
 func (c *call) follow(target *candidate, at time.Time) {
 	if g := target.replica.group; g != nil {
 		g.Sent(at, &c.asked, target.replica.name, &c.ticket)
+		c.turn.Sent(at)
 	}
 }
 
 // followed tells it how the attempt ended. A whole answer has shown no first
 // token, and teaches no speed.
-func (c *call) followed(a *ledger.Attempt, f *llm.Fault) {
-	r := route.Result{OK: f == nil, Cached: -1, Output: int(a.Usage.Output)}
+func (c *call) followed(target *candidate, a *ledger.Attempt, f *llm.Fault) {
+	r := route.Result{OK: f == nil || f.Kind == llm.FaultFlawed, Cached: -1, Output: int(a.Usage.Output)}
 	if a.Usage.Source == llm.UsageReported {
 		r.Input = int(a.Usage.Input)
 		if a.Usage.CacheRead > 0 {
 			r.Cached = int(a.Usage.CacheRead)
 		}
 	}
-	c.ticket.Done(now(), r)
+	at := now()
+	if refusesLoad(f) {
+		c.ticket.Refused(at)
+	}
+	c.ticket.Done(at, r)
+	target.replica.poke(at)
 }

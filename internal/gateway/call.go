@@ -22,6 +22,7 @@ import (
 	"tailplane/internal/models"
 	"tailplane/internal/owner"
 	"tailplane/internal/policy"
+	"tailplane/internal/queue"
 	"tailplane/internal/route"
 	"tailplane/internal/upstream"
 	"tailplane/internal/wire"
@@ -50,6 +51,7 @@ type call struct {
 	decoded  *llm.Call    // once, when a candidate needs a translation
 	dest     *destination // where the name leads
 	rule     *rule        // under which it does; nil without one
+	judged   judged       // which of a weak and a strong model is to answer, and why
 	to       models.Timeouts
 	deadline time.Time // the request's own
 
@@ -59,16 +61,18 @@ type call struct {
 	wanted account.Want       // what that was
 	drawn  int                // attempts that something was taken for again
 
-	views    []route.View
-	live     []fleet.View // of the candidates, as views are
-	able     []fleet.View
-	order    []int
-	asked    route.Query
-	input    int // tokens that the prompt is expected to have
-	facts    []route.Facts
-	ranked   []int // the candidates that facts are of
-	decision route.Decision
-	ticket   route.Ticket // of the current attempt
+	views     []route.View
+	live      []fleet.View // of the candidates, as views are
+	able      []fleet.View
+	order     []int
+	asked     route.Query
+	input     int // tokens that the prompt is expected to have
+	facts     []route.Facts
+	ranked    []int // the candidates that facts are of
+	decision  route.Decision
+	ticket    route.Ticket // of the current attempt
+	turn      queue.Ticket // the request's place at replicas that others wait for
+	saturated *route.Group // has no room for the request; those behind it are asked
 
 	out     []byte // the edited body of the current attempt
 	req     h1.Request
@@ -89,6 +93,8 @@ type call struct {
 	object   owner.Object            // what the request is about, when a target keeps it
 	answered h1.Header               // of the last attempt, when its upstream answered
 
+	described bool // c.asked is of this request
+	stood     bool // c.views are of this moment
 	admitted  bool // the journal has an open record
 	chosen    bool // it is counted as in flight
 	committed bool // the answer's head is on its way to the client
@@ -128,6 +134,7 @@ func (c *call) survive() {
 // back. An answer that could be taken for complete though it is not ends with
 // the connection.
 func (c *call) close() {
+	c.leave()
 	c.endFrames()
 	c.settle()
 	abort := c.abort
@@ -146,7 +153,9 @@ func (c *call) reset() {
 	c.proven, c.party = policy.Claim{}, nil
 	c.body, c.out, c.reply = keep(c.body), keep(c.out), keep(c.reply)
 	c.seen, c.decoded, c.dest, c.rule = llm.Glance{}, nil, nil, nil
+	c.judged = judged{}
 	c.wanted, c.drawn = account.Want{}, 0
+	c.saturated, c.described, c.stood = nil, false, false
 	c.views, c.order, c.forward, c.chain = c.views[:0], c.order[:0], c.forward[:0], c.chain[:0]
 	clear(c.req.Header)
 	c.req.Header, c.req.Body = c.req.Header[:0], nil
@@ -296,6 +305,7 @@ func (c *call) resolve() *llm.Fault {
 	}
 	c.dest = dest
 	c.ex.Reason = dest.why
+	c.judge()
 	rules := dest.timeouts
 	if c.seen.Op == llm.OpRealtime {
 		rules = sessionTimeouts(rules)
@@ -336,7 +346,10 @@ func (c *call) choose() *llm.Fault {
 		}
 	}
 	at := now()
-	c.standings(at)
+	if !c.stood {
+		c.standings(at)
+	}
+	c.passOver()
 	if c.dest.balanced {
 		c.balance(at)
 	}
@@ -353,6 +366,9 @@ func (c *call) choose() *llm.Fault {
 	}
 	if c.rule != nil {
 		c.ex.Reason = c.rule.told(why)
+	}
+	if c.judged.why != "" {
+		c.ex.Reason = c.judged.why + "; " + c.ex.Reason
 	}
 	if why == route.WhySpill {
 		c.countSpill()

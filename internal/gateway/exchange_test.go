@@ -57,7 +57,7 @@ func runCase(t *testing.T, c *llmtest.Case) {
 	if !strings.Contains("\n"+text, "\nkeys:") {
 		text += "\nkeys: {required: false}\n"
 	}
-	r := newRig(t, text, nil)
+	r := newRig(t, withTrained(t, text), nil)
 	scripts, err := c.Upstreams()
 	if err != nil {
 		t.Fatal(err)
@@ -74,9 +74,13 @@ func runCase(t *testing.T, c *llmtest.Case) {
 			break
 		}
 		time.Sleep(wait + time.Millisecond) // so that no two begin at once
+		if ids := requestID.FindAll(shown.Bytes(), -1); len(ids) > 0 {
+			raw = bytes.ReplaceAll(raw, []byte(latestID), ids[len(ids)-1])
+		}
 		r.converse(c, n, raw, &shown)
 	}
 	r.stop()
+	checkOutcomes(t, c, r)
 	for name := range scrape(r.metrics) {
 		fmt.Fprintln(&shown, name)
 	}
@@ -197,5 +201,20 @@ func checkLedger(t *testing.T, c *llmtest.Case, r *rig) {
 	}
 	if _, more := c.Section(llmtest.Nth("ledger", len(list)+1)); more {
 		t.Error(errors.New("the ledger has too few records"))
+	}
+}
+
+// checkOutcomes compares what was kept to learn from.
+func checkOutcomes(t *testing.T, c *llmtest.Case, r *rig) {
+	want, ok := c.Section("outcomes")
+	if r.outcomes == nil {
+		return
+	}
+	var got strings.Builder
+	for _, o := range r.outcomes() {
+		fmt.Fprintln(&got, strings.TrimSpace(fmt.Sprintln(o.Source, o.Model, o.Good, o.Customer)))
+	}
+	if ok && strings.TrimSpace(want) != strings.TrimSpace(got.String()) {
+		t.Errorf("outcomes: %q, want %q", got.String(), want)
 	}
 }

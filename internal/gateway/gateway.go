@@ -3,9 +3,10 @@
 //
 // It owns the order of the steps and their effects: reading the request,
 // calling targets, relaying the answer, settling the exchange. It decides
-// nothing itself: who may call is policy's, what a name means is models', where
-// to go and what to do after a fault is route's, what bytes mean is dialect's,
-// what failed is upstream's, what it costs is meter's.
+// nothing itself: who may call is policy's, what a name means is models', who
+// goes first where replicas are busy is queue's, where to go and what to do after
+// a fault is route's, what bytes mean is dialect's, what failed is upstream's,
+// what it costs is meter's.
 //
 // Start reading at [Gateway.serve]: the way is its body. A Gateway is safe for
 // concurrent use; a call belongs to its request's goroutine.
@@ -103,6 +104,9 @@ func (g *Gateway) serve(c *call, found bool) *llm.Fault {
 		return f
 	}
 	c.admit()
+	if f := c.wait(); f != nil {
+		return f
+	}
 	if f := c.choose(); f != nil {
 		return f
 	}

@@ -34,6 +34,7 @@ func (c *call) standings(at time.Time) {
 		off, less = off || live.Broken, less || live.Penalty > 0
 		c.views = append(c.views, t.view(at, live, c.surface, c.dest.headroom))
 	}
+	c.onlyStrong()
 	if off && c.overrule() || less {
 		c.lighten()
 	}

@@ -15,12 +15,14 @@ import (
 	"time"
 
 	"tailplane/internal/account"
+	"tailplane/internal/complexity"
 	"tailplane/internal/dialect"
 	"tailplane/internal/fleet"
 	"tailplane/internal/llm"
 	"tailplane/internal/meter"
 	"tailplane/internal/models"
 	"tailplane/internal/policy"
+	"tailplane/internal/queue"
 	"tailplane/internal/route"
 	"tailplane/internal/telemetry"
 	"tailplane/internal/upstream"
@@ -46,10 +48,15 @@ type Plane struct {
 	retires func(kind, model string) (since, ends time.Time)
 	sizes   func(kind, model string) (context, output int64)
 
-	claims claimHeaders
-	groups *route.Groups
-	fleet  *fleet.Fleet
-	rules  []rule
+	claims   claimHeaders
+	groups   *route.Groups
+	fleet    *fleet.Fleet
+	rules    []rule
+	routers  map[string]*complexity.Router
+	learning *Learning
+
+	lining sync.Mutex
+	lines  map[*route.Group]*line // where requests wait, of what a policy chooses among
 
 	dests  map[string]*destination // of the names that the config defines
 	others sync.Map                // string or variant -> *destination, of names that callers made up and of rules
@@ -84,6 +91,10 @@ type Parts struct {
 	Accounts  *account.Accounts
 	Estimates *account.Estimator
 	Tokens    []Tokens
+	// Routers decide for the models that have complexity, by name.
+	Routers map[string]*complexity.Router
+	// Learning lives longer than a plane, too; nil learns nothing.
+	Learning *Learning
 	// Sizes tells the context and the longest output of a model of a kind, in
 	// tokens; 0 is not known. nil knows nothing.
 	Sizes func(kind, model string) (context, output int64)
@@ -97,7 +108,7 @@ func NewPlane(parts Parts) *Plane {
 	p := &Plane{
 		Hash: parts.Hash, Listen: parts.Listen, Keys: parts.Keys, Book: parts.Book, Metrics: parts.Metrics,
 		Accounts: parts.Accounts, Estimates: parts.Estimates, Tokens: parts.Tokens,
-		retires: parts.Retires, sizes: parts.Sizes, groups: parts.Groups, fleet: parts.Fleet, dests: map[string]*destination{},
+		retires: parts.Retires, sizes: parts.Sizes, groups: parts.Groups, fleet: parts.Fleet, routers: parts.Routers, learning: parts.Learning, dests: map[string]*destination{}, lines: map[*route.Group]*line{},
 	}
 	p.claims = claimHeaders{canonicals(parts.Keys.ClaimHeaders()), canonicals(policy.TagHeaders()), canonicals(policy.SessionHeaders())}
 	var known []models.Target
@@ -117,6 +128,9 @@ func NewPlane(parts Parts) *Plane {
 	}
 	return p
 }
+
+// Routers are those of the models that have complexity, by name.
+func (p *Plane) Routers() map[string]*complexity.Router { return p.routers }
 
 // claimHeaders are the headers by which callers say for whom a request is, and
 // what it belongs to, as they are spelled in a request.
@@ -143,11 +157,13 @@ type destination struct {
 	name       string
 	why        string
 	candidates []candidate
-	headroom   bool     // candidates with more of it are preferred
-	balanced   bool     // a policy chooses among some of them
-	priced     bool     // and their prices may differ
-	single     bool     // the first candidate is asked, and no other
-	require    []string // labels that a target must have
+	headroom   bool               // candidates with more of it are preferred
+	balanced   bool               // a policy chooses among some of them
+	priced     bool               // and their prices may differ
+	single     bool               // the first candidate is asked, and no other
+	router     *complexity.Router // decides between the weak and the strong candidates; nil without
+	learns     bool               // its requests can be judged later
+	require    []string           // labels that a target must have
 	timeouts   models.Timeouts
 	retry      models.Retry
 	account    *account.Account // of the name; nil without limits
@@ -162,6 +178,8 @@ type candidate struct {
 	group   int
 	weight  int
 	policy  models.Policy
+	queue   queue.Config
+	weak    bool   // it stands for the weak model of a name with complexity
 	barred  string // why it may not be asked at all; empty when it may
 	replica replica
 	step    route.Step // the faults that lead to it
@@ -222,6 +240,7 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 		require: plan.Require, timeouts: plan.Timeouts, retry: plan.Retry, metrics: p.Metrics.Model(label), typical: new(atomic.Int64),
 		account: p.Accounts.Account(account.Model, plan.Name, account.Rules{Limits: plan.Limits}, now()),
 	}
+	d.router, d.learns = p.routers[plan.Name], plan.Learns && p.learning.keeps()
 	for _, c := range plan.Candidates {
 		i := slices.IndexFunc(p.Targets, func(t Target) bool { return t.Name == c.Target })
 		if i < 0 {
@@ -229,7 +248,7 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 		}
 		t := &p.Targets[i]
 		d.candidates = append(d.candidates, candidate{
-			Target: t, model: c.Model, group: c.Group, weight: c.Weight, policy: c.Policy,
+			Target: t, model: c.Model, group: c.Group, weight: c.Weight, policy: c.Policy, queue: c.Queue, weak: c.Weak,
 			step: route.Step{On: c.On, Chain: c.Chain}, quirks: quirks(t.Target, c.Model),
 			rate: p.Book.RateAt(t.Name, t.Kind.Name, c.Model),
 		})

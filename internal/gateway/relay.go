@@ -125,6 +125,9 @@ func (c *call) relayWhole(target *candidate, a *ledger.Attempt, resp *h1.Respons
 	} else {
 		f = c.tapWhole(target, resp, spoken)
 	}
+	if f == nil {
+		f = c.flawed(target, spoken)
+	}
 	if f != nil {
 		return f
 	}
@@ -357,6 +360,7 @@ func (s *stream) token(at time.Time) {
 	if s.attempt.FirstToken == 0 {
 		s.attempt.FirstToken = at.Sub(s.begin)
 		c.ticket.First(at)
+		s.target.replica.poke(at)
 		s.target.Metrics.TTFT.Observe(s.attempt.FirstToken.Seconds())
 		c.ex.FirstToken = at.Sub(c.ex.Start)
 		c.dest.metrics.TTFT.Observe(c.ex.FirstToken.Seconds())

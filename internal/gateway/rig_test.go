@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"tailplane/internal/account"
+	"tailplane/internal/complexity"
 	"tailplane/internal/config"
 	"tailplane/internal/fleet"
 	"tailplane/internal/gateway"
@@ -57,25 +58,27 @@ type tester interface {
 
 // rig is a gateway with everything that it works with, in memory.
 type rig struct {
-	t       tester
-	net     *llmtest.Network
-	client  *h1.Client
-	journal *ledger.Journal
-	store   *ledger.Memory
-	metrics *telemetry.Metrics
-	fleet   *fleet.Fleet
-	account *account.Accounts
-	learned *account.Estimator
-	groups  route.Groups
-	keys    *policy.Store
-	log     *bytes.Buffer
-	lines   *telemetry.LogWriter
-	gateway *gateway.Gateway
-	server  *http.Server
-	hosts   []*llmtest.Upstream
-	closers []func() // of other servers
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+	t        tester
+	net      *llmtest.Network
+	client   *h1.Client
+	journal  *ledger.Journal
+	store    *ledger.Memory
+	metrics  *telemetry.Metrics
+	fleet    *fleet.Fleet
+	account  *account.Accounts
+	learned  *account.Estimator
+	groups   route.Groups
+	keys     *policy.Store
+	log      *bytes.Buffer
+	lines    *telemetry.LogWriter
+	learning *gateway.Learning // and the outcomes that it kept, once it has ended
+	outcomes func() []complexity.Outcome
+	gateway  *gateway.Gateway
+	server   *http.Server
+	hosts    []*llmtest.Upstream
+	closers  []func() // of other servers
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
 }
 
 // newRig builds a gateway from the text of a config. dial reaches upstreams;
@@ -100,6 +103,7 @@ func newRigWith(t tester, text string, dial upstream.Dialer, o ledger.JournalOpt
 	r.lines = telemetry.NewLogWriter(r.log, r.metrics.LogDropped.Inc)
 	log := telemetry.NewLog(r.lines, "json", slog.LevelDebug)
 	r.gateway = gateway.New(r.plane(text), r.journal, r.metrics, log)
+	r.gateway.WatchQueues()
 	var ctx context.Context
 	ctx, r.cancel = context.WithCancel(context.Background())
 	r.running.Go(func() { _ = r.journal.Run(ctx) })
@@ -110,6 +114,9 @@ func newRigWith(t tester, text string, dial upstream.Dialer, o ledger.JournalOpt
 // plane builds what a config says.
 func (r *rig) plane(text string) *gateway.Plane {
 	r.t.Helper()
+	if t, ok := r.t.(*testing.T); ok && strings.Contains(text, "complexity:") && r.learning == nil {
+		r.outcomes = r.keepsOutcomes(t)
+	}
 	file, problems := config.Parse("test.yaml", []byte(text))
 	for _, p := range problems {
 		r.t.Fatal(p)
@@ -130,6 +137,7 @@ func (r *rig) plane(text string) *gateway.Plane {
 		Hash: file.Hash, Listen: file.Listen, Models: file.ModelConfig(), Keys: keys, Fleet: r.fleet, Groups: &r.groups, Book: book, Metrics: r.metrics,
 		Accounts: r.account, Estimates: r.learned,
 	}
+	r.judges(file, &parts)
 	for _, name := range slices.Sorted(maps.Keys(file.Targets)) {
 		target, err := upstream.New(name, file.Targets[name], r.client, time.Now())
 		if err != nil {
@@ -192,6 +200,9 @@ func (r *rig) stop() {
 		if n != 0 {
 			r.t.Errorf("%s is %v when nothing is in flight", name, n)
 		}
+	}
+	if waiting, promised := r.gateway.Plane().Held(); waiting != 0 || promised != 0 {
+		r.t.Errorf("%d requests wait and %d places are promised when nothing is in flight", waiting, promised)
 	}
 	if err := r.journal.Close(); err != nil {
 		r.t.Error(err)

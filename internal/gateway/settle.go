@@ -25,6 +25,9 @@ func (c *call) spend(target *candidate, a *ledger.Attempt, f *llm.Fault, took ti
 
 // used is the usage of an attempt.
 func (c *call) used(a *ledger.Attempt, f *llm.Fault) llm.Usage {
+	if f != nil && f.Kind == llm.FaultFlawed {
+		f = nil // the answer is whole, and costs what it costs
+	}
 	begun := a.Status/100 == 2 && (f == nil || c.tap.Tokens > 0 || c.tap.HasUsage || f.Kind == llm.FaultClientGone)
 	switch {
 	case c.surface.forward != nil, c.seen.Op == llm.OpEmbed && c.tap.HasUsage:

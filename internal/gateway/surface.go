@@ -120,6 +120,9 @@ var conversationRows = []served{
 	{path: "/models", bases: openAIBases, speaks: llm.Chat, method: http.MethodGet, serve: listModels},
 	{path: "/models", bases: []string{"/anthropic", "/anthropic/v1"}, speaks: llm.Anthropic, method: http.MethodGet, serve: listModels},
 	{path: "/models", bases: append(betaBases, ownGemini...), speaks: llm.Gemini, method: http.MethodGet, serve: listModels},
+	{path: "/feedback", bases: []string{"", "/v1"}, speaks: llm.Chat, serve: feedback},
+	{path: "/feedback", bases: []string{"/anthropic", "/anthropic/v1"}, speaks: llm.Anthropic, serve: feedback},
+	{path: "/feedback", bases: ownGemini, speaks: llm.Gemini, serve: feedback},
 	{path: "/metrics", bases: []string{""}, speaks: llm.Chat, method: http.MethodGet, serve: showMetrics},
 }
 

@@ -140,6 +140,8 @@ func (ex *Exchange) party(m *message) {
 		ex.Session = m.text
 	case 37:
 		ex.Held = m.int
+	case 39:
+		ex.Queued = time.Duration(m.int)
 	}
 }
 

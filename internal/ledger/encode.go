@@ -53,7 +53,8 @@ func appendExchange(b []byte, ex *Exchange) []byte {
 	b = putInt(b, 29, ex.Cost)
 	b = putText(b, 30, string(ex.PriceStatus))
 	b = putText(b, 31, ex.PriceVersion)
-	return putText(b, 36, ex.Session)
+	b = putText(b, 36, ex.Session)
+	return putInt(b, 39, int64(ex.Queued))
 }
 
 // appendOpen appends what an admission records: who asks for what. It decodes

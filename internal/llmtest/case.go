@@ -26,6 +26,7 @@ import (
 //	upstream.NAME.request what the host http://NAME is sent
 //	upstream.NAME.response its script, see script.go
 //	ledger                members that the record of the exchange has
+//	outcomes              what was kept to learn from: source, model, score, customer
 //
 // A suffix .2 and on makes a second one: of an upstream its second request, of
 // the client and the ledger its second exchange. A first line "@delay 5s" of
@@ -50,7 +51,7 @@ func Load(path string) (*Case, error) {
 		return nil, err
 	}
 	c := &Case{Name: path, archive: a}
-	known := regexp.MustCompile(`^(config|(client\.(request|leave|response)|upstream\.[a-z0-9-]+\.(request|response)|ledger)(\.\d+)?)$`)
+	known := regexp.MustCompile(`^(config|(client\.(request|leave|response)|upstream\.[a-z0-9-]+\.(request|response)|ledger|outcomes)(\.\d+)?)$`)
 	for _, f := range a.Files {
 		if !known.MatchString(f.Name) {
 			return nil, fmt.Errorf("%s: a case has no section %q", path, f.Name)

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"tailplane/internal/account"
+	"tailplane/internal/complexity"
 	"tailplane/internal/llm"
+	"tailplane/internal/queue"
 )
 
 // Config is what the file says about models: the names that clients call
@@ -38,6 +40,14 @@ type Model struct {
 	// share its traffic. Without one a pool has "auto", neighbours with weights
 	// are drawn by weight, and other candidates are asked in their order.
 	Policy Policy `yaml:"policy"`
+	// Queue bounds what waits for room at the replicas that a policy chooses among.
+	Queue queue.Config `yaml:"queue"`
+	// Complexity sends easy requests to a weak model and the others to a strong
+	// one; it stands instead of Route and Pool.
+	Complexity *complexity.Config `yaml:"complexity"`
+	// Outcomes keeps the features of requests for a while, so that feedback about
+	// their answers can be learned from; a model with Complexity does so anyway.
+	Outcomes bool `yaml:"outcomes"`
 	// Require are labels that a target must have to be asked.
 	Require []string `yaml:"require"`
 	// Prefer ranks candidates that share traffic: those that have the most left
@@ -170,6 +180,10 @@ func (c Config) Validate(targets []string, report func(path, wrong, right string
 		c.validateRoute(path, name, m, targets, report)
 		account.Rules{Limits: m.Limits}.Validate(path, report)
 		m.Policy.validate(path+".policy", report)
+		m.Queue.Validate(path+".queue", report)
+		if m.Queue != (queue.Config{}) && len(m.Pool) == 0 && !m.joins() {
+			report(path+".queue", "no policy chooses among the candidates, so that nothing waits for them", "use a pool, or give the route a policy; or leave it out")
+		}
 		ValidateLabels(path+".require", m.Require, report)
 		if m.Prefer != "" && m.Prefer != PreferHeadroom {
 			report(path+".prefer", fmt.Sprintf("%q is not a choice", m.Prefer), "use headroom, or leave it out")
@@ -178,11 +192,14 @@ func (c Config) Validate(targets []string, report func(path, wrong, right string
 	for i, r := range c.Rules {
 		c.validateRule(fmt.Sprintf("rules[%d]", i), r, targets, report)
 	}
+	c.validateNested(report)
 	c.validateCycles(targets, report)
 }
 
 func (c Config) validateRoute(path, name string, m Model, targets []string, report func(path, wrong, right string)) {
 	switch {
+	case m.Complexity != nil:
+		c.validateComplexity(path, m, targets, report)
 	case len(m.Route) > 0 && len(m.Pool) > 0:
 		report(path+".pool", fmt.Sprintf("model %q has both a route and a pool", name), "keep one of them")
 	case len(m.Pool) > 0 && m.ServedAs == "":
@@ -357,6 +374,9 @@ func tell(out map[string][]string, loop []string) {
 
 func (m Model) references() []string {
 	var out []string
+	if m.Complexity != nil {
+		out = append(out, m.Complexity.Weak, m.Complexity.Strong)
+	}
 	for _, s := range m.Route {
 		out = append(out, s.To)
 	}

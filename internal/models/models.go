@@ -19,6 +19,7 @@ import (
 
 	"tailplane/internal/account"
 	"tailplane/internal/llm"
+	"tailplane/internal/queue"
 	"tailplane/internal/suggest"
 )
 
@@ -52,8 +53,12 @@ type Candidate struct {
 	// Group orders candidates: a group is asked only when those before it have
 	// failed.
 	Group int
+	// Weak says that it stands for the weak model of a name with complexity: those
+	// of the strong one stand behind it.
+	Weak bool
 	// Policy chooses among the members of its group; empty draws by weight.
 	Policy Policy
+	Queue  queue.Config // of the requests that wait for the group, where it has a Policy
 	// On are the faults that lead to the candidate; empty means every one that
 	// another target could mend. Candidates of one Chain lie behind the same
 	// condition: from one to the next it is met already. Zero is no condition.
@@ -67,6 +72,7 @@ type Plan struct {
 	Why        string // how the name was understood, for the explanation
 	Candidates []Candidate
 	Prefer     string         // PreferHeadroom or empty
+	Learns     bool           // the features of its requests are kept, for outcomes
 	Require    []string       // labels that a target must have
 	Limits     account.Limits // of the name, for all callers together
 	Timeouts   Timeouts
@@ -101,6 +107,7 @@ func New(c Config, targets []Target) *Catalog {
 			Candidates: (&walk{config: c, targets: cat.names, replicas: cat.replicas, left: mostSteps}).flatten(name, 0),
 			Prefer:     m.Prefer,
 			Require:    m.Require,
+			Learns:     m.Outcomes || m.Complexity != nil,
 			Limits:     m.Limits,
 			Timeouts:   m.Timeouts.Or(c.Timeouts),
 			Retry:      m.Retry.Or(c.Retry),
@@ -146,7 +153,10 @@ func (w *walk) flatten(name string, group int) []Candidate {
 		policy.Name = PolicyAuto
 	}
 	for _, target := range m.Pool {
-		out = append(out, expand(w.replicas, Candidate{Target: target, Model: m.ServedAs, Group: group, Policy: policy})...)
+		out = append(out, expand(w.replicas, Candidate{Target: target, Model: m.ServedAs, Group: group, Policy: policy, Queue: m.Queue})...)
+	}
+	if m.Complexity != nil {
+		out = w.pair(m, group)
 	}
 	var shares []share
 	shared := -1 // the group of the weighted neighbours that are being read
@@ -171,7 +181,7 @@ func (w *walk) flatten(name string, group int) []Candidate {
 	even(out, shares)
 	for i := range out {
 		if m.joins() && out[i].Group == group {
-			out[i].Policy = m.Policy
+			out[i].Policy, out[i].Queue = m.Policy, m.Queue
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Candidate) int { return a.Group - b.Group })

@@ -36,6 +36,9 @@ type PartyConfig struct {
 	Limits   account.Limits   `yaml:"limits" json:"limits,omitzero"`
 	Budgets  []account.Budget `yaml:"budgets" json:"budgets,omitempty"`
 	Disabled bool             `yaml:"disabled" json:"disabled,omitempty"`
+	// Priority and Weight hold for the keys and parties below that say nothing.
+	Priority string  `yaml:"priority" json:"priority,omitempty"`
+	Weight   float64 `yaml:"weight" json:"weight,omitempty"`
 }
 
 // Rules are the limits and budgets.
@@ -82,6 +85,8 @@ type Static struct {
 	MayRoute         bool             `yaml:"may_route"`
 	Limits           account.Limits   `yaml:"limits"`
 	Budgets          []account.Budget `yaml:"budgets"`
+	Priority         string           `yaml:"priority"` // high, normal or low; none is as for its party
+	Weight           float64          `yaml:"weight"`   // 0 is as for its party
 }
 
 // leads reports whether a rule leads to a static key.
@@ -93,7 +98,7 @@ func (c Config) leads(name string) bool {
 func (s Static) spec() (KeySpec, error) {
 	spec := KeySpec{
 		Name: s.Name, Organisation: s.Organisation, Team: s.Team, Customer: s.Customer, Models: s.Models, Surfaces: s.Surfaces,
-		MayNameCustomers: s.MayNameCustomers, MayRoute: s.MayRoute, Rules: account.Rules{Limits: s.Limits, Budgets: s.Budgets},
+		MayNameCustomers: s.MayNameCustomers, MayRoute: s.MayRoute, Priority: s.Priority, Weight: s.Weight, Rules: account.Rules{Limits: s.Limits, Budgets: s.Budgets},
 	}
 	for _, text := range s.Networks {
 		n, err := ParseNetwork(text)
@@ -180,6 +185,7 @@ func (c Setting) party(path string, at ref, p PartyConfig, report report) {
 		c.belongs(path, p.Organisation, p.Team, report)
 	}
 	checkPatterns(path+".models", p.Models, report)
+	checkTurn(path, p.Priority, p.Weight, report)
 	p.Rules().Validate(path, report)
 }
 
@@ -231,6 +237,7 @@ func (c Setting) static(at string, s Static, report report) {
 			report(fmt.Sprintf("%s.networks[%d]", at, i), fmt.Sprintf("%q is no network", text), "write one such as 10.0.0.0/8, or an address")
 		}
 	}
+	checkTurn(at, s.Priority, s.Weight, report)
 	(account.Rules{Limits: s.Limits, Budgets: s.Budgets}).Validate(at, report)
 }
 

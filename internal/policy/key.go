@@ -31,6 +31,10 @@ type KeySpec struct {
 	// MayRoute says that the caller may choose targets, in the words of the
 	// request.
 	MayRoute bool `json:"may_route,omitempty"`
+	// Priority is high, normal or low, and Weight the key's part beside others,
+	// where requests have to wait. What is left out is as for its party.
+	Priority string  `json:"priority,omitempty"`
+	Weight   float64 `json:"weight,omitempty"`
 	account.Rules
 }
 
@@ -207,6 +211,7 @@ func (s *KeySpec) check() error {
 			report(fmt.Sprintf("networks[%d]", i), "it is no network", "write one such as 10.0.0.0/8")
 		}
 	}
+	checkTurn("", s.Priority, s.Weight, func(at, what, right string) { report(strings.TrimPrefix(at, "."), what, right) })
 	s.Validate("", func(at, what, right string) { report(strings.TrimPrefix(at, "."), what, right) })
 	return errors.Join(wrong...)
 }

@@ -112,12 +112,16 @@ func (c Config) Ceiling(it Item) time.Duration {
 }
 
 // Places is how many requests a replica may have, with the item, if it takes limit
-// at once: where something is reserved, at least one less, and never none.
+// at once: where something is reserved one less than that, and never none. The
+// limit is the operator's word or was found; no more of it stands idle.
 func (c Config) Places(limit int, it Item) int {
 	if it.Band == High || it.Owed || limit <= 1 {
 		return limit
 	}
-	return max(1, min(limit-1, int(float64(limit)*c.Part(it))))
+	if c.Part(it) < 1 {
+		limit--
+	}
+	return limit
 }
 
 const (

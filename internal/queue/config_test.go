@@ -45,7 +45,7 @@ func TestSomethingIsKeptForHighPriority(t *testing.T) {
 	if a, b, h := c.Ceiling(normal), c.Ceiling(owed), c.Ceiling(high); a != 750*time.Millisecond || b != time.Second || h != time.Second {
 		t.Errorf("the ceilings are %v, %v and %v", a, b, h)
 	}
-	for _, of := range []struct{ limit, normal int }{{1, 1}, {2, 1}, {3, 2}, {8, 6}, {100, 75}} {
+	for _, of := range []struct{ limit, normal int }{{1, 1}, {2, 1}, {3, 2}, {8, 7}, {100, 99}} {
 		if got := c.Places(of.limit, normal); got != of.normal {
 			t.Errorf("of %d places a normal request may use %d, want %d", of.limit, got, of.normal)
 		}

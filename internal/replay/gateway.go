@@ -2,6 +2,7 @@ package replay
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"tailplane/internal/route"
@@ -28,6 +29,7 @@ type call struct {
 
 // gateway is a router among others, with what it alone knows.
 type gateway struct {
+	name     string
 	group    *route.Group
 	facts    []route.Facts // of the replicas that may be asked
 	places   []int         // which those are
@@ -39,12 +41,13 @@ type gateway struct {
 const mostFaults = 3
 
 func (w *world) addGateway() {
-	g := &gateway{faults: make([]int, len(w.replicas))}
+	g := &gateway{name: strconv.Itoa(len(w.gateways)), faults: make([]int, len(w.replicas))}
 	tell := func(d route.Delta) { w.tell(g, d) }
 	if w.setup.Gossip.Off || w.setup.Gateways == 1 {
 		tell = nil
 	}
 	g.group = route.NewGroup("model", route.NewPolicy(w.setup.Policy), tell)
+	g.group.As(g.name)
 	for i := range w.replicas {
 		g.places = append(g.places, i)
 		g.facts = append(g.facts, route.Facts{
@@ -78,7 +81,7 @@ func (w *world) tell(from *gateway, d route.Delta) {
 		}
 		spread := w.setup.Gossip.Max - w.setup.Gossip.Min
 		delay := w.setup.Gossip.Min + time.Duration(w.rng.Float64()*float64(spread))
-		w.events.plan(w.now+delay, func() { g.group.Apply(w.time(), d) })
+		w.events.plan(w.now+delay, func() { g.group.Apply(w.time(), from.name, d) })
 	}
 }
 

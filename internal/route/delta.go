@@ -1,15 +1,26 @@
 package route
 
 import (
+	"math"
+	"slices"
 	"time"
 
 	"tailplane/internal/prefix"
 )
 
+// The rules of what other gateways tell:
+//
+//   - It is told by step (sent, first token, done) and never as a whole, so that
+//     each costs a few bytes. Steps get lost, come late, or come twice: counters
+//     stop at zero, and what nobody takes back fades.
+//   - It is kept by who told it, so that one that falls silent can be forgotten.
+//   - It makes decisions better and never wrong: a lie costs cache misses, and
+//     answers correct it (member.confirm).
+
 // DeltaKind says what happened to a request at another gateway.
 type DeltaKind uint8
 
-// The kinds.
+// The kinds, by the numbers under which they travel.
 const (
 	DeltaSent DeltaKind = iota
 	DeltaFirst
@@ -18,41 +29,151 @@ const (
 
 // Delta is what gateways tell each other of one step of one request.
 type Delta struct {
-	Group    uint64 // hash of the group's name
-	Replica  uint64 // hash of the replica's
-	Kind     DeltaKind
-	Work     float64 // seconds of prefill
-	Tokens   int     // of the prompt
-	Uncached int
-	Lane     uint64
-	Head     prefix.Mark // the last checkpoint
+	Group   uint64 // hash of the group's name
+	Replica uint64 // hash of the replica's
+	Kind    DeltaKind
+	Work    float64 // seconds of prefill
+	Tokens  int     // of the prompt
+	Lane    uint64
+	Head    prefix.Mark // the last checkpoint
 }
 
-// Apply takes in what another gateway told.
-func (g *Group) Apply(now time.Time, d Delta) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, m := range g.members {
-		if m.key != d.Replica {
-			continue
-		}
-		m.drain(now)
-		switch d.Kind {
-		case DeltaSent:
-			m.remote.inFlight++
-			m.remote.context += d.Tokens
-			m.remote.queued += d.Uncached
-			m.remote.pending += d.Work
-			m.backlog += m.speed * d.Work
-			g.index.Head(m.slot, d.Head.Hash, d.Head.End)
-		case DeltaFirst:
-			m.remote.queued -= d.Uncached
-			m.remote.pending = max(0, m.remote.pending-d.Work)
-			m.drain(now)
-		case DeltaDone:
-			m.remote.inFlight--
-			m.remote.context -= d.Tokens
-		}
+// remote is a load that other gateways have put on a replica. Counts are no whole
+// numbers, because they fade.
+type remote struct {
+	inFlight, context, queued, pending float64
+	at                                 time.Time
+}
+
+// fading is the time in which half of what nobody took back is forgotten.
+const fading = 5 * time.Minute
+
+func (r *remote) fade(now time.Time) {
+	if d := now.Sub(r.at); d > 0 {
+		f := math.Exp2(-d.Seconds() / fading.Seconds())
+		r.inFlight, r.context, r.queued, r.pending, r.at = r.inFlight*f, r.context*f, r.queued*f, r.pending*f, now
+	}
+}
+
+func (r *remote) take(d *Delta, uncached float64) {
+	switch d.Kind {
+	case DeltaSent:
+		r.inFlight++
+		r.context += float64(d.Tokens)
+		r.queued += uncached
+		r.pending += d.Work
+	case DeltaFirst:
+		r.queued = max(0, r.queued-uncached)
+		r.pending = max(0, r.pending-d.Work)
+	case DeltaDone:
+		r.inFlight = max(0, r.inFlight-1)
+		r.context = max(0, r.context-float64(d.Tokens))
+	}
+}
+
+// mostPeers bounds the gateways whose load is kept apart.
+const mostPeers = 64
+
+// Apply takes in what another gateway told. What is about replicas that are not
+// known here, or cannot be true, is ignored.
+func (g *Group) Apply(now time.Time, peer string, d Delta) {
+	if d.Kind > DeltaDone || d.Tokens < 0 || !(d.Work >= 0 && d.Work < mostWork) || d.Head.End < 0 {
 		return
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m := g.byKey[d.Replica]
+	if m == nil {
+		return
+	}
+	g.hear(peer)
+	r := m.peers[peer]
+	if r == nil {
+		if len(m.peers) >= mostPeers {
+			return
+		}
+		r = &remote{at: now}
+		m.peers[peer] = r
+	}
+	m.drain(now)
+	uncached := min(float64(d.Tokens), d.Work/g.model.linear)
+	r.fade(now)
+	r.take(&d, uncached)
+	m.sumPeers(now)
+	if d.Kind == DeltaSent {
+		m.backlog += m.speed * d.Work
+		g.index.Head(m.slot, d.Head.Hash, d.Head.End)
+		g.index.Elsewhere(m.slot, int64(uncached*g.model.bytesPerToken))
+	}
+	m.drain(now)
+}
+
+// hear notes who else decides, so that replicas can be divided among gateways.
+func (g *Group) hear(peer string) {
+	if !slices.Contains(g.others, peer) && len(g.others) < mostPeers {
+		g.others = append(g.others, peer)
+		slices.Sort(g.others)
+	}
+}
+
+// prefer makes this gateway's own replicas worth more for the part of a prompt that
+// nobody has in a cache: what comes at one instant, before any word has travelled,
+// should not all run to the same replica.
+func (g *Group) prefer(fresh float64) {
+	if len(g.others) == 0 {
+		return
+	}
+	me, _ := slices.BinarySearch(g.others, g.self)
+	for i := range g.seen {
+		place := 0
+		for k := range g.seen {
+			if g.seen[k].Name < g.seen[i].Name {
+				place++
+			}
+		}
+		if place%(len(g.others)+1) == me {
+			g.seen[i].Home = ownWorth * fresh * g.typical
+		}
+	}
+}
+
+// ownWorth is what a gateway's own replica is worth to it, in prefills as they are
+// lately. With it four gateways on a trace whose requests come in bursts at one
+// instant take 1.24 times as long to the first token as one does, without it 1.47.
+const ownWorth = 2
+
+// mostWork is more seconds of prefill than any prompt takes.
+const mostWork = 3600
+
+// sumPeers adds up what peers told of a replica.
+func (m *member) sumPeers(now time.Time) {
+	m.remote = remote{}
+	for _, r := range m.peers {
+		r.fade(now)
+		m.remote.inFlight += r.inFlight
+		m.remote.context += r.context
+		m.remote.queued += r.queued
+		m.remote.pending += r.pending
+	}
+}
+
+// Silent forgets the load that a gateway told of, which is not heard any more.
+func (g *Group) Silent(now time.Time, peer string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.others = slices.DeleteFunc(g.others, func(name string) bool { return name == peer })
+	for _, m := range g.members {
+		if m.peers[peer] != nil {
+			delete(m.peers, peer)
+			m.sumPeers(now)
+			m.drain(now)
+		}
+	}
+}
+
+// As says by which name other gateways know this one.
+func (g *Group) As(self string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.self = self
 }

@@ -3,6 +3,7 @@ package route
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,19 +25,24 @@ type Group struct {
 	asked   models.Policy // in whose words the policy was asked for
 	index   *prefix.Index
 	members map[string]*member
+	byKey   map[uint64]*member
 	slots   []*member // by their number in the index; nil where one has gone
 	model   model
 	seen    []Replica // scratch of Pick
 	known   []float64 // scratch of compare
+	typical float64   // seconds of prefill that a request takes, lately
+	self    string    // this gateway
+	others  []string  // those that are heard, sorted
 	tell    func(Delta)
 	key     uint64
+	room    room // for those who wait
 }
 
 // NewGroup makes a group that ranks by a policy. tell is given every fact that
 // other gateways want to know, without the group's lock; nil tells nobody.
 func NewGroup(name string, p Policy, tell func(Delta)) *Group {
 	return &Group{
-		policy: p, index: prefix.NewIndex(), members: map[string]*member{}, model: newModel(), tell: tell, key: Hash(name),
+		policy: p, index: prefix.NewIndex(), members: map[string]*member{}, byKey: map[uint64]*member{}, model: newModel(), tell: tell, key: Hash(name),
 	}
 }
 
@@ -85,15 +91,15 @@ func (g *Group) Pick(now time.Time, q *Query, facts []Facts, d *Decision, explai
 // look fills the scratch with the candidates as they stand.
 func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 	g.seen = g.seen[:0]
-	tokens := g.model.tokens(q.Chain.Bytes)
+	tokens, best := g.model.tokens(q.Chain.Bytes), 0
 	for i := range facts {
 		f := &facts[i]
 		m := g.member(now, f.Name)
 		m.learnCapacity(g, f.Engine)
 		r := Replica{
 			Name: f.Name, Key: m.key, Weight: max(1, f.Weight), Price: f.Price, Engine: f.Engine,
-			InFlight: m.inFlight + m.remote.inFlight, Context: m.context + m.remote.context,
-			Queue: m.wait(now), Usual: m.usual, Queued: m.queued + m.remote.queued, Prompt: tokens,
+			InFlight: m.inFlight + int(m.remote.inFlight+0.5), Context: m.context + int(m.remote.context),
+			Queue: m.wait(now), Usual: m.usual, Queued: m.queued + int(m.remote.queued), Prompt: tokens,
 		}
 		if q.Chain.Bytes > 0 {
 			r.Hit = min(int(m.trust*float64(g.model.tokens(g.index.Lookup(m.slot, &q.Chain)))), tokens-1)
@@ -104,9 +110,11 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 			r.Fill = max(r.Fill, f.Engine.KVUsage)
 		}
 		r.Risk = f.Risk
+		best = max(best, r.Hit)
 		r.FirstToken, r.PerToken, r.Drag = m.firstToken, m.perToken, m.drag
 		g.seen = append(g.seen, r)
 	}
+	g.prefer(1 - float64(best)/float64(max(1, tokens)))
 	return g.seen
 }
 
@@ -146,8 +154,9 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 	if n := len(q.Chain.Marks); n > 0 {
 		t.head = q.Chain.Marks[n-1]
 	}
-	t.query, t.context = q, m.context+m.remote.context
+	t.query, t.context = q, m.context+int(m.remote.context)
 	m.begin(now, t)
+	g.typical = smooth(g.typical, t.work, 1.0/64)
 	g.mu.Unlock()
 	g.say(t, DeltaSent)
 }
@@ -192,6 +201,7 @@ func (t *Ticket) Done(now time.Time, r Result) {
 		g.index.Insert(t.member.slot, &t.query.Chain)
 	}
 	if r.OK {
+		t.member.limit.Done(t.member.inFlight)
 		g.model.count(t, r)
 		wrote := 0.0
 		if t.begun {
@@ -200,24 +210,54 @@ func (t *Ticket) Done(now time.Time, r Result) {
 		t.member.confirm(g, t, r, wrote)
 	}
 	g.mu.Unlock()
+	if !t.begun {
+		g.say(t, DeltaFirst) // a whole answer shows no first token, and its prefill is done all the same
+	}
 	g.say(t, DeltaDone)
 	t.group = nil
 }
 
 func (g *Group) say(t *Ticket, kind DeltaKind) {
 	if g.tell != nil {
-		g.tell(Delta{Group: g.key, Replica: t.member.key, Kind: kind, Work: t.work, Tokens: t.tokens, Uncached: t.uncached, Lane: t.lane, Head: t.head})
+		g.tell(Delta{Group: g.key, Replica: t.member.key, Kind: kind, Work: t.work, Tokens: t.tokens, Lane: t.lane, Head: t.head})
 	}
 }
 
 // member returns the replica of that name, making it when it is new.
 func (g *Group) member(now time.Time, name string) *member {
 	m, ok := g.members[name]
-	if !ok {
-		m = newMember(name, len(g.slots), now)
-		g.members[name] = m
-		g.slots = append(g.slots, m)
-		g.resize(m)
+	if ok {
+		return m
 	}
+	slot := slices.Index(g.slots, nil)
+	if slot < 0 {
+		slot = len(g.slots)
+		g.slots = append(g.slots, nil)
+	}
+	m = newMember(name, slot, now)
+	g.slots[slot], g.members[name], g.byKey[m.key] = m, m, m
+	g.resize(m)
 	return m
+}
+
+// of calls do for the replicas that are a target's.
+func (g *Group) of(target string, do func(m *member)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for name, m := range g.members {
+		if strings.HasPrefix(name, target+"/") {
+			do(m)
+		}
+	}
+}
+
+// forget lets go of a target's replicas. Attempts that are under way end at what
+// nobody looks at any more.
+func (g *Group) forget(target string) {
+	g.of(target, func(m *member) {
+		g.index.Clear(m.slot)
+		delete(g.members, m.name)
+		delete(g.byKey, m.key)
+		g.slots[m.slot] = nil
+	})
 }

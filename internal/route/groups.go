@@ -1,7 +1,10 @@
 package route
 
 import (
+	"maps"
+	"slices"
 	"sync"
+	"time"
 
 	"tailplane/internal/models"
 )
@@ -12,6 +15,8 @@ type Groups struct {
 	// Tell is given what other gateways want to know; nil tells nobody. It is set
 	// before the first group is made.
 	Tell func(Delta)
+	// Self is the name by which other gateways know this one.
+	Self string
 
 	mu     sync.Mutex
 	byName map[string]*Group
@@ -30,7 +35,7 @@ func (gs *Groups) Group(name string, p models.Policy) *Group {
 			gs.byName, gs.byKey = map[string]*Group{}, map[uint64]*Group{}
 		}
 		g = NewGroup(name, NewPolicy(p), gs.Tell)
-		g.asked = p
+		g.asked, g.self = p, gs.Self
 		gs.byName[name], gs.byKey[g.key] = g, g
 		return g
 	}
@@ -46,4 +51,45 @@ func (g *Group) use(p models.Policy) {
 	if p != g.asked {
 		g.policy, g.asked = NewPolicy(p), p
 	}
+}
+
+// each calls do for every group.
+func (gs *Groups) each(do func(g *Group)) {
+	gs.mu.Lock()
+	list := slices.Collect(maps.Values(gs.byName))
+	gs.mu.Unlock()
+	for _, g := range list {
+		do(g)
+	}
+}
+
+// Apply takes in what another gateway told.
+func (gs *Groups) Apply(now time.Time, peer string, d Delta) {
+	gs.mu.Lock()
+	g := gs.byKey[d.Group]
+	gs.mu.Unlock()
+	if g != nil {
+		g.Apply(now, peer, d)
+	}
+}
+
+// Silent forgets the load that a gateway told of, which is not heard any more.
+func (gs *Groups) Silent(now time.Time, peer string) {
+	gs.each(func(g *Group) { g.Silent(now, peer) })
+}
+
+// Forget lets go of what was learned of a target that has gone, or serves
+// something else now.
+func (gs *Groups) Forget(target string) { gs.each(func(g *Group) { g.forget(target) }) }
+
+// Cleared says that a target's cache is empty: its engine has started anew.
+func (gs *Groups) Cleared(target string) {
+	gs.each(func(g *Group) { g.of(target, func(m *member) { g.index.Clear(m.slot); g.resize(m) }) })
+}
+
+// Evicted says that a target's engine has dropped so many tokens from its cache.
+func (gs *Groups) Evicted(target string, tokens int) {
+	gs.each(func(g *Group) {
+		g.of(target, func(m *member) { g.index.Shrink(m.slot, int64(float64(tokens)*g.model.bytesPerToken)) })
+	})
 }

@@ -88,9 +88,9 @@ type fit struct {
 // much as priorSamples.
 const (
 	forgetting   = 0.995
-	priorSamples = 20
-	late         = 0.3 // weight of an answer that took longer than expected: others may be why
-	huber        = 0.5 // relative error from which a sample's pull no longer grows
+	priorSamples = 8
+	late         = 0.4 // weight of an answer that took longer than expected: others may be why
+	huber        = 0.7 // logarithm of the error from which a sample's pull no longer grows
 )
 
 // units scale the unknowns, so that the equations are well conditioned.
@@ -112,7 +112,7 @@ func (f *fit) add(u, pairs, took float64) {
 	x := [3]float64{units[0], units[1] * u, units[2] * pairs}
 	expected := f.last[0] + f.last[1]*u + f.last[2]*pairs
 	w := 1 / (took*took + expected*expected)
-	off := (took - expected) / max(expected, 1e-3)
+	off := math.Log(took / max(expected, 1e-6))
 	if off > 0 {
 		w *= late
 	}
@@ -172,7 +172,7 @@ func (m *member) learnSpeed(g *model, t *Ticket, took float64) {
 // tokens that were there let expect.
 func (m *member) learnPace(t *Ticket, each float64) {
 	m.perToken = smooth(m.perToken, each, 1.0/16)
-	context := float64(t.context+m.context+m.remote.context) / 2
+	context := (float64(t.context+m.context) + m.remote.context) / 2
 	m.writing.take(math.Log(each / (priorToken + priorContext*context)))
 }
 
@@ -203,7 +203,7 @@ func (p *pace) take(ratio float64) {
 
 const (
 	paceQuantile = 0.25
-	paceStep     = 0.1
+	paceStep     = 0.15
 )
 
 // smooth is an exponential mean that begins with its first value.
@@ -224,6 +224,9 @@ func (g *Group) compare() {
 func (g *Group) relate(of func(*member) (from *pace, to *float64)) {
 	g.known = g.known[:0]
 	for _, m := range g.slots {
+		if m == nil {
+			continue
+		}
 		if p, _ := of(m); p.answers >= enoughAnswers {
 			g.known = append(g.known, p.ratio)
 		}
@@ -234,6 +237,9 @@ func (g *Group) relate(of func(*member) (from *pace, to *float64)) {
 	slices.Sort(g.known)
 	middle := g.known[len(g.known)/2]
 	for _, m := range g.slots {
+		if m == nil {
+			continue
+		}
 		p, relative := of(m)
 		*relative = 1
 		if r := math.Exp(p.ratio - middle); p.answers >= enoughAnswers && math.Abs(r-1) >= noise {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+
+	"tailplane/internal/queue"
 )
 
 // member is one replica of a group. Its group's lock guards it.
@@ -20,7 +22,8 @@ type member struct {
 	pending  float64 // seconds of prefill of those, at the group's speed
 	backlog  float64 // of these what is thought to be left, in its own seconds
 	at       time.Time
-	remote   remote // what other gateways told
+	peers    map[string]*remote // what other gateways told, by who did
+	remote   remote             // the sum of that
 
 	speed    float64 // how much longer it takes than its group; 1 is as long
 	reading  pace    // of its first tokens
@@ -32,12 +35,8 @@ type member struct {
 	told     bool    // by its engine
 
 	firstToken, perToken float64 // seconds, lately; 0 is not known
-}
 
-// remote is the load that other gateways have put on a replica.
-type remote struct {
-	inFlight, context, queued int
-	pending                   float64
+	limit queue.Limit // what it takes at once before it refuses
 }
 
 // usualTime is over how many seconds what is usual is a mean.
@@ -48,7 +47,7 @@ const usualTime = 60
 const defaultCapacity = 380_000
 
 func newMember(name string, slot int, now time.Time) *member {
-	return &member{name: name, key: Hash(name), slot: slot, at: now, speed: 1, drag: 1, kept: 1, trust: 1, capacity: defaultCapacity}
+	return &member{name: name, key: Hash(name), slot: slot, at: now, peers: map[string]*remote{}, speed: 1, drag: 1, kept: 1, trust: 1, capacity: defaultCapacity}
 }
 
 // Hash is what names are known by in a query and between gateways.
@@ -64,7 +63,7 @@ func (m *member) wait(now time.Time) float64 {
 func (m *member) drain(now time.Time) {
 	if d := now.Sub(m.at).Seconds(); d > 0 {
 		m.backlog = max(0, m.backlog-d)
-		m.usual += (float64(m.context+m.remote.context) - m.usual) * (1 - math.Exp(-d/usualTime))
+		m.usual += (float64(m.context) + m.remote.context - m.usual) * (1 - math.Exp(-d/usualTime))
 		m.at = now
 	}
 	m.backlog = min(m.backlog, m.speed*(m.pending+m.remote.pending))

@@ -16,7 +16,7 @@ func (p2c) Rank(q *Query, rs []Replica) Why {
 		}
 	}
 	for i := range rs {
-		rs[i].Cost = float64(rs[i].InFlight)
+		rs[i].Cost = float64(rs[i].InFlight) + chance(q.Roll, rs[i].Key)
 		if at := uint64(i); at != a && at != b {
 			rs[i].Cost += undrawn
 		}

@@ -55,6 +55,13 @@ type Metrics struct {
 
 	estimates *prometheus.HistogramVec
 
+	queueWait    *prometheus.HistogramVec
+	queueRefused *prometheus.CounterVec
+	// Complexity counts decisions between a weak and a strong model; Outcomes who
+	// judged answers.
+	Complexity *prometheus.CounterVec
+	Outcomes   *prometheus.CounterVec
+
 	Refused     *prometheus.CounterVec // before a model was known
 	Limited     *prometheus.CounterVec // by our own limits and budgets
 	TagsDropped prometheus.Counter
@@ -72,11 +79,12 @@ type Metrics struct {
 	mu        sync.Mutex
 	models    map[string]*Model
 	upstreams map[string]*Upstream
+	queues    map[string]*Queue
 }
 
 // New registers every metric.
 func New(version string) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), models: map[string]*Model{}, upstreams: map[string]*Upstream{}}
+	m := &Metrics{registry: prometheus.NewRegistry(), models: map[string]*Model{}, upstreams: map[string]*Upstream{}, queues: map[string]*Queue{}}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tailplane_" + name, Help: help}, labels)
 		m.registry.MustRegister(v)
@@ -106,6 +114,8 @@ func New(version string) *Metrics {
 	m.upstreamBusy = gauge("upstream_inflight", "Requests at a target.", "upstream")
 	m.fallbacks = counter("fallback_total", "Requests that went on to another target.", "from", "to", "cause")
 	m.spills = counter("spill_total", "Requests that went to another target because the capacity of this one was used up.", "upstream")
+	m.Complexity = counter("complexity_decisions_total", "Requests for which a weak or a strong model was chosen, with the reason.", "model", "choice", "reason")
+	m.Outcomes = counter("outcomes_total", "Judgements of answers that were kept to learn from, by who judged.", "source")
 	m.Refused = counter("refused_total", "Requests refused before a model was known.", "cause")
 	m.ConfigReloads = counter("config_reloads_total", "Attempts to load a changed config.", "result")
 	m.credentialParked = counter("credential_parked_total", "Times that a provider refused a credential, which was then left alone for a while.", "upstream", "credential", "reason")
@@ -114,6 +124,8 @@ func New(version string) *Metrics {
 	m.BudgetWarnings = counter("budget_warnings_total", "Shares of budgets that were passed, by whose they are.", "level")
 	m.TagsDropped = counter("tags_dropped_total", "Tags of callers that were not kept: too many, too long, or not printable.").WithLabelValues()
 	m.estimates = histogram("token_estimate_ratio", "Tokens that were reserved for a request, as a multiple of those that it used.", ratioBuckets, "model", "direction")
+	m.queueWait = histogram("queue_wait_seconds", "Time that requests waited for a replica with room, of those that had to.", ttftBuckets, "model")
+	m.queueRefused = counter("queue_refused_total", "Requests that were not let through to a replica.", "model", "band", "reason")
 	m.looks = newLooks(counter)
 	m.LedgerErrors = counter("ledger_errors_total", "Records that the journal did not take.").WithLabelValues()
 	m.LogDropped = counter("log_dropped_total", "Log lines dropped because the writer was behind.").WithLabelValues()

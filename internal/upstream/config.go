@@ -13,6 +13,7 @@ import (
 	"tailplane/internal/discover"
 	"tailplane/internal/egress"
 	"tailplane/internal/fleet"
+	"tailplane/internal/kvevents"
 	"tailplane/internal/llm"
 	"tailplane/internal/meter"
 	"tailplane/internal/models"
@@ -54,6 +55,8 @@ type Config struct {
 	// Models are names that the target serves; clients may call them without
 	// naming the target.
 	Models []string `yaml:"models"`
+	// KVEvents is where its engine publishes what it caches.
+	KVEvents kvevents.Config `yaml:"kv_events"`
 	// Labels say what the target may be trusted with (eu, no-training): models,
 	// rules and callers can require them.
 	Labels []string `yaml:"labels"`
@@ -136,6 +139,7 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 	}
 	c.Limits.Rules().Validate(path, report)
 	models.ValidateLabels(path+".labels", c.Labels, report)
+	c.KVEvents.Validate(path+".kv_events", report)
 	if c.Limits.InFlight < 0 {
 		report(path+".limits.in_flight", "a limit cannot be negative", "use a whole number from 1, or leave it out")
 	}
@@ -171,7 +175,11 @@ func (c Config) Destinations(name string) []egress.Destination {
 	if err != nil {
 		return nil
 	}
-	return append([]egress.Destination{{Address: address, Why: "target " + name}}, c.watched(name)...)
+	out := append([]egress.Destination{{Address: address, Why: "target " + name}}, c.watched(name)...)
+	for _, at := range c.KVEvents.Addresses() {
+		out = append(out, egress.Destination{Address: at, Why: "cache events of " + name})
+	}
+	return out
 }
 
 // Identities are the hosts and ports from which the credential of the target

@@ -1,0 +1,195 @@
+package route
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"tailplane/internal/queue"
+)
+
+// The rules of room:
+//
+//   - An engine has room while less prefill than the queue's target is before
+//     the next request, and its cache is not nearly full of what is in flight. It
+//     computes prompts one after the other, so one request is let through for each
+//     that has room, until that one is on its way.
+//   - Everything has room up to the requests that its config allows at once, and up
+//     to what it was found to take before it refuses.
+//   - A replica with nothing in flight has room for a first request.
+//   - Where no replica may be asked nothing is held back: the request goes on to a
+//     fallback, or is told why.
+
+// Standing is how a replica stands for what waits, beside what its group has
+// learned.
+type Standing struct {
+	Name     string
+	Ready    bool // it may be asked, if it has room
+	InFlight int  // at the target, for all models together
+	Most     int  // that may be in flight there; 0 is any number
+	Engine   bool // it is a server on hardware of its own
+	Says     Engine
+}
+
+// room is what a group needs for those who wait for it.
+type room struct {
+	queue  *queue.Queue
+	config atomic.Pointer[queue.Config]
+	stand  atomic.Pointer[func(now time.Time, to []Standing) []Standing]
+	seen   []Standing // scratch; the queue's lock guards it
+}
+
+// Queue is where requests wait for the group, with the bounds of c and over the
+// replicas that stand appends. It stays the same for the life of the group; what
+// was said last holds. stand is called with the queue locked and must not call it.
+func (g *Group) Queue(c queue.Config, stand func(now time.Time, to []Standing) []Standing) *queue.Queue {
+	c = c.Or(queue.Default())
+	g.mu.Lock()
+	g.room.config.Store(&c)
+	g.room.stand.Store(&stand)
+	fresh := g.room.queue == nil
+	if fresh {
+		g.room.queue = queue.NewQueue(queue.Options{Config: c, Room: g.admits, Outlook: g.outlook})
+	}
+	q := g.room.queue
+	g.mu.Unlock()
+	if !fresh {
+		q.Configure(c)
+	}
+	return q
+}
+
+// lookAgain is when room is looked for again that nobody may tell of: a target is
+// well again, or its demand not to be asked is over.
+const lookAgain = 250 * time.Millisecond
+
+// admits says whether the item can be sent beside promised others.
+func (g *Group) admits(now time.Time, it queue.Item, promised int) (ok bool, again time.Duration) {
+	g.room.seen = (*g.room.stand.Load())(now, g.room.seen[:0])
+	c := g.room.config.Load()
+	ready, places, again := 0, 0, lookAgain
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range g.room.seen {
+		s := &g.room.seen[i]
+		if !s.Ready {
+			continue
+		}
+		ready++
+		n, wait := g.places(now, s, c, it)
+		if n == 0 {
+			again = min(again, wait)
+		}
+		if places += n; places > promised {
+			return true, 0
+		}
+	}
+	if promised > 0 && places > 0 {
+		return false, 0 // who was let through says when it is on its way
+	}
+	return ready == 0, again
+}
+
+// anyNumber is how many places a replica has that nothing limits.
+const anyNumber = math.MaxInt32
+
+// places is how many items like it a replica has room for, and when it may have
+// some, if none.
+func (g *Group) places(now time.Time, s *Standing, c *queue.Config, it queue.Item) (n int, again time.Duration) {
+	n, again = anyNumber, lookAgain
+	if s.Most > 0 {
+		n = min(n, c.Places(s.Most, it)-s.InFlight)
+	}
+	m := g.member(now, s.Name)
+	if most := m.limit.Most(); most > 0 {
+		n = min(n, c.Places(most, it)-m.inFlight)
+	}
+	if !s.Engine || n <= 0 {
+		return max(0, n), again
+	}
+	if wait := m.wait(now) - c.Ceiling(it).Seconds(); wait >= 0 {
+		return 0, min(again, time.Duration(wait*float64(time.Second)))
+	}
+	if float64(m.inFlight)+m.remote.inFlight >= 0.5 && m.fill(s.Says) >= mostFill*c.Part(it) {
+		return 0, again
+	}
+	return 1, again
+}
+
+// mostFill is the part of a cache that requests in flight may hold.
+const mostFill = 0.85
+
+// fill is the part that they do, as far as it is known: the capacity is that which
+// an engine told.
+func (m *member) fill(e Engine) float64 {
+	fill := 0.0
+	if m.told {
+		fill = (float64(m.context) + m.remote.context) / m.capacity
+	}
+	if e.Known.Has(SignalKVUsage) {
+		fill = max(fill, e.KVUsage)
+	}
+	return fill
+}
+
+// outlook is what those who have to wait may expect.
+func (g *Group) outlook(now time.Time) queue.Outlook {
+	g.room.seen = (*g.room.stand.Load())(now, g.room.seen[:0])
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var o queue.Outlook
+	least := math.Inf(1)
+	for i := range g.room.seen {
+		s := &g.room.seen[i]
+		if !s.Ready {
+			continue
+		}
+		o.Replicas++
+		wait := 0.0
+		if s.Engine {
+			wait = g.member(now, s.Name).wait(now)
+		}
+		least = min(least, wait)
+	}
+	if o.Replicas > 0 {
+		o.Wait = time.Duration(least * float64(time.Second))
+	}
+	return o
+}
+
+// Seconds is what a request is expected to cost a replica: the prefill of what the
+// best cache does not hold, and its part of the decoding.
+func (g *Group) Seconds(q *Query) (prefill, decode float64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	tokens, hit := g.model.tokens(q.Chain.Bytes), 0
+	if q.Chain.Bytes > 0 {
+		for _, m := range g.slots {
+			if m != nil {
+				hit = max(hit, min(int(m.trust*float64(g.model.tokens(g.index.Lookup(m.slot, &q.Chain)))), tokens-1))
+			}
+		}
+	}
+	return g.model.prefill(tokens-hit, tokens), float64(q.Output) * tokenPart
+}
+
+// Spent is what a request has cost that was counted.
+func (g *Group) Spent(input, cached, output int) float64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.model.prefill(input-min(cached, input), input) + float64(output)*tokenPart
+}
+
+// tokenPart is what one token of an answer takes of a replica that writes many at
+// a time, in seconds: an 8B model on one H100.
+const tokenPart = 0.5e-3
+
+// Refused tells that the attempt was refused for load, at once or before it began.
+func (t *Ticket) Refused(now time.Time) {
+	if t.group == nil {
+		return
+	}
+	t.group.mu.Lock()
+	defer t.group.mu.Unlock()
+	t.member.limit.Refused(now, max(0, t.member.inFlight-1))
+}
