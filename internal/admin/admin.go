@@ -31,6 +31,9 @@ type Service struct {
 	// Models tells which names a key may call and where they lead now; an
 	// empty key means every name. ok is false when there is no such key.
 	Models func(key string) (list []Model, ok bool)
+	// Explain tells what would become of a request now. ok is false when there is no
+	// such key.
+	Explain func(ctx context.Context, order Explain) (told any, ok bool)
 	// Pair is the AWS key pair of the key with a name or an id.
 	Pair func(key string, now time.Time) (policy.Pair, *policy.Key, error)
 	// Status and Reload are the program's.

@@ -47,9 +47,10 @@ func desk(t *testing.T) (*Service, http.Handler) {
 	}
 	s := &Service{
 		Reader: store, Journal: journal, Keys: keys, Facts: kept,
-		Models: func(key string) ([]Model, bool) { return []Model{{Name: "m"}}, key != "nobody" },
-		Status: func() Status { return Status{Version: "test", Ledger: LedgerOf(journal)} },
-		Egress: func() egress.Report { return egress.Report{Default: "deny"} },
+		Explain: func(context.Context, Explain) (any, bool) { return map[string]string{}, true },
+		Models:  func(key string) ([]Model, bool) { return []Model{{Name: "m"}}, key != "nobody" },
+		Status:  func() Status { return Status{Version: "test", Ledger: LedgerOf(journal)} },
+		Egress:  func() egress.Report { return egress.Report{Default: "deny"} },
 		Pair: func(key string, _ time.Time) (policy.Pair, *policy.Key, error) {
 			err := map[string]error{"nobody": policy.ErrNoKey, "two": policy.ErrSeveral}[key]
 			return policy.Pair{ID: "TPAK", Secret: secret.Plain("hush")}, &policy.Key{ID: "aa", KeySpec: policy.KeySpec{Name: key}}, err

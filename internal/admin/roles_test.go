@@ -44,6 +44,7 @@ var places = map[string]struct {
 	"GET /admin/v1/status":                  {"/admin/v1/status", "", [6]string{all, all, all, all, denied, denied}, [2]string{}},
 	"GET /admin/v1/models":                  {"/admin/v1/models", "", [6]string{all, all, all, all, part, denied}, [2]string{`"target":"gpu-1"`}},
 	"GET /admin/v1/targets":                 {"/admin/v1/targets", "", [6]string{all, all, all, all, part, denied}, [2]string{`"target":"gpu-1"`}},
+	"POST /admin/v1/route/explain":          {"/admin/v1/route/explain", `{"body":{"model":"m"}}`, [6]string{all, all, all, all, denied, denied}, [2]string{}},
 	"POST /admin/v1/targets/drain":          {"/admin/v1/targets/drain", `{"target":"gpu-1","drained":true}`, [6]string{all, all}, [2]string{}},
 	"GET /admin/v1/egress":                  {"/admin/v1/egress", "", [6]string{all, all, all, all, denied, denied}, [2]string{}},
 	"GET /admin/v1/exchanges":               {"/admin/v1/exchanges", "", [6]string{all, all, all, all, part, part}, [2]string{`"target":"gpu-1"`, `"customer":"acme"`}},

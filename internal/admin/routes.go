@@ -31,6 +31,7 @@ func routes() []route {
 		{"GET /admin/v1/me", me},
 		{"GET /admin/v1/status", func(v *View, _ *http.Request) (any, error) { return v.Status() }},
 		{"GET /admin/v1/models", func(v *View, r *http.Request) (any, error) { return v.Models(r.FormValue("key")) }},
+		{"POST /admin/v1/route/explain", explain},
 		{"GET /admin/v1/targets", func(v *View, _ *http.Request) (any, error) { return v.Targets() }},
 		{"POST /admin/v1/targets/drain", drain},
 		{"GET /admin/v1/egress", func(v *View, _ *http.Request) (any, error) { return v.Egress() }},

@@ -364,7 +364,7 @@ func (s *Server) servers() (data *dataServer, adm *http.Server) {
 		Reader: s.kept.records, Journal: s.journal, JournalDir: s.journalDir(), Keys: s.store, Facts: s.kept.facts,
 		Hourly: s.hourly, Accounts: s.accounts, Statements: s.statements,
 		Rerate: s.kept.records.Rerate, Book: func() *meter.Book { return s.gateway.Plane().Book },
-		Door: s.door, Address: s.adminURL, Models: s.models, Status: s.status, Reload: s.Reload, Targets: s.standings, Drain: s.drainLive, Ready: s.gateway.Ready, Egress: s.network.Report,
+		Door: s.door, Address: s.adminURL, Models: s.models, Explain: s.explain, Status: s.status, Reload: s.Reload, Targets: s.standings, Drain: s.drainLive, Ready: s.gateway.Ready, Egress: s.network.Report,
 		Lookup: func(text string, now time.Time) *policy.Key { return s.gateway.Plane().Keys.Find(text, now) },
 		Pair: func(key string, now time.Time) (policy.Pair, *policy.Key, error) {
 			return s.gateway.Plane().Keys.PairOf(key, now)

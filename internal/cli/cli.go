@@ -106,7 +106,7 @@ func NewRoot(d Deps) *cobra.Command {
 	)
 	root.AddCommand(
 		serveCommand(d), tryCommand(d), envCommand(d), keysCommand(d), rerateCommand(d),
-		configCommand(d), checkCommand(d), importCommand(), catalogCommand(d), routeCommand(),
+		configCommand(d), checkCommand(d), importCommand(), catalogCommand(d), routeCommand(d),
 		whyCommand(d), usageCommand(d), statementCommand(d), reconcileCommand(d), exportCommand(d), modelsCommand(d), statusCommand(d), egressCommand(d), targetsCommand(d), budgetsCommand(d), ledgerCommand(d), auditCommand(d), adminCommand(d), benchCommand(),
 		versionCommand(d), completionCommand(),
 	)

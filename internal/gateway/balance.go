@@ -112,7 +112,12 @@ func (c *call) rank(at time.Time, g *route.Group, begin, end int) {
 		return
 	}
 	c.decision.Order = c.decision.Order[:0]
-	g.Pick(at, &c.asked, c.facts, &c.decision, false)
+	g.Pick(at, &c.asked, c.facts, &c.decision, c.explain != nil)
+	if c.explain != nil {
+		for k := range c.decision.Replicas {
+			c.explain.seen(&c.dest.candidates[c.ranked[k]], &c.decision.Replicas[k])
+		}
+	}
 	for place, k := range c.decision.Order {
 		v := &c.views[c.ranked[k]]
 		v.Ranked, v.Rank = c.decision.Why, place

@@ -110,7 +110,10 @@ func lacks(has, require []string) string {
 	return ""
 }
 
+// called is what people know the rule by.
+func (r *rule) called() string { return cmp.Or(r.Name, r.When) }
+
 // told is how the reason of a route names the rule that led there.
 func (r *rule) told(why route.Why) string {
-	return fmt.Sprintf("rule %s: %s", cmp.Or(r.Name, r.When), why)
+	return fmt.Sprintf("rule %s: %s", r.called(), why)
 }

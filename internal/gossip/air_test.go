@@ -177,6 +177,7 @@ func start(t testing.TB, c Config, o Options) *node {
 func onAir(t *testing.T, a *air, i int, key secret.Ref) *node {
 	t.Helper()
 	r := a.radio(i)
+	t.Cleanup(probesEnd)
 	return start(t, Config{Listen: r.at.String(), Join: []string{"10.0.0.1:4602"}, Key: key}, Options{transport: r, self: r.at})
 }
 

@@ -268,3 +268,7 @@ func TestRealSockets(t *testing.T) {
 		_, _ = c.Write([]byte("rubbish"))
 	}
 }
+
+// probesEnd lets memberlist's probes run out, for which it does not wait when it
+// ends.
+func probesEnd() { time.Sleep(10 * time.Second) }

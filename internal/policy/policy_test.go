@@ -180,7 +180,7 @@ func TestFind(t *testing.T) {
 	if closed.Named("nobody") != nil {
 		t.Error("a key is found under a name that none has")
 	}
-	if n := testing.AllocsPerRun(100, func() { closed.Find("sk-tp-wrong", t0); closed.Find(short, t0) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { closed.Find("sk-tp-wrong", t0); closed.Find(short, t0) }); n != 0 && !raceDetector { // which drops what is pooled
 		t.Errorf("Find makes %v allocations", n)
 	}
 }

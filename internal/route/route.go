@@ -36,6 +36,25 @@ type View struct {
 // Ready reports whether a candidate may be asked at once.
 func (v *View) Ready() bool { return v.Wait <= 0 && !v.Broken && !v.Full && !v.Spills }
 
+// Not says why a candidate is not asked at once; empty when it may be.
+func (v *View) Not() string {
+	switch {
+	case v.Cannot != "":
+		return v.Cannot
+	case v.Reserved:
+		return "it is asked after other faults only"
+	case v.Broken:
+		return "it is left alone after failures"
+	case v.Wait > 0:
+		return "it demands a wait of " + v.Wait.Round(time.Millisecond).String()
+	case v.Full:
+		return "it has as many requests as it may"
+	case v.Spills:
+		return "its capacity is used up"
+	}
+	return ""
+}
+
 // Why says how the first candidate was chosen. Its text is shown to people.
 type Why string
 
