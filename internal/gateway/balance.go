@@ -65,6 +65,7 @@ func (p *Plane) shareTraffic(d *destination, shared []candidate) {
 // balance ranks the candidates that share traffic, where a policy does.
 func (c *call) balance(at time.Time) {
 	c.describe()
+	c.saw = append(c.saw[:0], make([]seen, len(c.views))...)
 	for begin := 0; begin < len(c.views); {
 		end := begin + 1
 		for end < len(c.views) && c.views[end].Group == c.views[begin].Group {
@@ -112,7 +113,8 @@ func (c *call) rank(at time.Time, g *route.Group, begin, end int) {
 		return
 	}
 	c.decision.Order = c.decision.Order[:0]
-	g.Pick(at, &c.asked, c.facts, &c.decision, c.explain != nil)
+	g.Pick(at, &c.asked, c.facts, &c.decision, true)
+	c.see()
 	if c.explain != nil {
 		for k := range c.decision.Replicas {
 			c.explain.seen(&c.dest.candidates[c.ranked[k]], &c.decision.Replicas[k])

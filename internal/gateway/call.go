@@ -68,6 +68,8 @@ type call struct {
 	asked     route.Query
 	input     int // tokens that the prompt is expected to have
 	facts     []route.Facts
+	saw       []seen          // of the candidates, as views are, where a policy has ranked
+	choice    []ledger.Choice // backs ex.Choice
 	ranked    []int // the candidates that facts are of
 	decision  route.Decision
 	ticket    route.Ticket // of the current attempt
@@ -119,7 +121,7 @@ func (c *call) open(p *Plane, s surface, w http.ResponseWriter, r *http.Request)
 		ID: newID(start), Start: start, Config: p.Hash, Op: s.op, Dialect: s.dialect.Name(),
 		TraceID: cut(r.Header.Get("X-Request-Id"), 128), Client: cut(r.UserAgent(), 64),
 	}
-	c.ex.Attempts = c.attempt[:0]
+	c.ex.Attempts, c.ex.Choice = c.attempt[:0], c.choice[:0]
 	lossless := r.Header.Get("X-Tailplane-Lossless")
 	c.lossless = lossless != "" && lossless != "false" && lossless != "0"
 }
@@ -167,6 +169,8 @@ func (c *call) reset() {
 	c.chunks.Release()
 	c.admitted, c.chosen, c.committed, c.abort, c.lossless = false, false, false, false, false
 	clear(c.ex.Attempts)
+	clear(c.ex.Choice)
+	c.choice = c.ex.Choice[:0]
 	c.ex.Losses, c.ex.Tags = nil, nil
 }
 
@@ -358,6 +362,9 @@ func (c *call) choose() *llm.Fault {
 	c.order, why = route.Order(c.order[:0], c.views, c.plane.roll())
 	if why == route.WhyNobody {
 		return c.nobody()
+	}
+	if c.dest.balanced {
+		c.noteChoice()
 	}
 	if c.dest.single {
 		c.order = c.order[:1]

@@ -31,7 +31,7 @@ func (b *recordBatch) reset() {
 	b.entries = b.entries[:0]
 	b.sums.reset()
 	b.known = nil
-	b.scratch = Exchange{Attempts: b.scratch.Attempts[:0]}
+	b.scratch = Exchange{Attempts: b.scratch.Attempts[:0], Choice: b.scratch.Choice[:0]}
 }
 
 // addRecord takes a record that is still to be decoded.

@@ -26,13 +26,13 @@ func decodeExchange(payload []byte) (*Exchange, error) {
 }
 
 // decodeInto is decodeExchange into an exchange all of which it overwrites and
-// whose attempts it uses again. The texts of the result are parts of payload.
+// whose attempts and choice it uses again. The texts of the result are parts of payload.
 func decodeInto(ex *Exchange, payload string) error {
 	into := ex.Attempts
 	if into == nil {
 		into = []Attempt{} // as JSON it is a list, even of none
 	}
-	*ex = Exchange{Attempts: into[:0]}
+	*ex = Exchange{Attempts: into[:0], Choice: ex.Choice[:0]}
 	m := message{rest: payload}
 	for m.next() {
 		ex.field(&m)
@@ -142,6 +142,8 @@ func (ex *Exchange) party(m *message) {
 		ex.Held = m.int
 	case 39:
 		ex.Queued = time.Duration(m.int)
+	default:
+		ex.choice(m)
 	}
 }
 

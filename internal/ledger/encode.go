@@ -54,7 +54,15 @@ func appendExchange(b []byte, ex *Exchange) []byte {
 	b = putText(b, 30, string(ex.PriceStatus))
 	b = putText(b, 31, ex.PriceVersion)
 	b = putText(b, 36, ex.Session)
-	return putInt(b, 39, int64(ex.Queued))
+	b = putInt(b, 39, int64(ex.Queued))
+	for i := range ex.Choice {
+		b = nest(b, 40)
+		begin := len(b)
+		b = closeNest(appendChoice(b, &ex.Choice[i]), begin)
+	}
+	b = putInt(b, 41, int64(ex.ExpectedInput))
+	b = putInt(b, 42, int64(ex.ExpectedOutput))
+	return putInt(b, 43, int64(ex.Among))
 }
 
 // appendOpen appends what an admission records: who asks for what. It decodes

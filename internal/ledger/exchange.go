@@ -39,8 +39,15 @@ type Exchange struct {
 	MaxTokens int         `json:"max_tokens,omitempty"`
 
 	Reason   string     `json:"reason,omitempty"` // why the route began where it did
+	Choice   []Choice   `json:"choice,omitempty"` // what a policy chose among, in the order of asking; see Choice
 	Attempts []Attempt  `json:"attempts"`
 	Losses   []llm.Loss `json:"losses,omitempty"`
+
+	// Expected are the sizes that the choice was made with, in tokens, and Among is
+	// how many candidates there were, of which Choice lists some. Zero without one.
+	ExpectedInput  int `json:"expected_input,omitempty"`
+	ExpectedOutput int `json:"expected_output,omitempty"`
+	Among          int `json:"among,omitempty"`
 
 	Outcome Outcome       `json:"outcome"`
 	Status  int           `json:"status"`          // as told to the client

@@ -288,6 +288,7 @@ func (f Filter) passes(ex *Exchange) bool {
 func copyOf(ex *Exchange) *Exchange {
 	c := *ex
 	c.Attempts = slices.Clone(ex.Attempts)
+	c.Choice = slices.Clone(ex.Choice)
 	c.Losses = slices.Clone(ex.Losses)
 	c.Tags = slices.Clone(ex.Tags)
 	return &c
