@@ -86,7 +86,7 @@ func (c *call) describe() {
 	c.described = true
 	q := &c.asked
 	q.Chain.Reset()
-	q.Roll, q.Session, q.Adapter = c.plane.roll(), 0, ""
+	q.Roll, q.Session, q.Adapter, q.Dry = c.plane.roll(), 0, "", c.explain != nil
 	if c.ex.Session != "" {
 		q.Session = route.Hash(c.ex.Session)
 	}

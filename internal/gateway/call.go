@@ -70,7 +70,7 @@ type call struct {
 	facts     []route.Facts
 	saw       []seen          // of the candidates, as views are, where a policy has ranked
 	choice    []ledger.Choice // backs ex.Choice
-	ranked    []int // the candidates that facts are of
+	ranked    []int           // the candidates that facts are of
 	decision  route.Decision
 	ticket    route.Ticket // of the current attempt
 	turn      queue.Ticket // the request's place at replicas that others wait for
@@ -378,7 +378,7 @@ func (c *call) choose() *llm.Fault {
 	if c.judged.why != "" {
 		c.ex.Reason = c.judged.why + "; " + c.ex.Reason
 	}
-	if why == route.WhySpill {
+	if why == route.WhySpill && c.explain == nil {
 		c.countSpill()
 	}
 	return nil

@@ -49,7 +49,9 @@ func (c *call) judge() {
 		decision = d.router.Route(complexity.Ask{Customer: c.ex.Customer, Text: a.last, Held: c.plane.learning.heldBy(c.judged.lane, a.turns, c.ex.Session)})
 	}
 	c.judged.choice, c.judged.why = decision.Choice, decision.String()
-	c.gateway.metrics.Complexity.WithLabelValues(d.name, string(decision.Choice), string(decision.Why)).Inc()
+	if c.explain == nil {
+		c.gateway.metrics.Complexity.WithLabelValues(d.name, string(decision.Choice), string(decision.Why)).Inc()
+	}
 }
 
 // lane tells conversations apart: by their session, or by how they began. It

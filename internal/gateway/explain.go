@@ -34,8 +34,7 @@ type ExplainedPart struct {
 }
 
 // Explain takes a request of a key the way up to the first attempt and tells what it
-// found. Nothing is sent, counted or recorded; a policy that goes by turns takes
-// one.
+// found. Nothing is sent or recorded, and no policy takes a turn for it.
 func (g *Gateway) Explain(ctx context.Context, key *policy.Key, path string, header http.Header, body []byte) Explained {
 	s, at, found := g.paths.find(path, http.MethodPost)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, path, http.NoBody)

@@ -100,7 +100,7 @@ func TestRecordIsAsTheProtoFileSays(t *testing.T) {
 	}{
 		"Exchange": {Exchange{}, func(v reflect.Value) []byte { return appendExchange(nil, v.Addr().Interface().(*Exchange)) }},
 		"Attempt":  {Attempt{}, func(v reflect.Value) []byte { return appendAttempt(nil, v.Addr().Interface().(*Attempt)) }},
-		"Choice":  {Choice{}, func(v reflect.Value) []byte { return appendChoice(nil, v.Addr().Interface().(*Choice)) }},
+		"Choice":   {Choice{}, func(v reflect.Value) []byte { return appendChoice(nil, v.Addr().Interface().(*Choice)) }},
 		"Loss": {llm.Loss{}, func(v reflect.Value) []byte {
 			m := message{rest: string(appendExchange(nil, &Exchange{Losses: []llm.Loss{v.Interface().(llm.Loss)}}))}
 			for m.next() && m.field != 17 {

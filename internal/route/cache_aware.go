@@ -69,7 +69,7 @@ func (p *cacheAware) home(q *Query, rs []Replica) int {
 // remember notes where a session goes. A full table forgets what is over, or
 // else any one.
 func (p *cacheAware) remember(q *Query, rs []Replica) {
-	if q.Session == 0 {
+	if q.Session == 0 || q.Dry {
 		return
 	}
 	first := 0

@@ -65,7 +65,8 @@ type Decision struct {
 
 // Pick ranks the candidates for a request. It appends to d.Order, and copies
 // what it saw to d.Replicas when explain is set. It changes nothing that a later
-// decision depends on, but for the policy's own turn.
+// decision depends on, but for the policy's own turn, and not even that where q is
+// dry.
 func (g *Group) Pick(now time.Time, q *Query, facts []Facts, d *Decision, explain bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -25,6 +25,7 @@ type Query struct {
 	Adapter string    // LoRA adapter that it needs; empty is none
 	Roll    uint64    // chance
 	Now     time.Time // set by the group
+	Dry     bool      // somebody only asks: the policy takes no turn and remembers nothing
 }
 
 // Replica is a candidate as its group sees it for one request. Costs and

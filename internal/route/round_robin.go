@@ -4,10 +4,12 @@ package route
 type roundRobin struct{ next int }
 
 // Rank begins one further than the last time.
-func (p *roundRobin) Rank(_ *Query, rs []Replica) Why {
+func (p *roundRobin) Rank(q *Query, rs []Replica) Why {
 	for i := range rs {
 		rs[i].Cost = float64((i - p.next%len(rs) + len(rs)) % len(rs))
 	}
-	p.next++
+	if !q.Dry {
+		p.next++
+	}
 	return "its turn"
 }
