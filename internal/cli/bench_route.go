@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,11 +47,10 @@ func benchRoute(d Deps) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
+		ctx := cmd.Context()
 		results, err := o.play(ctx, d, t, setups, cmd.ErrOrStderr())
 		switch {
-		case errors.Is(err, context.Canceled):
+		case ctx.Err() != nil:
 			return context.Canceled
 		case err != nil:
 			return &Error{ExitFailed, err.Error(), ""}
