@@ -74,6 +74,7 @@ func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 		{"a queue that nobody waits in", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [x/y], queue: {max_wait: 1s}}\n", `f.yaml:3:28: no policy chooses among the candidates, so that nothing waits for them; use a pool, or give the route a policy; or leave it out`},
 		{"a queue out of range", "targets: {x: {kind: sim}}\nmodels:\n  a: {pool: [x], served_as: y, queue: {max_wait: 2h}}\n", `f.yaml:3:50: 2h0m0s is out of range; 1ms to 1h, or leave it out`},
 		{"a priority that there is not", "customers:\n  a: {priority: urgent}\n", `f.yaml:2:17: "urgent" is no priority; use high, normal or low, or leave it out`},
+		{"a policy by what nobody publishes", "targets: {x: {kind: openai, key: env:K}, y: {kind: llamacpp, url: http://y}}\nmodels:\n  a: {route: [x/m, y/m], policy: llmd}\n", `f.yaml:3:34: llmd needs what none of the targets publishes: kv_usage; use auto, which does without, or targets with metrics, such as kind: vllm`},
 		{"a share without its sign", "targets:\n  x: {kind: sim, capacity: {input_tpm: 5, spill_at: 90}}\n", `f.yaml:2:53: "90" is not a share; write one such as 90%`},
 		{"units that are not sold", "targets:\n  x: {kind: sim, capacity: {ptu: 7, model: gpt-5.2}}\n", `f.yaml:2:34: gpt-5.2 is not deployed with 7 units; use 15 or more, in steps of 5`},
 		{"nothing to prefer", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [x/y], prefer: headroom}\n", `f.yaml:3:29: no two candidates share traffic, so there is nothing to prefer; give neighbours of the route a weight, or use a pool`},

@@ -77,9 +77,10 @@ type Target struct {
 	quotas   quotas
 
 	signals atomic.Pointer[Signals] // nil: its engine has said nothing
-	served  atomic.Uint64           // requests that ended well
-	rules   *atomic.Pointer[Rules]  // nil: the defaults
-	seed    uint64                  // of the chance in how long it is ejected
+	asked   atomic.Bool
+	served  atomic.Uint64          // requests that ended well
+	rules   *atomic.Pointer[Rules] // nil: the defaults
+	seed    uint64                 // of the chance in how long it is ejected
 
 	mu        sync.Mutex
 	until     time.Time            // the target's own demand not to be asked before
@@ -164,6 +165,9 @@ func (t *Target) Begin(now time.Time, limit int) bool {
 		t.inFlight.Add(-1)
 		return false
 	}
+	if !t.asked.Load() {
+		t.asked.Store(true)
+	}
 	if !t.troubled.Load() {
 		return true
 	}
@@ -172,6 +176,9 @@ func (t *Target) Begin(now time.Time, limit int) bool {
 	t.health.begin(now)
 	return true
 }
+
+// Asked reports whether a request was ever sent to the target.
+func (t *Target) Asked() bool { return t.asked.Load() }
 
 // End counts a request that has ended, however it did.
 func (t *Target) End() { t.inFlight.Add(-1) }

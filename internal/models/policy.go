@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tailplane/internal/engine"
 	"tailplane/internal/suggest"
 )
 
@@ -41,6 +42,15 @@ func (p *Policy) UnmarshalText(text []byte) error {
 
 // IsZero reports whether the file says nothing.
 func (p Policy) IsZero() bool { return p == Policy{} }
+
+// Needs are the signals of engines that the policy ranks by; the others do without
+// any.
+func (p Policy) Needs() engine.Signal {
+	if p.Name == "llmd" {
+		return engine.SignalWaiting | engine.SignalKVUsage
+	}
+	return 0
+}
 
 // OrDefaults returns p with what is left out as its peers publish it.
 func (p Policy) OrDefaults() Policy {

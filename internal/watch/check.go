@@ -55,6 +55,9 @@ type checker struct {
 
 // checks asks for the target's health until ctx ends.
 func (l *looker) checks(ctx context.Context) {
+	if !l.wanted(ctx) {
+		return
+	}
 	c := &checker{looker: l}
 	for {
 		t := c.adopt()

@@ -34,6 +34,16 @@ type server struct {
 	keys    []string // credentials that came with requests for metrics
 }
 
+// total is how many things were asked.
+func (s *server) total() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, times := range s.heard {
+		n += times
+	}
+	return n
+}
+
 func (s *server) set(change func(s *server)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,6 +200,8 @@ func (r *rig) watch(c upstream.Config, models ...string) {
 		r.t.Fatal(err)
 	}
 	r.state = r.fleet.Target("a")
+	r.state.Begin(time.Now(), 0) // nobody looks at a target before its first request
+	r.state.End()
 	r.watcher.Watch([]watch.Target{{Target: target, State: r.state, Models: models}})
 }
 

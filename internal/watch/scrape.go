@@ -47,6 +47,9 @@ type scraper struct {
 // scrapes reads the target's metrics until ctx ends. Where there are none it sees
 // now and then whether that has changed.
 func (l *looker) scrapes(ctx context.Context) {
+	if !l.wanted(ctx) {
+		return
+	}
 	s := &scraper{looker: l}
 	for {
 		t, wait := s.adopt(), checkEvery

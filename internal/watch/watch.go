@@ -194,6 +194,22 @@ func pace(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// wanted waits until a target may be looked at: nothing is contacted that neither
+// a request nor the target's own `watch:` has asked for. It reports false when ctx
+// ends before.
+func (l *looker) wanted(ctx context.Context) bool {
+	for {
+		if t := l.target.Load(); t.State.Asked() || !t.Config.Watch.IsZero() {
+			return true
+		}
+		if !pace(ctx, wantedEvery) {
+			return false
+		}
+	}
+}
+
+const wantedEvery = 500 * time.Millisecond
+
 // lookOf is how a target is looked at, and what its engine is: nil when nothing
 // is known of that. The simulator in this process is looked at only where its
 // config says how.

@@ -416,6 +416,8 @@ func TestTheSimulatorsMetricsAreVLLMs(t *testing.T) {
 			t.Fatal(err)
 		}
 		state := r.fleet.Target("s")
+		state.Begin(time.Now(), 0)
+		state.End()
 		r.watcher.Watch([]watch.Target{{Target: target, State: state, Models: []string{"fast"}}})
 		time.Sleep(2 * time.Second)
 		s := state.Signals(time.Now())
@@ -455,5 +457,31 @@ func TestTheSimulatorsMetricsAreVLLMs(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// TestNobodyIsLookedAtUnasked: a target without a word of its own about watching is
+// contacted after its first request, and not before.
+func TestNobodyIsLookedAtUnasked(t *testing.T) {
+	bubble(t, upstream.Config{}, func(t *testing.T, r *rig) {
+		unasked := &server{health: 200, heard: map[string]int{}, page: load(0, 0, 0)}
+		stop := r.host("b", unasked)
+		target, err := upstream.New("b", upstream.Config{Kind: "vllm", URL: "http://b"}, r.client, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		state := r.fleet.Target("b")
+		r.watcher.Watch([]watch.Target{{Target: target, State: state}})
+		time.Sleep(time.Minute)
+		if n := unasked.total(); n != 0 {
+			t.Errorf("it was asked %d things before its first request", n)
+		}
+		state.Begin(time.Now(), 0)
+		state.End()
+		time.Sleep(10 * time.Second)
+		if unasked.total() == 0 {
+			t.Error("it is not looked at after its first request")
+		}
+		stop()
 	})
 }
