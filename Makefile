@@ -3,7 +3,7 @@
 TOOL := go tool -modfile=tools.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: build test check race fuzz corpus conformance real bench bench-ledger bench-routing test-postgres prices
+.PHONY: build test check race fuzz corpus conformance real bench bench-ledger bench-routing bench-live test-postgres prices
 
 build:           ## the binary, into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tailplane ./cmd/tailplane
@@ -56,6 +56,9 @@ bench: build     ## overhead against nginx and HAProxy
 
 bench-routing:   ## every routing policy on recorded traffic, into docs/benchmarks ($$TAILPLANE_TRACES or ../shared/traces)
 	go run ./bench/routing $(if $(TAILPLANE_TRACES),-traces $(TAILPLANE_TRACES))
+
+bench-live:      ## real HTTP beside virtual time: the same first tokens within a tenth (a quiet machine; two minutes)
+	TAILPLANE_LIVE=1 go test -v -count=1 -run LiveAgrees ./cmd/tailplane
 
 prices:          ## the price book, from the catalogue
 	go run ./internal/meter/genprices -in ../shared/catalog/genai-prices/prices/data.json -out internal/meter/prices.jsonl

@@ -102,7 +102,7 @@ func (e *cacheEvents) Run(ctx context.Context) error {
 
 // open makes the listener to one engine.
 func (e *cacheEvents) open(p publisher) (*kvevents.Subscriber, error) {
-	dialer, err := e.server.direct()
+	dialer, err := e.server.direct(e.server.outside.Load())
 	if err != nil {
 		return nil, fmt.Errorf("the way to %s: %w", p.address, err)
 	}
@@ -110,10 +110,7 @@ func (e *cacheEvents) open(p publisher) (*kvevents.Subscriber, error) {
 	sub := kvevents.New(p.address, p.topic, kvevents.Options{
 		Dial: dialer.DialContext,
 		Event: func(ev kvevents.Event) {
-			switch ev.Kind {
-			case kvevents.Removed:
-				groups.Evicted(p.target, ev.Tokens)
-			case kvevents.Cleared:
+			if ev.Kind == kvevents.Cleared {
 				groups.Cleared(p.target)
 			}
 		},

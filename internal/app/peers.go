@@ -3,6 +3,7 @@ package app
 import (
 	"time"
 
+	"tailplane/internal/config"
 	"tailplane/internal/egress"
 	"tailplane/internal/gossip"
 	"tailplane/internal/prefix"
@@ -15,7 +16,7 @@ func (s *Server) openGossip() error {
 	if !s.file.Gossip.Enabled() {
 		return nil
 	}
-	dialer, err := s.direct()
+	dialer, err := s.direct(s.file)
 	if err != nil {
 		return err
 	}
@@ -82,8 +83,8 @@ func (s *Server) showPeers() {
 }
 
 // direct opens connections without a proxy, within the policy.
-func (s *Server) direct() (*egress.Dialer, error) {
-	way, err := egress.NewWay(s.file.Egress, egress.Override{Proxy: "none"})
+func (s *Server) direct(f *config.File) (*egress.Dialer, error) {
+	way, err := egress.NewWay(f.Egress, egress.Override{Proxy: "none"})
 	if err != nil {
 		return nil, err
 	}

@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,7 +29,7 @@ chance, the delays of gossip, and of sessions which are played, in which order, 
 
 The engines are estimates (roofline), not measured: trust the order of policies before their seconds.`
 
-func benchRoute() *cobra.Command {
+func benchRoute(d Deps) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "route --trace FILE", Short: "Compare routing policies in virtual time", Args: args(cobra.NoArgs), Long: benchRouteLong,
 		Example: "  tailplane bench route --trace traffic.jsonl --policy auto,least_request,round_robin --scale 1.5\n" +
@@ -50,11 +47,10 @@ func benchRoute() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		results, err := replay.Bench(ctx, t, setups, o.seeds, progress(cmd.ErrOrStderr(), o.quiet))
+		ctx := cmd.Context()
+		results, err := o.play(ctx, d, t, setups, cmd.ErrOrStderr())
 		switch {
-		case errors.Is(err, context.Canceled):
+		case ctx.Err() != nil:
 			return context.Canceled
 		case err != nil:
 			return &Error{ExitFailed, err.Error(), ""}
@@ -71,15 +67,16 @@ func benchRoute() *cobra.Command {
 
 // routeFlags are the flags of `bench route`.
 type routeFlags struct {
-	format           *choice
-	setup            replay.Setup
-	rules            replay.ReadOptions
-	trace, engine    string
-	policies         []string
-	prefill, context float64
-	seeds, seed      int
-	gossip, delay    string
-	slow, kill       []string
+	format                    *choice
+	setup                     replay.Setup
+	rules                     replay.ReadOptions
+	trace, engine             string
+	policies                  []string
+	prefill, context, speedup float64
+	live                      bool
+	seeds, seed               int
+	gossip, delay             string
+	slow, kill                []string
 
 	think     time.Duration
 	quiet, ci bool
@@ -115,9 +112,19 @@ func newRouteFlags(cmd *cobra.Command) *routeFlags {
 	f.IntVar(&o.rules.MaxInput, "max-prompt", 120_000, "tokens; a session ends before a longer prompt; -1 is no limit")
 	f.DurationVar(&o.think, "max-think", 30*time.Second, "longer think times are cut to it")
 	f.IntVar(&o.rules.Requests, "requests", 0, "requests of a trace by the clock that are played; 0 is all")
+	f.BoolVar(&o.live, "live", false, "through real HTTP on loopback as well: one gateway and the engines in this process, a trace by the clock, the first seed")
+	f.Float64Var(&o.speedup, "speedup", 10, "with --live, how many times as fast time goes")
 	f.BoolVar(&o.ci, "ci", false, "in JSON, add detail: 95 % intervals over the seeds, ratios to the first policy, counts")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "tell nothing of the progress")
 	return o
+}
+
+// play plays in virtual time, or live.
+func (o *routeFlags) play(ctx context.Context, d Deps, t *replay.Trace, setups []replay.Setup, errs io.Writer) ([]replay.Result, error) {
+	if !o.live {
+		return replay.Bench(ctx, t, setups, o.seeds, progress(errs, o.quiet))
+	}
+	return playLive(ctx, d, t, setups, o.speedup)
 }
 
 // setups are what the flags ask for, one for each policy.
@@ -155,7 +162,20 @@ func (o *routeFlags) setups() ([]replay.Setup, error) {
 	if len(setups) == 0 {
 		return nil, errors.New("--policy names none")
 	}
-	return setups, nil
+	return setups, o.canBeLive(&s)
+}
+
+// canBeLive says what only virtual time has.
+func (o *routeFlags) canBeLive(s *replay.Setup) error {
+	switch {
+	case !o.live:
+		return nil
+	case s.Gateways > 1 || len(s.Slow)+len(s.Kill) > 0 || o.seeds > 1 || s.SessionIDs:
+		return errors.New("--live plays one gateway before engines that are alike and stay alive, once")
+	case !(o.speedup >= 1 && o.speedup <= 1000):
+		return errors.New("--speedup wants 1 to 1000")
+	}
+	return nil
 }
 
 func (o *routeFlags) delays(g *replay.Gossip) (err error) {

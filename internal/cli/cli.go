@@ -107,7 +107,7 @@ func NewRoot(d Deps) *cobra.Command {
 	root.AddCommand(
 		serveCommand(d), tryCommand(d), envCommand(d), keysCommand(d), rerateCommand(d),
 		configCommand(d), checkCommand(d), importCommand(), catalogCommand(d), routeCommand(d),
-		whyCommand(d), usageCommand(d), statementCommand(d), reconcileCommand(d), exportCommand(d), modelsCommand(d), statusCommand(d), egressCommand(d), targetsCommand(d), budgetsCommand(d), ledgerCommand(d), auditCommand(d), adminCommand(d), benchCommand(),
+		whyCommand(d), usageCommand(d), statementCommand(d), reconcileCommand(d), exportCommand(d), modelsCommand(d), statusCommand(d), egressCommand(d), targetsCommand(d), budgetsCommand(d), ledgerCommand(d), auditCommand(d), adminCommand(d), benchCommand(d),
 		versionCommand(d), completionCommand(),
 	)
 	root.AddCommand(partyCommands(d)...)

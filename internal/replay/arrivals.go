@@ -14,33 +14,67 @@ const startSpread = 30 * time.Second
 // that the seed draws.
 func (w *world) startRequests() {
 	order := make([]int, len(w.trace.Requests))
-	at := make([]time.Duration, len(order))
 	for i := range order {
-		order[i], at[i] = i, w.trace.Requests[i].At
+		order[i] = i
 	}
 	for begin := 0; begin < len(order); {
-		end := begin + 1
-		for end < len(order) && w.trace.Requests[end].At == w.trace.Requests[begin].At {
-			end++
-		}
+		end := w.trace.instant(begin)
 		w.rng.Shuffle(end-begin, func(a, b int) {
 			order[begin+a], order[begin+b] = order[begin+b], order[begin+a]
 		})
-		if w.setup.Load.Spread && end < len(order) {
-			w.spread(at[begin:end], w.trace.Requests[end].At)
-		}
 		begin = end
+	}
+	at := w.trace.times()
+	if w.setup.Load.Spread {
+		w.trace.spread(at, w.rng)
 	}
 	w.planRequest(order, at)
 }
 
-// spread draws times up to a later one, in order.
-func (w *world) spread(at []time.Duration, until time.Duration) {
-	gap := float64(until - at[0])
-	for i := range at {
-		at[i] += time.Duration(w.rng.Float64() * gap)
+// instant is where the requests end that arrive with that one.
+func (t *Trace) instant(begin int) int {
+	end := begin + 1
+	for end < len(t.Requests) && t.Requests[end].At == t.Requests[begin].At {
+		end++
 	}
-	slices.Sort(at)
+	return end
+}
+
+func (t *Trace) times() []time.Duration {
+	at := make([]time.Duration, len(t.Requests))
+	for i := range at {
+		at[i] = t.Requests[i].At
+	}
+	return at
+}
+
+// spread draws the times of what arrives at one instant up to the next one, in
+// order.
+func (t *Trace) spread(at []time.Duration, rng *rand.Rand) {
+	for begin := 0; begin < len(at); {
+		end := t.instant(begin)
+		if end < len(at) {
+			gap := float64(t.Requests[end].At - at[begin])
+			for i := begin; i < end; i++ {
+				at[i] += time.Duration(rng.Float64() * gap)
+			}
+			slices.Sort(at[begin:end])
+		}
+		begin = end
+	}
+}
+
+// Spread is an open trace with the arrivals of one instant spread up to the next,
+// as a seed draws them.
+func (t *Trace) Spread(seed uint64) *Trace {
+	at := t.times()
+	t.spread(at, rand.New(rand.NewPCG(seed, 0x73707264)))
+	apart := *t
+	apart.Requests = slices.Clone(t.Requests)
+	for i := range at {
+		apart.Requests[i].At = at[i]
+	}
+	return &apart
 }
 
 // planRequest plans the first of the requests, which plans the next.

@@ -40,8 +40,9 @@ func Bench(ctx context.Context, t *Trace, setups []Setup, seeds int, told Progre
 	}
 	results := make([]Result, len(setups))
 	for i := range setups {
-		results[i] = summarise(&setups[i], b.runs[i], b.runs[0])
+		results[i] = summarise(&setups[i], b.runs[i])
 	}
+	compare(results)
 	return results, nil
 }
 

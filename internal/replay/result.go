@@ -78,14 +78,11 @@ var measures = []struct {
 	{"makespan", func(f *Figures) float64 { return f.Makespan }},
 }
 
-// summarise makes a result of the runs of a setup and of those that it is
-// compared with, which had the same seeds.
-func summarise(s *Setup, runs, first []Figures) Result {
-	d := &Detail{runs: runs, CI: map[string]Interval{}, Ratio: map[string]Interval{}}
+// summarise makes a result of the runs of a setup.
+func summarise(s *Setup, runs []Figures) Result {
+	d := &Detail{runs: runs, CI: map[string]Interval{}}
 	for _, m := range measures {
-		own, base := column(runs, m.of), column(first, m.of)
-		d.CI[m.name] = interval(own)
-		d.Ratio[m.name] = factor(ratios(own, base))
+		d.CI[m.name] = interval(column(runs, m.of))
 	}
 	count := func(f func(*Figures) int) float64 {
 		return mean(column(runs, func(x *Figures) float64 { return float64(f(x)) }))
@@ -106,6 +103,16 @@ func summarise(s *Setup, runs, first []Figures) Result {
 		TTFT: Spread{of("ttft_mean"), of("ttft_p50"), of("ttft_p90"), of("ttft_p99")},
 		TPOT: Tail{of("tpot_mean"), of("tpot_p99")}, E2E: Mean{of("e2e_mean")},
 		HitRate: of("hit_rate"), Throughput: of("throughput"), Makespan: of("makespan"),
+	}
+}
+
+// compare sets the ratios of results to the first of them.
+func compare(rs []Result) {
+	for i := range rs {
+		rs[i].Detail.Ratio = map[string]Interval{}
+		for _, m := range measures {
+			rs[i].Detail.Ratio[m.name] = rs[i].Against(&rs[0], m.name)
+		}
 	}
 }
 

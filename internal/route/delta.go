@@ -147,7 +147,7 @@ const mostWork = 3600
 
 // sumPeers adds up what peers told of a replica.
 func (m *member) sumPeers(now time.Time) {
-	m.remote = remote{}
+	m.remote = remote{at: now}
 	for _, r := range m.peers {
 		r.fade(now)
 		m.remote.inFlight += r.inFlight

@@ -86,10 +86,3 @@ func (gs *Groups) Forget(target string) { gs.each(func(g *Group) { g.forget(targ
 func (gs *Groups) Cleared(target string) {
 	gs.each(func(g *Group) { g.of(target, func(m *member) { g.index.Clear(m.slot); g.resize(m) }) })
 }
-
-// Evicted says that a target's engine has dropped so many tokens from its cache.
-func (gs *Groups) Evicted(target string, tokens int) {
-	gs.each(func(g *Group) {
-		g.of(target, func(m *member) { g.index.Shrink(m.slot, int64(float64(tokens)*g.model.bytesPerToken)) })
-	})
-}

@@ -66,6 +66,7 @@ func (m *member) drain(now time.Time) {
 		m.usual += (float64(m.context) + m.remote.context - m.usual) * (1 - math.Exp(-d/usualTime))
 		m.at = now
 	}
+	m.remote.fade(now)
 	m.backlog = min(m.backlog, m.speed*(m.pending+m.remote.pending))
 }
 
