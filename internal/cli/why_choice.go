@@ -15,7 +15,7 @@ func (p *printer) choice(ex *ledger.Exchange) {
 	if len(ex.Choice) == 0 || p.err != nil {
 		return
 	}
-	of := fmt.Sprintf("of %d candidates", ex.Among)
+	of := fmt.Sprintf("by %s of %d candidates", orDash(ex.Policy), ex.Among)
 	if left := ex.Among - len(ex.Choice); left > 0 {
 		of += fmt.Sprintf(", of which %d are not listed", left)
 	}

@@ -11,7 +11,7 @@ import (
 
 func TestWhyTellsWhatWasChosenAmong(t *testing.T) {
 	record := ledger.Exchange{
-		ID: "req_1", Reason: "the least predicted cost", Among: 20, ExpectedInput: 1200, ExpectedOutput: 340,
+		ID: "req_1", Reason: "the least predicted cost", Policy: "auto", Among: 20, ExpectedInput: 1200, ExpectedOutput: 340,
 		Choice: []ledger.Choice{
 			{Target: "gpu-1", InFlight: 3, Hit: 1024, Prefill: 50_100, Decode: 90_000, Cost: 240_300},
 			{Target: "gpu-2", Model: "llama-fp8", InFlight: 1, Prefill: 350_000, Cost: 1_140_000},
@@ -25,7 +25,7 @@ func TestWhyTellsWhatWasChosenAmong(t *testing.T) {
 		not  []string
 	}{
 		{"a choice", func(*ledger.Exchange) {}, []string{
-			"  chosen    of 20 candidates, of which 17 are not listed, expecting 1200 tokens in and 340 out; times in seconds\n" +
+			"  chosen    by auto of 20 candidates, of which 17 are not listed, expecting 1200 tokens in and 340 out; times in seconds\n" +
 				"            CANDIDATE          IN FLIGHT  HIT   PREFILL  DECODE  COST   NOT NOW, FOR\n" +
 				"            > gpu-1            3          1024  0.050    0.090   0.240\n" +
 				"              gpu-2/llama-fp8  1          0     0.350    0.000   1.140\n" +

@@ -39,6 +39,7 @@ func (c *call) noteChoice() {
 	if among < 2 {
 		return
 	}
+	c.ex.Policy = c.dest.candidates[first].policy.Name
 	c.ex.Among, c.ex.ExpectedInput, c.ex.ExpectedOutput = among, c.saw[first].prompt, c.asked.Output
 	for _, i := range c.order {
 		if c.views[i].Group == group {

@@ -91,5 +91,7 @@ func (ex *Exchange) choice(m *message) {
 		ex.ExpectedOutput = int(m.int)
 	case 43:
 		ex.Among = int(m.int)
+	case 44:
+		ex.Policy = m.text
 	}
 }

@@ -62,7 +62,8 @@ func appendExchange(b []byte, ex *Exchange) []byte {
 	}
 	b = putInt(b, 41, int64(ex.ExpectedInput))
 	b = putInt(b, 42, int64(ex.ExpectedOutput))
-	return putInt(b, 43, int64(ex.Among))
+	b = putInt(b, 43, int64(ex.Among))
+	return putText(b, 44, ex.Policy)
 }
 
 // appendOpen appends what an admission records: who asks for what. It decodes

@@ -48,6 +48,8 @@ type Exchange struct {
 	ExpectedInput  int `json:"expected_input,omitempty"`
 	ExpectedOutput int `json:"expected_output,omitempty"`
 	Among          int `json:"among,omitempty"`
+	// Policy is the name of the one that chose.
+	Policy string `json:"policy,omitempty"`
 
 	Outcome Outcome       `json:"outcome"`
 	Status  int           `json:"status"`          // as told to the client
