@@ -64,6 +64,11 @@ func exportCommand(d Deps) *cobra.Command {
 
 // export streams records into out. A stream without its end is an error.
 func (c *client) export(ctx context.Context, q url.Values, out *exporter) error {
+	return c.records(ctx, q, out.all)
+}
+
+// records gives the stream of records that pass a filter to read.
+func (c *client) records(ctx context.Context, q url.Values, read func(io.Reader) error) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base()+"/admin/v1/export?"+q.Encode(), nil)
 	if err != nil {
 		return err
@@ -82,7 +87,7 @@ func (c *client) export(ctx context.Context, q url.Values, out *exporter) error 
 		}
 		return refused(raw, resp.StatusCode)
 	}
-	err = out.all(resp.Body)
+	err = read(resp.Body)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -107,11 +112,20 @@ func newExport(w io.Writer, format string, attempts bool) *exporter {
 	return e
 }
 
-// all reads a stream of records until its last line, which tells that it is whole.
+// all writes a stream of records.
 func (e *exporter) all(in io.Reader) error {
 	if e.csv != nil {
 		_ = e.csv.Write(exportColumns()) // the last Flush tells the error
 	}
+	if err := eachRecord(in, e.record); err != nil {
+		return err
+	}
+	return e.flush()
+}
+
+// eachRecord reads a stream of records until its last line, which tells that it is
+// whole.
+func eachRecord(in io.Reader, do func(*ledger.Exchange) error) error {
 	dec := json.NewDecoder(bufio.NewReaderSize(in, 64<<10))
 	var n int64
 	for {
@@ -130,10 +144,10 @@ func (e *exporter) all(in io.Reader) error {
 		case line.End && line.Lines != n:
 			return &Error{ExitFailed, fmt.Sprintf("%d of %d records came", n, line.Lines), "try again"}
 		case line.End:
-			return e.flush()
+			return nil
 		}
 		n++
-		if err := e.record(&line.Exchange); err != nil {
+		if err := do(&line.Exchange); err != nil {
 			return err
 		}
 	}

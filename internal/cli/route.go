@@ -10,6 +10,7 @@ func routeCommand(d Deps) *cobra.Command {
 	})
 	cmd.AddCommand(
 		routeExplain(d),
+		routeReplay(d),
 		routeTrain(),
 		routeEval(),
 	)
