@@ -43,7 +43,9 @@ func again(t *testing.T, m models.Config, list ...*ledger.Exchange) *Changes {
 		t.Fatal(err)
 	}
 	a := NewAgain(RecordedConfig{Models: m, Book: book, Targets: []RecordedTarget{
-		{Name: "a", Kind: "vllm"}, {Name: "b", Kind: "vllm"}, {Name: "c", Kind: "vllm", Labels: []string{"eu"}},
+		{Name: "a", Kind: "vllm"},
+		{Name: "b", Kind: "vllm"},
+		{Name: "c", Kind: "vllm", Labels: []string{"eu"}},
 		{Name: "fleet", Kind: "vllm", Discovered: true},
 	}})
 	for _, ex := range list {
