@@ -40,7 +40,7 @@ func (p *Plane) replicas(d *destination) {
 
 func (p *Plane) shareTraffic(d *destination, shared []candidate) {
 	policy := shared[0].policy
-	if policy.IsZero() || route.NewPolicy(policy) == nil {
+	if d.made || !route.Ranks(policy) {
 		return
 	}
 	name := shared[0].model
@@ -86,14 +86,14 @@ func (c *call) describe() {
 	c.described = true
 	q := &c.asked
 	q.Chain.Reset()
-	q.Roll, q.Session, q.Adapter, q.Dry = c.plane.roll(), 0, "", c.explain != nil
+	q.Roll, q.Session, q.Adapter, q.Dry = c.plane.roll(), 0, "", c.dry
 	if c.ex.Session != "" {
 		q.Session = route.Hash(c.ex.Session)
 	}
 	if c.seen.Op == llm.OpGenerate && c.surface.forward == nil {
 		prefix.FromBody(&q.Chain, prefix.Seed(c.ex.Customer, c.seen.Model, ""), c.body)
 	}
-	input, output := c.plane.Estimates.Estimate(c.ex.Model, c.key.ID, len(c.body), int64(c.seen.MaxTokens))
+	input, output := c.expects()
 	c.input, q.Output = int(input), int(output)
 }
 
@@ -105,7 +105,7 @@ func (c *call) rank(at time.Time, g *route.Group, begin, end int) {
 		if v := &c.views[i]; v.Able() && v.Ready() {
 			c.ranked = append(c.ranked, i)
 			f := c.fact(&c.dest.candidates[i], v)
-			f.Engine, f.Risk = engineOf(c.dest.candidates[i].State, at), risk(c.live[i].Penalty)
+			f.Engine, f.Risk = c.dest.candidates[i].State.Signals(at).Sample, risk(c.live[i].Penalty)
 			c.facts = append(c.facts, f)
 		}
 	}
@@ -115,11 +115,6 @@ func (c *call) rank(at time.Time, g *route.Group, begin, end int) {
 	c.decision.Order = c.decision.Order[:0]
 	g.Pick(at, &c.asked, c.facts, &c.decision, true)
 	c.see()
-	if c.explain != nil {
-		for k := range c.decision.Replicas {
-			c.explain.seen(&c.dest.candidates[c.ranked[k]], &c.decision.Replicas[k])
-		}
-	}
 	for place, k := range c.decision.Order {
 		v := &c.views[c.ranked[k]]
 		v.Ranked, v.Rank = c.decision.Why, place
@@ -146,6 +141,9 @@ func (c *call) follow(target *candidate, at time.Time) {
 // followed tells it how the attempt ended. A whole answer has shown no first
 // token, and teaches no speed.
 func (c *call) followed(target *candidate, a *ledger.Attempt, f *llm.Fault) {
+	if target.replica.group == nil {
+		return
+	}
 	r := route.Result{OK: f == nil || f.Kind == llm.FaultFlawed, Cached: -1, Output: int(a.Usage.Output)}
 	if a.Usage.Source == llm.UsageReported {
 		r.Input = int(a.Usage.Input)

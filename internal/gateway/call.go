@@ -95,13 +95,13 @@ type call struct {
 	object   owner.Object            // what the request is about, when a target keeps it
 	answered h1.Header               // of the last attempt, when its upstream answered
 
-	explain   *Explained // what is told instead of done; nil for a request
-	described bool       // c.asked is of this request
-	stood     bool       // c.views are of this moment
-	admitted  bool       // the journal has an open record
-	chosen    bool       // it is counted as in flight
-	committed bool       // the answer's head is on its way to the client
-	abort     bool       // the connection must not end as if the answer were complete
+	dry       bool // what is found is told, and nothing is done
+	described bool // c.asked is of this request
+	stood     bool // c.views are of this moment
+	admitted  bool // the journal has an open record
+	chosen    bool // it is counted as in flight
+	committed bool // the answer's head is on its way to the client
+	abort     bool // the connection must not end as if the answer were complete
 	lossless  bool
 	attempt   [2]ledger.Attempt // backs ex.Attempts
 }
@@ -158,7 +158,7 @@ func (c *call) reset() {
 	c.seen, c.decoded, c.dest, c.rule = llm.Glance{}, nil, nil, nil
 	c.judged = judged{}
 	c.wanted, c.drawn = account.Want{}, 0
-	c.saturated, c.described, c.stood, c.explain = nil, false, false, nil
+	c.saturated, c.described, c.stood, c.dry = nil, false, false, false
 	c.views, c.order, c.forward, c.chain = c.views[:0], c.order[:0], c.forward[:0], c.chain[:0]
 	clear(c.req.Header)
 	c.req.Header, c.req.Body = c.req.Header[:0], nil
@@ -378,7 +378,7 @@ func (c *call) choose() *llm.Fault {
 	if c.judged.why != "" {
 		c.ex.Reason = c.judged.why + "; " + c.ex.Reason
 	}
-	if why == route.WhySpill && c.explain == nil {
+	if why == route.WhySpill && !c.dry {
 		c.countSpill()
 	}
 	return nil

@@ -49,7 +49,7 @@ func (c *call) judge() {
 		decision = d.router.Route(complexity.Ask{Customer: c.ex.Customer, Text: a.last, Held: c.plane.learning.heldBy(c.judged.lane, a.turns, c.ex.Session)})
 	}
 	c.judged.choice, c.judged.why = decision.Choice, decision.String()
-	if c.explain == nil {
+	if !c.dry {
 		c.gateway.metrics.Complexity.WithLabelValues(d.name, string(decision.Choice), string(decision.Why)).Inc()
 	}
 }

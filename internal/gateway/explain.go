@@ -51,7 +51,7 @@ func (g *Gateway) Explain(ctx context.Context, key *policy.Key, path string, hea
 	c.place, c.key, c.body = at, key, append(c.body[:0], body...)
 	c.ex.Key, c.ex.Name = key.ID, key.Name
 	out := &Explained{}
-	c.explain = out
+	c.dry = true
 	if f := c.explained(out); f != nil {
 		out.Refused = f.Message
 	}
@@ -74,28 +74,13 @@ func (c *call) explained(out *Explained) *llm.Fault {
 	out.Why, out.Input, out.Output = c.ex.Reason, c.input, c.asked.Output
 	for i := range c.views {
 		t, v := &c.dest.candidates[i], &c.views[i]
-		out.part(t).Not = v.Not()
-		out.part(t).InFlight = v.InFlight
-		out.part(t).Place = slices.Index(c.order, i) + 1
+		part := ExplainedPart{Target: t.Name, Model: t.model, Group: t.group, Place: slices.Index(c.order, i) + 1, Not: v.Not(), InFlight: v.InFlight}
+		if c.dest.balanced && c.saw[i].ranked {
+			part.Hit, part.Terms = c.saw[i].hit, new(c.saw[i].terms)
+		}
+		out.Candidates = append(out.Candidates, part)
 	}
 	return f
-}
-
-// part is a candidate's entry.
-func (e *Explained) part(t *candidate) *ExplainedPart {
-	for i := range e.Candidates {
-		if p := &e.Candidates[i]; p.Target == t.Name && p.Model == t.model && p.Group == t.group {
-			return p
-		}
-	}
-	e.Candidates = append(e.Candidates, ExplainedPart{Target: t.Name, Model: t.model, Group: t.group})
-	return &e.Candidates[len(e.Candidates)-1]
-}
-
-// seen notes a replica as its policy saw it.
-func (e *Explained) seen(t *candidate, r *route.Replica) {
-	p := e.part(t)
-	p.Hit, p.Terms = max(0, r.Hit), new(r.Terms)
 }
 
 // nowhere takes an answer that nobody waits for.

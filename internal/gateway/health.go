@@ -3,10 +3,8 @@ package gateway
 import (
 	"time"
 
-	"tailplane/internal/engine"
 	"tailplane/internal/fleet"
 	"tailplane/internal/llm"
-	"tailplane/internal/route"
 )
 
 // The rules of health on a request's way:
@@ -78,26 +76,6 @@ func (c *call) lighten() {
 
 // risk is what a candidate's health adds to its cost, in seconds.
 func risk(penalty float64) float64 { return riskSeconds * penalty / max(0.01, 1-penalty) }
-
-// engineOf is what a candidate's engine says of itself, as a group takes it.
-func engineOf(t *fleet.Target, at time.Time) route.Engine {
-	s := t.Signals(at)
-	out := route.Engine{Running: s.Running, Waiting: s.Waiting, KVUsage: s.KVUsage, KVTokens: s.KVTokens}
-	for _, one := range [...]struct {
-		is engine.Signal
-		as route.Signal
-	}{
-		{engine.SignalRunning, route.SignalRunning},
-		{engine.SignalWaiting, route.SignalWaiting},
-		{engine.SignalKVUsage, route.SignalKVUsage},
-		{engine.SignalKVTokens, route.SignalKVTokens},
-	} {
-		if s.Known.Has(one.is) {
-			out.Known |= one.as
-		}
-	}
-	return out
-}
 
 // nobody is the fault when no candidate can serve a request: the request's, unless
 // one could that is drained.

@@ -23,7 +23,7 @@ func (c *call) draw() *llm.Fault {
 	}
 	want := account.Want{Start: c.ex.Start}
 	if c.seen.Op != llm.OpCount { // which costs nothing
-		want.Input, want.Output = c.plane.Estimates.Estimate(c.ex.Model, c.key.ID, len(c.body), int64(c.seen.MaxTokens))
+		want.Input, want.Output = c.expects()
 		nano, bound := account.Asks(c.chain)
 		if nano {
 			want.Nano = c.expected(want.Input, want.Output)
@@ -38,6 +38,15 @@ func (c *call) draw() *llm.Fault {
 	}
 	c.ex.Held = c.held.Nano()
 	return nil
+}
+
+// expects is what the request is expected to use, in tokens: what was worked out
+// for its limits, or else now.
+func (c *call) expects() (input, output int64) {
+	if !c.wanted.Start.IsZero() {
+		return c.wanted.Input, c.wanted.Output
+	}
+	return c.plane.Estimates.Estimate(c.ex.Model, c.key.ID, len(c.body), int64(c.seen.MaxTokens))
 }
 
 // watched reports whether anybody in the chain has a limit or a budget.
@@ -100,9 +109,7 @@ func (c *call) drawAt(target *candidate, at time.Time) *llm.Fault {
 		return nil
 	}
 	want := c.wanted
-	if want.Start.IsZero() {
-		want.Input, want.Output = c.plane.Estimates.Estimate(c.ex.Model, c.key.ID, len(c.body), int64(c.seen.MaxTokens))
-	}
+	want.Input, want.Output = c.expects()
 	want.Start, want.Nano = at, 0
 	chain := [1]*account.Account{target.Account}
 	no := c.plane.Accounts.Reserve(c.ctx, &c.heldAt, chain[:], want)

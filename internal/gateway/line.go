@@ -59,7 +59,7 @@ func (l *line) stand(now time.Time, to []route.Standing) []route.Standing {
 		live := t.State.View(now, t.model)
 		to = append(to, route.Standing{
 			Name: t.replica.name, Ready: live.Wait <= 0 && !live.Broken && live.Spills <= 0, InFlight: int(live.InFlight),
-			Most: t.Limits.InFlight, Engine: t.Kind.Engine, Says: engineOf(t.State, now),
+			Most: t.Limits.InFlight, Engine: t.Kind.Engine, Says: t.State.Signals(now).Sample,
 		})
 	}
 	return to

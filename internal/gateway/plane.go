@@ -160,6 +160,7 @@ type destination struct {
 	headroom   bool               // candidates with more of it are preferred
 	balanced   bool               // a policy chooses among some of them
 	priced     bool               // and their prices may differ
+	made       bool               // of a name that a caller made up: nothing is learned of it
 	single     bool               // the first candidate is asked, and no other
 	router     *complexity.Router // decides between the weak and the strong candidates; nil without
 	learns     bool               // its requests can be judged later
@@ -228,6 +229,7 @@ func (p *Plane) destination(name string, key *policy.Key) (*destination, error) 
 		return nil, err
 	}
 	d := p.build(plan, telemetry.Other)
+	d.made = true
 	if p.known.Add(1) <= mostOthers {
 		p.others.Store(name, d)
 	}

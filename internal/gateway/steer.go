@@ -97,10 +97,10 @@ func (c *call) wishes(s *steering) *llm.Fault {
 			}
 		}
 	}
-	for _, m := range found {
-		if !m.IsZero() {
-			c.body = wire.Splice(nil, c.body, wire.DropMember(c.body, object, m))
-			object, _ = wire.Scan(c.body, []string{"provider"}, found[1:])
+	for _, name := range []string{"models", "provider"} {
+		var m [1]wire.Member
+		if object, err = wire.Scan(c.body, []string{name}, m[:]); err == nil {
+			c.body = wire.Splice(nil, c.body, wire.DropMember(c.body, object, m[0]))
 		}
 	}
 	_, err = c.surface.dialect.Glance(c.body, &c.at) // its members stand elsewhere now
@@ -186,6 +186,9 @@ func (c *call) follows(d *destination, s *steering) (*destination, *llm.Fault) {
 		}
 		out.append(more)
 	}
+	if out.made && !s.policy.IsZero() {
+		return nil, steerFault("provider.sort", "`sort` compares what is known of targets; it takes models that GET /v1/models lists")
+	}
 	for i := range out.candidates {
 		t := &out.candidates[i]
 		t.barred = cmp.Or(t.barred, s.bars(t), lacks(t.Config.Labels, s.require), c.dearer(t, s))
@@ -206,6 +209,7 @@ func (d *destination) append(more *destination) {
 	if more.name == d.name {
 		return
 	}
+	d.made = d.made || more.made
 	last := 0
 	if n := len(d.candidates); n > 0 {
 		last = d.candidates[n-1].group + 1

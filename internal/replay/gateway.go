@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"tailplane/internal/engine"
 	"tailplane/internal/route"
 	"tailplane/internal/sim"
 )
@@ -52,7 +53,7 @@ func (w *world) addGateway() {
 		g.places = append(g.places, i)
 		g.facts = append(g.facts, route.Facts{
 			Name: w.replicas[i].name, Weight: 1,
-			Engine: route.Engine{Known: route.SignalKVTokens, KVTokens: float64(w.setup.Engine.KVTokens)},
+			Engine: engine.Sample{Known: engine.SignalKVTokens, KVTokens: float64(w.setup.Engine.KVTokens)},
 		})
 	}
 	w.gateways = append(w.gateways, g)
@@ -166,7 +167,7 @@ func (w *world) scrape() {
 	for _, g := range w.gateways {
 		for at, i := range g.places {
 			l, e := &w.replicas[i].load, &g.facts[at].Engine
-			e.Known |= route.SignalRunning | route.SignalWaiting | route.SignalKVUsage
+			e.Known |= engine.SignalRunning | engine.SignalWaiting | engine.SignalKVUsage
 			e.Running, e.Waiting = float64(l.Running), float64(l.Waiting)
 			e.KVUsage = float64(l.UsedBlocks) / float64(l.Blocks)
 		}

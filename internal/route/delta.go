@@ -96,7 +96,7 @@ func (g *Group) Apply(now time.Time, peer string, d Delta) {
 		m.peers[peer] = r
 	}
 	m.drain(now)
-	uncached := min(float64(d.Tokens), d.Work/g.model.linear)
+	uncached := g.model.uncached(d.Work, d.Tokens)
 	r.fade(now)
 	r.take(&d, uncached)
 	m.sumPeers(now)

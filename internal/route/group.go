@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"tailplane/internal/engine"
 	"tailplane/internal/models"
 	"tailplane/internal/prefix"
 )
@@ -53,7 +54,7 @@ type Facts struct {
 	InFlight int     // at the target, for all models together
 	Price    float64 // dollars that the request is expected to cost there
 	Risk     float64 // seconds to add: slow start, ill health
-	Engine   Engine
+	Engine   engine.Sample
 }
 
 // Decision is the order in which to ask the candidates, and why.
@@ -102,21 +103,24 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 			InFlight: m.inFlight + int(m.remote.inFlight+0.5), Context: m.context + int(m.remote.context),
 			Queue: m.wait(now), Usual: m.usual, Queued: m.queued + int(m.remote.queued), Prompt: tokens,
 		}
-		if q.Chain.Bytes > 0 {
-			r.Hit = min(int(m.trust*float64(g.model.tokens(g.index.Lookup(m.slot, &q.Chain)))), tokens-1)
-		}
-		r.Prefill = m.speed * g.model.prefill(tokens-max(0, r.Hit), tokens)
-		r.Fill = float64(r.Context) / m.capacity
-		if f.Engine.Known.Has(SignalKVUsage) {
-			r.Fill = max(r.Fill, f.Engine.KVUsage)
-		}
-		r.Risk = f.Risk
+		r.Hit = g.hit(m, &q.Chain, tokens)
+		r.Prefill = m.speed * g.model.prefill(tokens-r.Hit, tokens)
+		r.Fill, r.Risk = m.fill(f.Engine), f.Risk
 		best = max(best, r.Hit)
 		r.FirstToken, r.PerToken, r.Drag = m.firstToken, m.perToken, m.drag
 		g.seen = append(g.seen, r)
 	}
 	g.prefer(1 - float64(best)/float64(max(1, tokens)))
 	return g.seen
+}
+
+// hit is how many tokens of a prompt a replica is expected to have in its cache: not
+// the last one, which is always computed.
+func (g *Group) hit(m *member, c *prefix.Chain, tokens int) int {
+	if c.Bytes == 0 {
+		return 0
+	}
+	return max(0, min(int(m.trust*float64(g.model.tokens(g.index.Lookup(m.slot, c)))), tokens-1))
 }
 
 // Ticket follows one attempt at a replica. The zero Ticket is ready, belongs to
@@ -139,15 +143,14 @@ type Ticket struct {
 	begun    bool
 }
 
-// Sent tells that the request goes to the replica of that name now.
+// Sent tells that the request goes to the replica of that name now. The query
+// stays as it is until Done.
 func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 	g.mu.Lock()
 	m := g.member(now, name)
-	tokens, hit := g.model.tokens(q.Chain.Bytes), 0
-	if q.Chain.Bytes > 0 {
-		hit = max(0, min(int(m.trust*float64(g.model.tokens(g.index.Lookup(m.slot, &q.Chain)))), tokens-1))
-		g.index.Insert(m.slot, &q.Chain)
-	}
+	tokens := g.model.tokens(q.Chain.Bytes)
+	hit := g.hit(m, &q.Chain, tokens)
+	g.index.Insert(m.slot, &q.Chain)
 	*t = Ticket{
 		group: g, member: m, sent: now, work: g.model.prefill(tokens-hit, tokens), wait: m.wait(now),
 		uncached: tokens - hit, tokens: tokens, bytes: q.Chain.Bytes, hit: hit, lane: q.Chain.Lane,
@@ -198,10 +201,12 @@ func (t *Ticket) Done(now time.Time, r Result) {
 		t.member.answer(now, t)
 	}
 	t.member.end(t)
-	if r.OK && t.query.Chain.Bytes == t.bytes { // an engine frees a prompt's blocks when it has answered: they are the youngest, then
-		g.index.Insert(t.member.slot, &t.query.Chain)
-	}
 	if r.OK {
+		// An engine frees a prompt's blocks when it has answered: they are the
+		// youngest, then.
+		if g.slots[t.member.slot] == t.member { // it may have gone meanwhile
+			g.index.Insert(t.member.slot, &t.query.Chain)
+		}
 		t.member.limit.Done(t.member.inFlight)
 		g.model.count(t, r)
 		wrote := 0.0

@@ -329,3 +329,35 @@ func TestATurnReturnsToWhereAnotherGatewaySentIt(t *testing.T) {
 		t.Errorf("it goes to %d, with a hit of %d at its home", d.Order[0], d.Replicas[2].Hit)
 	}
 }
+
+// TestWorkSaysHowMuchWasNotCached: a peer tells seconds, from which the tokens are
+// found again, however long the prompt is.
+func TestWorkSaysHowMuchWasNotCached(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := newModel()
+		tokens := rapid.IntRange(1, 500_000).Draw(t, "tokens")
+		uncached := rapid.IntRange(1, tokens).Draw(t, "uncached")
+		if got := m.uncached(m.prefill(uncached, tokens), tokens); math.Abs(got-float64(uncached)) > 0.01*float64(uncached)+1 {
+			t.Fatalf("%d of %d tokens became %.1f", uncached, tokens, got)
+		}
+	})
+}
+
+// TestAReplicaThatHasGoneLeavesNothingToItsSuccessor: neither what it held, nor what
+// it answers late.
+func TestAReplicaThatHasGoneLeavesNothingToItsSuccessor(t *testing.T) {
+	g := newTestGroup("auto")
+	q := Query{Chain: prompt(7, 40)}
+	var tk Ticket
+	g.Sent(begin, &q, "old/m", &tk)
+	g.forget("old")
+	var d Decision
+	g.Pick(begin, &Query{}, []Facts{{Name: "new/m"}}, &d, false) // it gets the slot
+	tk.First(begin.Add(time.Second))
+	tk.Done(begin.Add(2*time.Second), Result{OK: true, Cached: -1, Output: 9})
+	d.Order = d.Order[:0]
+	g.Pick(begin.Add(3*time.Second), &q, []Facts{{Name: "new/m"}}, &d, true)
+	if r := d.Replicas[0]; r.Hit != 0 || r.InFlight != 0 || r.Context != 0 || len(g.slots) != 1 {
+		t.Errorf("%+v in %d slots", r, len(g.slots))
+	}
+}

@@ -19,6 +19,9 @@ var policies = map[string]func(models.Policy) Policy{
 	"smetric":         newSMetric,
 }
 
+// Ranks reports whether what the config asks for ranks replicas.
+func Ranks(p models.Policy) bool { return policies[p.Name] != nil }
+
 // NewPolicy returns the policy that a valid config asks for; nil where groups are
 // not ranked: by weight, or in the order of the route.
 func NewPolicy(p models.Policy) Policy {

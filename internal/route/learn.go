@@ -3,6 +3,8 @@ package route
 import (
 	"math"
 	"slices"
+
+	"tailplane/internal/engine"
 )
 
 // The rules of learning:
@@ -44,6 +46,17 @@ func (m *model) tokens(bytes int) int { return int(float64(bytes) / m.bytesPerTo
 func (m *model) prefill(uncached, tokens int) float64 {
 	u, pairs := shape(uncached, tokens)
 	return m.linear*u + m.pair*pairs
+}
+
+// uncached is how many of the last of so many tokens take work seconds to compute:
+// prefill the other way round.
+func (m *model) uncached(work float64, tokens int) float64 {
+	b := m.linear + m.pair*float64(tokens)
+	left := b*b - 2*m.pair*work
+	if left <= 0 {
+		return float64(tokens)
+	}
+	return min(float64(tokens), 2*work/(b+math.Sqrt(left)))
 }
 
 // shape is a prefill as its cost sees it: tokens, and pairs of tokens.
@@ -255,8 +268,8 @@ const (
 )
 
 // learnCapacity takes in what an engine says that its cache holds.
-func (m *member) learnCapacity(g *Group, e Engine) {
-	if e.Known.Has(SignalKVTokens) && e.KVTokens > 0 && e.KVTokens != m.capacity {
+func (m *member) learnCapacity(g *Group, e engine.Sample) {
+	if e.Known.Has(engine.SignalKVTokens) && e.KVTokens > 0 && e.KVTokens != m.capacity {
 		m.capacity, m.told = e.KVTokens, true
 		g.resize(m)
 	}

@@ -3,6 +3,7 @@ package route
 import (
 	"time"
 
+	"tailplane/internal/engine"
 	"tailplane/internal/prefix"
 )
 
@@ -52,7 +53,7 @@ type Replica struct {
 
 	Terms
 
-	Engine Engine // what the engine says of itself
+	Engine engine.Sample // what the engine says of itself
 }
 
 // Terms are the parts of a replica's cost, in seconds.
@@ -66,26 +67,3 @@ type Terms struct {
 	Home    float64 `json:"home"`    // taken off for the replica where the conversation lives
 	Cost    float64 `json:"cost"`    // by which it is ranked; other policies than auto set this alone
 }
-
-// Engine is what an engine says of itself. What is not in Known means nothing.
-type Engine struct {
-	Known    Signal
-	Running  float64
-	Waiting  float64
-	KVUsage  float64 // 0 to 1
-	KVTokens float64 // capacity
-}
-
-// Signal is a set of things that an engine may publish.
-type Signal uint8
-
-// The signals.
-const (
-	SignalRunning Signal = 1 << iota
-	SignalWaiting
-	SignalKVUsage
-	SignalKVTokens
-)
-
-// Has reports whether all of want is known.
-func (s Signal) Has(want Signal) bool { return s&want == want }

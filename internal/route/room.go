@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tailplane/internal/engine"
 	"tailplane/internal/queue"
 )
 
@@ -28,7 +29,7 @@ type Standing struct {
 	InFlight int  // at the target, for all models together
 	Most     int  // that may be in flight there; 0 is any number
 	Engine   bool // it is a server on hardware of its own
-	Says     Engine
+	Says     engine.Sample
 }
 
 // room is what a group needs for those who wait for it.
@@ -121,12 +122,12 @@ const mostFill = 0.85
 
 // fill is the part that they do, as far as it is known: the capacity is that which
 // an engine told.
-func (m *member) fill(e Engine) float64 {
+func (m *member) fill(e engine.Sample) float64 {
 	fill := 0.0
 	if m.told {
 		fill = (float64(m.context) + m.remote.context) / m.capacity
 	}
-	if e.Known.Has(SignalKVUsage) {
+	if e.Known.Has(engine.SignalKVUsage) {
 		fill = max(fill, e.KVUsage)
 	}
 	return fill
@@ -163,11 +164,9 @@ func (g *Group) Seconds(q *Query) (prefill, decode float64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	tokens, hit := g.model.tokens(q.Chain.Bytes), 0
-	if q.Chain.Bytes > 0 {
-		for _, m := range g.slots {
-			if m != nil {
-				hit = max(hit, min(int(m.trust*float64(g.model.tokens(g.index.Lookup(m.slot, &q.Chain)))), tokens-1))
-			}
+	for _, m := range g.slots {
+		if m != nil {
+			hit = max(hit, g.hit(m, &q.Chain, tokens))
 		}
 	}
 	return g.model.prefill(tokens-hit, tokens), float64(q.Output) * tokenPart

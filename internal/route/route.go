@@ -1,12 +1,13 @@
 // Package route decides which target a request goes to and what follows when
 // that fails.
 //
-// It owns pure decisions: [Order] ranks the candidates of a request, [After]
-// says what to do about a fault. Both take facts, and time and chance as
-// arguments, and return a value that says why. Nothing here does I/O, keeps
-// state or reads a clock.
+// It owns decisions, and what they are learned from: [Order] ranks the candidates
+// of a request, [After] says what to do about a fault, and a [Group] ranks the
+// replicas of one model by a [Policy] (one file each) and by what it was told of
+// them. All take facts, and time and chance as arguments, and return a value that
+// says why. Nothing here does I/O or reads a clock; a Group alone keeps state.
 //
-// Start reading at [Order].
+// Start reading at [Order], then [Group.Pick] and auto.go.
 package route
 
 import (
