@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,8 +39,7 @@ func TestBenchRouteJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dec := json.NewDecoder(strings.NewReader(out))
-	dec.DisallowUnknownFields()
+	checkKeys(t, out)
 	var rs []struct {
 		Policy          string
 		Gateways, Seeds int
@@ -49,14 +50,14 @@ func TestBenchRouteJSON(t *testing.T) {
 		Throughput      float64
 		Makespan        float64
 	}
-	if err := dec.Decode(&rs); err != nil {
+	if err := json.Unmarshal([]byte(out), &rs); err != nil {
 		t.Fatalf("%v in %s", err, out)
 	}
 	if len(rs) != 2 || rs[0].Policy != "auto" || rs[1].Policy != "least_request" || rs[0].Gateways != 2 || rs[0].Seeds != 2 {
 		t.Fatalf("%+v", rs)
 	}
 	for _, r := range rs {
-		if r.TTFT.Mean <= 0 || r.TTFT.P99 < r.TTFT.P50 || r.TPOT.Mean <= 0 || r.E2E.Mean < r.TTFT.Mean || r.Makespan < .9 || r.Throughput <= 0 {
+		if r.TTFT.Mean <= 0 || r.TTFT.P50 <= 0 || r.TTFT.P90 < r.TTFT.P50 || r.TTFT.P99 < r.TTFT.P90 || r.TPOT.Mean <= 0 || r.TPOT.P99 <= 0 || r.E2E.Mean < r.TTFT.Mean || r.Makespan < .9 || r.Throughput <= 0 {
 			t.Errorf("%+v", r)
 		}
 	}
@@ -65,6 +66,30 @@ func TestBenchRouteJSON(t *testing.T) {
 	}
 	if n := strings.Count(note, "\n"); n != 4 {
 		t.Errorf("%d lines of progress: %s", n, note)
+	}
+}
+
+// checkKeys holds the names of what `-o json` prints: scripts read them.
+func checkKeys(t *testing.T, out string) {
+	t.Helper()
+	var list []map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	want := map[string][]string{
+		"policy": nil, "gateways": nil, "seeds": nil, "hit_rate": nil, "throughput": nil, "makespan": nil,
+		"ttft": {"mean", "p50", "p90", "p99"}, "tpot": {"mean", "p99"}, "e2e": {"mean"},
+	}
+	for _, r := range list {
+		if got, want := slices.Sorted(maps.Keys(r)), slices.Sorted(maps.Keys(want)); !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+		for _, name := range []string{"ttft", "tpot", "e2e"} {
+			var of map[string]float64
+			if err := json.Unmarshal(r[name], &of); err != nil || !slices.Equal(slices.Sorted(maps.Keys(of)), want[name]) {
+				t.Errorf("%s is %s, want %q, %v", name, r[name], want[name], err)
+			}
+		}
 	}
 }
 

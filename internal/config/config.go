@@ -225,13 +225,11 @@ func (f *File) Destinations() []egress.Destination {
 	return out
 }
 
-// gateways are the others that the file names; members that are found by them are
-// reached when `egress.allow` has them, or egress is open.
+// gateways are the others that the file names. What their names stand for is
+// reached when `egress.allow` has it, or egress is open.
 func (f *File) gateways() (out []egress.Destination) {
-	for _, at := range f.Gossip.Join {
-		if _, _, err := net.SplitHostPort(at); err == nil {
-			out = append(out, egress.Destination{Address: at, Why: "gossip between gateways"})
-		}
+	for _, at := range f.Gossip.Gateways() {
+		out = append(out, egress.Destination{Address: at, Why: "gossip between gateways"})
 	}
 	return out
 }

@@ -268,13 +268,8 @@ func TestAProxysRefusalIsToldInItsOwnWords(t *testing.T) {
 }
 
 func TestAProxyThatIsNotThereIsTheProxysFault(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = ln.Close()
-	d := dialer(t, New(Options{}), Config{Proxy: "http://" + ln.Addr().String()}, Override{}, named("api.example.com:443")...)
-	_, err = d.DialContext(t.Context(), "tcp", "api.example.com:443")
+	d := dialer(t, New(Options{}), Config{Proxy: "http://127.0.0.1:1"}, Override{}, named("api.example.com:443")...)
+	_, err := d.DialContext(t.Context(), "tcp", "api.example.com:443")
 	if e, ok := errors.AsType[*Error](err); !ok || e.Kind != ProxyGave || !e.Again || !strings.Contains(e.Error(), "the proxy cannot be reached") {
 		t.Errorf("%v", err)
 	}

@@ -74,6 +74,22 @@ func (c Config) Validate(report func(path, wrong, right string)) {
 	}
 }
 
+// Gateways are the others that the section names, as HOST:PORT; those without a
+// port are where this one listens.
+func (c Config) Gateways() []string {
+	at, err := netip.ParseAddrPort(c.Listen)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, item := range c.Join {
+		if host, port, err := splitPort(item, at.Port()); err == nil {
+			out = append(out, net.JoinHostPort(host, strconv.Itoa(int(port))))
+		}
+	}
+	return out
+}
+
 // advertise is what Advertise says, with a port where it has none.
 func (c Config) advertise(port uint16) (netip.AddrPort, error) {
 	if at, err := netip.ParseAddrPort(c.Advertise); err == nil && at.Port() != 0 && !at.Addr().IsUnspecified() {

@@ -106,3 +106,14 @@ func TestNamesStandForAllTheirAddresses(t *testing.T) {
 		t.Errorf("missing: %v", got)
 	}
 }
+
+// TestGatewaysAreNamedWithTheirPort, as an egress policy asks for them.
+func TestGatewaysAreNamedWithTheirPort(t *testing.T) {
+	c := Config{Listen: "0.0.0.0:4602", Join: []string{"gateways", "10.0.0.4:99", "fd00::2", "a:b:c", "host:none"}}
+	if got := c.Gateways(); !slices.Equal(got, []string{"gateways:4602", "10.0.0.4:99", "[fd00::2]:4602"}) {
+		t.Errorf("%q", got)
+	}
+	if got := (Config{Join: []string{"gateways"}}).Gateways(); got != nil {
+		t.Errorf("without a listener: %q", got)
+	}
+}

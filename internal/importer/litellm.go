@@ -23,7 +23,7 @@ type importer struct {
 	total, stream time.Duration
 	attempts      int
 	backoff       time.Duration
-	strategy      string
+	policy        string // of pools, by the routing strategy; empty shares by weight
 	master        string // reference
 }
 
@@ -144,16 +144,20 @@ func (im *importer) general(g node) {
 	}
 }
 
+// policies are what LiteLLM's strategies are called here.
+var policies = map[string]string{
+	"least-busy": "least_request", "latency-based-routing": "lowest_latency", "cost-based-routing": "lowest_cost",
+}
+
 func (im *importer) router(r node) {
 	if n := r.get("routing_strategy"); n.there() {
-		im.strategy = n.text()
-		switch im.strategy {
-		case "simple-shuffle":
+		switch im.policy = policies[n.text()]; {
+		case n.text() == "simple-shuffle":
 			im.mapped(n, "weights share the traffic")
-		case "least-busy":
-			im.approximated(n, "deployments of one model become a pool: of two drawn at random the one with less in flight is asked")
+		case im.policy != "":
+			im.approximated(n, "deployments of one model become a pool with the policy %s; others share the traffic by weight", im.policy)
 		default:
-			im.approximated(n, "weights share the traffic; nothing else is measured")
+			im.approximated(n, "weights share the traffic; see policy: for what else there is")
 		}
 	}
 	if n := r.get("enable_pre_call_checks"); n.there() {

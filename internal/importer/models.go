@@ -13,6 +13,7 @@ type model struct {
 	route    []step
 	pool     []string
 	servedAs string
+	policy   string
 	fallback []fallback
 
 	first, total time.Duration
@@ -95,7 +96,7 @@ func (im *importer) route(m *model, list []*deployment, more *[]*model) {
 		steps, pool, served := im.share(level)
 		switch {
 		case pool != nil && len(levels) == 1:
-			m.pool, m.servedAs = pool, served
+			m.pool, m.servedAs, m.policy = pool, served, im.policy
 		case len(steps) > 1 && shared > 1:
 			inner := &model{name: m.name + ".order-" + strconv.Itoa(i+1), route: steps}
 			*more = append(*more, inner)
@@ -151,7 +152,7 @@ func (im *importer) share(list []*deployment) (steps []step, pool []string, serv
 		steps[0].weight = 0
 	}
 	one := !slices.ContainsFunc(list, func(d *deployment) bool { return d.model != list[0].model })
-	if im.strategy != "least-busy" || len(steps) < 2 || !one {
+	if im.policy == "" || len(steps) < 2 || !one {
 		return steps, nil, ""
 	}
 	return steps, pool, list[0].model

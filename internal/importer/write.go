@@ -115,6 +115,7 @@ func (w *writer) model(m *model) {
 		}
 		w.line(2, "pool: [%s]", strings.Join(pool, ", "))
 		w.text(2, "served_as", m.servedAs)
+		w.text(2, "policy", m.policy)
 	} else {
 		var route []string
 		for _, s := range m.route {
