@@ -18,6 +18,7 @@ import (
 const (
 	whyFirst      = "first"
 	whyRetry      = "retry"
+	whyHedge      = "hedge" // the first is late; it runs beside it
 	whyFallback   = "fallback"
 	whyEscalation = "escalation" // the weak model's answer was not usable
 )
@@ -42,7 +43,7 @@ func (c *call) attempts() *llm.Fault {
 		if f := c.again(); f != nil {
 			return f
 		}
-		f := c.ask(target, why, waited)
+		f := c.try(target, why, waited)
 		if f == nil || c.committed || f.Kind == llm.FaultClientGone {
 			return f
 		}
@@ -161,13 +162,10 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 	c.follow(target, begin)
 	reserved, part := c.reserve(target, begin), c.join(target, begin)
 	target.Metrics.InFlight.Inc()
-	f := c.exchangeOnce(target, a, begin)
+	f := c.interrupted(c.exchangeOnce(target, a, begin))
 	target.Metrics.InFlight.Dec()
 	target.State.End()
 	took := part.leave()
-	if f != nil && c.ctx.Err() != nil && f.Kind != llm.FaultClientGone {
-		f = upstream.Broken(c.ctx.Err(), llm.FaultTotal)
-	}
 	target.State.Report(now(), target.model, f)
 	c.note(target, a, f, took)
 	c.followed(target, a, f)

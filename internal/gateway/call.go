@@ -73,6 +73,7 @@ type call struct {
 	ranked    []int           // the candidates that facts are of
 	decision  route.Decision
 	ticket    route.Ticket // of the current attempt
+	race      *race        // that the attempt is in; nil for one that is alone
 	turn      queue.Ticket // the request's place at replicas that others wait for
 	saturated *route.Group // has no room for the request; those behind it are asked
 

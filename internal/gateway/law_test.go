@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -46,10 +47,61 @@ func TestLawEveryAdmittedExchangeIsSettledOnce(t *testing.T) {
 					t.Errorf("upstream %d has %d connections left", i, n)
 				}
 			}
-			r.checkLaw(clients, answers)
+			r.checkLaw(clients, answers, 0)
 		})
 	})
 }
+
+// TestLawOfSecondAttempts is the same law where late attempts get another one beside
+// them: the upstreams behave at random once enough requests have earned two.
+func TestLawOfSecondAttempts(t *testing.T) {
+	if _, err := prices(); err != nil {
+		t.Fatal(err)
+	}
+	const earns = 20
+	seconds := 0
+	synctest.Test(t, func(t *testing.T) {
+		rapid.Check(struct{ rapid.TB }{t}, func(t *rapid.T) {
+			r := newRig(t, hedgedLawConfig, nil)
+			for _, host := range []string{"e", "f"} {
+				replies := slices.Repeat([]*llmtest.Reply{drawnReply(t, streamWhole)}, earns/2)
+				r.host(host, append(replies, drawReplies(t, "a")...)...)
+			}
+			for range earns {
+				r.post(`{"model":"ef","messages":[],"stream":true}`)
+			}
+			r.serve(r.net.Listen("gateway"))
+			clients := rapid.SliceOfN(rapid.Custom(drawClient), 1, 5).Draw(t, "clients")
+			answers := make([]answer, len(clients))
+			var all sync.WaitGroup
+			for i := range clients {
+				clients[i].model, clients[i].begin = "ef", clients[i].begin+time.Millisecond
+				all.Go(func() { answers[i] = clients[i].call(r) })
+			}
+			all.Wait()
+			r.stop()
+			r.checkLaw(clients, answers, earns)
+			for _, x := range r.recordsAfterStop() {
+				for _, a := range x.Attempts {
+					if a.Why == "hedge" {
+						seconds++
+					}
+				}
+			}
+		})
+	})
+	if seconds == 0 {
+		t.Error("no attempt got another beside it")
+	}
+}
+
+const hedgedLawConfig = `
+targets: {e: {kind: vllm, url: "http://e"}, f: {kind: vllm, url: "http://f"}}
+models: {ef: {pool: [e, f], served_as: x, policy: round_robin, hedge: 10%}}
+timeouts: {connect: 1s, first_token: 3s, idle: 2s, total: 20s}
+retry: {attempts: 2, backoff: 100ms, max_wait: 2s}
+keys: {required: false}
+`
 
 const lawConfig = `
 targets:
@@ -67,9 +119,10 @@ retry: {attempts: 2, backoff: 100ms, max_wait: 2s}
 keys: {required: false}
 `
 
-// checkLaw compares what clients saw with what the ledger says.
-func (r *rig) checkLaw(clients []lawClient, answers []answer) {
-	records := r.recordsAfterStop()
+// checkLaw compares what clients saw with what the ledger says of them, after so
+// many others.
+func (r *rig) checkLaw(clients []lawClient, answers []answer, others int) {
+	records := r.recordsAfterStop()[others:]
 	if len(records) != len(clients) {
 		r.t.Fatalf("%d exchanges are in the ledger, %d were made", len(records), len(clients))
 	}
@@ -212,14 +265,17 @@ var pieces = map[string]struct {
 func drawReplies(t *rapid.T, host string) []*llmtest.Reply {
 	var out []*llmtest.Reply
 	for range rapid.IntRange(1, 4).Draw(t, host+" replies") {
-		text := drawReply(t, host)
-		r, err := llmtest.ParseReply(text)
-		if err != nil {
-			t.Fatalf("%q: %v", text, err)
-		}
-		out = append(out, r)
+		out = append(out, drawnReply(t, drawReply(t, host)))
 	}
 	return out
+}
+
+func drawnReply(t *rapid.T, text string) *llmtest.Reply {
+	r, err := llmtest.ParseReply(text)
+	if err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	return r
 }
 
 func drawReply(t *rapid.T, host string) string {

@@ -164,6 +164,7 @@ type destination struct {
 	single     bool               // the first candidate is asked, and no other
 	router     *complexity.Router // decides between the weak and the strong candidates; nil without
 	learns     bool               // its requests can be judged later
+	hedges     *route.HedgeBudget // second attempts beside late ones; nil makes none
 	require    []string           // labels that a target must have
 	timeouts   models.Timeouts
 	retry      models.Retry
@@ -264,6 +265,9 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 		}
 	}
 	p.replicas(d)
+	if share := hedged(plan.Hedge, d); share > 0 {
+		d.hedges = route.NewHedgeBudget(share)
+	}
 	return d
 }
 

@@ -338,18 +338,19 @@ func (s *stream) pass(own dialect.Surface, hide bool) *llm.Fault {
 // been seen.
 func (s *stream) send(raw []byte, sights dialect.Sight) *llm.Fault {
 	c := s.call
-	at := time.Time{}
-	if sights.Has(dialect.SightContent) {
-		at = now()
-		s.token(at)
-	}
+	content := sights.Has(dialect.SightContent)
 	if !c.committed {
 		c.reply = append(c.reply, raw...)
-		if at.IsZero() && len(c.reply) < mostHeld && !s.ended {
+		if !content && len(c.reply) < mostHeld && !s.ended {
 			return nil
 		}
-		s.commit()
+		if f := s.commit(); f != nil {
+			return f
+		}
 		raw = c.reply
+	}
+	if content {
+		s.token(now())
 	}
 	return s.write(raw)
 }
@@ -372,14 +373,19 @@ func (s *stream) token(at time.Time) {
 	s.last = at
 }
 
-// commit sends the head: from here on this answer is the answer.
-func (s *stream) commit() {
+// commit makes the head: from here on this answer is the answer, unless another
+// one is already.
+func (s *stream) commit() *llm.Fault {
 	c := s.call
+	if f := c.prevail(); f != nil {
+		return f
+	}
 	c.head(c.surface.dialect.Framing().ContentType(), s.resp, s.target)
 	c.w.Header()["Cache-Control"] = noCache
 	c.ex.Status = http.StatusOK
 	c.committed = true
 	setWriteDeadline(c.w, c.deadline.Add(drainTime)) // a client that never reads must not hold us for ever
+	return nil
 }
 
 // setWriteDeadline bounds writes to the client, where its connection can.

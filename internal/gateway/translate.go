@@ -32,8 +32,8 @@ func (s *stream) translate(spoken, own dialect.Codec) *llm.Fault {
 // drain reads the connection to the end of the body, so that it can be used
 // again.
 func (s *stream) drain() {
-	buf := s.call.body[:0] // the request's bytes are not needed any more
-	buf = grow(buf, 512)[:512]
+	s.call.reply = grow(s.call.reply[:0], 512)
+	buf := s.call.reply[:512]
 	for {
 		s.arm(now())
 		if _, err := s.resp.Read(buf); err != nil {
@@ -120,17 +120,17 @@ func (s *stream) broken(err error) *llm.Fault {
 // has come yet.
 func (s *stream) deliver() *llm.Fault {
 	c := s.call
+	if !s.content && !c.committed && !s.ended && len(c.reply) < mostHeld {
+		return nil
+	}
+	if !c.committed && len(c.reply) > 0 {
+		if f := s.commit(); f != nil {
+			return f
+		}
+	}
 	if s.content {
 		s.content = false
 		s.token(now())
-	} else if !c.committed && !s.ended && len(c.reply) < mostHeld {
-		return nil
-	}
-	if len(c.reply) == 0 {
-		return nil
-	}
-	if !c.committed {
-		s.commit()
 	}
 	f := s.write(c.reply)
 	c.reply = c.reply[:0]

@@ -37,6 +37,7 @@ const (
 	FaultShed          FaultKind = "shed"                   // refused by us to protect the rest
 	FaultUnavailable   FaultKind = "no_target_available"    // every candidate is cooling down, drained or spent
 	FaultInternal      FaultKind = "internal"               // a bug in us
+	FaultHedgeLost     FaultKind = "hedge_lost"             // another attempt of the same request answered first
 	FaultFlawed        FaultKind = "flawed_answer"          // a weak model's whole answer is not usable, and was not sent
 	FaultLossy         FaultKind = "translation_would_lose" // the key demands lossless and the target cannot say it all
 )

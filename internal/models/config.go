@@ -58,6 +58,9 @@ type Model struct {
 	Limits   account.Limits `yaml:"limits"`
 	Timeouts Timeouts       `yaml:"timeouts"`
 	Retry    Retry          `yaml:"retry"`
+	// Hedge is how many requests may be asked a second time beside an attempt that
+	// is late.
+	Hedge Hedge `yaml:"hedge"`
 }
 
 // PreferHeadroom is the one choice of Model.Prefer.
@@ -183,6 +186,9 @@ func (c Config) Validate(targets []string, report func(path, wrong, right string
 		m.Queue.Validate(path+".queue", report)
 		if m.Queue != (queue.Config{}) && len(m.Pool) == 0 && !m.joins() {
 			report(path+".queue", "no policy chooses among the candidates, so that nothing waits for them", "use a pool, or give the route a policy; or leave it out")
+		}
+		if m.Hedge > 0 && len(m.Pool) == 0 && !m.joins() {
+			report(path+".hedge", "no policy chooses among the candidates, so that there is nobody to ask beside the first", "use a pool, or give the route a policy; or leave it out")
 		}
 		ValidateLabels(path+".require", m.Require, report)
 		if m.Prefer != "" && m.Prefer != PreferHeadroom {

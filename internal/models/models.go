@@ -77,6 +77,7 @@ type Plan struct {
 	Limits     account.Limits // of the name, for all callers together
 	Timeouts   Timeouts
 	Retry      Retry
+	Hedge      Hedge
 }
 
 // Catalog resolves names. Names of the file win over "target/model", which
@@ -111,6 +112,7 @@ func New(c Config, targets []Target) *Catalog {
 			Limits:     m.Limits,
 			Timeouts:   m.Timeouts.Or(c.Timeouts),
 			Retry:      m.Retry.Or(c.Retry),
+			Hedge:      m.Hedge,
 		}
 	}
 	return cat

@@ -45,6 +45,7 @@ type Metrics struct {
 	tokens   *prometheus.CounterVec
 	cost     *prometheus.CounterVec
 	unpriced *prometheus.CounterVec
+	hedges   *prometheus.CounterVec
 	inFlight *prometheus.GaugeVec
 
 	attempts     *prometheus.CounterVec
@@ -107,6 +108,7 @@ func New(version string) *Metrics {
 	m.overhead = histogram("overhead_seconds", "Time spent in the gateway before the first upstream was asked.", overheadBuckets, "model")
 	m.tokens = counter("tokens_total", "Tokens settled.", "model", "direction")
 	m.cost = counter("cost_microusd_total", "Cost of priced requests in millionths of a dollar.", "model")
+	m.hedges = counter("hedges_total", "Second attempts beside late ones: won, lost, or not made for want of a budget.", "model", "outcome")
 	m.unpriced = counter("unpriced_requests_total", "Requests for which no price is known.", "model")
 	m.inFlight = gauge("inflight", "Requests being served.", "model")
 	m.attempts = counter("upstream_attempts_total", "Calls of targets.", "upstream", "reason", "outcome", "error_class", "phase")
@@ -193,6 +195,10 @@ func (h *Model) Settled(outcome string, status int) {
 	}
 	h.m.requests.WithLabelValues(h.name, outcome, codeClass(status)).Inc()
 }
+
+// Hedge counts what became of a second attempt beside a late one: won, lost, or
+// not made for want of a budget.
+func (h *Model) Hedge(outcome string) { h.m.hedges.WithLabelValues(h.name, outcome).Inc() }
 
 // Spent counts tokens, and cost in nano-dollars.
 func (h *Model) Spent(input, cacheRead, cacheWrite, output, reasoning, nano int64) {
