@@ -81,7 +81,7 @@ func (c *call) wishes(s *steering) *llm.Fault {
 		return nil
 	}
 	var found [2]wire.Member
-	object, err := wire.Scan(c.body, []string{"models", "provider"}, found[:])
+	_, err := wire.Scan(c.body, []string{"models", "provider"}, found[:])
 	if err != nil || found[0].IsZero() && found[1].IsZero() {
 		return nil
 	}
@@ -99,7 +99,7 @@ func (c *call) wishes(s *steering) *llm.Fault {
 	}
 	for _, name := range []string{"models", "provider"} {
 		var m [1]wire.Member
-		if object, err = wire.Scan(c.body, []string{name}, m[:]); err == nil {
+		if object, err := wire.Scan(c.body, []string{name}, m[:]); err == nil && !m[0].IsZero() {
 			c.body = wire.Splice(nil, c.body, wire.DropMember(c.body, object, m[0]))
 		}
 	}

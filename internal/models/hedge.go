@@ -14,7 +14,7 @@ type Hedge int
 // another load, and not a help against a late answer.
 const (
 	HedgeOff  Hedge = -1
-	mostHedge       = 10
+	mostHedge Hedge = 10
 )
 
 // UnmarshalText reads a whole number with a percent sign, or "off".
@@ -25,7 +25,7 @@ func (h *Hedge) UnmarshalText(text []byte) error {
 	}
 	number, sign := strings.CutSuffix(string(text), "%")
 	n, err := strconv.Atoi(strings.TrimSpace(number))
-	if err != nil || !sign || n < 1 || n > mostHedge {
+	if err != nil || !sign || n < 1 || Hedge(n) > mostHedge {
 		return fmt.Errorf("%q is no share of requests; write 1%% to %d%%, or off", text, mostHedge)
 	}
 	*h = Hedge(n)
