@@ -101,7 +101,7 @@ func explainTable(w io.Writer, e *gateway.Explained) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	return columns(w, []string{"ASKED", "CANDIDATE", "IN FLIGHT", "HIT", "WAIT", "PREFILL", "DELAY", "MEMORY", "DECODE", "RISK", "HOME", "COST", "NOT NOW, FOR"}, rows)
+	return columns(w, []string{"ASKED", "CANDIDATE", "IN FLIGHT", "HIT", "WAIT", "PREFILL", "DELAY", "MEMORY", "ADAPTER", "DECODE", "RISK", "HOME", "COST", "NOT NOW, FOR"}, rows)
 }
 
 func explainRow(p *gateway.ExplainedPart) []string {
@@ -111,11 +111,11 @@ func explainRow(p *gateway.ExplainedPart) []string {
 	}
 	if t := p.Terms; t != nil {
 		row = append(row, fmt.Sprint(p.Hit))
-		for _, seconds := range []float64{t.Wait, t.Prefill, t.Delay, t.Memory, t.Decode, t.Risk, t.Home, t.Cost} {
+		for _, seconds := range []float64{t.Wait, t.Prefill, t.Delay, t.Memory, t.Adapter, t.Decode, t.Risk, t.Home, t.Cost} {
 			row = append(row, fmt.Sprintf("%.3f", seconds))
 		}
 	} else {
-		row = append(row, "-", "-", "-", "-", "-", "-", "-", "-", "-")
+		row = append(row, "-", "-", "-", "-", "-", "-", "-", "-", "-", "-")
 	}
 	return append(row, p.Not)
 }

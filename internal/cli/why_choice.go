@@ -25,7 +25,7 @@ func (p *printer) choice(ex *ledger.Exchange) {
 	for i := range ex.Choice {
 		rows = append(rows, choiceRow(&ex.Choice[i], i == 0 && ex.Choice[i].Not == ""))
 	}
-	for k, name := range [...]string{"WAIT", "PREFILL", "DELAY", "MEMORY", "DECODE", "RISK", "HOME", "COST"} {
+	for k, name := range [...]string{"WAIT", "PREFILL", "DELAY", "MEMORY", "ADAPTER", "DECODE", "RISK", "HOME", "COST"} {
 		if name != "COST" && !someTerm(ex.Choice, k) {
 			continue
 		}
@@ -58,8 +58,8 @@ func choiceRow(c *ledger.Choice, chosen bool) []string {
 
 // terms are the parts of a candidate's cost and then the cost, in the order of the
 // table.
-func terms(c *ledger.Choice) [8]int64 {
-	return [...]int64{c.Wait, c.Prefill, c.Delay, c.Memory, c.Decode, c.Risk, c.Home, c.Cost}
+func terms(c *ledger.Choice) [9]int64 {
+	return [...]int64{c.Wait, c.Prefill, c.Delay, c.Memory, c.Adapter, c.Decode, c.Risk, c.Home, c.Cost}
 }
 
 func someTerm(list []ledger.Choice, k int) bool {

@@ -41,7 +41,7 @@ type tally struct {
 // sums are series added up.
 type sums struct {
 	sum, newest float64
-	n           int
+	n, most     int
 	names       []string
 }
 
@@ -193,6 +193,7 @@ func (s *sums) add(source *Source, one *series) {
 			break
 		}
 		s.newest, s.names = one.value, s.names[:0]
+		s.most, _ = strconv.Atoi(string(one.label(source.Most))) // 0 where it does not say
 		for _, name := range source.Lists {
 			s.names = appendNames(s.names, one.label(name))
 		}
@@ -241,6 +242,7 @@ func (r *Reader) settle(s *Sample, signal Signal) {
 		}
 		if len(t.source.Lists) > 0 {
 			s.Adapters, s.Known = slices.Clone(use.names), s.Known|signal
+			s.MostAdapters = min(mostAdapters, max(0, use.most))
 			return
 		}
 		if v, ok := t.figure(use == &t.own); ok {

@@ -39,7 +39,7 @@ func TestRecordedPages(t *testing.T) {
 	}{
 		{"vllm", "vllm", "", Sample{
 			Known: signalEnd - 1, Running: 8, Waiting: 4, KVUsage: 0.375, KVTokens: 16 * 45000, Prompt: 80014, Generated: 2000,
-			PrefixHit: 0.5, Preemptions: 4, Adapters: []string{"sql", "legal", "tone"}, Awake: 1,
+			PrefixHit: 0.5, Preemptions: 4, Adapters: []string{"sql", "legal", "tone"}, MostAdapters: 4, Awake: 1,
 		}},
 		{"vllm-old", "vllm", "m", Sample{Known: load | SignalKVUsage | SignalGenerated, Running: 2, Waiting: 7, KVUsage: 0.125, Generated: 10}},
 		{"sglang", "sglang", "", Sample{
@@ -58,7 +58,7 @@ func TestRecordedPages(t *testing.T) {
 		{"dynamo", "dynamo", "", Sample{Known: load | counted | SignalPrefixCache, Running: 10, Waiting: 7, Prompt: 20000, Generated: 5007, PrefixHit: 0.25}},
 		{"vllm", "vllm", "an-alias", Sample{
 			Known: signalEnd - 1, Running: 8, Waiting: 4, KVUsage: 0.375, KVTokens: 16 * 45000, Prompt: 80014, Generated: 2000,
-			PrefixHit: 0.5, Preemptions: 4, Adapters: []string{"sql", "legal", "tone"}, Awake: 1,
+			PrefixHit: 0.5, Preemptions: 4, Adapters: []string{"sql", "legal", "tone"}, MostAdapters: 4, Awake: 1,
 		}},
 	}
 	for _, c := range cases {

@@ -70,8 +70,9 @@ type Sample struct {
 	PrefixHit         float64 // 0 to 1, since the engine started
 	Preemptions       float64
 
-	Adapters []string
-	Awake    float64 // 0 is asleep
+	Adapters     []string
+	MostAdapters int     // that it holds at once; 0 is not known
+	Awake        float64 // 0 is asleep
 
 	// Motion changes whenever the engine works; Moving says that there was
 	// anything to see it by.

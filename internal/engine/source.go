@@ -20,6 +20,8 @@ type Source struct {
 	// Lists are labels whose values are lists of names, comma-separated. The
 	// series with the greatest value (the time it was written) counts.
 	Lists []string
+	// Most is the label with the number of names that there can be.
+	Most string
 	// Per divides the figure, and Times multiplies it; nil is one.
 	Per, Times *Source
 	// Least is set where 0 means that it is not known.
@@ -47,7 +49,7 @@ func (e *Engine) With(names map[string]string) *Engine {
 		}
 		one := Source{Name: name}
 		for _, s := range e.Signals[signal] {
-			one.Lists, one.Product = s.Lists, s.Product // the same form under another name
+			one.Lists, one.Most, one.Product = s.Lists, s.Most, s.Product // the same form under another name
 		}
 		out.Signals[signal] = []Source{one}
 		if signal&(SignalPrompt|SignalGenerated|SignalKVUsage) != 0 {

@@ -31,6 +31,6 @@ var vllmSignals = map[Signal][]Source{
 		{Name: "vllm:prefix_cache_hits_total", Per: &Source{Name: "vllm:prefix_cache_queries_total"}},
 		{Name: "vllm:gpu_prefix_cache_hits_total", Per: &Source{Name: "vllm:gpu_prefix_cache_queries_total"}},
 	},
-	SignalAdapters: {{Name: "vllm:lora_requests_info", Lists: []string{"running_lora_adapters", "waiting_lora_adapters"}}},
+	SignalAdapters: {{Name: "vllm:lora_requests_info", Lists: []string{"running_lora_adapters", "waiting_lora_adapters"}, Most: "max_lora"}},
 	SignalAwake:    {{Name: "vllm:engine_sleep_state", Label: "sleep_state", Value: "awake"}},
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -24,6 +25,8 @@ type replica struct {
 	group *route.Group // nil: no policy chooses among them
 	line  *line        // where requests wait for it
 	name  string       // in the group
+
+	adapter string // LoRA adapter that it is asked for
 }
 
 // replicas finds the groups of a destination's candidates.
@@ -43,9 +46,9 @@ func (p *Plane) shareTraffic(d *destination, shared []candidate) {
 	if d.made || !route.Ranks(policy) {
 		return
 	}
-	name := shared[0].model
+	name := shared[0].served()
 	for i := range shared {
-		if shared[i].model != name {
+		if shared[i].served() != name {
 			name = d.name // its members differ: they are a group for this name alone
 			break
 		}
@@ -53,7 +56,11 @@ func (p *Plane) shareTraffic(d *destination, shared []candidate) {
 	d.priced = d.priced || slices.ContainsFunc(shared[1:], func(t candidate) bool { return t.rate != shared[0].rate })
 	g := p.groups.Group(policy.Name+" "+name, policy)
 	for i := range shared {
-		shared[i].replica = replica{group: g, name: shared[i].Name + "/" + shared[i].model}
+		t := &shared[i]
+		t.replica = replica{group: g, name: t.Name + "/" + t.served()}
+		if t.base != "" {
+			t.replica.adapter = t.model
+		}
 	}
 	l := p.lineOf(g, name, shared)
 	for i := range shared {
@@ -61,6 +68,9 @@ func (p *Plane) shareTraffic(d *destination, shared []candidate) {
 	}
 	d.balanced = true
 }
+
+// served is the model that takes the load: the base of an adapter.
+func (c *candidate) served() string { return cmp.Or(c.base, c.model) }
 
 // balance ranks the candidates that share traffic, where a policy does.
 func (c *call) balance(at time.Time) {
@@ -113,6 +123,7 @@ func (c *call) rank(at time.Time, g *route.Group, begin, end int) {
 		return
 	}
 	c.decision.Order = c.decision.Order[:0]
+	c.asked.Adapter = c.dest.candidates[begin].replica.adapter
 	g.Pick(at, &c.asked, c.facts, &c.decision, true)
 	c.see()
 	for place, k := range c.decision.Order {
@@ -133,6 +144,7 @@ func (c *call) fact(t *candidate, v *route.View) route.Facts {
 // follow tells a group that an attempt is about to be sent.
 func (c *call) follow(target *candidate, at time.Time) {
 	if g := target.replica.group; g != nil {
+		c.asked.Adapter = target.replica.adapter
 		g.Sent(at, &c.asked, target.replica.name, &c.ticket)
 		c.turn.Sent(at)
 	}

@@ -64,6 +64,7 @@ func (c *call) noteCandidate(i int, mixed bool) {
 		one.Model = t.model
 	}
 	one.Wait, one.Prefill, one.Delay, one.Memory = micros(s.terms.Wait), micros(s.terms.Prefill), micros(s.terms.Delay), micros(s.terms.Memory)
+	one.Adapter = micros(s.terms.Adapter)
 	one.Decode, one.Risk, one.Home, one.Cost = micros(s.terms.Decode), micros(s.terms.Risk), micros(s.terms.Home), micros(s.terms.Cost)
 	c.ex.Choice = append(c.ex.Choice, one)
 }

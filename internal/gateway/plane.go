@@ -177,6 +177,7 @@ type destination struct {
 type candidate struct {
 	*Target
 	model   string
+	base    string // that model is a LoRA adapter of; empty for none
 	group   int
 	weight  int
 	policy  models.Policy
@@ -251,7 +252,7 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 		}
 		t := &p.Targets[i]
 		d.candidates = append(d.candidates, candidate{
-			Target: t, model: c.Model, group: c.Group, weight: c.Weight, policy: c.Policy, queue: c.Queue, weak: c.Weak,
+			Target: t, model: c.Model, base: c.Base, group: c.Group, weight: c.Weight, policy: c.Policy, queue: c.Queue, weak: c.Weak,
 			step: route.Step{On: c.On, Chain: c.Chain}, quirks: quirks(t.Target, c.Model),
 			rate: p.Book.RateAt(t.Name, t.Kind.Name, c.Model),
 		})

@@ -18,6 +18,7 @@ type Choice struct {
 	Prefill int64 `json:"prefill_us"`
 	Delay   int64 `json:"delay_us"`
 	Memory  int64 `json:"memory_us"`
+	Adapter int64 `json:"adapter_us"` // to load the LoRA adapter
 	Decode  int64 `json:"decode_us"`
 	Risk    int64 `json:"risk_us"`
 	Home    int64 `json:"home_us"` // taken off
@@ -41,7 +42,8 @@ func appendChoice(b []byte, c *Choice) []byte {
 	b = putInt(b, 10, c.Decode)
 	b = putInt(b, 11, c.Risk)
 	b = putInt(b, 12, c.Home)
-	return putInt(b, 13, c.Cost)
+	b = putInt(b, 13, c.Cost)
+	return putInt(b, 14, c.Adapter)
 }
 
 func decodeChoice(c *Choice, text string) bool {
@@ -74,6 +76,8 @@ func decodeChoice(c *Choice, text string) bool {
 			c.Home = m.int
 		case 13:
 			c.Cost = m.int
+		case 14:
+			c.Adapter = m.int
 		}
 	}
 	return !m.bad

@@ -32,6 +32,10 @@ type Model struct {
 	// target of the pool serves it under the same name.
 	Pool     []string `yaml:"pool"`
 	ServedAs string   `yaml:"served_as"`
+	// AdapterOf says that ServedAs is a LoRA adapter, and of which model, as the
+	// targets call it: the names that lead to that model share load and caches with
+	// it.
+	AdapterOf string `yaml:"adapter_of"`
 	// Fallback lists models that are asked, in order, when every candidate of
 	// Route or Pool has failed in a way that another target could mend. One that
 	// names faults is asked after those alone, and at once.
@@ -212,6 +216,10 @@ func (c Config) validateRoute(path, name string, m Model, targets []string, repo
 		report(path, fmt.Sprintf("model %q has a pool but does not say what the targets call it", name), "add `served_as: NAME`")
 	case m.ServedAs != "" && len(m.Pool) == 0:
 		report(path+".served_as", fmt.Sprintf("model %q has served_as but no pool", name), "add `pool: [TARGET, ...]`, or write the route as TARGET/"+m.ServedAs)
+	case m.AdapterOf != "" && len(m.Pool) == 0:
+		report(path+".adapter_of", fmt.Sprintf("model %q has adapter_of but no pool", name), "add `pool: [TARGET, ...]` and `served_as: ADAPTER`; or leave it out")
+	case m.AdapterOf != "" && m.AdapterOf == m.ServedAs:
+		report(path+".adapter_of", fmt.Sprintf("%q is no adapter of itself", m.ServedAs), "name the base model as the targets call it; or leave it out")
 	case len(m.Route) == 0 && len(m.Pool) == 0:
 		report(path, fmt.Sprintf("model %q leads nowhere", name), "add `route: [TARGET/MODEL, ...]`")
 	}

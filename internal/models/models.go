@@ -48,6 +48,9 @@ type Replica struct {
 type Candidate struct {
 	Target string
 	Model  string
+	// Base is the model that Model is a LoRA adapter of, in the targets' words;
+	// empty for one that stands alone.
+	Base string
 	// Weight is the candidate's share among those of its group; 0 counts as 1.
 	Weight int
 	// Group orders candidates: a group is asked only when those before it have
@@ -155,7 +158,7 @@ func (w *walk) flatten(name string, group int) []Candidate {
 		policy.Name = PolicyAuto
 	}
 	for _, target := range m.Pool {
-		out = append(out, expand(w.replicas, Candidate{Target: target, Model: m.ServedAs, Group: group, Policy: policy, Queue: m.Queue})...)
+		out = append(out, expand(w.replicas, Candidate{Target: target, Model: m.ServedAs, Base: m.AdapterOf, Group: group, Policy: policy, Queue: m.Queue})...)
 	}
 	if m.Complexity != nil {
 		out = w.pair(m, group)

@@ -2,7 +2,7 @@ package route
 
 // auto ranks replicas by one cost in seconds:
 //
-//	wait + k*prefill + delay + memory + decode + risk + price - home
+//	wait + k*prefill + delay + memory + adapter + decode + risk + price - home
 //
 // Wait is for the prompts that were sent there before and have no first token.
 // A prompt that is not in the cache costs more than its own prefill (k): it
@@ -11,7 +11,8 @@ package route
 // written there. Decode is what the tokens there cost this answer, for each of
 // which attention reads them all; a conversation that begins will stay, so for
 // it those count, too, that are there most of the time and not just now. Memory
-// is what happens when the KV cache runs full.
+// is what happens when the KV cache runs full. Adapter is the time to load the LoRA
+// adapter where it is not in memory.
 type auto struct{}
 
 // The constants of auto are the same for every trace and engine. They were found
@@ -46,7 +47,7 @@ func (auto) Rank(q *Query, rs []Replica) Why {
 		r.Decode = autoInFlight*float64(r.InFlight) +
 			autoDecode*priorContext*answer*(float64(r.Context)+autoStay*fresh*r.Usual) +
 			autoDrag*answer*priorToken*(max(1, r.Drag)-1)
-		r.Cost = r.Wait + autoPrefill*r.Prefill + r.Delay + r.Memory + r.Decode + r.Risk + autoDollar*r.Price - r.Home
+		r.Cost = r.Wait + autoPrefill*r.Prefill + r.Delay + r.Memory + r.Adapter + r.Decode + r.Risk + autoDollar*r.Price - r.Home
 	}
 	return WhyCost
 }

@@ -31,6 +31,7 @@ type Group struct {
 	model   model
 	seen    []Replica // scratch of Pick
 	known   []float64 // scratch of compare
+	adapter float64   // seconds that it takes to load one
 	typical float64   // seconds of prefill that a request takes, lately
 	self    string    // this gateway
 	others  []string  // those that are heard, sorted
@@ -43,7 +44,7 @@ type Group struct {
 // other gateways want to know, without the group's lock; nil tells nobody.
 func NewGroup(name string, p Policy, tell func(Delta)) *Group {
 	return &Group{
-		policy: p, index: prefix.NewIndex(), members: map[string]*member{}, byKey: map[uint64]*member{}, model: newModel(), tell: tell, key: Hash(name),
+		policy: p, index: prefix.NewIndex(), members: map[string]*member{}, byKey: map[uint64]*member{}, model: newModel(), adapter: priorAdapter, tell: tell, key: Hash(name),
 	}
 }
 
@@ -98,6 +99,7 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 		f := &facts[i]
 		m := g.member(now, f.Name)
 		m.learnCapacity(g, f.Engine)
+		m.says = f.Engine
 		r := Replica{
 			Name: f.Name, Key: m.key, Weight: max(1, f.Weight), Price: f.Price, Engine: f.Engine,
 			InFlight: m.inFlight + int(m.remote.inFlight+0.5), Context: m.context + int(m.remote.context),
@@ -106,6 +108,7 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 		r.Hit = g.hit(m, &q.Chain, tokens)
 		r.Prefill = m.speed * g.model.prefill(tokens-r.Hit, tokens)
 		r.Fill, r.Risk = m.fill(f.Engine), f.Risk
+		r.Adapter = g.adapter * float64(m.adapters.loads(q.Adapter, &f.Engine))
 		best = max(best, r.Hit)
 		r.FirstToken, r.PerToken, r.Drag = m.firstToken, m.perToken, m.drag
 		g.seen = append(g.seen, r)
@@ -139,6 +142,7 @@ type Ticket struct {
 	query    *Query
 	lane     uint64
 	head     prefix.Mark
+	loads    bool // its adapter was not there
 	first    time.Time
 	begun    bool
 }
@@ -154,7 +158,9 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 	*t = Ticket{
 		group: g, member: m, sent: now, work: g.model.prefill(tokens-hit, tokens), wait: m.wait(now),
 		uncached: tokens - hit, tokens: tokens, bytes: q.Chain.Bytes, hit: hit, lane: q.Chain.Lane,
+		loads: m.adapters.loads(q.Adapter, &m.says) > 0,
 	}
+	m.adapters.use(q.Adapter, adaptersAt(&m.says))
 	if n := len(q.Chain.Marks); n > 0 {
 		t.head = q.Chain.Marks[n-1]
 	}
@@ -175,9 +181,13 @@ func (t *Ticket) First(now time.Time) {
 	t.first, t.begun = now, true
 	t.member.answer(now, t)
 	took := now.Sub(t.sent).Seconds()
-	t.member.learnSpeed(&g.model, t, took)
-	g.model.learn(t, t.member.speed, took)
-	g.compare()
+	if t.loads {
+		g.learnAdapter(took - t.wait - t.member.speed*(g.model.fixed+t.work))
+	} else {
+		t.member.learnSpeed(&g.model, t, took)
+		g.model.learn(t, t.member.speed, took)
+		g.compare()
+	}
 	g.mu.Unlock()
 	g.say(t, DeltaFirst)
 }

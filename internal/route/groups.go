@@ -84,5 +84,7 @@ func (gs *Groups) Forget(target string) { gs.each(func(g *Group) { g.forget(targ
 
 // Cleared says that a target's cache is empty: its engine has started anew.
 func (gs *Groups) Cleared(target string) {
-	gs.each(func(g *Group) { g.of(target, func(m *member) { g.index.Clear(m.slot); g.resize(m) }) })
+	gs.each(func(g *Group) {
+		g.of(target, func(m *member) { g.index.Clear(m.slot); m.adapters = adapters{}; g.resize(m) })
+	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"tailplane/internal/engine"
 	"tailplane/internal/queue"
 )
 
@@ -35,6 +36,9 @@ type member struct {
 	told     bool    // by its engine
 
 	firstToken, perToken float64 // seconds, lately; 0 is not known
+
+	adapters adapters
+	says     engine.Sample // its engine, when it was looked at last
 
 	limit queue.Limit // what it takes at once before it refuses
 }

@@ -62,6 +62,7 @@ type Terms struct {
 	Prefill float64 `json:"prefill"` // to compute what is not in its cache
 	Delay   float64 `json:"delay"`   // that this puts on those who are being answered
 	Memory  float64 `json:"memory"`  // pressure on its KV cache
+	Adapter float64 `json:"adapter"` // to load the LoRA adapter
 	Decode  float64 `json:"decode"`  // to write the answer beside those who are there
 	Risk    float64 `json:"risk"`    // slow start, ill health
 	Home    float64 `json:"home"`    // taken off for the replica where the conversation lives
