@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
 	"tailplane/internal/models"
 	"tailplane/internal/route"
@@ -169,9 +170,10 @@ func (c *call) sibling(r *race) *call {
 	_, _ = s.surface.dialect.Glance(s.body, &s.at) // which has been read before
 	s.to, s.deadline, s.wanted, s.asked, s.lossless, s.race = c.to, c.deadline, c.wanted, c.asked, c.lossless, r
 	s.chain, s.held = append(s.chain[:0], c.chain...), c.held // to tell what is left of them, no more
-	s.ex.ID, s.ex.Start, s.ex.Op, s.ex.Dialect, s.ex.Model = c.ex.ID, c.ex.Start, c.ex.Op, c.ex.Dialect, c.ex.Model
-	s.ex.Customer, s.ex.Team, s.ex.Name = c.ex.Customer, c.ex.Team, c.ex.Name
-	s.ex.Attempts = s.attempt[:0]
+	s.ex = ledger.Exchange{
+		ID: c.ex.ID, Start: c.ex.Start, Op: c.ex.Op, Dialect: c.ex.Dialect, Model: c.ex.Model,
+		Customer: c.ex.Customer, Team: c.ex.Team, Name: c.ex.Name, Attempts: s.attempt[:0], Choice: s.choice[:0],
+	}
 	return s
 }
 
