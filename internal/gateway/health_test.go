@@ -2,11 +2,13 @@ package gateway_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"tailplane/internal/fleet"
+	"tailplane/internal/llmtest"
 	"tailplane/internal/llm"
 )
 
@@ -143,5 +145,42 @@ func TestReadinessEndsWithTheOrderToStop(t *testing.T) {
 		check(200, 200)
 		r.gateway.Drain()
 		check(503, 200)
+	})
+}
+
+// TestOneThatIsLateAmongOthersIsAskedLess, though all of its answers are sound, and
+// left alone when it stays so.
+func TestOneThatIsLateAmongOthersIsAskedLess(t *testing.T) {
+	config := strings.Replace(poolConfig, "served_as: x", "served_as: x, policy: round_robin, hedge: off", 1)
+	bubble(t, config, func(t *testing.T, r *rig) {
+		soon := reply(t, streamHead+"@delay 100ms\n"+streamBegin+streamFinish)
+		late := reply(t, streamHead+"@delay 5s\n"+streamBegin+streamFinish)
+		for name, script := range map[string]*llmtest.Reply{"a": soon, "b": soon, "c": late} {
+			r.host(name, script)
+		}
+		var was []fleet.State // of c, as they follow each other
+		for range 3 { // each is known then
+			r.post(streamBody)
+		}
+		for n := range 150 {
+			if w := r.post(streamBody); w.Code != http.StatusOK {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+			for _, name := range []string{"a", "b"} {
+				if is := r.fleet.Target(name).Standing(time.Now()).State; is != fleet.Healthy {
+					t.Fatalf("%s is %v", name, is)
+				}
+			}
+			is := r.fleet.Target("c").Standing(time.Now()).State
+			if n < 60 && is != fleet.Healthy {
+				t.Fatalf("c is %v after %d requests, before anybody can be told to be late", is, n)
+			}
+			if len(was) == 0 || is != was[len(was)-1] {
+				was = append(was, is)
+			}
+		}
+		if want := []fleet.State{fleet.Healthy, fleet.Degraded, fleet.Ejected}; len(was) < 3 || !slices.Equal(was[:3], want) {
+			t.Errorf("c is %v, want first %v", was, want)
+		}
 	})
 }

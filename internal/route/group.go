@@ -32,6 +32,7 @@ type Group struct {
 	seen    []Replica // scratch of Pick
 	known   []float64 // scratch of compare
 	adapter float64   // seconds that it takes to load one
+	late    lateness
 	typical float64   // seconds of prefill that a request takes, lately
 	self    string    // this gateway
 	others  []string  // those that are heard, sorted
@@ -171,10 +172,12 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 	g.say(t, DeltaSent)
 }
 
-// First tells that its answer has begun. Later calls do nothing.
-func (t *Ticket) First(now time.Time) {
+// First tells that its answer has begun, and returns by how many deviations of the
+// group's that is later than expected of one of its replicas; 0 where nothing can be
+// told. Later calls do nothing.
+func (t *Ticket) First(now time.Time) (late float64) {
 	if t.group == nil || t.begun {
-		return
+		return 0
 	}
 	g := t.group
 	g.mu.Lock()
@@ -187,9 +190,11 @@ func (t *Ticket) First(now time.Time) {
 		t.member.learnSpeed(&g.model, t, took)
 		g.model.learn(t, t.member.speed, took)
 		g.compare()
+		late = g.late.take(took, t.wait+g.model.fixed+t.work, len(g.members))
 	}
 	g.mu.Unlock()
 	g.say(t, DeltaFirst)
+	return late
 }
 
 // Result is what became of an attempt.
