@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"tailplane/internal/fleet"
-	"tailplane/internal/llmtest"
 	"tailplane/internal/llm"
+	"tailplane/internal/llmtest"
 )
 
 // lose has so many connections of targets fail.
@@ -159,7 +159,7 @@ func TestOneThatIsLateAmongOthersIsAskedLess(t *testing.T) {
 			r.host(name, script)
 		}
 		var was []fleet.State // of c, as they follow each other
-		for range 3 { // each is known then
+		for range 3 {         // each is known then
 			r.post(streamBody)
 		}
 		for n := range 150 {

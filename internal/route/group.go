@@ -33,9 +33,9 @@ type Group struct {
 	known   []float64 // scratch of compare
 	adapter float64   // seconds that it takes to load one
 	late    lateness
-	typical float64   // seconds of prefill that a request takes, lately
-	self    string    // this gateway
-	others  []string  // those that are heard, sorted
+	typical float64  // seconds of prefill that a request takes, lately
+	self    string   // this gateway
+	others  []string // those that are heard, sorted
 	tell    func(Delta)
 	key     uint64
 	room    room // for those who wait
