@@ -141,6 +141,7 @@ type Ticket struct {
 	head     prefix.Mark
 	first    time.Time
 	begun    bool
+	taken    bool // the prompt is computed elsewhere
 }
 
 // Sent tells that the request goes to the replica of that name now. The query
@@ -155,12 +156,16 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 		group: g, member: m, sent: now, work: g.model.prefill(tokens-hit, tokens), wait: m.wait(now),
 		uncached: tokens - hit, tokens: tokens, bytes: q.Chain.Bytes, hit: hit, lane: q.Chain.Lane,
 	}
+	if q.Prefilled {
+		t.work, t.uncached, t.hit, t.taken = 0, 0, 0, true
+	} else {
+		g.typical = smooth(g.typical, t.work, 1.0/64)
+	}
 	if n := len(q.Chain.Marks); n > 0 {
 		t.head = q.Chain.Marks[n-1]
 	}
 	t.query, t.context = q, m.context+int(m.remote.context)
 	m.begin(now, t)
-	g.typical = smooth(g.typical, t.work, 1.0/64)
 	g.mu.Unlock()
 	g.say(t, DeltaSent)
 }
@@ -174,10 +179,11 @@ func (t *Ticket) First(now time.Time) {
 	g.mu.Lock()
 	t.first, t.begun = now, true
 	t.member.answer(now, t)
-	took := now.Sub(t.sent).Seconds()
-	t.member.learnSpeed(&g.model, t, took)
-	g.model.learn(t, t.member.speed, took)
-	g.compare()
+	if took := now.Sub(t.sent).Seconds(); !t.taken {
+		t.member.learnSpeed(&g.model, t, took)
+		g.model.learn(t, t.member.speed, took)
+		g.compare()
+	}
 	g.mu.Unlock()
 	g.say(t, DeltaFirst)
 }
