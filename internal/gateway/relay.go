@@ -360,6 +360,7 @@ func (s *stream) token(at time.Time) {
 	if s.attempt.FirstToken == 0 {
 		s.attempt.FirstToken = at.Sub(s.begin)
 		c.ticket.First(at)
+		c.leg.began(at)
 		s.target.replica.poke(at)
 		s.target.Metrics.TTFT.Observe(s.attempt.FirstToken.Seconds())
 		c.ex.FirstToken = at.Sub(c.ex.Start)

@@ -40,7 +40,7 @@ const (
 	// blocks (kv_transfer_params) to the decode replica (vLLM's NixlConnector and its like).
 	ConventionVLLM Convention = "vllm"
 	// ConventionP2P does the same by a request id that both engines find each other by
-	// (vLLM's P2pNcclConnector).
+	// (vLLM's P2pNcclConnector). The engine that decodes cannot compute a prompt itself.
 	ConventionP2P Convention = "vllm-p2p"
 )
 
@@ -49,6 +49,9 @@ var conventions = []string{string(ConventionLLMD), string(ConventionVLLM), strin
 
 // Asks reports whether the gateway itself asks the prefill replica.
 func (c Convention) Asks() bool { return c != ConventionLLMD }
+
+// Needs reports whether the engine that decodes cannot do without the other one.
+func (c Convention) Needs() bool { return c == ConventionP2P }
 
 // DefaultThreshold is the threshold where none is stated.
 const DefaultThreshold = 256
@@ -113,6 +116,9 @@ func (c Config) validatePrefill(path string, m Model, targets []string, report f
 	}
 	if p.Threshold < 0 || p.Threshold > mostThreshold {
 		report(path+".threshold", fmt.Sprintf("%d is out of range", p.Threshold), "use a number of tokens from 1, or leave it out for "+fmt.Sprint(DefaultThreshold))
+	}
+	if p.Convention.Needs() && p.Threshold != 0 {
+		report(path+".threshold", fmt.Sprintf("an engine that decodes by %s computes no prompt, however short", p.Convention), "leave it out")
 	}
 	if p.Timeout < 0 || p.Timeout > 24*time.Hour {
 		report(path+".timeout", fmt.Sprintf("%v is out of range", p.Timeout), "use 1ms to 24h, or leave it out")
