@@ -131,7 +131,7 @@ func (l *prefillLeg) release(at time.Time, r route.Result, f *llm.Fault, u llm.U
 
 // askLeg has the chosen replica compute the prompt. It is an attempt of its own in the
 // record.
-func (c *call) askLeg(begin time.Time) (outcome string) {
+func (c *call) askLeg(begin time.Time) (outcome string, took time.Duration) {
 	l := &c.leg
 	by := l.by
 	c.ex.Attempts = append(c.ex.Attempts, ledger.Attempt{
@@ -140,12 +140,12 @@ func (c *call) askLeg(begin time.Time) (outcome string) {
 	a := &c.ex.Attempts[len(c.ex.Attempts)-1]
 	part := c.join(by, begin)
 	f := c.legOnce(by, a, begin)
-	at, took := now(), part.leave()
+	at := now()
+	took = max(1, at.Sub(begin))
 	if f != nil && c.ctx.Err() != nil && f.Kind != llm.FaultClientGone {
 		f = upstream.Broken(c.ctx.Err(), llm.FaultTotal)
 	}
-	l.took += max(1, at.Sub(begin))
-	c.note(by, a, f, took)
+	c.note(by, a, f, part.leave())
 	if a.Usage.Source == llm.UsageEstimated {
 		a.Usage.Output = min(a.Usage.Output, 1)
 	}
@@ -164,15 +164,15 @@ func (c *call) askLeg(begin time.Time) (outcome string) {
 	}
 	l.release(at, r, f, a.Usage)
 	if f == nil && (l.side.convention == models.ConventionP2P || len(l.params) > 0) {
-		return legDone
+		return legDone, took
 	}
 	l.by, l.id = nil, ""
 	if f == nil {
-		return legEmpty
+		return legEmpty, took
 	}
 	l.tried = append(l.tried, by)
 	l.failed = !l.side.convention.Needs()
-	return legFailed
+	return legFailed, took
 }
 
 // legOnce confines a bug to the leg.

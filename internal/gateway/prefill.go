@@ -78,7 +78,6 @@ func (c *call) disaggregate(target *candidate, at time.Time) (time.Time, *llm.Fa
 	needs := target.prefill.convention.Needs()
 	for {
 		outcome := c.legOf(target, at)
-		c.dest.metrics.Leg(outcome, c.leg.took)
 		at = now()
 		switch {
 		case outcome == legDone || outcome == legNamed || !needs:
@@ -119,9 +118,12 @@ func (c *call) legOf(target *candidate, at time.Time) (outcome string) {
 		c.asked.Prefilled = false
 	}
 	if outcome != "" {
+		c.dest.metrics.Leg(outcome, 0)
 		return outcome
 	}
-	outcome = c.askLeg(at)
+	outcome, took := c.askLeg(at)
+	c.leg.took += took
+	c.dest.metrics.Leg(outcome, took)
 	if outcome != legDone && !c.leg.side.convention.Needs() {
 		c.ticket.Done(now(), route.Result{Cached: -1})
 		c.follow(target, now()) // which computes the prompt after all
