@@ -361,3 +361,34 @@ func TestAReplicaThatHasGoneLeavesNothingToItsSuccessor(t *testing.T) {
 		t.Errorf("%+v in %d slots", r, len(g.slots))
 	}
 }
+
+// TestAPromptThatIsComputedElsewhereIsNoWork: it takes room and no time, its first token
+// teaches nothing, and its replica holds it afterwards.
+func TestAPromptThatIsComputedElsewhereIsNoWork(t *testing.T) {
+	g := NewGroup("g", auto{}, nil)
+	now := time.Unix(1_700_000_000, 0)
+	q := &Query{Chain: prompt(7, 20), Prefilled: true}
+	tokens := q.Chain.Bytes / priorBytesPerToken
+	facts := []Facts{{Name: "a"}}
+	var ticket Ticket
+	g.Sent(now, q, "a", &ticket)
+	q.Prefilled = false
+	look := func() Replica {
+		var d Decision
+		g.Pick(now, &Query{Chain: q.Chain}, facts, &d, true)
+		return d.Replicas[0]
+	}
+	if r := look(); r.InFlight != 1 || r.Context != tokens || r.Queue != 0 || r.Queued != 0 {
+		t.Errorf("sent: %+v", r)
+	}
+	before := g.model
+	now = now.Add(20 * time.Second)
+	ticket.First(now)
+	ticket.Done(now, Result{OK: true, Output: 1})
+	if g.model != before {
+		t.Errorf("it has taught %+v, after %+v", g.model, before)
+	}
+	if r := look(); r.InFlight != 0 || r.Context != 0 || r.Queued != 0 || r.Hit < tokens*9/10 {
+		t.Errorf("done: %+v", r)
+	}
+}
