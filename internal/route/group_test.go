@@ -77,7 +77,7 @@ func TestWhateverHappensNothingIsLeft(t *testing.T) {
 		for step := range rapid.IntRange(1, 60).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 2000).Draw(t, "ms")) * time.Millisecond)
 			if rapid.Bool().Draw(t, "new") || len(open) == 0 {
-				q := &Query{Chain: prompt(uint64(rapid.IntRange(1, 3).Draw(t, "lane")), rapid.IntRange(0, 30).Draw(t, "marks")), Roll: rapid.Uint64().Draw(t, "roll"), Session: uint64(rapid.IntRange(0, 2).Draw(t, "session"))}
+				q := &Query{Chain: prompt(uint64(rapid.IntRange(1, 3).Draw(t, "lane")), rapid.IntRange(0, 30).Draw(t, "marks")), Roll: rapid.Uint64().Draw(t, "roll"), Session: uint64(rapid.IntRange(0, 2).Draw(t, "session")), Prefilled: rapid.Bool().Draw(t, "elsewhere")}
 				var d Decision
 				g.Pick(now, q, fs, &d, false)
 				if sorted := slices.Sorted(slices.Values(d.Order)); len(sorted) != len(fs) || sorted[0] != 0 || len(slices.Compact(sorted)) != len(fs) {
