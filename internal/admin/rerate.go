@@ -126,7 +126,7 @@ func (p *pricer) price(ex *ledger.Exchange) []ledger.Rate {
 	out := make([]ledger.Rate, len(ex.Attempts))
 	for i := range ex.Attempts {
 		a := &ex.Attempts[i]
-		cost := p.book.RateAt(a.Target, a.Kind, a.Model).Cost(ex.Start, a.Usage)
+		cost := p.book.RateAt(a.Target, a.Kind, a.Model).Attempt(ex.Start, a)
 		out[i] = ledger.Rate{Cost: cost.Nano, Status: cost.Status}
 		if cost.Status != ledger.Unpriced || a.Priced != ledger.Unpriced {
 			continue

@@ -101,7 +101,12 @@ func explainTable(w io.Writer, e *gateway.Explained) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	return columns(w, []string{"ASKED", "CANDIDATE", "IN FLIGHT", "HIT", "WAIT", "PREFILL", "DELAY", "MEMORY", "ADAPTER", "DECODE", "RISK", "HOME", "COST", "NOT NOW, FOR"}, rows)
+	if err := columns(w, []string{"ASKED", "CANDIDATE", "IN FLIGHT", "HIT", "WAIT", "PREFILL", "DELAY", "MEMORY", "ADAPTER", "DECODE", "RISK", "HOME", "COST", "NOT NOW, FOR"}, rows); err != nil {
+		return err
+	}
+	p := &printer{w: w}
+	p.prefill(&e.Prefill)
+	return p.err
 }
 
 func explainRow(p *gateway.ExplainedPart) []string {

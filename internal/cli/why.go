@@ -55,6 +55,7 @@ func explain(w io.Writer, ex *ledger.Exchange) error {
 	p.line("  asked     %s %s, model %q, %d bytes%s", ex.Dialect, ex.Op, ex.Model, ex.Bytes, streamed(ex))
 	p.line("  route     %s%s", orDash(ex.Reason), with("  (config ", ex.Config+")"))
 	p.choice(ex)
+	p.prefill(&ex.Prefill)
 	for i := range ex.Attempts {
 		p.attempt(i, &ex.Attempts[i])
 	}

@@ -20,23 +20,43 @@ func (p *printer) choice(ex *ledger.Exchange) {
 		of += fmt.Sprintf(", of which %d are not listed", left)
 	}
 	p.line("  chosen    %s, expecting %d tokens in and %d out; times in seconds", of, ex.ExpectedInput, ex.ExpectedOutput)
+	p.candidates(ex.Choice, ex.Choice[0].Not == "")
+}
+
+// prefill tells who computed the prompt, where the model has replicas for that.
+func (p *printer) prefill(of *ledger.Prefill) {
+	switch {
+	case of.IsZero() || p.err != nil:
+		return
+	case of.Target == "":
+		p.line("  prefill   by the replica that answers: %s", of.Why)
+	default:
+		p.line("  prefill   by %s (%s): %s; %d tokens were missing where it is answered", of.Target, of.Convention, of.Why, of.Uncached)
+	}
+	if len(of.Choice) > 0 {
+		p.candidates(of.Choice, of.Target != "")
+	}
+}
+
+// candidates is a table of them; chosen marks the first.
+func (p *printer) candidates(list []ledger.Choice, chosen bool) {
 	head := []string{"CANDIDATE", "IN FLIGHT", "HIT"}
 	var rows [][]string
-	for i := range ex.Choice {
-		rows = append(rows, choiceRow(&ex.Choice[i], i == 0 && ex.Choice[i].Not == ""))
+	for i := range list {
+		rows = append(rows, choiceRow(&list[i], i == 0 && chosen))
 	}
 	for k, name := range [...]string{"WAIT", "PREFILL", "DELAY", "MEMORY", "ADAPTER", "DECODE", "RISK", "HOME", "COST"} {
-		if name != "COST" && !someTerm(ex.Choice, k) {
+		if name != "COST" && !someTerm(list, k) {
 			continue
 		}
 		head = append(head, name)
 		for i := range rows {
-			rows[i] = append(rows[i], choiceTerm(&ex.Choice[i], k))
+			rows[i] = append(rows[i], choiceTerm(&list[i], k))
 		}
 	}
 	head = append(head, "NOT NOW, FOR")
 	for i := range rows {
-		rows[i] = append(rows[i], ex.Choice[i].Not)
+		rows[i] = append(rows[i], list[i].Not)
 	}
 	var table bytes.Buffer
 	_ = columns(&table, head, rows) // a buffer takes all

@@ -32,6 +32,20 @@ func TestWhyTellsWhatWasChosenAmong(t *testing.T) {
 				"              gpu-3            -          -     -        -       -      it is drained\n",
 		}, []string{"WAIT", "HOME"}},
 		{"nobody was ready", func(ex *ledger.Exchange) { ex.Choice[0].Not = "it is left alone after failures" }, nil, []string{"> gpu"}},
+		{"a prompt that was computed elsewhere", func(ex *ledger.Exchange) {
+			ex.Prefill = ledger.Prefill{
+				Target: "p-1", Convention: "vllm", Why: "the least predicted cost", Uncached: 812, Policy: "auto", Among: 2,
+				Choice: []ledger.Choice{{Target: "p-1", Hit: 512, Prefill: 9_000, Cost: 27_000}, {Target: "p-2", Not: "it is left alone after failures"}},
+			}
+		}, []string{
+			"  prefill   by p-1 (vllm): the least predicted cost; 812 tokens were missing where it is answered\n" +
+				"            CANDIDATE  IN FLIGHT  HIT  PREFILL  COST   NOT NOW, FOR\n" +
+				"            > p-1      0          512  0.009    0.027\n" +
+				"              p-2      -          -    -        -      it is left alone after failures\n",
+		}, nil},
+		{"a prompt that was not", func(ex *ledger.Exchange) {
+			ex.Prefill = ledger.Prefill{Convention: "vllm", Why: "fewer than 256 tokens are missing from the cache of gpu-1", Uncached: 12}
+		}, []string{"  prefill   by the replica that answers: fewer than 256 tokens are missing from the cache of gpu-1\n"}, nil},
 		{"no policy chose", func(ex *ledger.Exchange) { ex.Choice = nil }, nil, []string{"chosen", "CANDIDATE"}},
 	}
 	for _, c := range cases {

@@ -35,9 +35,12 @@ func (f *File) publish(path string, p models.Policy, targets []string, report fu
 	}
 }
 
-// targetsOf are the targets that a model names itself.
+// targetsOf are the targets that a model names itself, and its policy is for.
 func (f *File) targetsOf(m models.Model) []string {
 	out := slices.Clone(m.Pool)
+	if m.Prefill != nil {
+		out = slices.Clone(m.Prefill.Pool)
+	}
 	for name := range f.Targets {
 		if slices.ContainsFunc(m.Route, func(s models.Step) bool { return strings.HasPrefix(s.To, name+"/") }) {
 			out = append(out, name)

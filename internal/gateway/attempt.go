@@ -150,19 +150,22 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 		c.heldAt.Settle(begin, account.Used{})
 		return c.full(target)
 	}
+	begin, f := c.disaggregate(target, begin)
+	if f != nil {
+		return c.unsent(target, f)
+	}
 	c.ex.Attempts = append(c.ex.Attempts, ledger.Attempt{
 		Target: target.Name, Kind: target.Kind.Name, Model: target.model, Why: why, Waited: waited, Begin: begin.Sub(c.ex.Start),
 	})
 	a := &c.ex.Attempts[len(c.ex.Attempts)-1]
 	if why == whyFirst {
 		target.State.Deposit(c.dest.retry.Budget)
-		c.dest.metrics.Overhead.Observe(a.Begin.Seconds())
+		c.dest.metrics.Overhead.Observe((a.Begin - c.leg.took).Seconds())
 	}
 	c.pend(target)
-	c.follow(target, begin)
 	reserved, part := c.reserve(target, begin), c.join(target, begin)
 	target.Metrics.InFlight.Inc()
-	f := c.interrupted(c.exchangeOnce(target, a, begin))
+	f = c.interrupted(c.exchangeOnce(target, a, begin))
 	target.Metrics.InFlight.Dec()
 	target.State.End()
 	took := part.leave()
@@ -234,6 +237,9 @@ func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *
 	c.aside.Reset()
 	c.refusal = h1.Header{}
 	codec, f := c.prepare(target, a)
+	if f == nil {
+		f = c.attach(target, a)
+	}
 	if f != nil {
 		return f
 	}
@@ -350,5 +356,6 @@ func (c *call) forwarded(target *candidate, spoken llm.Dialect) []h1.Field {
 			}
 		}
 	}
+	c.forward = c.leg.headers(c.forward)
 	return c.forward
 }

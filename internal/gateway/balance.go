@@ -150,9 +150,10 @@ func (c *call) follow(target *candidate, at time.Time) {
 	}
 }
 
-// followed tells it how the attempt ended. A whole answer has shown no first
+// followed tells it, and whoever was named for the prompt, how the attempt ended. A whole answer has shown no first
 // token, and teaches no speed.
 func (c *call) followed(target *candidate, a *ledger.Attempt, f *llm.Fault) {
+	c.leg.ended(now(), f)
 	if target.replica.group == nil {
 		return
 	}

@@ -76,6 +76,7 @@ type call struct {
 	race      *race        // that the attempt is in; nil for one that is alone
 	turn      queue.Ticket // the request's place at replicas that others wait for
 	saturated *route.Group // has no room for the request; those behind it are asked
+	leg       prefillLeg   // of the current attempt, at the prefill side of its target
 
 	out     []byte // the edited body of the current attempt
 	req     h1.Request
@@ -159,6 +160,8 @@ func (c *call) reset() {
 	c.seen, c.decoded, c.dest, c.rule = llm.Glance{}, nil, nil, nil
 	c.judged = judged{}
 	c.wanted, c.drawn = account.Want{}, 0
+	c.leg.clear()
+	c.leg.failed = false
 	c.saturated, c.described, c.stood, c.dry = nil, false, false, false
 	c.views, c.order, c.forward, c.chain = c.views[:0], c.order[:0], c.forward[:0], c.chain[:0]
 	clear(c.req.Header)

@@ -18,8 +18,12 @@ type seen struct {
 func (c *call) see() {
 	for k := range c.decision.Replicas {
 		r := &c.decision.Replicas[k]
-		c.saw[c.ranked[k]] = seen{ranked: true, prompt: r.Prompt, hit: max(0, r.Hit), inFlight: r.InFlight, terms: r.Terms}
+		c.saw[c.ranked[k]] = sawOf(r)
 	}
+}
+
+func sawOf(r *route.Replica) seen {
+	return seen{ranked: true, prompt: r.Prompt, hit: max(0, r.Hit), inFlight: r.InFlight, terms: r.Terms}
 }
 
 // noteChoice puts into the record what the first candidate was chosen among, where
@@ -58,15 +62,21 @@ func (c *call) noteCandidate(i int, mixed bool) {
 	if len(c.ex.Choice) >= ledger.MostChoices {
 		return
 	}
-	s, t := &c.saw[i], &c.dest.candidates[i]
-	one := ledger.Choice{Target: t.Name, Not: c.views[i].Not(), InFlight: s.inFlight, Hit: s.hit}
+	t := &c.dest.candidates[i]
+	one := choiceOf(t.Name, c.views[i].Not(), c.saw[i])
 	if mixed {
 		one.Model = t.model
 	}
+	c.ex.Choice = append(c.ex.Choice, one)
+}
+
+// choiceOf is how a policy saw a target, or why it did not.
+func choiceOf(target, not string, s seen) ledger.Choice {
+	one := ledger.Choice{Target: target, Not: not, InFlight: s.inFlight, Hit: s.hit}
 	one.Wait, one.Prefill, one.Delay, one.Memory = micros(s.terms.Wait), micros(s.terms.Prefill), micros(s.terms.Delay), micros(s.terms.Memory)
 	one.Adapter = micros(s.terms.Adapter)
 	one.Decode, one.Risk, one.Home, one.Cost = micros(s.terms.Decode), micros(s.terms.Risk), micros(s.terms.Home), micros(s.terms.Cost)
-	c.ex.Choice = append(c.ex.Choice, one)
+	return one
 }
 
 // micros are seconds in microseconds. What a policy says to put somebody last may

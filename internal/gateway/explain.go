@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
 	"tailplane/internal/policy"
 	"tailplane/internal/route"
@@ -19,6 +20,8 @@ type Explained struct {
 	Input      int             `json:"input,omitempty"`   // tokens that the prompt is expected to have
 	Output     int             `json:"output,omitempty"`  // and the answer
 	Candidates []ExplainedPart `json:"candidates,omitempty"`
+	// Prefill is who would compute the prompt, where the model has replicas for that.
+	Prefill ledger.Prefill `json:"prefill,omitzero"`
 }
 
 // ExplainedPart is one candidate as it stands for the request.
@@ -79,6 +82,13 @@ func (c *call) explained(out *Explained) *llm.Fault {
 			part.Hit, part.Terms = c.saw[i].hit, new(c.saw[i].terms)
 		}
 		out.Candidates = append(out.Candidates, part)
+	}
+	if f == nil {
+		if first := &c.dest.candidates[c.order[0]]; first.prefill != nil && c.divides() {
+			c.choosePrefill(first, now())
+			out.Prefill = c.leg.found
+			out.Prefill.Choice = slices.Clone(c.leg.found.Choice)
+		}
 	}
 	return f
 }

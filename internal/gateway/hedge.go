@@ -56,8 +56,9 @@ const hedgedByDefault = 1
 // hedged is the share of a destination's requests that may have a second attempt.
 func hedged(said models.Hedge, d *destination) int {
 	paid := func(t candidate) bool { return !t.Kind.Engine }
+	divided := func(t candidate) bool { return t.prefill != nil } // its first token is not predicted as a whole
 	switch {
-	case !d.balanced || said == models.HedgeOff:
+	case !d.balanced || said == models.HedgeOff || slices.ContainsFunc(d.candidates, divided):
 		return 0
 	case said == 0 && slices.ContainsFunc(d.candidates, paid):
 		return 0

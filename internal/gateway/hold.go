@@ -147,7 +147,7 @@ func (c *call) giveBack() {
 		typical := c.dest.typical.Load()
 		c.dest.typical.Store(typical + (c.ex.Cost-typical)/8) // lost updates do not matter
 	}
-	if c.ex.Outcome != ledger.OutcomeOK || u.Source != llm.UsageReported || c.dest == nil || len(c.ex.Attempts) != 1 {
+	if c.ex.Outcome != ledger.OutcomeOK || u.Source != llm.UsageReported || c.dest == nil || c.answering() != 1 {
 		return
 	}
 	c.plane.Estimates.Learn(c.ex.Model, c.key.ID, len(c.body), u.Input, u.Output)

@@ -157,15 +157,16 @@ type destination struct {
 	name       string
 	why        string
 	candidates []candidate
-	headroom   bool               // candidates with more of it are preferred
-	balanced   bool               // a policy chooses among some of them
-	priced     bool               // and their prices may differ
-	made       bool               // of a name that a caller made up: nothing is learned of it
-	single     bool               // the first candidate is asked, and no other
-	router     *complexity.Router // decides between the weak and the strong candidates; nil without
-	learns     bool               // its requests can be judged later
-	hedges     *route.HedgeBudget // second attempts beside late ones; nil makes none
-	require    []string           // labels that a target must have
+	headroom   bool                        // candidates with more of it are preferred
+	balanced   bool                        // a policy chooses among some of them
+	priced     bool                        // and their prices may differ
+	made       bool                        // of a name that a caller made up: nothing is learned of it
+	single     bool                        // the first candidate is asked, and no other
+	router     *complexity.Router          // decides between the weak and the strong candidates; nil without
+	learns     bool                        // its requests can be judged later
+	hedges     *route.HedgeBudget          // second attempts beside late ones; nil makes none
+	require    []string                    // labels that a target must have
+	barring    []func(t *candidate) string // why a rule or the request keeps from a target
 	timeouts   models.Timeouts
 	retry      models.Retry
 	account    *account.Account // of the name; nil without limits
@@ -185,6 +186,7 @@ type candidate struct {
 	weak    bool   // it stands for the weak model of a name with complexity
 	barred  string // why it may not be asked at all; empty when it may
 	replica replica
+	prefill *side      // who computes its prompts; nil: it does
 	step    route.Step // the faults that lead to it
 	quirks  map[llm.Dialect]*upstream.Quirks
 	rate    *meter.Rate
@@ -245,31 +247,47 @@ func (p *Plane) build(plan *models.Plan, label string) *destination {
 		account: p.Accounts.Account(account.Model, plan.Name, account.Rules{Limits: plan.Limits}, now()),
 	}
 	d.router, d.learns = p.routers[plan.Name], plan.Learns && p.learning.keeps()
+	sides := map[*models.PrefillSide]*side{}
 	for _, c := range plan.Candidates {
-		i := slices.IndexFunc(p.Targets, func(t Target) bool { return t.Name == c.Target })
-		if i < 0 {
-			continue // refused by validation; a target of a route is always there
+		t, ok := p.candidate(d, c)
+		if !ok {
+			continue
 		}
-		t := &p.Targets[i]
-		d.candidates = append(d.candidates, candidate{
-			Target: t, model: c.Model, base: c.Base, group: c.Group, weight: c.Weight, policy: c.Policy, queue: c.Queue, weak: c.Weak,
-			step: route.Step{On: c.On, Chain: c.Chain}, quirks: quirks(t.Target, c.Model),
-			rate: p.Book.RateAt(t.Name, t.Kind.Name, c.Model),
-		})
-		last := &d.candidates[len(d.candidates)-1]
-		last.barred = lacks(t.Config.Labels, d.require)
-		if p.retires != nil {
-			last.ends(p.retires(t.Kind.Name, c.Model))
+		if of := c.Prefill; of != nil {
+			if sides[of] == nil {
+				sides[of] = p.side(d, of)
+			}
+			t.prefill = sides[of]
 		}
-		if p.sizes != nil {
-			last.size.context, last.size.output = p.sizes(t.Kind.Name, c.Model)
-		}
+		d.candidates = append(d.candidates, t)
 	}
 	p.replicas(d)
 	if share := hedged(plan.Hedge, d); share > 0 {
 		d.hedges = route.NewHedgeBudget(share)
 	}
 	return d
+}
+
+// candidate resolves one of a destination; false for a target that is not there, which
+// validation refuses.
+func (p *Plane) candidate(d *destination, c models.Candidate) (candidate, bool) {
+	i := slices.IndexFunc(p.Targets, func(t Target) bool { return t.Name == c.Target })
+	if i < 0 {
+		return candidate{}, false
+	}
+	t := &p.Targets[i]
+	out := candidate{
+		Target: t, model: c.Model, base: c.Base, group: c.Group, weight: c.Weight, policy: c.Policy, queue: c.Queue, weak: c.Weak,
+		step: route.Step{On: c.On, Chain: c.Chain}, quirks: quirks(t.Target, c.Model),
+		rate: p.Book.RateAt(t.Name, t.Kind.Name, c.Model), barred: lacks(t.Config.Labels, d.require),
+	}
+	if p.retires != nil {
+		out.ends(p.retires(t.Kind.Name, c.Model))
+	}
+	if p.sizes != nil {
+		out.size.context, out.size.output = p.sizes(t.Kind.Name, c.Model)
+	}
+	return out, true
 }
 
 // quirks are those of a model in each dialect of its target; nil when it has none.

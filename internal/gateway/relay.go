@@ -361,6 +361,7 @@ func (s *stream) token(at time.Time) {
 	if s.attempt.FirstToken == 0 {
 		s.attempt.FirstToken = at.Sub(s.begin)
 		s.target.State.Residual(at, c.ticket.First(at))
+		c.leg.began(at)
 		s.target.replica.poke(at)
 		s.target.Metrics.TTFT.Observe(s.attempt.FirstToken.Seconds())
 		c.ex.FirstToken = at.Sub(c.ex.Start)

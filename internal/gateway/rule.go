@@ -75,12 +75,9 @@ func (p *Plane) under(r *rule, name string, key *policy.Key) (*destination, erro
 		return nil, err
 	}
 	d := base.changed()
+	d.bar(r.bars)
 	for i := range d.candidates {
 		t := &d.candidates[i]
-		t.barred = cmp.Or(t.barred, lacks(t.Config.Labels, r.Require))
-		if len(r.Only) > 0 && !slices.ContainsFunc(r.Only, t.Called) {
-			t.barred = cmp.Or(t.barred, "a rule leaves it out")
-		}
 		if !r.Policy.IsZero() {
 			t.policy, t.replica = r.Policy, replica{}
 		}
@@ -90,6 +87,24 @@ func (p *Plane) under(r *rule, name string, key *policy.Key) (*destination, erro
 		p.others.Store(at, d)
 	}
 	return d, nil
+}
+
+// bars says why the rule keeps from a target.
+func (r *rule) bars(t *candidate) string {
+	if why := lacks(t.Config.Labels, r.Require); why != "" || len(r.Only) == 0 || slices.ContainsFunc(r.Only, t.Called) {
+		return why
+	}
+	return "a rule leaves it out"
+}
+
+// bar keeps from the candidates, and from those who would compute their prompts, what
+// why names a reason for.
+func (d *destination) bar(why func(t *candidate) string) {
+	d.barring = append(slices.Clip(d.barring), why)
+	for i := range d.candidates {
+		t := &d.candidates[i]
+		t.barred = cmp.Or(t.barred, why(t))
+	}
 }
 
 // changed is a copy of a destination whose candidates may be changed.

@@ -14,12 +14,13 @@ import (
 // estimated from bytes and marked so.
 func (c *call) spend(target *candidate, a *ledger.Attempt, f *llm.Fault, took time.Duration) {
 	a.Usage = c.used(a, f)
+	c.leg.correct(a)
 	a.Usage.CapacityNanos = int64(took)
 	if a.Usage.Source == llm.UsageNone && took == 0 {
 		a.Priced = ledger.NoCharge
 		return
 	}
-	cost := target.rate.Cost(c.ex.Start, a.Usage)
+	cost := target.rate.Attempt(c.ex.Start, a)
 	a.Cost, a.Priced = cost.Nano, cost.Status
 }
 
@@ -96,7 +97,11 @@ func (c *call) sum() {
 	c.ex.PriceStatus, c.ex.PriceVersion = ledger.NoCharge, c.plane.Book.Version()
 	for i := range c.ex.Attempts {
 		a := &c.ex.Attempts[i]
-		c.ex.Usage = c.ex.Usage.Add(a.Usage)
+		u := a.Usage
+		if a.Leg() { // its tokens are those of the attempt behind it
+			u = llm.Usage{CapacityNanos: u.CapacityNanos}
+		}
+		c.ex.Usage = c.ex.Usage.Add(u)
 		c.ex.Cost += a.Cost
 		switch {
 		case a.Priced == ledger.Unpriced:

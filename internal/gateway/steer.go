@@ -189,9 +189,13 @@ func (c *call) follows(d *destination, s *steering) (*destination, *llm.Fault) {
 	if out.made && !s.policy.IsZero() {
 		return nil, steerFault("provider.sort", "`sort` compares what is known of targets; it takes models that GET /v1/models lists")
 	}
+	out.bar(func(t *candidate) string { return cmp.Or(s.bars(t), lacks(t.Config.Labels, s.require)) })
 	for i := range out.candidates {
 		t := &out.candidates[i]
-		t.barred = cmp.Or(t.barred, s.bars(t), lacks(t.Config.Labels, s.require), c.dearer(t, s))
+		if len(s.addresses) > 0 && !slices.Contains(s.addresses, t.Address()) {
+			t.barred = cmp.Or(t.barred, "the request names other endpoints")
+		}
+		t.barred = cmp.Or(t.barred, c.dearer(t, s))
 		if !s.policy.IsZero() {
 			t.group, t.policy, t.replica = 0, s.policy, replica{}
 		}
@@ -241,15 +245,13 @@ func (c *candidate) called(name string) bool {
 	return c.Called(name) || strings.EqualFold(name, c.Kind.Name) || name == c.Name+"/"+c.model
 }
 
-// bars says why the caller does not want a candidate.
+// bars says why the caller does not want a target.
 func (s *steering) bars(t *candidate) string {
 	switch {
 	case len(s.only) > 0 && !slices.ContainsFunc(s.only, t.called):
 		return "the request leaves it out (provider.only)"
 	case slices.ContainsFunc(s.ignore, t.called):
 		return "the request leaves it out (provider.ignore)"
-	case len(s.addresses) > 0 && !slices.Contains(s.addresses, t.Address()):
-		return "the request names other endpoints"
 	}
 	return ""
 }

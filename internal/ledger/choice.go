@@ -97,5 +97,7 @@ func (ex *Exchange) choice(m *message) {
 		ex.Among = int(m.int)
 	case 44:
 		ex.Policy = m.text
+	case 45:
+		m.bad = m.bad || !decodePrefill(&ex.Prefill, m.text)
 	}
 }

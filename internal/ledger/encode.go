@@ -63,7 +63,13 @@ func appendExchange(b []byte, ex *Exchange) []byte {
 	b = putInt(b, 41, int64(ex.ExpectedInput))
 	b = putInt(b, 42, int64(ex.ExpectedOutput))
 	b = putInt(b, 43, int64(ex.Among))
-	return putText(b, 44, ex.Policy)
+	b = putText(b, 44, ex.Policy)
+	if !ex.Prefill.IsZero() {
+		b = nest(b, 45)
+		begin := len(b)
+		b = closeNest(appendPrefill(b, &ex.Prefill), begin)
+	}
+	return b
 }
 
 // appendOpen appends what an admission records: who asks for what. It decodes

@@ -50,6 +50,8 @@ type Exchange struct {
 	Among          int `json:"among,omitempty"`
 	// Policy is the name of the one that chose.
 	Policy string `json:"policy,omitempty"`
+	// Prefill is who computed the prompt, where the model has replicas for that.
+	Prefill Prefill `json:"prefill,omitzero"`
 
 	Outcome Outcome       `json:"outcome"`
 	Status  int           `json:"status"`          // as told to the client
@@ -64,7 +66,7 @@ type Exchange struct {
 	ITLMax     time.Duration `json:"itl_max_ns,omitempty"`
 	SentBytes  int64         `json:"sent_bytes"`
 
-	Usage        llm.Usage `json:"usage"`     // sum over attempts
+	Usage        llm.Usage `json:"usage"`     // sum over attempts, but for the tokens of those that only compute the prompt
 	Cost         int64     `json:"cost_nano"` // nano-dollars, sum over attempts
 	PriceStatus  Pricing   `json:"pricing"`
 	PriceVersion string    `json:"price_version,omitempty"`
@@ -109,7 +111,7 @@ type Attempt struct {
 	Model   string        `json:"model"` // as the target names it
 	Dialect llm.Dialect   `json:"dialect"`
 	Lane    string        `json:"lane"`                // splice, translate
-	Why     string        `json:"why"`                 // first, retry, fallback
+	Why     string        `json:"why"`                 // first, retry, fallback, escalation, prefill
 	Waited  time.Duration `json:"waited_ns,omitempty"` // backoff before it
 
 	Begin      time.Duration `json:"begin_ns"`

@@ -289,6 +289,7 @@ func copyOf(ex *Exchange) *Exchange {
 	c := *ex
 	c.Attempts = slices.Clone(ex.Attempts)
 	c.Choice = slices.Clone(ex.Choice)
+	c.Prefill.Choice = slices.Clone(ex.Prefill.Choice)
 	c.Losses = slices.Clone(ex.Losses)
 	c.Tags = slices.Clone(ex.Tags)
 	return &c

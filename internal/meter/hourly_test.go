@@ -42,6 +42,32 @@ func TestTimeCostsWhatTheHourCosts(t *testing.T) {
 	}
 }
 
+// TestAPromptThatIsComputedElsewhereIsChargedOnce: where it is answered; there it costs
+// the time that it takes, where time is what is paid for.
+func TestAPromptThatIsComputedElsewhereIsChargedOnce(t *testing.T) {
+	at := time.Unix(1_800_000_000, 0)
+	book, err := (&Book{}).With(map[string]Override{"list/*": {Input: "1", Output: "2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	usage := llm.Usage{Input: 1000, Output: 1, CapacityNanos: nanosPerHour / 3600}
+	for _, c := range []struct {
+		name string
+		rate *Rate
+		why  string
+		want Cost
+	}{
+		{"an answer", book.RateAt("list", "vllm", "m"), "first", Cost{1_002_000, ledger.Priced}},
+		{"a leg", book.RateAt("list", "vllm", "m"), ledger.WhyPrefill, Cost{0, ledger.NoCharge}},
+		{"a leg without a price", book.RateAt("none", "vllm", "m"), ledger.WhyPrefill, Cost{0, ledger.NoCharge}},
+		{"a leg by the hour", hourly(t, "3.6"), ledger.WhyPrefill, Cost{1_000_000, ledger.Priced}},
+	} {
+		if got := c.rate.Attempt(at, &ledger.Attempt{Why: c.why, Usage: usage}); got != c.want {
+			t.Errorf("%s costs %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
+
 // TestNothingCostsMoreThanItsBound: whatever a request of so many tokens turns
 // out to be.
 func TestNothingCostsMoreThanItsBound(t *testing.T) {

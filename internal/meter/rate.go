@@ -121,6 +121,16 @@ func (r *Rate) Cost(at time.Time, u llm.Usage) Cost {
 	return list.cost(&u, &noUnits)
 }
 
+// Attempt is what an attempt costs, as Cost says of its usage. The tokens of one that
+// only computes a prompt are charged where it is answered: it costs its target's time,
+// where that is what is paid for, and else nothing.
+func (r *Rate) Attempt(at time.Time, a *ledger.Attempt) Cost {
+	if a.Leg() && !r.Hourly() {
+		return Cost{Status: ledger.NoCharge}
+	}
+	return r.Cost(at, a.Usage)
+}
+
 // ofTime prices a part of the target's time. Usage that does not say which part
 // it took has no price.
 func (r *Rate) ofTime(nanos int64) Cost {

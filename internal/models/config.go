@@ -36,6 +36,9 @@ type Model struct {
 	// targets call it: the names that lead to that model share load and caches with
 	// it.
 	AdapterOf string `yaml:"adapter_of"`
+	// Prefill are the replicas that compute the prompts of a pool, which then only
+	// decodes.
+	Prefill *Prefill `yaml:"prefill"`
 	// Fallback lists models that are asked, in order, when every candidate of
 	// Route or Pool has failed in a way that another target could mend. One that
 	// names faults is asked after those alone, and at once.
@@ -185,6 +188,7 @@ func (c Config) Validate(targets []string, report func(path, wrong, right string
 		validateTimeouts(path+".timeouts", m.Timeouts, report)
 		validateRetry(path+".retry", m.Retry, report)
 		c.validateRoute(path, name, m, targets, report)
+		c.validatePrefill(path+".prefill", m, targets, report)
 		account.Rules{Limits: m.Limits}.Validate(path, report)
 		m.Policy.validate(path+".policy", report)
 		m.Queue.Validate(path+".queue", report)

@@ -62,6 +62,8 @@ type Candidate struct {
 	// Policy chooses among the members of its group; empty draws by weight.
 	Policy Policy
 	Queue  queue.Config // of the requests that wait for the group, where it has a Policy
+	// Prefill is who computes its prompts; nil where it does so itself.
+	Prefill *PrefillSide
 	// On are the faults that lead to the candidate; empty means every one that
 	// another target could mend. Candidates of one Chain lie behind the same
 	// condition: from one to the next it is met already. Zero is no condition.
@@ -157,8 +159,12 @@ func (w *walk) flatten(name string, group int) []Candidate {
 	if policy.IsZero() {
 		policy.Name = PolicyAuto
 	}
+	side := w.side(m, policy)
+	if side != nil {
+		policy = Policy{Name: PolicyLeastKV} // the model's own is for the side with the prefill
+	}
 	for _, target := range m.Pool {
-		out = append(out, expand(w.replicas, Candidate{Target: target, Model: m.ServedAs, Base: m.AdapterOf, Group: group, Policy: policy, Queue: m.Queue})...)
+		out = append(out, expand(w.replicas, Candidate{Target: target, Model: m.ServedAs, Base: m.AdapterOf, Group: group, Policy: policy, Queue: m.Queue, Prefill: side})...)
 	}
 	if m.Complexity != nil {
 		out = w.pair(m, group)

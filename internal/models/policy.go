@@ -70,13 +70,14 @@ const (
 	PolicyAuto     = "auto"     // of a pool, where nothing is said
 	PolicyWeighted = "weighted" // of neighbours with weights, where nothing is said
 	PolicyPriority = "priority" // in the order of the route, where nothing is said
+	PolicyLeastKV  = "least_kv" // of a pool that only decodes
 )
 
 // Policies are the names of all policies, in the order in which they are told.
 func Policies() []string {
 	return []string{
 		PolicyAuto, "round_robin", "random", "least_request", "p2c", PolicyWeighted, PolicyPriority, "lowest_cost", "lowest_latency",
-		"session", "chwbl", "cache_aware", "lmetric", "smetric", "llmd",
+		"session", "chwbl", "cache_aware", "lmetric", "smetric", "llmd", PolicyLeastKV,
 	}
 }
 

@@ -217,7 +217,7 @@ func (a *Again) cost(ex *ledger.Exchange, o *option, moves bool) Money {
 	} else {
 		for i := range ex.Attempts {
 			at := &ex.Attempts[i]
-			cost := a.config.Book.RateAt(at.Target, at.Kind, at.Model).Cost(ex.Start, at.Usage)
+			cost := a.config.Book.RateAt(at.Target, at.Kind, at.Model).Attempt(ex.Start, at)
 			rate(&one.After, cost.Nano, cost.Status)
 		}
 		one.AfterCold = one.After

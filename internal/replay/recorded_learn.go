@@ -58,7 +58,7 @@ func (a *Again) Learn(ex *ledger.Exchange) {
 	for i := range ex.Attempts {
 		at := &ex.Attempts[i]
 		a.meet(at.Target)
-		if ex.Stream && at.Fault == "" && at.FirstToken > 0 {
+		if ex.Stream && !at.Leg() && at.Fault == "" && at.FirstToken > 0 {
 			a.learn(at)
 		}
 	}
@@ -111,6 +111,16 @@ func (a *Again) meet(target string) {
 
 // first is the candidate that an exchange asked first, and last the attempt that
 // has answered it, or was the last to fail.
-func first(ex *ledger.Exchange) string { return ex.Attempts[0].Target + "/" + ex.Attempts[0].Model }
+func first(ex *ledger.Exchange) string { return asked(ex).Target + "/" + asked(ex).Model }
+
+// asked is the first attempt that was to answer; nil without one.
+func asked(ex *ledger.Exchange) *ledger.Attempt {
+	for i := range ex.Attempts {
+		if !ex.Attempts[i].Leg() {
+			return &ex.Attempts[i]
+		}
+	}
+	return nil
+}
 
 func last(ex *ledger.Exchange) *ledger.Attempt { return &ex.Attempts[len(ex.Attempts)-1] }

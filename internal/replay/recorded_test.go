@@ -164,6 +164,22 @@ func TestCostsAreExact(t *testing.T) {
 	}
 }
 
+// TestAPromptThatWasComputedElsewhereIsNoAnswer: its attempt stands before the one that
+// answered, and decides nothing.
+func TestAPromptThatWasComputedElsewhereIsNoAnswer(t *testing.T) {
+	leg := ledger.Attempt{Target: "b", Kind: "vllm", Model: "x", Why: ledger.WhyPrefill, FirstToken: time.Hour, Usage: llm.Usage{Input: 1000, Output: 1}, Priced: ledger.NoCharge}
+	both, only := rec(1, "m", "a", "x"), rec(2, "m", "a", "x")
+	both.Attempts = append([]ledger.Attempt{leg}, both.Attempts...)
+	only.Attempts = []ledger.Attempt{leg}
+	plain := again(t, config(route1("a/x")), rec(1, "m", "a", "x"))
+	if got := again(t, config(route1("a/x")), both); got.Moved != 0 || got.Cost != plain.Cost || got.First != plain.First {
+		t.Errorf("%+v, want %+v", got, plain)
+	}
+	if got := again(t, config(route1("a/x")), only); len(got.Left) != 1 || got.Left[0].Why != "no target was asked" {
+		t.Errorf("without an answer: %+v", got)
+	}
+}
+
 func TestFirstTokensAreExpectedAsOthersOfTheirSizeHadThem(t *testing.T) {
 	slow, large := rec(2, "other", "b", "x"), rec(3, "other", "b", "x")
 	slow.Attempts[0].FirstToken = 300 * time.Millisecond

@@ -146,6 +146,7 @@ type Ticket struct {
 	loads    bool // its adapter was not there
 	first    time.Time
 	begun    bool
+	taken    bool // the prompt is computed elsewhere
 }
 
 // Sent tells that the request goes to the replica of that name now. The query
@@ -162,12 +163,16 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 		loads: m.adapters.loads(q.Adapter, &m.says) > 0,
 	}
 	m.adapters.use(q.Adapter, adaptersAt(&m.says))
+	if q.Prefilled {
+		t.work, t.uncached, t.hit, t.taken = 0, 0, 0, true
+	} else {
+		g.typical = smooth(g.typical, t.work, 1.0/64)
+	}
 	if n := len(q.Chain.Marks); n > 0 {
 		t.head = q.Chain.Marks[n-1]
 	}
 	t.query, t.context = q, m.context+int(m.remote.context)
 	m.begin(now, t)
-	g.typical = smooth(g.typical, t.work, 1.0/64)
 	g.mu.Unlock()
 	g.say(t, DeltaSent)
 }
@@ -184,9 +189,11 @@ func (t *Ticket) First(now time.Time) (late float64) {
 	t.first, t.begun = now, true
 	t.member.answer(now, t)
 	took := now.Sub(t.sent).Seconds()
-	if t.loads {
+	switch {
+	case t.taken: // by whoever computed the prompt
+	case t.loads:
 		g.learnAdapter(took - t.wait - t.member.speed*(g.model.fixed+t.work))
-	} else {
+	default:
 		t.member.learnSpeed(&g.model, t, took)
 		g.model.learn(t, t.member.speed, took)
 		g.compare()

@@ -77,7 +77,7 @@ func TestWhateverHappensNothingIsLeft(t *testing.T) {
 		for step := range rapid.IntRange(1, 60).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 2000).Draw(t, "ms")) * time.Millisecond)
 			if rapid.Bool().Draw(t, "new") || len(open) == 0 {
-				q := &Query{Chain: prompt(uint64(rapid.IntRange(1, 3).Draw(t, "lane")), rapid.IntRange(0, 30).Draw(t, "marks")), Roll: rapid.Uint64().Draw(t, "roll"), Session: uint64(rapid.IntRange(0, 2).Draw(t, "session"))}
+				q := &Query{Chain: prompt(uint64(rapid.IntRange(1, 3).Draw(t, "lane")), rapid.IntRange(0, 30).Draw(t, "marks")), Roll: rapid.Uint64().Draw(t, "roll"), Session: uint64(rapid.IntRange(0, 2).Draw(t, "session")), Prefilled: rapid.Bool().Draw(t, "elsewhere")}
 				var d Decision
 				g.Pick(now, q, fs, &d, false)
 				if sorted := slices.Sorted(slices.Values(d.Order)); len(sorted) != len(fs) || sorted[0] != 0 || len(slices.Compact(sorted)) != len(fs) {
@@ -359,5 +359,36 @@ func TestAReplicaThatHasGoneLeavesNothingToItsSuccessor(t *testing.T) {
 	g.Pick(begin.Add(3*time.Second), &q, []Facts{{Name: "new/m"}}, &d, true)
 	if r := d.Replicas[0]; r.Hit != 0 || r.InFlight != 0 || r.Context != 0 || len(g.slots) != 1 {
 		t.Errorf("%+v in %d slots", r, len(g.slots))
+	}
+}
+
+// TestAPromptThatIsComputedElsewhereIsNoWork: it takes room and no time, its first token
+// teaches nothing, and its replica holds it afterwards.
+func TestAPromptThatIsComputedElsewhereIsNoWork(t *testing.T) {
+	g := NewGroup("g", auto{}, nil)
+	now := time.Unix(1_700_000_000, 0)
+	q := &Query{Chain: prompt(7, 20), Prefilled: true}
+	tokens := q.Chain.Bytes / priorBytesPerToken
+	facts := []Facts{{Name: "a"}}
+	var ticket Ticket
+	g.Sent(now, q, "a", &ticket)
+	q.Prefilled = false
+	look := func() Replica {
+		var d Decision
+		g.Pick(now, &Query{Chain: q.Chain}, facts, &d, true)
+		return d.Replicas[0]
+	}
+	if r := look(); r.InFlight != 1 || r.Context != tokens || r.Queue != 0 || r.Queued != 0 {
+		t.Errorf("sent: %+v", r)
+	}
+	before := g.model
+	now = now.Add(20 * time.Second)
+	ticket.First(now)
+	ticket.Done(now, Result{OK: true, Output: 1})
+	if g.model != before {
+		t.Errorf("it has taught %+v, after %+v", g.model, before)
+	}
+	if r := look(); r.InFlight != 0 || r.Context != 0 || r.Queued != 0 || r.Hit < tokens*9/10 {
+		t.Errorf("done: %+v", r)
 	}
 }

@@ -4,19 +4,20 @@ import "tailplane/internal/models"
 
 // policies are all that rank replicas, by the name that the config says.
 var policies = map[string]func(models.Policy) Policy{
-	models.PolicyAuto: func(models.Policy) Policy { return auto{} },
-	"cache_aware":     newCacheAware,
-	"chwbl":           newCHWBL,
-	"least_request":   func(models.Policy) Policy { return leastRequest{} },
-	"llmd":            func(models.Policy) Policy { return llmd{} },
-	"lmetric":         newLMetric,
-	"lowest_cost":     func(models.Policy) Policy { return lowestCost{} },
-	"lowest_latency":  func(models.Policy) Policy { return lowestLatency{} },
-	"p2c":             func(models.Policy) Policy { return p2c{} },
-	"random":          func(models.Policy) Policy { return random{} },
-	"round_robin":     func(models.Policy) Policy { return &roundRobin{} },
-	"session":         func(models.Policy) Policy { return session{} },
-	"smetric":         newSMetric,
+	models.PolicyAuto:    func(models.Policy) Policy { return auto{} },
+	"cache_aware":        newCacheAware,
+	"chwbl":              newCHWBL,
+	models.PolicyLeastKV: func(models.Policy) Policy { return leastKV{} },
+	"least_request":      func(models.Policy) Policy { return leastRequest{} },
+	"llmd":               func(models.Policy) Policy { return llmd{} },
+	"lmetric":            newLMetric,
+	"lowest_cost":        func(models.Policy) Policy { return lowestCost{} },
+	"lowest_latency":     func(models.Policy) Policy { return lowestLatency{} },
+	"p2c":                func(models.Policy) Policy { return p2c{} },
+	"random":             func(models.Policy) Policy { return random{} },
+	"round_robin":        func(models.Policy) Policy { return &roundRobin{} },
+	"session":            func(models.Policy) Policy { return session{} },
+	"smetric":            newSMetric,
 }
 
 // Ranks reports whether what the config asks for ranks replicas.

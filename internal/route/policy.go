@@ -27,6 +27,9 @@ type Query struct {
 	Roll    uint64    // chance
 	Now     time.Time // set by the group
 	Dry     bool      // somebody only asks: the policy takes no turn and remembers nothing
+	// Prefilled: another replica computes the prompt. What is sent then costs no
+	// prefill, and its answer teaches nothing of how fast one is.
+	Prefilled bool
 }
 
 // Replica is a candidate as its group sees it for one request. Costs and

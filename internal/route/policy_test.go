@@ -27,7 +27,7 @@ func TestEveryNameHasItsPolicy(t *testing.T) {
 
 // three are replicas with keys that tests can count on.
 func three(change func(rs []Replica)) []Replica {
-	rs := []Replica{{Name: "a", Key: 1, Prompt: 1000, Drag: 1}, {Name: "b", Key: 2, Prompt: 1000, Drag: 1}, {Name: "c", Key: 3, Prompt: 1000, Drag: 1}}
+	rs := []Replica{{Name: "a", Key: 1, Weight: 1, Prompt: 1000, Drag: 1}, {Name: "b", Key: 2, Weight: 1, Prompt: 1000, Drag: 1}, {Name: "c", Key: 3, Weight: 1, Prompt: 1000, Drag: 1}}
 	change(rs)
 	return rs
 }
@@ -68,6 +68,11 @@ func TestPoliciesAskTheOneThatTheyAreFor(t *testing.T) {
 			rs[1].Hit, rs[1].Queue, rs[1].InFlight = 800, 1.5, 4
 			rs[2].InFlight, rs[2].Queue = 1, .01
 		}, "c"},
+		{"the least memory in use", models.Policy{Name: "least_kv"}, Query{}, func(rs []Replica) { rs[0].Fill, rs[1].Fill, rs[2].Fill = .8, .5, .3 }, "c"},
+		{"of nobody that tells the least in flight", models.Policy{Name: "least_kv"}, Query{}, busy, "b"},
+		{"much memory outweighs a request", models.Policy{Name: "least_kv"}, Query{}, func(rs []Replica) { rs[0].Fill, rs[1].Fill, rs[2].Fill, rs[2].InFlight = .9, .8, .1, 1 }, "c"},
+		{"one that holds the prompt, at nearly the same load", models.Policy{Name: "least_kv"}, Query{}, func(rs []Replica) { rs[0].Fill, rs[1].Fill, rs[2].Fill, rs[1].Hit = .3, .35, .3, 999 }, "b"},
+		{"not at much more", models.Policy{Name: "least_kv"}, Query{}, func(rs []Replica) { rs[0].Fill, rs[1].Fill, rs[2].Fill, rs[1].Hit = .3, .45, .35, 999 }, "a"},
 		{"the weighted scores", models.Policy{Name: "llmd"}, Query{}, func(rs []Replica) {
 			rs[0].Engine.Waiting, rs[1].Engine.Waiting, rs[2].Engine.Waiting = 4, 0, 2
 			rs[0].Engine.KVUsage, rs[1].Engine.KVUsage, rs[2].Engine.KVUsage = .1, .9, .2

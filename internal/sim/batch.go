@@ -28,6 +28,7 @@ type Request struct {
 	ID     uint64 // chosen by the caller, unique among the requests in the engine
 	Prompt int    // prompt tokens, at least 1
 	Output int    // tokens to generate; 0 means prefill only (an embedding)
+	Remote int    // leading prompt tokens that another engine has computed
 	// Hashes are the chain hashes of the full blocks of the whole sequence,
 	// prompt first, then output: equal hash means equal prefix. May be shorter
 	// than the sequence; blocks without a hash are never shared.

@@ -32,6 +32,8 @@ type generation struct {
 	face   face
 	stream bool
 	usage  bool // the stream ends with a usage event
+
+	transfer *transfer // of the prompt, between engines; nil is none
 }
 
 // newGeneration joins prompt and reply into what the engine is asked for.
@@ -47,6 +49,7 @@ func newGeneration(m *model, seq *sequencer, r reply, q sampling, f face) *gener
 	if r.finish == reasonLength {
 		g.finish = reasonLength
 	}
+	g.transfer, g.req.Remote = q.Transfer, q.Transfer.remote(m.Profile.BlockSize)
 	g.usage = q.StreamOptions != nil && q.StreamOptions.IncludeUsage
 	return g
 }
@@ -137,6 +140,7 @@ func (s *Server) writeWhole(w http.ResponseWriter, r *http.Request, g *generatio
 	b = g.face.whole(b)
 	b = append(b, `,"usage":`...)
 	b = appendJSON(b, g.used(j))
+	b = g.appendTransfer(b, j.req.ID)
 	b = append(b, '}')
 	s.playWhole(w, r, f, b)
 }

@@ -43,6 +43,7 @@ type sampling struct {
 
 	Stream        bool           `json:"stream"`
 	StreamOptions *streamOptions `json:"stream_options"`
+	Transfer      *transfer      `json:"kv_transfer_params"`
 }
 
 type streamOptions struct {

@@ -109,7 +109,7 @@ func (e *Engine) admit(work *Work) {
 }
 
 // admitOne takes all the blocks s needs for the tokens it has, reusing its
-// cached prefix, or takes nothing. The last token is always computed again:
+// cached prefix and what another engine has computed, or takes nothing. The last token is always computed again:
 // its output is what the request asks for.
 func (e *Engine) admitOne(s *sequence) bool {
 	size := e.profile.BlockSize
@@ -126,10 +126,13 @@ func (e *Engine) admitOne(s *sequence) bool {
 	s.computed, s.sealed = hits*size, hits
 	if !s.admitted {
 		s.admitted = true
+		e.counters.PrefixQueries += int64(s.req.Prompt)
+		e.counters.PrefixHits += int64(s.computed)
+		// What another engine hands over is there once: after a preemption it is
+		// computed here.
+		s.computed = max(s.computed, min(s.req.Remote, s.req.Prompt-1))
 		s.cached = s.computed
 		s.queued = e.now - s.arrived
-		e.counters.PrefixQueries += int64(s.req.Prompt)
-		e.counters.PrefixHits += int64(s.cached)
 	}
 	return true
 }

@@ -56,6 +56,9 @@ type Metrics struct {
 
 	estimates *prometheus.HistogramVec
 
+	legs       *prometheus.CounterVec
+	legSeconds *prometheus.HistogramVec
+
 	queueWait    *prometheus.HistogramVec
 	queueRefused *prometheus.CounterVec
 	// Complexity counts decisions between a weak and a strong model; Outcomes who
@@ -126,6 +129,8 @@ func New(version string) *Metrics {
 	m.BudgetWarnings = counter("budget_warnings_total", "Shares of budgets that were passed, by whose they are.", "level")
 	m.TagsDropped = counter("tags_dropped_total", "Tags of callers that were not kept: too many, too long, or not printable.").WithLabelValues()
 	m.estimates = histogram("token_estimate_ratio", "Tokens that were reserved for a request, as a multiple of those that it used.", ratioBuckets, "model", "direction")
+	m.legs = counter("prefill_legs_total", "Requests of models with a prefill side, by what became of computing their prompts there.", "model", "outcome")
+	m.legSeconds = histogram("prefill_leg_seconds", "Time to compute a prompt at the prefill side, of those that the gateway asked for.", ttftBuckets, "model")
 	m.queueWait = histogram("queue_wait_seconds", "Time that requests waited for a replica with room, of those that had to.", ttftBuckets, "model")
 	m.queueRefused = counter("queue_refused_total", "Requests that were not let through to a replica.", "model", "band", "reason")
 	m.looks = newLooks(counter)
@@ -185,6 +190,15 @@ func (m *Metrics) Model(name string) *Model {
 	}
 	m.models[name] = h
 	return h
+}
+
+// Leg counts what became of computing a prompt elsewhere, and how long that took where
+// it was tried; zero where not.
+func (h *Model) Leg(outcome string, took time.Duration) {
+	h.m.legs.WithLabelValues(h.name, outcome).Inc()
+	if took > 0 {
+		h.m.legSeconds.WithLabelValues(h.name).Observe(took.Seconds())
+	}
 }
 
 // Settled counts one settled request.

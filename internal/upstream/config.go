@@ -57,6 +57,9 @@ type Config struct {
 	Models []string `yaml:"models"`
 	// KVEvents is where its engine publishes what it caches.
 	KVEvents kvevents.Config `yaml:"kv_events"`
+	// KVPort is where its engine's KV connector listens, for models whose prompts are
+	// computed elsewhere by vLLM's P2pNcclConnector.
+	KVPort int `yaml:"kv_port"`
 	// Labels say what the target may be trusted with (eu, no-training): models,
 	// rules and callers can require them.
 	Labels []string `yaml:"labels"`
@@ -140,6 +143,9 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 	c.Limits.Rules().Validate(path, report)
 	models.ValidateLabels(path+".labels", c.Labels, report)
 	c.KVEvents.Validate(path+".kv_events", report)
+	if c.KVPort < 0 || c.KVPort > 65535 {
+		report(path+".kv_port", fmt.Sprintf("%d is no port", c.KVPort), "use 1 to 65535, or leave it out")
+	}
 	if c.Limits.InFlight < 0 {
 		report(path+".limits.in_flight", "a limit cannot be negative", "use a whole number from 1, or leave it out")
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -292,6 +293,12 @@ func (t *Target) Do(ctx context.Context, req *h1.Request) (*h1.Response, error) 
 
 // Address is host:port, for the explanation and the egress list.
 func (t *Target) Address() string { return t.address }
+
+// KVAddress is host:port of its engine's KV connector.
+func (t *Target) KVAddress() string {
+	host, _, _ := net.SplitHostPort(t.address)
+	return net.JoinHostPort(host, strconv.Itoa(t.Config.KVPort))
+}
 
 // Local reports whether the target is on this machine or in this process, so
 // that calling it neither leaves the machine nor costs money.

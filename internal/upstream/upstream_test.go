@@ -331,6 +331,19 @@ func TestFillPutsTheCallOnTheWire(t *testing.T) {
 	}
 }
 
+// TestAConnectorHasThePortOfItsTarget, at the target's own host.
+func TestAConnectorHasThePortOfItsTarget(t *testing.T) {
+	for url, want := range map[string]string{"http://10.0.0.7:8000": "10.0.0.7:21001", "https://gpu/v1": "gpu:21001", "http://[fd00::7]:8000": "[fd00::7]:21001"} {
+		target, err := New("t", Config{Kind: "vllm", URL: url, KVPort: 21001}, nil, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := target.KVAddress(); got != want {
+			t.Errorf("%s: %s, want %s", url, got, want)
+		}
+	}
+}
+
 func TestARequestIDThatRepeatsOurKeyIsNone(t *testing.T) {
 	t.Setenv("UPSTREAM_TEST_KEY", "k-1234567890abcdef")
 	target, err := New("x", Config{Kind: "openai", Key: secret.Env("UPSTREAM_TEST_KEY")}, nil, t0)
