@@ -45,6 +45,7 @@ type prefillLeg struct {
 func (l *prefillLeg) clear() {
 	l.side, l.by, l.body, l.as = nil, nil, nil, ledger.Attempt{}
 	l.id, l.params, l.took, l.told, l.cached = "", l.params[:0], 0, false, 0
+	clear(l.tried) // they are of a plane
 	l.tried = l.tried[:0]
 }
 
