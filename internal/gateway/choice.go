@@ -11,6 +11,7 @@ import (
 type seen struct {
 	ranked                bool
 	prompt, hit, inFlight int
+	first                 float64 // seconds until it has computed the prompt, with what is before it
 	terms                 route.Terms
 }
 
@@ -23,7 +24,7 @@ func (c *call) see() {
 }
 
 func sawOf(r *route.Replica) seen {
-	return seen{ranked: true, prompt: r.Prompt, hit: max(0, r.Hit), inFlight: r.InFlight, terms: r.Terms}
+	return seen{ranked: true, prompt: r.Prompt, hit: max(0, r.Hit), inFlight: r.InFlight, first: r.Queue + r.Prefill, terms: r.Terms}
 }
 
 // noteChoice puts into the record what the first candidate was chosen among, where

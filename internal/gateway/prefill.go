@@ -61,6 +61,7 @@ const (
 	legFailed  = "failed"  // it was not, and the decode replica did so
 	legEmpty   = "empty"   // its first token was the last one, and nothing is handed over
 	legCached  = "cached"  // too little was missing
+	legBusy    = "busy"    // it would have been computed too late
 	legUnready = "unready" // nobody could be asked
 	legUnfit   = "unfit"   // the request cannot be divided
 )
@@ -140,7 +141,8 @@ func (c *call) choosePrefill(target *candidate, at time.Time) (outcome string) {
 	s := target.prefill
 	c.describe()
 	c.leg.side = s
-	c.leg.found = ledger.Prefill{Convention: string(s.convention), Uncached: c.uncached(target), Choice: c.leg.found.Choice[:0]}
+	uncached, alone := c.alone(target)
+	c.leg.found = ledger.Prefill{Convention: string(s.convention), Uncached: uncached, Choice: c.leg.found.Choice[:0]}
 	switch {
 	case c.leg.failed:
 		return c.leg.without(legUnready, "the prefill side has failed this request")
@@ -149,17 +151,29 @@ func (c *call) choosePrefill(target *candidate, at time.Time) (outcome string) {
 	case !takes(s.convention, c.spoken(target)):
 		return c.leg.without(legUnfit, fmt.Sprintf("%s is spoken to in %s, which the convention has no words for", target.Name, c.spoken(target)))
 	}
-	return c.rankPrefill(at, s)
+	if outcome = c.rankPrefill(at, s); outcome != "" {
+		return outcome
+	}
+	if first := sawOf(&c.leg.decision.Replicas[c.leg.decision.Order[0]]).first; alone > 0 && first > patience*alone && !s.convention.Needs() {
+		return c.leg.without(legBusy, fmt.Sprintf("%s is %.1f s from having computed it, and %s %.1f s", c.leg.by.Name, first, target.Name, alone))
+	}
+	return ""
 }
 
-// uncached is how much of the prompt a candidate is not thought to hold, in tokens.
-func (c *call) uncached(target *candidate) int {
+// patience is how many times longer computing a prompt may take elsewhere than where it
+// is answered. There it delays everybody who is being answered, and takes the place of
+// what is cached; auto weighs it alike.
+const patience = 4
+
+// alone is how much of the prompt a candidate is not thought to hold, in tokens, and how
+// long it would take to compute that after what it has to do before; 0 is not known.
+func (c *call) alone(target *candidate) (uncached int, seconds float64) {
 	for i := range c.saw {
-		if &c.dest.candidates[i] == target && c.saw[i].ranked {
-			return c.saw[i].prompt - c.saw[i].hit
+		if s := &c.saw[i]; &c.dest.candidates[i] == target && s.ranked {
+			return s.prompt - s.hit, s.first
 		}
 	}
-	return c.input
+	return c.input, 0
 }
 
 // spoken is the dialect in which a candidate will be asked.

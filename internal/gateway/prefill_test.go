@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tailplane/internal/fleet"
 	"tailplane/internal/ledger"
 	"tailplane/internal/policy"
 	"tailplane/internal/sim"
@@ -153,19 +154,11 @@ func TestAPrefillSideThatDiesFailsNoRequest(t *testing.T) {
 		if last.Prefill.Target != "p2" || len(last.Prefill.Choice) != 2 || last.Prefill.Choice[1].Not == "" {
 			t.Errorf("the last one: %+v", last.Prefill)
 		}
-		r.gateway.Swap(r.plane(strings.Replace(divided, "pool: [p1, p2]", "pool: [p1]", 1)))
+		r.gateway.Swap(r.plane(strings.Replace(divided, "pool: [p1, p2]", "pool: [p2]", 1)))
+		r.fleet.Target("p2").Drain(fleet.DrainLive, true)
 		ask(3)
-		tried := 0 // what is left alone is tried once in a while
-		for _, x := range r.records()[30:] {
-			switch {
-			case len(x.Attempts) == 2:
-				tried++
-			case x.Prefill.Target != "" || x.Prefill.Why == "":
-				t.Errorf("without a prefill side: %+v", x)
-			}
-		}
-		if tried > 1 {
-			t.Errorf("one that is dead is tried %d times in three requests", tried)
+		if last := r.last(); len(last.Attempts) != 1 || last.Prefill.Target != "" || last.Prefill.Why != "no replica of the prefill side is ready" || last.Prefill.Choice[0].Not != "it is drained" {
+			t.Errorf("without a prefill side: %+v", last)
 		}
 	})
 }
@@ -180,7 +173,7 @@ func TestReplicasAreBusyWithWhatIsOnItsWayToThem(t *testing.T) {
 		busy        map[string]int64
 		ok, unready float64
 	}{
-		{"no limit", "", 6, map[string]int64{"d1": 3, "d2": 3, "p2": 6}, 6, 0},
+		{"no limit", "", 4, map[string]int64{"d1": 2, "d2": 2, "p2": 4}, 4, 0},
 		{"one at a time", ", limits: {in_flight: 1}", 2, map[string]int64{"d1": 1, "d2": 1, "p2": 1}, 1, 1},
 		{"one in a minute", ", limits: {requests: 1/m}", 2, map[string]int64{"d1": 1, "d2": 1, "p2": 1}, 1, 1},
 	} {
@@ -254,6 +247,30 @@ func TestExplainTellsWhoWouldComputeThePrompt(t *testing.T) {
 		for name, n := range scrape(r.metrics) {
 			if strings.Contains(name, "prefill_legs") && n != 0 {
 				t.Errorf("%s is %v", name, n)
+			}
+		}
+	})
+}
+
+// TestAPrefillSideThatIsBehindIsNotWaitedFor: what would be computed much later there
+// than where it is answered is computed where it is answered.
+func TestAPrefillSideThatIsBehindIsNotWaitedFor(t *testing.T) {
+	bubble(t, strings.Replace(divided, "pool: [p1, p2]", "pool: [p1]", 1), func(t *testing.T, r *rig) {
+		r.engines(t, "d1", "d2", "p1")
+		var asked sync.WaitGroup
+		for i := range 12 {
+			asked.Go(func() { r.say(t, t.Context(), "", words(fmt.Sprint("s", i, "x"), 3000)) })
+			synctest.Wait()
+		}
+		asked.Wait()
+		m := scrape(r.metrics)
+		ok, busy := m[`tailplane_prefill_legs_total{model="m",outcome="ok"}`], m[`tailplane_prefill_legs_total{model="m",outcome="busy"}`]
+		if busy == 0 || ok < 4 || ok+busy != 12 {
+			t.Errorf("%v legs were made, and %v would have been too late", ok, busy)
+		}
+		for _, ex := range r.records() {
+			if p := &ex.Prefill; p.Target == "" && (len(ex.Attempts) != 1 || !strings.HasPrefix(p.Why, "p1 is ") || len(p.Choice) != 1) {
+				t.Errorf("%+v", ex)
 			}
 		}
 	})
