@@ -48,6 +48,7 @@ class Turn:
 
     policy: str
     round: int
+    conversation: int
     turn: int
     id: str
     target: str
@@ -71,7 +72,8 @@ def conversations(options, round):
     for i in range(options.conversations):
         own = "You sort letters for an office. Answer briefly. " + text(rng, options.instructions)
         asks = [f"Write one sentence with these words: {text(rng, 2)}" for _ in range(options.turns)]
-        waits = [rng.expovariate(1 / options.think) for _ in range(options.turns)]
+        waits = [rng.uniform(0, options.conversations * options.think)]
+        waits += [rng.expovariate(1 / options.think) for _ in asks[1:]]
         out.append((own if i % 3 == 2 else shared, asks, waits))
     return out
 
@@ -133,11 +135,11 @@ class Measurement:
                     cached += int(float(line.split()[1])) if line.startswith("llamacpp:prompt_tokens_cached_total ") else 0
         return computed, cached
 
-    def ask(self, policy, round, turn, history):
+    def ask(self, place, history):
         """One turn: what was answered."""
         begun, first, answer, usage = time.monotonic(), None, "", None
         with self.client.chat.completions.create(
-            model=policy, messages=history, max_tokens=self.options.answer, temperature=0, stream=True, stream_options={"include_usage": True}
+            model=place[0], messages=history, max_tokens=self.options.answer, temperature=0, stream=True, stream_options={"include_usage": True}
         ) as stream:
             for chunk in stream:
                 if chunk.choices and chunk.choices[0].delta.content:
@@ -148,20 +150,20 @@ class Measurement:
         expect(first and usage, "an answer without a token or without usage")
         cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else 0
         self.turns.append(Turn(
-            policy, round, turn, head["x-request-id"], head["x-tailplane-target"], usage.prompt_tokens, cached or 0, usage.completion_tokens, first
+            *place, head["x-request-id"], head["x-tailplane-target"], usage.prompt_tokens, cached or 0, usage.completion_tokens, first
         ))
         return answer
 
-    def converse(self, policy, round, conversation):
+    def converse(self, policy, round, number, conversation):
         system, asks, waits = conversation
         history = [{"role": "system", "content": system}]
         for turn, (ask, pause) in enumerate(zip(asks, waits)):
             time.sleep(pause)
             history.append({"role": "user", "content": ask})
             try:
-                answer = self.ask(policy, round, turn, history)
+                answer = self.ask((policy, round, number, turn), history)
             except (openai.APIError, AssertionError) as error:
-                self.failures.append(f"{policy}, round {round}, turn {turn}: {error}")
+                self.failures.append(f"{policy}, round {round}, conversation {number}, turn {turn}: {error}")
                 return
             history.append({"role": "assistant", "content": answer})
 
@@ -169,7 +171,7 @@ class Measurement:
         """All conversations of a round under a policy, at the same time."""
         self.restart_engines()
         before, begun = self.counters(), time.monotonic()
-        threads = [threading.Thread(target=self.converse, args=(policy, round, c)) for c in conversations(self.options, round)]
+        threads = [threading.Thread(target=self.converse, args=(policy, round, i, c)) for i, c in enumerate(conversations(self.options, round))]
         [t.start() for t in threads]
         [t.join() for t in threads]
         self.took[policy, round] = time.monotonic() - begun
@@ -295,7 +297,7 @@ def arguments():
     p.add_argument("tailplane", help=argparse.SUPPRESS)
     for name, value, tells in (
         ("engines", 2, "engine processes"), ("slots", 4, "prompts that each engine keeps"), ("conversations", 6, "that are held at the same time"),
-        ("turns", 4, "of each conversation"), ("rounds", 3, "of each policy"), ("instructions", 12, "sentences before each conversation"),
+        ("turns", 6, "of each conversation"), ("rounds", 3, "of each policy"), ("instructions", 12, "sentences before each conversation"),
         ("answer", 12, "tokens at most"), ("think", 3, "seconds before a turn, in the mean"), ("seed", 1, "of what is said and when"),
     ):
         p.add_argument("--" + name, type=int, default=value, metavar="N", help=f"{tells} ({value})")

@@ -176,7 +176,11 @@ func (t *Ticket) First(now time.Time) {
 	t.member.answer(now, t)
 	took := now.Sub(t.sent).Seconds()
 	t.member.learnSpeed(&g.model, t, took)
-	g.model.learn(t, t.member.speed, took)
+	if g.model.learn(t, t.member.speed, took) {
+		for _, m := range g.members {
+			m.reading, m.speed = pace{}, 1 // they were set beside what nobody expects any more
+		}
+	}
 	g.compare()
 	g.mu.Unlock()
 	g.say(t, DeltaFirst)
@@ -186,9 +190,13 @@ func (t *Ticket) First(now time.Time) {
 type Result struct {
 	OK     bool
 	Input  int // prompt tokens as the target counted them; 0 is not known
-	Cached int // of these from its cache; -1 is not known
+	Cached int // of these from its cache; negative is not known
 	Output int
 }
+
+// NothingSaid is Cached where a target counts what it has used and says of its cache
+// nothing, or none: which of them, is known once it has told of some.
+const NothingSaid = -2
 
 // Done tells that the attempt has ended, however it did.
 func (t *Ticket) Done(now time.Time, r Result) {
