@@ -297,8 +297,8 @@ def arguments():
     p.add_argument("tailplane", help=argparse.SUPPRESS)
     for name, value, tells in (
         ("engines", 2, "engine processes"), ("slots", 4, "prompts that each engine keeps"), ("conversations", 6, "that are held at the same time"),
-        ("turns", 6, "of each conversation"), ("rounds", 3, "of each policy"), ("instructions", 12, "sentences before each conversation"),
-        ("answer", 12, "tokens at most"), ("think", 3, "seconds before a turn, in the mean"), ("seed", 1, "of what is said and when"),
+        ("turns", 6, "of each conversation"), ("rounds", 3, "of each policy"), ("instructions", 10, "sentences before each conversation"),
+        ("answer", 12, "tokens at most"), ("think", 2, "seconds before a turn, in the mean"), ("seed", 1, "of what is said and when"),
     ):
         p.add_argument("--" + name, type=int, default=value, metavar="N", help=f"{tells} ({value})")
     return p.parse_args()

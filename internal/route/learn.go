@@ -74,20 +74,23 @@ func (m *model) learn(t *Ticket, speed, took float64) (slower bool) {
 	}
 	u, pairs := shape(t.uncached, t.tokens)
 	alone := (took - t.wait) / speed
-	if by, sure := m.slow.take(alone / (m.fixed + m.linear*u + m.pair*pairs)); sure {
-		m.fixed, m.linear, m.pair = m.fixed*by, m.linear*by, m.pair*by
-		m.fit.seed(m.fixed, m.linear, m.pair)
-		return true
+	if t.context == 0 { // nobody else was there
+		if by, sure := m.slow.take(alone / (m.fixed + m.linear*u + m.pair*pairs)); sure {
+			m.fixed, m.linear, m.pair = m.fixed*by, m.linear*by, m.pair*by
+			m.fit.seed(m.fixed, m.linear, m.pair)
+			return true
+		}
 	}
 	m.fit.add(u, pairs, alone)
 	m.fixed, m.linear, m.pair = m.fit.solve()
 	return false
 }
 
-// slow is a run of answers that all took far longer than expected. The fit weighs
-// errors in relation to what it expects, so it would need thousands of answers to
-// leave a prior that is a hundred times too quick, as it is for an engine on a CPU:
-// it begins anew at the scale of the least of the run.
+// slow is a run of answers of idle replicas that all took far longer than expected.
+// The fit weighs errors in relation to what it expects, so it would need thousands of
+// answers to leave a prior that is a hundred times too quick, as it is for an engine
+// on a CPU: it begins anew at the scale of the least of the run. Others that are
+// answered, too, may be why something takes long; where nobody is, the engine is.
 type slow struct {
 	least float64
 	run   int
@@ -95,7 +98,7 @@ type slow struct {
 
 const (
 	farSlower = 4
-	surely    = 8
+	surely    = 5
 	mostBy    = 1000
 )
 
