@@ -197,6 +197,13 @@ def interval(values, digits, scale=1):
     return f"{mean:.{digits}f} ±{half:.{digits}f}"
 
 
+def moved(turns):
+    """The share of turns that went elsewhere than the turn before."""
+    at = {(t.round, t.conversation, t.turn): t.target for t in turns}
+    later = [(at[r, c, n], at.get((r, c, n - 1))) for r, c, n in at if n > 0]
+    return sum(now != before for now, before in later) / max(1, len(later))
+
+
 def quantile(values, q):
     values = sorted(values)
     return values[min(len(values) - 1, math.ceil(q * len(values)) - 1)]
@@ -205,8 +212,8 @@ def quantile(values, q):
 def report(m):
     """The table, for people and for the documentation."""
     rounds = range(m.options.rounds)
-    print("\n| policy | hit rate, % | first token, mean, s | p50 | p90 | of later turns | beside auto | wall time, s | failed |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("\n| policy | hit rate, % | first token, mean, s | p50 | p90 | of later turns | beside auto | moved, % | wall time, s | failed |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for policy in POLICIES:
         mine = m.of(policy)
         first = [statistics.mean(t.first for t in m.of(policy, r)) for r in rounds]
@@ -214,7 +221,7 @@ def report(m):
         print(f"| `{policy}` | {interval([hit_rate(m.of(policy, r)) for r in rounds], 1, 100)} | {interval(first, 2)} "
               f"| {quantile([t.first for t in mine], 0.5):.2f} | {quantile([t.first for t in mine], 0.9):.2f} "
               f"| {statistics.mean(t.first for t in mine if t.turn > 0):.2f} "
-              f"| {'' if policy == 'auto' else interval(beside, 2)} "
+              f"| {'' if policy == 'auto' else interval(beside, 2)} | {100 * moved(mine):.0f} "
               f"| {interval([m.took[policy, r] for r in rounds], 1)} | {sum(f.startswith(policy + ',') for f in m.failures)} |")
     print()
 
@@ -297,7 +304,7 @@ def arguments():
     p.add_argument("tailplane", help=argparse.SUPPRESS)
     for name, value, tells in (
         ("engines", 2, "engine processes"), ("slots", 4, "prompts that each engine keeps"), ("conversations", 6, "that are held at the same time"),
-        ("turns", 6, "of each conversation"), ("rounds", 3, "of each policy"), ("instructions", 10, "sentences before each conversation"),
+        ("turns", 5, "of each conversation"), ("rounds", 3, "of each policy"), ("instructions", 8, "sentences before each conversation"),
         ("answer", 12, "tokens at most"), ("think", 2, "seconds before a turn, in the mean"), ("seed", 1, "of what is said and when"),
     ):
         p.add_argument("--" + name, type=int, default=value, metavar="N", help=f"{tells} ({value})")
