@@ -177,6 +177,7 @@ class Measurement:
         self.took[policy, round] = time.monotonic() - begun
         self.counted[policy, round] = [b - a for a, b in zip(before, self.counters())]
         mine = self.of(policy, round)
+        expect(mine, f"no request was answered, such as: {self.failures[-1:]}")
         print(f"  round {round + 1}  {policy:13}  {self.took[policy, round]:5.1f} s  hit rate {100 * hit_rate(mine):4.1f} %  "
               f"first token {statistics.mean(t.first for t in mine):5.2f} s", flush=True)
 
@@ -211,7 +212,7 @@ def quantile(values, q):
 
 def report(m):
     """The table, for people and for the documentation."""
-    rounds = range(m.options.rounds)
+    rounds = sorted({t.round for t in m.turns})
     print("\n| policy | hit rate, % | first token, mean, s | p50 | p90 | of later turns | beside auto | moved, % | wall time, s | failed |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for policy in POLICIES:
@@ -283,8 +284,12 @@ def scenario(bench, options):
     m = Measurement(bench, options)
     m.start()
     print(f"{options.engines} llama.cpp servers, 1 thread and {options.slots} slots each, SmolLM2-135M-Instruct Q4_1; {options.conversations} "
-          f"conversations at a time, {options.turns} turns each, {options.rounds} rounds, seed {options.seed}", flush=True)
+          f"conversations at a time, {options.turns} turns each, seed {options.seed}", flush=True)
+    begun = time.monotonic()
     for round in range(options.rounds):
+        if round > 1 and (time.monotonic() - begun) * (round + 1) / round > options.minutes * 60:
+            print(f"  the machine is too slow for {options.rounds} rounds in {options.minutes} minutes")
+            break
         order = POLICIES[round % 3:] + POLICIES[:round % 3]
         for policy in order if round % 2 == 0 else order[::-1]:
             m.play(policy, round)
@@ -304,8 +309,9 @@ def arguments():
     p.add_argument("tailplane", help=argparse.SUPPRESS)
     for name, value, tells in (
         ("engines", 2, "engine processes"), ("slots", 4, "prompts that each engine keeps"), ("conversations", 6, "that are held at the same time"),
-        ("turns", 5, "of each conversation"), ("rounds", 3, "of each policy"), ("instructions", 8, "sentences before each conversation"),
-        ("answer", 12, "tokens at most"), ("think", 2, "seconds before a turn, in the mean"), ("seed", 1, "of what is said and when"),
+        ("turns", 5, "of each conversation"), ("instructions", 8, "sentences before each conversation"), ("answer", 12, "tokens at most"),
+        ("think", 2, "seconds before a turn, in the mean"), ("rounds", 3, "of each policy"),
+        ("minutes", 6, "in which they must end; two are played anyway"), ("seed", 1, "of what is said and when"),
     ):
         p.add_argument("--" + name, type=int, default=value, metavar="N", help=f"{tells} ({value})")
     return p.parse_args()
