@@ -290,8 +290,9 @@ def scenario(bench, options):
         if round > 1 and (time.monotonic() - begun) * (round + 1) / round > options.minutes * 60:
             print(f"  the machine is too slow for {options.rounds} rounds in {options.minutes} minutes")
             break
-        order = POLICIES[round % 3:] + POLICIES[:round % 3]
-        for policy in order if round % 2 == 0 else order[::-1]:
+        turn = 2 * (round // 2) % 3
+        order = POLICIES[turn:] + POLICIES[:turn]
+        for policy in order[::-1] if round % 2 else order:
             m.play(policy, round)
     report(m)
     bench.check("no request failed", lambda: no_failures(m))
