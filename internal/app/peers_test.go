@@ -1,7 +1,9 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -73,6 +75,48 @@ func TestAConversationGoesOnAtTheSameReplicaThroughAnotherGateway(t *testing.T) 
 	}
 	if _, metrics := gateways[0].manage(t, http.MethodGet, "/metrics"); !strings.Contains(metrics, `tailplane_gossip_members{state="heard"} 1`) {
 		t.Error("the metrics do not show the other gateway")
+	}
+}
+
+// TestAStartThatFailsLeavesNoGossipBehind: whatever fails after gossip listens, its
+// port is free again, over TCP and UDP.
+func TestAStartThatFailsLeavesNoGossipBehind(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	t.Setenv("TAILPLANE_TEST_KEY", "sk-tp-one-of-two")
+	for name, broken := range map[string]string{
+		"the plane":  "targets: {a: {kind: sim}}\nkeys: {static: [{name: x, key: env:TAILPLANE_TEST_KEY}, {name: y, key: env:TAILPLANE_TEST_KEY}]}\n",
+		"a listener": "targets: {a: {kind: sim}}\nkeys: {required: false}\nlisten: {data: {addr: \"" + taken.Addr().String() + "\"}}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := freePort(t)
+			path := filepath.Join(t.TempDir(), "tailplane.yaml")
+			text := "version: 1\ngossip: {listen: \"" + at + "\"}\n" + broken
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := start(t.Context(), Options{Config: path, Ephemeral: true, NoWatch: true, NoDetect: true, Admin: "127.0.0.1:0", Err: io.Discard, Out: io.Discard})
+			if err == nil {
+				s.abandon()
+				t.Fatal("it starts")
+			}
+			if _, early := errors.AsType[*ProblemsError](err); early {
+				t.Fatalf("the file is refused before: %v", err)
+			}
+			ln, err := net.Listen("tcp", at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = ln.Close()
+			udp, err := net.ListenPacket("udp", at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = udp.Close()
+		})
 	}
 }
 

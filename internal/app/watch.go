@@ -27,16 +27,23 @@ func (s *Server) newWatcher() {
 
 // follow has the targets of a plane watched as its file says.
 func (s *Server) follow(f *config.File, p *gateway.Plane) {
-	s.fleet.Use(f.Health)
+	s.heed(f, p)
 	sent := sentBy(p)
 	var list []watch.Target
 	for i := range p.Targets {
 		t := &p.Targets[i]
-		t.State.Drain(fleet.DrainFile, t.Config.Drain)
 		list = append(list, watch.Target{Target: t.Target, State: t.State, Models: sent[t.Name]})
 	}
 	s.watcher.Watch(list)
 	s.caches.follow(p)
+}
+
+// heed takes over what a file says of how its targets stand.
+func (s *Server) heed(f *config.File, p *gateway.Plane) {
+	s.fleet.Use(f.Health)
+	for i := range p.Targets {
+		p.Targets[i].State.Drain(fleet.DrainFile, p.Targets[i].Config.Drain)
+	}
 }
 
 // sentBy are the models that a plane sends to each of its targets, as those call

@@ -20,7 +20,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tailplane/internal/admin"
 	"tailplane/internal/config"
+	"tailplane/internal/gateway"
 	"tailplane/internal/probe"
 	"tailplane/internal/secret"
 )
@@ -68,6 +70,9 @@ type Deps struct {
 	Serve   func(ctx context.Context, opt ServeOptions, out, err io.Writer) error
 	// Live looks at the targets of a valid config.
 	Live func(ctx context.Context, f *config.File) ([]probe.Result, error)
+	// Explain tells what would become of a request by a valid config alone; false
+	// when that has no key of the order's name.
+	Explain func(ctx context.Context, f *config.File, order admin.Explain) (gateway.Explained, bool, error)
 	// FindConfig is the config file that a run would use; empty when none.
 	FindConfig func() string
 	// Detected is what zero-config would run, as YAML.

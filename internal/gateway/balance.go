@@ -159,7 +159,7 @@ func (c *call) followed(target *candidate, a *ledger.Attempt, f *llm.Fault) {
 	}
 	r := route.Result{OK: f == nil || f.Kind == llm.FaultFlawed, Cached: -1, Output: int(a.Usage.Output)}
 	if a.Usage.Source == llm.UsageReported {
-		r.Input = int(a.Usage.Input)
+		r.Input, r.Cached = int(a.Usage.Input), route.NothingSaid
 		if a.Usage.CacheRead > 0 {
 			r.Cached = int(a.Usage.CacheRead)
 		}

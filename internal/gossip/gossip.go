@@ -78,7 +78,7 @@ type Gossip struct {
 	said *complaints
 }
 
-// New reads the key and opens the listener. Run must follow, and closes it.
+// New reads the key and opens the listener. Run or Close must follow: both close it.
 func New(c Config, o Options) (*Gossip, error) {
 	if o.Dial == nil {
 		return nil, errors.New("gossip needs a dialer")
@@ -120,6 +120,9 @@ func (g *Gossip) Address() netip.AddrPort { return g.self }
 // Tell takes a delta for every peer and returns at once. What does not fit into
 // the outbox is dropped and counted.
 func (g *Gossip) Tell(d Delta) { g.out.put(d) }
+
+// Close closes the listener of a Gossip that is not to run after all.
+func (g *Gossip) Close() error { return g.socket.Shutdown() }
 
 // Run takes part until the context ends, then says farewell and closes the
 // listener. It returns an error only when it cannot begin.

@@ -194,23 +194,38 @@ func (t *Ticket) First(now time.Time) (late float64) {
 	case t.loads:
 		g.learnAdapter(took - t.wait - t.member.speed*(g.model.fixed+t.work))
 	default:
-		t.member.learnSpeed(&g.model, t, took)
-		g.model.learn(t, t.member.speed, took)
-		g.compare()
-		late = g.late.take(took, t.wait+g.model.fixed+t.work, len(g.members))
+		late = g.learnFirst(t, took)
 	}
 	g.mu.Unlock()
 	g.say(t, DeltaFirst)
 	return late
 }
 
+// learnFirst takes in how long a first token took, and returns by how many deviations
+// that is late.
+func (g *Group) learnFirst(t *Ticket, took float64) (late float64) {
+	t.member.learnSpeed(&g.model, t, took)
+	if g.model.learn(t, t.member.speed, took) {
+		g.late = lateness{}
+		for _, m := range g.members {
+			m.reading, m.speed = pace{}, 1 // they were set beside what nobody expects any more
+		}
+	}
+	g.compare()
+	return g.late.take(took, t.wait+g.model.fixed+t.work, len(g.members))
+}
+
 // Result is what became of an attempt.
 type Result struct {
 	OK     bool
 	Input  int // prompt tokens as the target counted them; 0 is not known
-	Cached int // of these from its cache; -1 is not known
+	Cached int // of these from its cache; negative is not known
 	Output int
 }
+
+// NothingSaid is Cached where a target counts what it has used and says of its cache
+// nothing, or none: which of them, is known once it has told of some.
+const NothingSaid = -2
 
 // Done tells that the attempt has ended, however it did.
 func (t *Ticket) Done(now time.Time, r Result) {

@@ -156,6 +156,56 @@ func TestAGroupLearnsItsEngine(t *testing.T) {
 	}
 }
 
+// TestAnEngineFarSlowerThanThePriorIsLearnedSoon: small models on CPUs take hundreds
+// of times longer for a token. A few late answers prove nothing, and none that
+// others may have delayed.
+func TestAnEngineFarSlowerThanThePriorIsLearnedSoon(t *testing.T) {
+	alone := func(u float64) float64 { return 0.05 + 10e-3*u }
+	usual := func(u float64) float64 { return priorFixed + priorLinear*u }
+	for name, c := range map[string]struct {
+		answers     int
+		context     int
+		took        func(answer int, u float64) float64
+		least, most float64 // times the prior, for 500 tokens
+	}{
+		"alone":         {40, 0, func(_ int, u float64) float64 { return alone(u) }, 120, 250},
+		"with noise":    {40, 0, func(i int, u float64) float64 { return alone(u) * float64(1+i%3) }, 120, 500},
+		"often late":    {160, 0, func(i int, u float64) float64 { return usual(u) * []float64{8, 1}[i%surely/(surely-1)] }, 1, 3},
+		"beside others": {12, 5000, func(_ int, u float64) float64 { return 100 * usual(u) }, 1, 2},
+	} {
+		m := newModel()
+		for i := range c.answers {
+			tokens := 200 + 37*(i*7%20)
+			m.learn(&Ticket{uncached: tokens, tokens: tokens, context: c.context}, 1, c.took(i, float64(tokens)))
+		}
+		if got := (m.fixed + m.prefill(500, 500)) / usual(500); got < c.least || got > c.most {
+			t.Errorf("%s: %.0f times the prior, want %.0f to %.0f", name, got, c.least, c.most)
+		}
+	}
+}
+
+// TestNothingFoundIsBelievedOfThoseThatTell: no count of what came from the cache
+// may mean none, and does at a target that has told of some.
+func TestNothingFoundIsBelievedOfThoseThatTell(t *testing.T) {
+	for _, tells := range []bool{true, false} {
+		g, fs, now := newTestGroup("auto"), facts(1), begin
+		q := Query{Chain: prompt(7, 40)}
+		for i := range 300 {
+			r := Result{OK: true, Input: 20505, Cached: NothingSaid, Output: 10}
+			if i == 0 && tells {
+				r.Cached = 16
+			}
+			var tk Ticket
+			g.Sent(now, &q, fs[0].Name, &tk)
+			now = now.Add(time.Second)
+			tk.Done(now, r)
+		}
+		if got := g.members["r0/m"].trust < 0.2; got != tells {
+			t.Errorf("tells %v: trust is %.2f", tells, g.members["r0/m"].trust)
+		}
+	}
+}
+
 func TestASlowReplicaIsFoundAndGetsLess(t *testing.T) {
 	g := newTestGroup("auto")
 	got := serve(g, facts(4), 800, func(replica, tokens, _ int) (float64, float64) {

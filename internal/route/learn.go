@@ -23,6 +23,7 @@ type model struct {
 	pair          float64 // seconds for each pair of tokens that attention looks at
 	fixed         float64 // seconds that every first token takes
 	fit           fit
+	slow          slow
 }
 
 // The prior is an 8B model on one H100, by its roofline.
@@ -65,14 +66,58 @@ func shape(uncached, tokens int) (u, pairs float64) {
 	return u, u * (float64(tokens) - u/2)
 }
 
-// learn takes in the time to a first token at a replica of that speed.
-func (m *model) learn(t *Ticket, speed, took float64) {
+// learn takes in the time to a first token at a replica of that speed. It reports
+// whether everything is slower than was thought so far, by a factor.
+func (m *model) learn(t *Ticket, speed, took float64) (slower bool) {
 	if t.wait > teachable*took {
-		return
+		return false
 	}
 	u, pairs := shape(t.uncached, t.tokens)
-	m.fit.add(u, pairs, (took-t.wait)/speed)
+	alone := (took - t.wait) / speed
+	if t.context == 0 { // nobody else was there
+		if by, sure := m.slow.take(alone / (m.fixed + m.linear*u + m.pair*pairs)); sure {
+			m.fixed, m.linear, m.pair = m.fixed*by, m.linear*by, m.pair*by
+			m.fit.seed(m.fixed, m.linear, m.pair)
+			return true
+		}
+	}
+	m.fit.add(u, pairs, alone)
 	m.fixed, m.linear, m.pair = m.fit.solve()
+	return false
+}
+
+// slow is a run of answers of idle replicas that all took far longer than expected.
+// The fit weighs errors in relation to what it expects, so it would need thousands of
+// answers to leave a prior that is a hundred times too quick, as it is for an engine
+// on a CPU: it begins anew at the scale of the least of the run. Others that are
+// answered, too, may be why something takes long; where nobody is, the engine is.
+type slow struct {
+	least float64
+	run   int
+}
+
+const (
+	farSlower = 4
+	surely    = 5
+	mostBy    = 1000
+)
+
+// take takes in how many times longer an answer took, and returns by how much all
+// of the run did once it is long enough.
+func (s *slow) take(times float64) (by float64, sure bool) {
+	if !(times >= farSlower) {
+		*s = slow{}
+		return 0, false
+	}
+	if s.run == 0 || times < s.least {
+		s.least = times
+	}
+	if s.run++; s.run < surely {
+		return 0, false
+	}
+	by = min(s.least, mostBy)
+	*s = slow{}
+	return by, true
 }
 
 // teachable is the largest share of a first token's time that may have been
@@ -110,7 +155,7 @@ const (
 var units = [3]float64{1e-2, 1e-5, 1e-9}
 
 func (f *fit) seed(fixed, linear, pair float64) {
-	f.last = [3]float64{fixed, linear, pair}
+	*f = fit{last: [3]float64{fixed, linear, pair}}
 	for i := range f.a {
 		x := f.last[i] / units[i]
 		f.a[i][i] = priorSamples / (3 * x * x)
@@ -280,6 +325,10 @@ func (m *member) learnCapacity(g *Group, e engine.Sample) {
 func (m *member) confirm(g *Group, t *Ticket, r Result, wrote float64) {
 	if r.Output > 1 && wrote > 0 {
 		m.learnPace(t, wrote/float64(r.Output-1))
+	}
+	m.tells = m.tells || r.Cached > 0
+	if r.Cached == NothingSaid && m.tells {
+		r.Cached = 0
 	}
 	if r.Cached < 0 || t.hit < leastHit {
 		return

@@ -34,6 +34,7 @@ type member struct {
 	trust    float64 // how much of a predicted hit is a hit
 	capacity float64 // tokens that its cache holds
 	told     bool    // by its engine
+	tells    bool    // with its answers, how much came from its cache
 
 	firstToken, perToken float64 // seconds, lately; 0 is not known
 
