@@ -111,7 +111,7 @@ func (w *world) chainOf(c *call) *chain {
 }
 
 // send asks the replicas in the order of the gateway's decision, until one
-// takes the request.
+// takes the request; one that is held back is decided about anew.
 func (w *world) send(c *call) {
 	g := c.gateway
 	g.decision.Order = g.decision.Order[:0]

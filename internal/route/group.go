@@ -62,7 +62,7 @@ type Decision struct {
 	Order    []int // places in the facts that were given
 	Why      Why
 	Hold     time.Duration // to wait, and then pick again with [Query.Held]; zero is that it goes now
-	Replicas []Replica // as they were seen, in the order of the facts; set where Explain was asked for
+	Replicas []Replica     // as they were seen, in the order of the facts; set where Explain was asked for
 }
 
 // Pick ranks the candidates for a request. It appends to d.Order, and copies
