@@ -75,6 +75,7 @@ func (c *candidate) served() string { return cmp.Or(c.base, c.model) }
 // balance ranks the candidates that share traffic, where a policy does.
 func (c *call) balance(at time.Time) {
 	c.describe()
+	c.decision.Hold = 0
 	c.saw = append(c.saw[:0], make([]seen, len(c.views))...)
 	for begin := 0; begin < len(c.views); {
 		end := begin + 1
@@ -88,6 +89,24 @@ func (c *call) balance(at time.Time) {
 	}
 }
 
+// heldBack waits as a group wants it, before it decides anew, and reports whether it
+// did.
+func (c *call) heldBack() bool {
+	hold := c.decision.Hold
+	if hold <= 0 {
+		return false
+	}
+	c.decision.Hold, c.asked.Held = 0, true
+	timer := time.NewTimer(hold)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.ctx.Done():
+	}
+	c.ex.Queued += hold
+	return true
+}
+
 // describe works out what policies want to know of the request.
 func (c *call) describe() {
 	if c.described {
@@ -96,7 +115,7 @@ func (c *call) describe() {
 	c.described = true
 	q := &c.asked
 	q.Chain.Reset()
-	q.Roll, q.Session, q.Adapter, q.Dry = c.plane.roll(), 0, "", c.dry
+	q.Roll, q.Session, q.Adapter, q.Dry, q.Held = c.plane.roll(), 0, "", c.dry, false
 	if c.ex.Session != "" {
 		q.Session = route.Hash(c.ex.Session)
 	}

@@ -361,6 +361,12 @@ func (c *call) choose() *llm.Fault {
 	c.passOver()
 	if c.dest.balanced {
 		c.balance(at)
+		if c.heldBack() {
+			at = now()
+			c.standings(at)
+			c.passOver()
+			c.balance(at)
+		}
 	}
 	var why route.Why
 	c.order, why = route.Order(c.order[:0], c.views, c.plane.roll())

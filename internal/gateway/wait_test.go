@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
+	"tailplane/internal/route"
 )
 
 // One request at a time, each a second long.
@@ -281,6 +283,39 @@ keys: {required: false}
 		}
 		if waited != 300*time.Millisecond {
 			t.Errorf("the second waited %v, want until the first token after 300ms", waited)
+		}
+	})
+}
+
+// TestARequestIsHeldUntilOthersAreHeard: its gateway's own replica is busy, and while
+// it is held back another gateway sends a request where it would have gone.
+func TestARequestIsHeldUntilOthersAreHeard(t *testing.T) {
+	const config = `
+targets: {a: {kind: vllm, url: "http://a"}, b: {kind: vllm, url: "http://b"}}
+models: {m: {pool: [a, b], served_as: x}}
+keys: {required: false}
+`
+	bubble(t, config, func(t *testing.T, r *rig) {
+		r.host("a", reply(t, okScript))
+		r.host("b", reply(t, okScript))
+		long := func(word string) string {
+			return `{"model":"m","messages":[{"role":"user","content":"` + strings.Repeat(word+" ", 20_000) + `"}]}`
+		}
+		r.post(long("other")) // what is typical
+		tell := func(target string, kind route.DeltaKind) {
+			r.groups.Apply(time.Now(), "peer", route.Delta{Group: route.Hash("auto x"), Replica: route.Hash(target + "/x"), Kind: kind, Work: 3, Tokens: 50_000})
+		}
+		tell("a", route.DeltaSent)
+		var callers sync.WaitGroup
+		callers.Go(func() { r.post(long("word")) })
+		time.Sleep(40 * time.Millisecond)
+		tell("b", route.DeltaSent)
+		tell("a", route.DeltaFirst)
+		tell("a", route.DeltaDone)
+		callers.Wait()
+		ex := slices.MaxFunc(r.records(), func(a, b *ledger.Exchange) int { return cmp.Compare(a.Queued, b.Queued) })
+		if ex.Queued < 50*time.Millisecond || ex.Queued > 100*time.Millisecond || len(ex.Attempts) != 1 || ex.Attempts[0].Target != "a" {
+			t.Errorf("it was held back for %v and went to %+v", ex.Queued, ex.Attempts)
 		}
 	})
 }

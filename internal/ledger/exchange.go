@@ -59,7 +59,7 @@ type Exchange struct {
 	Message string        `json:"message,omitempty"`
 
 	Admitted   time.Duration `json:"admitted_ns"`              // until the key and the body were accepted
-	Queued     time.Duration `json:"queued_ns,omitempty"`      // waited for a replica with room
+	Queued     time.Duration `json:"queued_ns,omitempty"`      // waited for a replica with room, or to hear of other gateways
 	FirstToken time.Duration `json:"first_token_ns,omitempty"` // until the first token went to the client
 	Total      time.Duration `json:"total_ns"`
 	Events     int           `json:"events,omitempty"` // streamed events passed on

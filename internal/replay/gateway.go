@@ -17,7 +17,7 @@ type call struct {
 	salt    uint64 // of its session
 	lane    int
 	gateway *gateway
-	replica int // that it was sent to last
+	replica int // that it was sent to last; -1 is none yet
 	chain   *chain
 	query   route.Query
 	ticket  route.Ticket
@@ -90,7 +90,7 @@ func (w *world) tell(from *gateway, d route.Delta) {
 // means for it: the same whatever the policy does.
 func (w *world) arrives(c *call, draw uint64) {
 	roll := mix(mix(w.setup.Seed) ^ draw)
-	c.id, c.arrived = uint64(len(w.calls)), w.now
+	c.id, c.arrived, c.replica = uint64(len(w.calls)), w.now, -1
 	c.gateway = w.gateways[(roll>>32)%uint64(len(w.gateways))]
 	w.calls = append(w.calls, c)
 	c.chain = w.chainOf(c)
@@ -111,11 +111,16 @@ func (w *world) chainOf(c *call) *chain {
 }
 
 // send asks the replicas in the order of the gateway's decision, until one
-// takes the request.
+// takes the request; one that is held back is decided about anew.
 func (w *world) send(c *call) {
 	g := c.gateway
 	g.decision.Order = g.decision.Order[:0]
 	g.group.Pick(w.time(), &c.query, g.facts, &g.decision, false)
+	if hold := g.decision.Hold; hold > 0 {
+		c.query.Held = true
+		w.events.plan(w.now+hold, func() { w.send(c) })
+		return
+	}
 	w.order = w.order[:0]
 	for _, i := range g.decision.Order {
 		w.order = append(w.order, g.places[i])

@@ -173,6 +173,8 @@ func (a *Again) query(ex *ledger.Exchange) route.Query {
 func (a *Again) replica(ex *ledger.Exchange, o *option) route.Replica {
 	r := route.Replica{Name: o.name, Key: route.Hash(o.name), Weight: max(1, o.Weight), Prompt: prompt(ex), InFlight: a.inFlight[o.name], Drag: 1}
 	r.Context = r.InFlight * r.Prompt
+	used := last(ex).Usage
+	r.Answer, r.Reuse = float64(used.Output), min(1, float64(used.CacheRead)/float64(max(1, r.Prompt)))
 	if c := recorded(ex, o); c != nil {
 		r.Hit = c.Hit
 	}
@@ -180,7 +182,7 @@ func (a *Again) replica(ex *ledger.Exchange, o *option) route.Replica {
 	wait, _ := p.firstToken(int64(r.Prompt))
 	r.FirstToken, r.PerToken = wait.Seconds(), p.perToken().Seconds()
 	r.Prefill = r.FirstToken * (1 - float64(r.Hit)/float64(max(1, r.Prompt)))
-	u := llm.Usage{Input: int64(r.Prompt), Output: last(ex).Usage.Output}
+	u := llm.Usage{Input: int64(r.Prompt), Output: used.Output}
 	r.Price = float64(o.rate.Cost(ex.Start, u).Nano) / 1e9
 	return r
 }

@@ -63,7 +63,8 @@ type Facts struct {
 type Decision struct {
 	Order    []int // places in the facts that were given
 	Why      Why
-	Replicas []Replica // as they were seen, in the order of the facts; set where Explain was asked for
+	Hold     time.Duration // to wait, and then pick again with [Query.Held]; zero is that it goes now
+	Replicas []Replica     // as they were seen, in the order of the facts; set where Explain was asked for
 }
 
 // Pick ranks the candidates for a request. It appends to d.Order, and copies
@@ -87,6 +88,7 @@ func (g *Group) Pick(now time.Time, q *Query, facts []Facts, d *Decision, explai
 		}
 		return cmp.Compare(mix(rs[a].Key^home), mix(rs[b].Key^home))
 	})
+	d.Hold = g.hold(q, d.Order[begin:])
 	if explain {
 		d.Replicas = append(d.Replicas[:0], rs...)
 	}
@@ -96,6 +98,10 @@ func (g *Group) Pick(now time.Time, q *Query, facts []Facts, d *Decision, explai
 func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 	g.seen = g.seen[:0]
 	tokens, best := g.model.tokens(q.Chain.Bytes), 0
+	answer := g.model.answer
+	if q.Output > 0 { // what the caller allows, or a cautious guess
+		answer = min(answer, float64(q.Output))
+	}
 	for i := range facts {
 		f := &facts[i]
 		m := g.member(now, f.Name)
@@ -105,6 +111,7 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 			Name: f.Name, Key: m.key, Weight: max(1, f.Weight), Price: f.Price, Engine: f.Engine,
 			InFlight: m.inFlight + int(m.remote.inFlight+0.5), Context: m.context + int(m.remote.context),
 			Queue: m.wait(now), Usual: m.usual, Queued: m.queued + int(m.remote.queued), Prompt: tokens,
+			Answer: answer, Reuse: g.model.reuse,
 		}
 		r.Hit = g.hit(m, &q.Chain, tokens)
 		r.Prefill = m.speed * g.model.prefill(tokens-r.Hit, tokens)
@@ -166,7 +173,8 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 	if q.Prefilled {
 		t.work, t.uncached, t.hit, t.taken = 0, 0, 0, true
 	} else {
-		g.typical = smooth(g.typical, t.work, 1.0/64)
+		g.model.sent(hit, tokens)
+		g.typical = smooth(g.typical, t.work, 1.0/recent)
 	}
 	if n := len(q.Chain.Marks); n > 0 {
 		t.head = q.Chain.Marks[n-1]

@@ -225,6 +225,65 @@ func TestASlowReplicaIsFoundAndGetsLess(t *testing.T) {
 	}
 }
 
+// TestAGroupLearnsItsAnswers: how long they are, and how much of prompts is cached;
+// a caller that allows less gets no more.
+func TestAGroupLearnsItsAnswers(t *testing.T) {
+	g, fs := newTestGroup("auto"), facts(2)
+	for turn := range 400 {
+		q := Query{Chain: prompt(1, 4+turn)}
+		var tk Ticket
+		g.Sent(begin, &q, fs[0].Name, &tk)
+		tk.Done(begin, Result{OK: true, Cached: -1, Output: 900})
+	}
+	for most, want := range map[int]float64{0: 900, 50: 50, 4000: 900} {
+		var d Decision
+		g.Pick(begin, &Query{Chain: prompt(1, 500), Output: most}, fs, &d, true)
+		if r := d.Replicas[1]; math.Abs(r.Answer-want) > 5 || r.Reuse < 0.95 || r.Reuse > 1 {
+			t.Errorf("with %d allowed an answer of %.0f tokens is expected, want %.0f; %.2f of a prompt is cached", most, r.Answer, want, r.Reuse)
+		}
+	}
+}
+
+// TestWhoIsHeldBack: those for which it matters what others do at the same instant.
+func TestWhoIsHeldBack(t *testing.T) {
+	long := prompt(9, 40)
+	cases := []struct {
+		name  string
+		peers []string
+		query Query
+		busy  []int // replicas to which others have sent much
+		held  bool
+	}{
+		{"nobody else decides", nil, Query{Chain: long}, []int{0}, false},
+		{"its own replica is idle", []string{"peer"}, Query{Chain: long}, nil, false},
+		{"its own is busy", []string{"peer"}, Query{Chain: long}, []int{0, 2}, true},
+		{"all are busy", []string{"peer"}, Query{Chain: long}, []int{0, 1, 2, 3}, true},
+		{"it was held back before", []string{"peer"}, Query{Chain: long, Held: true}, []int{0, 2}, false},
+		{"somebody only asks", []string{"peer"}, Query{Chain: long, Dry: true}, []int{0, 2}, false},
+		{"it is short", []string{"peer"}, Query{Chain: prompt(9, 1)}, []int{0, 2}, false},
+		{"there is one replica that can take it soon", []string{"peer"}, Query{Chain: long}, []int{0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2}, false},
+	}
+	for _, c := range cases {
+		g, fs := newTestGroup("auto"), facts(4)
+		var d Decision
+		g.Pick(begin, &Query{}, fs, &d, false)
+		var tk Ticket
+		g.Sent(begin, &Query{Chain: prompt(3, 40)}, fs[3].Name, &tk) // what is typical
+		tk.Done(begin, Result{OK: true, Cached: -1})
+		for _, peer := range c.peers {
+			g.Apply(begin, peer, Delta{Replica: Hash(fs[0].Name), Kind: DeltaDone})
+			for _, i := range c.busy {
+				g.Apply(begin, peer, Delta{Replica: Hash(fs[i].Name), Kind: DeltaSent, Work: 1.5, Tokens: 30_000})
+			}
+		}
+		d.Order = d.Order[:0]
+		g.Pick(begin, &c.query, fs, &d, false)
+		if held := d.Hold > 0; held != c.held || held && (d.Hold < 50*time.Millisecond || d.Hold > 100*time.Millisecond) {
+			t.Errorf("%s: it is held back for %v", c.name, d.Hold)
+		}
+	}
+}
+
 // TestAnEngineWithoutACacheIsNotBelieved: it says that it found nothing, whatever
 // is expected.
 func TestAnEngineWithoutACacheIsNotBelieved(t *testing.T) {
@@ -413,7 +472,7 @@ func TestAReplicaThatHasGoneLeavesNothingToItsSuccessor(t *testing.T) {
 }
 
 // TestAPromptThatIsComputedElsewhereIsNoWork: it takes room and no time, its first token
-// teaches nothing, and its replica holds it afterwards.
+// teaches nothing of speeds, and its replica holds it afterwards.
 func TestAPromptThatIsComputedElsewhereIsNoWork(t *testing.T) {
 	g := NewGroup("g", auto{}, nil)
 	now := time.Unix(1_700_000_000, 0)
@@ -435,6 +494,7 @@ func TestAPromptThatIsComputedElsewhereIsNoWork(t *testing.T) {
 	now = now.Add(20 * time.Second)
 	ticket.First(now)
 	ticket.Done(now, Result{OK: true, Output: 1})
+	before.answer = g.model.answer // the answer is its own
 	if g.model != before {
 		t.Errorf("it has taught %+v, after %+v", g.model, before)
 	}

@@ -22,6 +22,8 @@ type model struct {
 	linear        float64 // seconds for each token of a prefill
 	pair          float64 // seconds for each pair of tokens that attention looks at
 	fixed         float64 // seconds that every first token takes
+	answer        float64 // tokens of an answer, lately
+	reuse         float64 // share of a prompt that is in the cache where it goes, lately
 	fit           fit
 	slow          slow
 }
@@ -32,10 +34,11 @@ const (
 	priorLinear        = 33e-6
 	priorPair          = 1.1e-9
 	priorFixed         = 10e-3
+	priorAnswer        = 200
 )
 
 func newModel() model {
-	m := model{bytesPerToken: priorBytesPerToken, linear: priorLinear, pair: priorPair, fixed: priorFixed}
+	m := model{bytesPerToken: priorBytesPerToken, linear: priorLinear, pair: priorPair, fixed: priorFixed, answer: priorAnswer}
 	m.fit.seed(priorFixed, priorLinear, priorPair)
 	return m
 }
@@ -124,8 +127,19 @@ func (s *slow) take(times float64) (by float64, sure bool) {
 // expected to be waited for.
 const teachable = 0.3
 
+// sent takes in how much of a prompt is expected in the cache where it goes.
+func (m *model) sent(hit, tokens int) {
+	m.reuse += (float64(hit)/float64(max(1, tokens)) - m.reuse) / recent
+}
+
+// recent is over how many requests what is learned of all of them is a mean.
+const recent = 64
+
 // count takes in what the target counted.
 func (m *model) count(t *Ticket, r Result) {
+	if r.Output > 0 {
+		m.answer += (float64(r.Output) - m.answer) / recent
+	}
 	if r.Input < 16 || t.bytes == 0 {
 		return
 	}

@@ -26,6 +26,7 @@ type Query struct {
 	Adapter string    // LoRA adapter that it needs; empty is none
 	Roll    uint64    // chance
 	Now     time.Time // set by the group
+	Held    bool      // it was held back as [Decision.Hold] said, and goes now
 	Dry     bool      // somebody only asks: the policy takes no turn and remembers nothing
 	// Prefilled: another replica computes the prompt. What is sent then costs no
 	// prefill, and its answer teaches nothing of how fast one is.
@@ -47,6 +48,8 @@ type Replica struct {
 	Queued   int     // tokens of prompts there that have no first token yet
 
 	Prompt int     // tokens of this prompt
+	Answer float64 // tokens that its answer is expected to have
+	Reuse  float64 // share of their prompts that requests find in a cache, lately
 	Hit    int     // of these, expected in its cache
 	Fill   float64 // share of its cache that requests in flight hold
 

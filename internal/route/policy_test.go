@@ -27,7 +27,10 @@ func TestEveryNameHasItsPolicy(t *testing.T) {
 
 // three are replicas with keys that tests can count on.
 func three(change func(rs []Replica)) []Replica {
-	rs := []Replica{{Name: "a", Key: 1, Weight: 1, Prompt: 1000, Drag: 1}, {Name: "b", Key: 2, Weight: 1, Prompt: 1000, Drag: 1}, {Name: "c", Key: 3, Weight: 1, Prompt: 1000, Drag: 1}}
+	var rs []Replica
+	for i, name := range []string{"a", "b", "c"} {
+		rs = append(rs, Replica{Name: name, Key: uint64(i + 1), Weight: 1, Prompt: 1000, Answer: 200, Reuse: 1, Drag: 1})
+	}
 	change(rs)
 	return rs
 }
@@ -87,7 +90,17 @@ func TestPoliciesAskTheOneThatTheyAreFor(t *testing.T) {
 			rs[0].Queue, rs[1].Queue = 2, .1
 		}, "c"},
 		{"auto: not where memory runs out", models.Policy{Name: "auto"}, Query{}, func(rs []Replica) { rs[0].Fill, rs[1].Fill, rs[2].Fill = .9, .95, .5 }, "c"},
-		{"auto: not where tokens crowd", models.Policy{Name: "auto"}, Query{Output: 500}, func(rs []Replica) { rs[0].Context, rs[1].Context, rs[2].Context = 90000, 1000, 50000 }, "b"},
+		{"auto: not where tokens crowd", models.Policy{Name: "auto"}, Query{}, func(rs []Replica) { rs[0].Context, rs[1].Context, rs[2].Context = 90000, 1000, 50000 }, "b"},
+		{"auto: but for those that will have gone", models.Policy{Name: "auto"}, Query{}, func(rs []Replica) {
+			rs[0].Context, rs[0].Reuse, rs[1].Reuse, rs[1].Queue, rs[2].Queue = 90000, 0, 0, .1, .2
+		}, "a"},
+		{"auto: a short prompt where others are answered", models.Policy{Name: "auto"}, Query{}, func(rs []Replica) { rs[0].InFlight, rs[1].Queue, rs[2].Queue = 1, .1, .2 }, "a"},
+		{"auto: a long one not", models.Policy{Name: "auto"}, Query{}, func(rs []Replica) {
+			for i := range rs {
+				rs[i].Prompt = 100_000
+			}
+			rs[0].InFlight, rs[1].Queue, rs[2].Queue = 1, .1, .2
+		}, "b"},
 		{"auto: not at risk", models.Policy{Name: "auto"}, Query{}, func(rs []Replica) { rs[0].Risk, rs[2].Risk = 1, .2 }, "b"},
 		{"auto: a cent is a second", models.Policy{Name: "auto"}, Query{}, func(rs []Replica) { rs[0].Price, rs[1].Price, rs[2].Price, rs[2].Queue = .01, .02, 0, .9 }, "c"},
 	}
