@@ -45,6 +45,49 @@ func TestCorpusOrder(t *testing.T) {
 	}
 }
 
+// TestCorpusOfGateways: four that hear of each other choose nearly as well as one
+// does, though the trace's requests come in bursts at one instant.
+func TestCorpusOfGateways(t *testing.T) {
+	if raceDetector {
+		t.Skip("one goroutine computes for long: there is nothing to race with")
+	}
+	trace := corpus(t, "mooncake_conversation.jsonl", ReadOptions{Requests: 6000})
+	var setups []Setup
+	for _, n := range []int{1, 4} {
+		setups = append(setups, setup(t, "auto", func(s *Setup) { s.Load.Scale, s.Gateways = 1.5, n }))
+	}
+	rs, err := Bench(context.Background(), trace, setups, 2, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ratio := rs[1].TTFT.Mean / rs[0].TTFT.Mean; ratio > 1.15 {
+		t.Errorf("the mean first token of four is %.2f times that of one, want at most 1.15", ratio)
+	}
+}
+
+// TestCorpusOfAgents: what is gained at first tokens is not paid by later ones.
+func TestCorpusOfAgents(t *testing.T) {
+	if raceDetector {
+		t.Skip("one goroutine computes for long: there is nothing to race with")
+	}
+	trace := corpus(t, "agentic_sessions.jsonl.gz", ReadOptions{})
+	var setups []Setup
+	for _, p := range []string{"auto", "lmetric", "cache_aware"} {
+		setups = append(setups, setup(t, p, func(s *Setup) { s.Load.Sessions = 32 }))
+	}
+	rs, err := Bench(context.Background(), trace, setups, 8, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rs[1:] {
+		for measure, most := range map[string]float64{"ttft_mean": 1, "tpot_mean": 1.03, "e2e_mean": 1.03} {
+			if got := rs[0].Against(&r, measure).Mean; got > most {
+				t.Errorf("auto's %s is %.3f times that of %s, want at most %.2f", measure, got, r.Policy, most)
+			}
+		}
+	}
+}
+
 func TestCorpusOfSessionsAndLengths(t *testing.T) {
 	if raceDetector {
 		t.Skip("one goroutine computes for long: there is nothing to race with")
