@@ -115,6 +115,13 @@ func exchange(ex *ledger.Exchange, n, of int) {
 	}
 }
 
+// busy is exchange with a millisecond between two, as a gateway has it under load.
+func busy(ex *ledger.Exchange, n, of int) {
+	exchange(ex, n, of)
+	ex.Start = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Millisecond)
+	ex.ID = id(ex.Start, n)
+}
+
 // id is one as the gateway makes them.
 func id(at time.Time, n int) string {
 	const digits = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -72,7 +72,7 @@ func drainInto(ctx context.Context, dir string, st ledger.Store) (rate, each flo
 	defer j.Close()
 	var ex ledger.Exchange
 	for i := range drained {
-		exchange(&ex, i, drained)
+		busy(&ex, i, drained)
 		if err := j.Settle(&ex); err != nil {
 			return 0, 0, err
 		}
@@ -129,7 +129,7 @@ func together(ctx context.Context, out io.Writer, dir string, making time.Durati
 	before := cpu()
 	var ex ledger.Exchange
 	for i := range n {
-		exchange(&ex, i, n)
+		busy(&ex, i, n)
 		if err := admitSettle(j, &ex); err != nil {
 			stop()
 			return err

@@ -276,15 +276,21 @@ func decodeUsage(u *llm.Usage, text string) bool {
 // payloadID returns the id of a payload without decoding the rest.
 func payloadID(payload []byte) (string, error) {
 	m := message{rest: string(payload[:min(len(payload), longestID)])}
-	if !m.next() || m.field != 1 || m.text == "" {
-		// The id may be longer than any that the gateway makes, or not be first.
-		ex, err := decodeExchange(payload)
-		if err != nil {
-			return "", err
-		}
-		return ex.ID, nil
+	if m.next() && m.field == 1 && m.text != "" {
+		return m.text, nil
 	}
-	return m.text, nil
+	return recordID(string(payload)) // it may be longer than any that the gateway makes
+}
+
+// recordID is payloadID of a text, of which the id is a part.
+func recordID(record string) (string, error) {
+	m := message{rest: record}
+	if m.next() && m.field == 1 && m.text != "" {
+		return m.text, nil
+	}
+	var ex Exchange // the id may not be first
+	err := decodeInto(&ex, record)
+	return ex.ID, err
 }
 
 // longestID holds the field of every id that the gateway makes.

@@ -23,5 +23,5 @@
 //     as the store is there (seal.go, [SQLite.VerifyStore]).
 //
 // Start reading at [Journal]; segment.go describes the bytes, rollup.go those of
-// the sums.
+// the sums, block.go how records lie in SQLite.
 package ledger

@@ -11,7 +11,7 @@ import (
 
 // drainBatch is how many exchanges one call of the store takes at most: many,
 // because a batch costs as much as some hundred exchanges by itself.
-const drainBatch = 2048
+const drainBatch = 4096
 
 // Flush drains what is settled now into the store. A query after it sees
 // every exchange that was settled before it.

@@ -10,18 +10,22 @@ import (
 // drain, go on between pages.
 const eachPage = 1000
 
-const (
-	regularPage = `SELECT record FROM exchanges WHERE id >= ?1 AND id < ?2 AND id > ?3 ORDER BY id LIMIT ?4`
-	strayPage   = `SELECT record FROM exchanges WHERE id IN (SELECT id FROM strays WHERE start >= ?1 AND start < ?2 AND id > ?3 ORDER BY id LIMIT ?4) ORDER BY id`
-)
+const strayPage = `SELECT record FROM exchanges WHERE id IN (SELECT id FROM strays WHERE start >= ?1 AND start < ?2 AND id > ?3 ORDER BY id LIMIT ?4) ORDER BY id`
 
 // Each implements Reader. A page of records is read at a time, so the drain goes
 // on meanwhile.
 func (s *SQLite) Each(ctx context.Context, f Filter, do func(*Exchange) error) error {
 	p := f.period()
 	from, to := p.ids()
-	regular := &pages{store: s, query: regularPage, from: from, to: to, stray: false}
-	strays := &pages{store: s, query: strayPage, from: p.from, to: p.to, stray: true}
+	regular := &pages{store: s, read: func(ctx context.Context, after string, take takeExchange) error {
+		if after != "" {
+			after += "\x00" // the next text
+		}
+		return walk{from: max(from, after), to: to}.eachOf(ctx, s.read, take)
+	}}
+	strays := &pages{store: s, stray: true, read: func(ctx context.Context, after string, take takeExchange) error {
+		return eachRecord(ctx, s.read, strayPage, []any{p.from, p.to, after, eachPage}, take)
+	}}
 	for {
 		a, err := regular.peek(ctx)
 		if err != nil {
@@ -48,21 +52,20 @@ func (s *SQLite) Each(ctx context.Context, f Filter, do func(*Exchange) error) e
 	}
 }
 
-// pages reads a query page by page, each from where the last one ended.
+// pages reads exchanges page by page, each from where the last one ended.
 type pages struct {
-	store    *SQLite
-	query    string
-	from, to any
-	stray    bool // whether it is strays that are wanted
-	after    string
-	page     []*Exchange
-	ended    bool
+	store *SQLite
+	read  func(ctx context.Context, after string, take takeExchange) error
+	stray bool // whether it is strays that are wanted
+	after string
+	page  []*Exchange
+	ended bool
 }
 
 // peek returns the next exchange without taking it; nil at the end.
 func (p *pages) peek(ctx context.Context) (*Exchange, error) {
 	for len(p.page) == 0 && !p.ended {
-		if err := p.read(ctx); err != nil {
+		if err := p.next(ctx); err != nil {
 			return nil, fmt.Errorf("ledger database: read exchanges: %w", err)
 		}
 	}
@@ -72,17 +75,17 @@ func (p *pages) peek(ctx context.Context) (*Exchange, error) {
 	return p.page[0], nil
 }
 
-func (p *pages) read(ctx context.Context) error {
+func (p *pages) next(ctx context.Context) error {
 	p.store.mu.RLock()
 	defer p.store.mu.RUnlock()
 	n := 0
-	err := eachRecord(ctx, p.store.read, p.query, []any{p.from, p.to, p.after, eachPage}, func(ex *Exchange, _ []byte) bool {
+	err := p.read(ctx, p.after, func(ex *Exchange) bool {
 		n++
 		p.after = ex.ID
 		if isStray(ex.ID, ex.Start) == p.stray {
 			p.page = append(p.page, copyOf(ex))
 		}
-		return true
+		return n < eachPage
 	})
 	p.ended = n < eachPage
 	return err

@@ -115,6 +115,7 @@ func TestDamagedRecordIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	s.unblock(t)
 	list, err := s.Recent(t.Context(), 100, Filter{})
 	if err != nil || len(list) != 100 {
 		t.Fatalf("%d exchanges, %v", len(list), err)
@@ -150,7 +151,7 @@ func TestFullDiskStoresABatchOrNothing(t *testing.T) {
 		t.Errorf("flush on a full disk: %v", err)
 	}
 	rows, err := s.Usage(t.Context(), UsageQuery{})
-	if n := s.number(t, `SELECT COUNT(*) FROM exchanges`); n != 0 || err != nil || rows[0].Requests != 0 {
+	if n := s.number(t, storedRecords); n != 0 || err != nil || rows[0].Requests != 0 {
 		t.Errorf("%d exchanges are stored, usage %+v, %v", n, rows, err)
 	}
 	if pos, err := s.Position(t.Context()); pos != (Position{}) || err != nil {
@@ -161,7 +162,7 @@ func TestFullDiskStoresABatchOrNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows, err = s.Usage(t.Context(), UsageQuery{})
-	if n := s.number(t, `SELECT COUNT(*) FROM exchanges`); n != 500 || err != nil || rows[0].Requests != 500 {
+	if n := s.number(t, storedRecords); n != 500 || err != nil || rows[0].Requests != 500 {
 		t.Errorf("%d exchanges are stored, usage %+v, %v", n, rows, err)
 	}
 }

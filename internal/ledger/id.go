@@ -30,13 +30,24 @@ func idMilli(id string) (int64, bool) {
 	}
 	n := int64(0)
 	for i := len(idPrefix); i < len(idPrefix)+idDigits; i++ {
-		d := strings.IndexByte(idAlphabet, id[i])
-		if d < 0 {
+		d := idValue(id[i])
+		if d > 31 {
 			return 0, false
 		}
 		n = n<<5 | int64(d)
 	}
 	return n >> 2, true
+}
+
+// idValue is what a digit of idAlphabet stands for, and 255 for any other byte.
+func idValue(c byte) byte {
+	const values = "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
+		"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x0a" +
+		"\x0b\x0c\x0d\x0e\x0f\x10\x11\xff\x12\x13\xff\x14\x15\xff\x16\x17\x18\x19\x1a\xff\x1b\x1c\x1d\x1e\x1f"
+	if c -= '0'; int(c) < len(values) {
+		return values[c]
+	}
+	return 255
 }
 
 // idFrom returns a text that is not greater than any id made at or after a

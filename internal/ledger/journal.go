@@ -26,7 +26,7 @@ type JournalOptions struct {
 	MaxBytes int64
 	// Sync is how often Run makes records durable against a loss of power and
 	// drains them into the store; default 1 s. It drains sooner when a batch of
-	// 2048 exchanges is waiting, and takes its time over more.
+	// 4096 exchanges is waiting, and takes its time over more.
 	Sync time.Duration
 	// Retention is how long a drained segment is kept; default 7 days. Zero
 	// takes the default, a negative one removes it at once.

@@ -44,7 +44,7 @@ func sumDays(t *testing.T, s *ledger.Postgres, now time.Time) {
 func TestPostgresAgreesWithMemory(t *testing.T) {
 	stores, mem := gateways(t, openPool(t), "a", "b"), ledger.NewMemory(0)
 	const n = 160
-	for i, batch := range mixed(n) {
+	for i, batch := range mixed(n, 90) {
 		pos := ledger.Position{Segment: 1, Offset: int64(i + 1)}
 		for _, s := range []ledger.Store{stores[i%2], mem} {
 			if err := s.Append(t.Context(), pos, batch); err != nil {

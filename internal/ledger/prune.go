@@ -2,12 +2,16 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
 )
 
-// pruneBatch bounds how long Prune keeps the writer from Append.
-const pruneBatch = 1000
+// pruneBatch and pruneBlocks bound how long Prune keeps the writer from Append.
+const (
+	pruneBatch  = 1000
+	pruneBlocks = 16
+)
 
 // Prune removes the records of exchanges that began before a moment, oldest
 // first, and returns how many; some of its last 10 ms may stay. The sums that
@@ -20,9 +24,10 @@ func (s *SQLite) Prune(ctx context.Context, before time.Time) (int64, error) {
 		return 0, fmt.Errorf("ledger database: prune: %w", err)
 	}
 	total := int64(0)
+	bound := idFrom(floorDiv(micro(before), 1000) - idSlack)
 	regular := pruning{
 		exchanges: `DELETE FROM exchanges WHERE id IN (SELECT id FROM exchanges WHERE id >= '` + idPrefix + `' AND id < ? AND id NOT IN (SELECT id FROM strays) ORDER BY id LIMIT ?)`,
-		before:    idFrom(floorDiv(micro(before), 1000) - idSlack),
+		before:    bound,
 	}
 	const oldest = `(SELECT id FROM strays WHERE start < ? ORDER BY start, id LIMIT ?)`
 	strays := pruning{
@@ -30,11 +35,19 @@ func (s *SQLite) Prune(ctx context.Context, before time.Time) (int64, error) {
 		strays:    `DELETE FROM strays WHERE id IN ` + oldest,
 		before:    micro(before),
 	}
-	for _, p := range []pruning{regular, strays} {
-		n, err := s.prune(ctx, p)
-		total += n
-		if err != nil {
-			return total, fmt.Errorf("ledger database: prune: %w", err)
+	for _, step := range []func() (n int64, more bool, err error){
+		func() (int64, bool, error) { return s.pruneRows(ctx, regular) },
+		func() (int64, bool, error) { return s.pruneWhole(ctx, bound) },
+		func() (int64, bool, error) { return s.pruneParts(ctx, bound) },
+		func() (int64, bool, error) { return s.pruneRows(ctx, strays) },
+	} {
+		for more := true; more; {
+			var n int64
+			var err error
+			if n, more, err = step(); err != nil {
+				return total, fmt.Errorf("ledger database: prune: %w", err)
+			}
+			total += n
 		}
 	}
 	return total, nil
@@ -55,39 +68,84 @@ type pruning struct {
 	before            any
 }
 
-func (s *SQLite) prune(ctx context.Context, p pruning) (total int64, err error) {
-	for {
-		n, err := s.pruneOnce(ctx, p)
-		total += n
-		if err != nil || n < pruneBatch {
-			return total, err
+// pruneRows is one transaction of a pruning.
+func (s *SQLite) pruneRows(ctx context.Context, p pruning) (n int64, more bool, err error) {
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, p.exchanges, p.before, pruneBatch)
+		if err != nil {
+			return err
 		}
-	}
+		if n, err = res.RowsAffected(); err != nil || p.strays == "" {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, p.strays, p.before, pruneBatch)
+		return err
+	})
+	return n, n == pruneBatch, err
 }
 
-func (s *SQLite) pruneOnce(ctx context.Context, p pruning) (int64, error) {
+// pruneWhole removes blocks all of whose ids are before a bound, in one transaction.
+func (s *SQLite) pruneWhole(ctx context.Context, before string) (n int64, more bool, err error) {
+	const query = `DELETE FROM blocks WHERE n IN (SELECT n FROM blocks WHERE last < ? ORDER BY last LIMIT ?) RETURNING count`
+	blocks := 0
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		return eachRow(ctx, tx, query, []any{before, pruneBlocks}, func(rows *sql.Rows) error {
+			var count int64
+			err := rows.Scan(&count)
+			n += count
+			blocks++
+			return err
+		})
+	})
+	return n, blocks == pruneBlocks, err
+}
+
+// pruneParts takes what is before a bound out of the blocks that reach over it, in
+// one transaction.
+func (s *SQLite) pruneParts(ctx context.Context, before string) (n int64, more bool, err error) {
+	const query = `SELECT n, count, records FROM blocks WHERE first >= ? AND first < ? AND last >= ? LIMIT ?`
+	left := map[int64][]stored{}
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		err := eachRow(ctx, tx, query, []any{blocksFrom(before), before, before, pruneBlocks}, func(rows *sql.Rows) error {
+			var block, count int64
+			var data sql.RawBytes
+			if err := rows.Scan(&block, &count, &data); err != nil {
+				return err
+			}
+			list, err := decodeBlock(data, before, afterAll)
+			left[block] = list
+			n += count - int64(len(list))
+			return err
+		})
+		for block, list := range left {
+			if err == nil && len(list) == 0 {
+				err = errBlock // its last id is not there
+			}
+			if err != nil {
+				break
+			}
+			var records []byte
+			for _, r := range list {
+				records = appendRecord(records, r.record)
+			}
+			_, err = tx.ExecContext(ctx, `UPDATE blocks SET first = ?, count = ?, records = ? WHERE n = ?`, list[0].id, len(list), records, block)
+		}
+		return err
+	})
+	return n, len(left) == pruneBlocks, err
+}
+
+// inTx does something in a transaction.
+func (s *SQLite) inTx(ctx context.Context, do func(*sql.Tx) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer tx.Rollback()
-	res, err := tx.ExecContext(ctx, p.exchanges, p.before, pruneBatch)
-	if err != nil {
-		return 0, err
+	if err := do(tx); err != nil {
+		return err
 	}
-	n, err := res.RowsAffected()
-	if err != nil {
-		return 0, err
-	}
-	if p.strays != "" {
-		if _, err := tx.ExecContext(ctx, p.strays, p.before, pruneBatch); err != nil {
-			return 0, err
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		return 0, err
-	}
-	return n, nil
+	return tx.Commit()
 }

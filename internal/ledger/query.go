@@ -44,27 +44,24 @@ func (p period) ids() (from, to string) {
 	return from, to
 }
 
-const (
-	regularRecords = `SELECT record FROM exchanges WHERE id >= ? AND id < ? ORDER BY id DESC`
-	strayRecords   = `SELECT e.record FROM strays s JOIN exchanges e ON e.id = s.id WHERE s.start >= ? AND s.start < ? ORDER BY s.start DESC, s.id DESC`
-)
+const strayRecords = `SELECT e.record FROM strays s JOIN exchanges e ON e.id = s.id WHERE s.start >= ? AND s.start < ? ORDER BY s.start DESC, s.id DESC`
 
 // eachRegular calls each for the exchanges of a period that are no strays,
 // newest id first, until it says false. The exchange is valid during the call.
-func (s *SQLite) eachRegular(ctx context.Context, p period, each func(ex *Exchange, record []byte) bool) error {
+func (s *SQLite) eachRegular(ctx context.Context, p period, each takeExchange) error {
 	from, to := p.ids()
-	return eachRecord(ctx, s.read, regularRecords, []any{from, to}, func(ex *Exchange, record []byte) bool {
+	return walk{from: from, to: to, down: true}.eachOf(ctx, s.read, func(ex *Exchange) bool {
 		at := micro(ex.Start)
-		return isStray(ex.ID, ex.Start) || at < p.from || at >= p.to || each(ex, record)
+		return isStray(ex.ID, ex.Start) || at < p.from || at >= p.to || each(ex)
 	})
 }
 
 // eachStray is eachRegular for the strays, newest first.
-func (s *SQLite) eachStray(ctx context.Context, p period, each func(ex *Exchange, record []byte) bool) error {
+func (s *SQLite) eachStray(ctx context.Context, p period, each takeExchange) error {
 	return eachRecord(ctx, s.read, strayRecords, []any{p.from, p.to}, each)
 }
 
-func eachRecord(ctx context.Context, db querier, query string, args []any, each func(ex *Exchange, record []byte) bool) error {
+func eachRecord(ctx context.Context, db querier, query string, args []any, each takeExchange) error {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
@@ -79,7 +76,7 @@ func eachRecord(ctx context.Context, db querier, query string, args []any, each 
 		if err := decodeInto(&scratch, string(record)); err != nil {
 			return err
 		}
-		if !each(&scratch, record) {
+		if !each(&scratch) {
 			return nil
 		}
 	}
@@ -103,11 +100,11 @@ func (s *SQLite) Recent(ctx context.Context, limit int, f Filter) ([]*Exchange, 
 func (s *SQLite) recent(ctx context.Context, limit int, f Filter) ([]*Exchange, error) {
 	// The newest of each kind, then the newest of both.
 	c := collector{limit: limit, filter: f, last: math.MaxInt64, out: []*Exchange{}}
-	if err := s.eachRegular(ctx, f.period(), c.take); err != nil {
+	if err := s.eachRegular(ctx, f.period(), func(ex *Exchange) bool { return c.take(ex, nil) }); err != nil {
 		return nil, err
 	}
 	strays := collector{limit: limit, filter: f, exact: true}
-	if err := s.eachStray(ctx, f.period(), strays.take); err != nil {
+	if err := s.eachStray(ctx, f.period(), func(ex *Exchange) bool { return strays.take(ex, nil) }); err != nil {
 		return nil, err
 	}
 	out := append(c.out, strays.out...)

@@ -25,14 +25,18 @@ type SQLite struct {
 	move     *sql.Stmt // the position
 	many     *sql.Stmt // inserts manyRows exchanges
 	one      *sql.Stmt // inserts one
+	addBlock *sql.Stmt
 	nextPart *sql.Stmt
 	addPart  *sql.Stmt
 	end      *sql.Stmt // of the seals; see seal.go
 	addSeal  *sql.Stmt
 	moveEnd  *sql.Stmt
 
-	buf  []byte // guarded by mu, for writing; so is args
-	args []any
+	known recentIDs // guarded by mu, for writing; so is what follows
+	buf   []byte
+	args  []any
+	fit   []entryMilli
+	rest  []entry
 
 	appending sync.Mutex
 	batch     recordBatch // of Append; guarded by appending
@@ -77,6 +81,9 @@ func (s *SQLite) open(ctx context.Context, path string) error {
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
+	if err := s.openRecent(ctx); err != nil {
+		return err
+	}
 	return s.sealOld(ctx)
 }
 
@@ -92,6 +99,7 @@ func (s *SQLite) prepare(ctx context.Context) error {
 		{&s.move, `UPDATE state SET segment = ?1, offset = ?2 WHERE segment < ?1 OR segment = ?1 AND offset < ?2`},
 		{&s.many, insert(manyRows)},
 		{&s.one, insert(1)},
+		{&s.addBlock, `INSERT INTO blocks (first, last, count, records) VALUES (?, ?, ?, ?)`},
 		{&s.nextPart, `SELECT COALESCE(MAX(part) + 1, ?1) FROM rollup WHERE part >= ?1 AND part < ?2`},
 		{&s.addPart, `INSERT INTO rollup (part, sums) VALUES (?, ?)`},
 		{&s.end, `SELECT seals, sealed, head FROM state`},
@@ -121,11 +129,12 @@ func (s *SQLite) Append(ctx context.Context, pos Position, batch []*Exchange) er
 var errConflict = errors.New("an exchange with this id is stored")
 
 // appendRecords implements recordStore. A batch without a conflict of ids, that
-// is every batch of a gateway, goes in by many rows at a time; else it is taken
-// back and goes in row by row, so that the sums count what was inserted.
+// is every batch of a gateway, goes in by blocks and by many rows at a time; else it
+// is taken back and goes in row by row, so that the sums count what was inserted.
 func (s *SQLite) appendRecords(ctx context.Context, pos Position, b *recordBatch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.known.add(b.entries) // also when nobody knows whether they are stored
 	err := s.transact(ctx, pos, func(tx *sql.Tx) error {
 		if err := s.insert(ctx, tx, b.entries); err != nil {
 			return err
@@ -182,9 +191,9 @@ func (s *SQLite) transact(ctx context.Context, pos Position, do func(*sql.Tx) er
 	return nil
 }
 
-// insert stores the entries, or returns errConflict, after which some of them
-// are stored and the transaction is of no use unless there was one only.
-func (s *SQLite) insert(ctx context.Context, tx *sql.Tx, entries []entry) error {
+// insertRows stores each entry in a row of its own, or returns errConflict, after
+// which some of them are stored.
+func (s *SQLite) insertRows(ctx context.Context, tx *sql.Tx, entries []entry) error {
 	one, many := tx.StmtContext(ctx, s.one), tx.StmtContext(ctx, s.many)
 	for len(entries) > 0 {
 		st, n := one, 1
@@ -330,7 +339,7 @@ func (s *SQLite) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	for _, st := range []*sql.Stmt{s.move, s.many, s.one, s.nextPart, s.addPart, s.end, s.addSeal, s.moveEnd} {
+	for _, st := range []*sql.Stmt{s.move, s.many, s.one, s.addBlock, s.nextPart, s.addPart, s.end, s.addSeal, s.moveEnd} {
 		if st != nil {
 			errs = append(errs, st.Close())
 		}
@@ -350,33 +359,25 @@ func (s *SQLite) Get(ctx context.Context, id string) (*Exchange, error) {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	// The upper bound keeps the search inside the index; substr decides.
-	const q = `SELECT record, id = ?1 FROM exchanges WHERE id >= ?1 AND id <= ?1 || char(1114111) AND substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT 2`
-	rows, err := s.read.QueryContext(ctx, q, id)
-	if err != nil {
+	var found string
+	n := 0
+	err := walk{from: id, to: id + afterAll}.each(ctx, s.read, func(have, record string) bool {
+		if n++; n == 1 {
+			found = record
+		}
+		return n == 1 && have != id
+	})
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("ledger database: look up %s: %w", id, err)
-	}
-	defer rows.Close()
-	var found []byte
-	for n := 0; rows.Next(); n++ {
-		var rec []byte
-		var exact bool
-		if err := rows.Scan(&rec, &exact); err != nil {
-			return nil, fmt.Errorf("ledger database: look up %s: %w", id, err)
-		}
-		if n > 0 {
-			return nil, ErrAmbiguous
-		}
-		found = rec
-		if exact {
-			break
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("ledger database: look up %s: %w", id, err)
-	}
-	if found == nil {
+	case n > 1:
+		return nil, ErrAmbiguous
+	case n == 0:
 		return nil, ErrNotFound
 	}
-	return decodeExchange(found)
+	ex := new(Exchange)
+	if err := decodeInto(ex, found); err != nil {
+		return nil, err
+	}
+	return ex, nil
 }

@@ -65,9 +65,12 @@ func (s *SQLite) endRun(ctx context.Context, r *rater) error {
 func (s *SQLite) rerate(ctx context.Context, r *rater) error {
 	p := r.run.period()
 	after, to := p.ids()
-	const regular = `SELECT record FROM exchanges WHERE id >= ? AND id < ? AND id NOT IN (SELECT id FROM strays) ORDER BY id LIMIT ?`
 	for {
-		n, last, err := s.rerateChunk(ctx, r, regular, after, to, rateChunk)
+		n, last, err := s.rerateChunk(ctx, r, func(tx *sql.Tx, take takeExchange) error {
+			return walk{from: after, to: to}.eachOf(ctx, tx, func(ex *Exchange) bool {
+				return isStray(ex.ID, ex.Start) || take(ex)
+			})
+		})
 		if err != nil {
 			return err
 		}
@@ -79,7 +82,9 @@ func (s *SQLite) rerate(ctx context.Context, r *rater) error {
 	start, id := p.from, ""
 	const strays = `SELECT e.record FROM strays s JOIN exchanges e ON e.id = s.id WHERE (s.start, s.id) > (?, ?) AND s.start < ? ORDER BY s.start, s.id LIMIT ?`
 	for {
-		n, last, err := s.rerateChunk(ctx, r, strays, start, id, p.to, rateChunk)
+		n, last, err := s.rerateChunk(ctx, r, func(tx *sql.Tx, take takeExchange) error {
+			return eachRecord(ctx, tx, strays, []any{start, id, p.to, rateChunk}, take)
+		})
 		if err != nil || n < rateChunk {
 			return err
 		}
@@ -87,9 +92,13 @@ func (s *SQLite) rerate(ctx context.Context, r *rater) error {
 	}
 }
 
-// rerateChunk rates the exchanges of a query; it returns how many records that had,
-// and the last one.
-func (s *SQLite) rerateChunk(ctx context.Context, r *rater, query string, args ...any) (n int, last *Exchange, err error) {
+// takeExchange takes an exchange, which is valid during the call, and says whether it
+// wants more.
+type takeExchange = func(*Exchange) bool
+
+// rerateChunk rates up to rateChunk of the exchanges that read gives; it returns how
+// many those were, and the last one.
+func (s *SQLite) rerateChunk(ctx context.Context, r *rater, read func(*sql.Tx, takeExchange) error) (n int, last *Exchange, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	tx, err := s.write.BeginTx(ctx, nil)
@@ -99,13 +108,13 @@ func (s *SQLite) rerateChunk(ctx context.Context, r *rater, query string, args .
 	defer tx.Rollback()
 	f := Filter{From: r.run.From, To: r.run.To}
 	var list []*Exchange
-	err = eachRecord(ctx, tx, query, args, func(ex *Exchange, _ []byte) bool {
+	err = read(tx, func(ex *Exchange) bool {
 		n++
 		last = copyOf(ex)
 		if f.passes(ex) {
 			list = append(list, copyOf(ex))
 		}
-		return true
+		return n < rateChunk
 	})
 	if err != nil {
 		return n, last, err
@@ -252,7 +261,7 @@ func (s *SQLite) countCut(ctx context.Context, cut period, r *rollup, original b
 		}
 	}
 	var failed error
-	count := func(ex *Exchange, _ []byte) bool {
+	count := func(ex *Exchange) bool {
 		failed = again.count(r, ex)
 		return failed == nil
 	}

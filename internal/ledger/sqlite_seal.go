@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -47,21 +48,22 @@ func (s *SQLite) sealOld(ctx context.Context) error {
 		return err
 	}
 	for after := ""; ; {
-		var page []entry
-		err := eachRecord(ctx, tx, `SELECT record FROM exchanges WHERE id > ? ORDER BY id LIMIT ?`, []any{after, drainBatch}, func(ex *Exchange, record []byte) bool {
-			page = append(page, entry{id: ex.ID, record: append([]byte(nil), record...), stray: isStray(ex.ID, ex.Start), start: micro(ex.Start)})
-			return true
+		var page recordBatch
+		var failed error
+		err := walk{from: after, to: afterAll}.each(ctx, tx, func(_, record string) bool {
+			failed = page.addRecord([]byte(record))
+			return failed == nil && len(page.entries) < drainBatch
 		})
-		if err != nil {
+		if err := cmp.Or(failed, err); err != nil {
 			return err
 		}
-		if err := s.seal(ctx, tx, page); err != nil {
+		if err := s.seal(ctx, tx, page.entries); err != nil {
 			return err
 		}
-		if len(page) < drainBatch {
+		if len(page.entries) < drainBatch {
 			return tx.Commit()
 		}
-		after = page[len(page)-1].id
+		after = page.entries[len(page.entries)-1].id + "\x00"
 	}
 }
 
@@ -120,10 +122,18 @@ func (s *SQLite) digests(ctx context.Context, ids []string) (found map[string]di
 	}
 	defer st.Close()
 	found = make(map[string]digest, len(ids))
+	blocks := openBlocks(s.read)
 	var record []byte
 	for _, id := range ids {
 		switch err := st.QueryRowContext(ctx, id).Scan(&record); {
 		case errors.Is(err, sql.ErrNoRows):
+			record, ok, err := blocks.find(ctx, id)
+			if err != nil {
+				return nil, 0, err
+			}
+			if ok {
+				found[id] = digestOf([]byte(record))
+			}
 		case err != nil:
 			return nil, 0, err
 		default:
@@ -136,20 +146,14 @@ func (s *SQLite) digests(ctx context.Context, ids []string) (found map[string]di
 func (s *SQLite) storedPage(ctx context.Context, after string) (ids []string, records [][]byte, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	rows, err := s.read.QueryContext(ctx, `SELECT id, record FROM exchanges WHERE id > ? ORDER BY id LIMIT ?`, after, eachPage)
-	if err != nil {
-		return nil, nil, err
+	if after != "" {
+		after += "\x00" // the next text
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var id string
-		var record []byte
-		if err := rows.Scan(&id, &record); err != nil {
-			return nil, nil, err
-		}
-		ids, records = append(ids, id), append(records, record)
-	}
-	return ids, records, rows.Err()
+	err = walk{from: after, to: afterAll, tolerant: true}.each(ctx, s.read, func(id, record string) bool {
+		ids, records = append(ids, id), append(records, []byte(record))
+		return len(ids) < eachPage
+	})
+	return ids, records, err
 }
 
 func (s *SQLite) summedHours(ctx context.Context) ([]int64, error) {
@@ -183,7 +187,7 @@ func (s *SQLite) recount(ctx context.Context, hour int64) (stored, counted *roll
 	if err := eachPart(ctx, s.read, hour, hour+1, stored.merge); err != nil {
 		return nil, nil, pruned, err
 	}
-	count := func(ex *Exchange, _ []byte) bool {
+	count := func(ex *Exchange) bool {
 		counted.add(ex)
 		return true
 	}

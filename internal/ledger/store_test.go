@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
@@ -30,8 +31,8 @@ func TestMemoryConforms(t *testing.T) {
 }
 
 // mixed is exchanges as a gateway's ids and clocks make them, some with other
-// ids, some twice, in the order of their settlement.
-func mixed(n int) [][]*ledger.Exchange {
+// ids, some twice, in the order of their settlement and in batches of up to a number.
+func mixed(n, batch int) [][]*ledger.Exchange {
 	r := rand.New(rand.NewPCG(1, 2))
 	var all []*ledger.Exchange
 	for i := range n {
@@ -52,18 +53,25 @@ func mixed(n int) [][]*ledger.Exchange {
 	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	var out [][]*ledger.Exchange
 	for len(all) > 0 {
-		k := min(len(all), 1+r.IntN(90))
+		k := min(len(all), 1+r.IntN(batch))
 		out, all = append(out, all[:k]), all[k:]
 	}
 	return out
 }
 
-// The two stores give the same answer to any question.
+// The two stores give the same answer to any question. In small batches what is
+// close is too little for a block.
 func TestStoresAgree(t *testing.T) {
+	for _, batch := range []int{90, 1000} {
+		t.Run(fmt.Sprint("batches of up to ", batch), func(t *testing.T) { storesAgree(t, batch) })
+	}
+}
+
+func storesAgree(t *testing.T, batch int) {
 	lite, mem := openSQLite(t), ledger.NewMemory(0)
 	t.Cleanup(func() { _ = lite.Close() })
 	for _, s := range []ledger.Store{lite, mem} {
-		for i, batch := range mixed(400) {
+		for i, batch := range mixed(400, batch) {
 			if err := s.Append(t.Context(), ledger.Position{Segment: 1, Offset: int64(i + 1)}, batch); err != nil {
 				t.Fatal(err)
 			}

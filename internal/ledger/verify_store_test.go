@@ -203,7 +203,7 @@ func TestWhatIsOlderThanSealsIsSealedOnce(t *testing.T) {
 		return s
 	}
 	s := open()
-	stock(t, s, 3000, 100)
+	stock(t, s, 6000, 100)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func TestWhatIsOlderThanSealsIsSealedOnce(t *testing.T) {
 	}
 	exec("DELETE FROM seals; UPDATE state SET seals = -1, sealed = 0, head = x''")
 	s = open()
-	if r := verified(t, s); !r.OK() || r.Seals != 2 || r.Records != 3000 {
+	if r := verified(t, s); !r.OK() || r.Seals != 2 || r.Records != 6000 {
 		t.Errorf("%+v", r)
 	}
 	if err := s.Close(); err != nil {

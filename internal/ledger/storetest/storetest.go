@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"usage refuses an unknown column", testUsageColumns},
 		{"usage goes by parties, providers and tags", testUsageByParties},
 		{"each gives every exchange once, in order", testEach},
+		{"many of one moment are told apart", testCrowd},
 		{"a reader's changes stay its own", testIsolation},
 	}
 	for _, tc := range tests {
