@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"tailplane/internal/complexity"
 	"tailplane/internal/config"
@@ -21,9 +23,10 @@ func (s *Server) routers(f *config.File) (map[string]*complexity.Router, error) 
 	}
 	s.sameModels(trained)
 	out := map[string]*complexity.Router{}
+	names := slices.Collect(maps.Keys(f.Targets))
 	for name, m := range trained {
 		out[name] = complexity.NewRouter(*f.Models[name].Complexity, m, s.parts.Routers[name])
-		for _, w := range out[name].Warnings() {
+		for _, w := range out[name].Warnings(f.ModelConfig().EmbeddedBy(name, names)) {
 			s.log.Warn(w, "model", name)
 		}
 	}

@@ -182,10 +182,10 @@ func TestEachCustomerHasTheirFloor(t *testing.T) {
 			t.Errorf("%q: %+v", c.customer, f)
 		}
 	}
-	if w := r.Warnings(); len(w) != 1 || !strings.Contains(w[0], "strict") {
+	if w := r.Warnings(nil); len(w) != 1 || !strings.Contains(w[0], "strict") {
 		t.Errorf("%q", w)
 	}
-	if !slices.ContainsFunc(NewRouter(Config{Floor: 0.999}, m, nil).Warnings(), func(s string) bool { return strings.Contains(s, "0.999") }) {
+	if !slices.ContainsFunc(NewRouter(Config{Floor: 0.999}, m, nil).Warnings(nil), func(s string) bool { return strings.Contains(s, "0.999") }) {
 		t.Error("a floor that is not proven is not told")
 	}
 }

@@ -156,7 +156,7 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 	a := &c.ex.Attempts[len(c.ex.Attempts)-1]
 	if why == whyFirst {
 		target.State.Deposit(c.dest.retry.Budget)
-		c.dest.metrics.Overhead.Observe(a.Begin.Seconds())
+		c.dest.metrics.Overhead.Observe((a.Begin - c.judged.waited).Seconds())
 	}
 	c.pend(target)
 	c.follow(target, begin)

@@ -104,6 +104,7 @@ func (g *Gateway) serve(c *call, found bool) *llm.Fault {
 		return f
 	}
 	c.admit()
+	c.judge()
 	if f := c.wait(); f != nil {
 		return f
 	}

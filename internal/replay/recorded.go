@@ -115,7 +115,7 @@ func (a *Again) Decide(ex *ledger.Exchange) {
 // undecidable says why an exchange cannot be decided again.
 func undecidable(ex *ledger.Exchange) string {
 	switch {
-	case len(ex.Attempts) == 0:
+	case len(ex.Tries()) == 0:
 		return "no target was asked"
 	case ex.Model == "":
 		return "they named no model"

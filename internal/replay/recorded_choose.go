@@ -86,7 +86,7 @@ func wasNot(ex *ledger.Exchange, o *option) bool {
 func recorded(ex *ledger.Exchange, o *option) *ledger.Choice {
 	for i := range ex.Choice {
 		c := &ex.Choice[i]
-		if c.Target == o.Target && (c.Model == o.Model || c.Model == "" && ex.Attempts[0].Model == o.Model) {
+		if c.Target == o.Target && (c.Model == o.Model || c.Model == "" && ex.Tries()[0].Model == o.Model) {
 			return c
 		}
 	}

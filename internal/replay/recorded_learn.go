@@ -55,8 +55,8 @@ func (p *pace) perToken() time.Duration {
 // Learn takes in how long the targets of an exchange took, and where such requests
 // go.
 func (a *Again) Learn(ex *ledger.Exchange) {
-	for i := range ex.Attempts {
-		at := &ex.Attempts[i]
+	for i := range ex.Tries() {
+		at := &ex.Tries()[i]
 		a.meet(at.Target)
 		if ex.Stream && at.Fault == "" && at.FirstToken > 0 {
 			a.learn(at)
@@ -111,6 +111,6 @@ func (a *Again) meet(target string) {
 
 // first is the candidate that an exchange asked first, and last the attempt that
 // has answered it, or was the last to fail.
-func first(ex *ledger.Exchange) string { return ex.Attempts[0].Target + "/" + ex.Attempts[0].Model }
+func first(ex *ledger.Exchange) string { return ex.Tries()[0].Target + "/" + ex.Tries()[0].Model }
 
 func last(ex *ledger.Exchange) *ledger.Attempt { return &ex.Attempts[len(ex.Attempts)-1] }
