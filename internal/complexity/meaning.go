@@ -78,8 +78,9 @@ func (e *Extractor) turn(seed uint64, vector []float32) bool {
 	clear(e.turned[copy(e.turned, vector):])
 	// A power of two leaves the digits as they are, and sums far from overflow.
 	_, exponent := math.Frexp(float64(most))
-	for i := range vector {
-		e.turned[i] = float32(math.Ldexp(float64(e.turned[i]), -exponent))
+	scale := math.Ldexp(1, -exponent)
+	for i, x := range e.turned[:len(vector)] {
+		e.turned[i] = float32(float64(x) * scale)
 	}
 	for range 3 {
 		seed = flip(seed, e.turned)
@@ -101,14 +102,24 @@ func flip(seed uint64, v []float32) uint64 {
 	return seed
 }
 
-// hadamard multiplies a vector, whose length is a power of two, by Hadamard's
-// matrix in place.
+// hadamard multiplies a vector, whose length is a power of two and at least 8, by
+// Hadamard's matrix in place.
 func hadamard(v []float32) {
-	for half := 1; half < len(v); half *= 2 {
+	for at := 0; at+8 <= len(v); at += 8 {
+		x := (*[8]float32)(v[at:])
+		a, b, c, d := x[0]+x[1], x[0]-x[1], x[2]+x[3], x[2]-x[3]
+		e, f, g, h := x[4]+x[5], x[4]-x[5], x[6]+x[7], x[6]-x[7]
+		a, b, c, d = a+c, b+d, a-c, b-d
+		e, f, g, h = e+g, f+h, e-g, f-h
+		*x = [8]float32{a + e, b + f, c + g, d + h, a - e, b - f, c - g, d - h}
+	}
+	for half := 8; half < len(v); half *= 2 {
 		for at := 0; at < len(v); at += 2 * half {
 			a, b := v[at:at+half], v[at+half:at+2*half]
-			for i := range a {
-				a[i], b[i] = a[i]+b[i], a[i]-b[i]
+			b = b[:len(a)]
+			for i, x := range a {
+				y := b[i]
+				a[i], b[i] = x+y, x-y
 			}
 		}
 	}
