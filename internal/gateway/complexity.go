@@ -32,12 +32,13 @@ type judged struct {
 	waited   time.Duration    // for it
 }
 
-// judge decides whether the weak model of a name will do.
-func (c *call) judge() {
+// judge decides whether the weak model of a name will do. The fault is that of a
+// caller that left while the text was embedded.
+func (c *call) judge() *llm.Fault {
 	d := c.dest
 	paired := slices.ContainsFunc(d.candidates, func(t candidate) bool { return t.weak })
 	if !paired && !d.learns {
-		return
+		return nil
 	}
 	var a question
 	if c.seen.Op == llm.OpGenerate && c.surface.forward == nil {
@@ -50,12 +51,15 @@ func (c *call) judge() {
 	}
 	if c.embeds(a.last, ask.Held) {
 		ask.Embedding = c.meaning(a.last)
+		if f := c.left(); f != nil {
+			return f
+		}
 	}
 	if d.learns {
 		c.judged.vector = c.plane.learning.see(a.last, ask.Embedding)
 	}
 	if !paired {
-		return
+		return nil
 	}
 	decision := complexity.Decision{Choice: complexity.Strong, Why: complexity.BecauseNoText}
 	if d.router != nil {
@@ -65,6 +69,7 @@ func (c *call) judge() {
 	if !c.dry {
 		c.gateway.metrics.Complexity.WithLabelValues(d.name, string(decision.Choice), string(decision.Why)).Inc()
 	}
+	return nil
 }
 
 // lane tells conversations apart: by their session, or by how they began. It

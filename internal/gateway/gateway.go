@@ -104,7 +104,9 @@ func (g *Gateway) serve(c *call, found bool) *llm.Fault {
 		return f
 	}
 	c.admit()
-	c.judge()
+	if f := c.judge(); f != nil {
+		return f
+	}
 	if f := c.wait(); f != nil {
 		return f
 	}
