@@ -23,15 +23,24 @@ func (s *Server) routers(f *config.File) (map[string]*complexity.Router, error) 
 	}
 	s.sameModels(trained)
 	out := map[string]*complexity.Router{}
-	names := slices.Collect(maps.Keys(f.Targets))
 	for name, m := range trained {
 		out[name] = complexity.NewRouter(*f.Models[name].Complexity, m, s.parts.Routers[name])
-		for _, w := range out[name].Warnings(f.ModelConfig().EmbeddedBy(name, names)) {
+		for _, w := range out[name].Warnings(embeddedBy(f, name)) {
 			s.log.Warn(w, "model", name)
 		}
 	}
 	s.trained = trained
 	return out, nil
+}
+
+// embeddedBy are the models, as their targets call them, that embed the requests of
+// a name.
+func embeddedBy(f *config.File, name string) (out []string) {
+	for _, c := range f.ModelConfig().Embedders(name, slices.Collect(maps.Keys(f.Targets))) {
+		out = append(out, c.Model)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // sameModels puts those that are in use in the place of new ones with the same

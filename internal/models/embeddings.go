@@ -2,7 +2,6 @@ package models
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"tailplane/internal/complexity"
@@ -75,18 +74,13 @@ func (c Config) validateEmbeddings(path, name string, targets []string, report f
 	}
 }
 
-// EmbeddedBy are the models, as their targets call them, that may embed the
-// requests of a name; none where nobody does.
-func (c Config) EmbeddedBy(name string, targets []string) (out []string) {
+// Embedders are the candidates that may embed the requests of a name; none where
+// nobody does.
+func (c Config) Embedders(name string, targets []string) []Candidate {
 	from := c.Models[name].Embeddings.From
 	if from == "" {
 		return nil
 	}
 	w := walk{config: c, targets: targets, left: mostSteps}
-	for _, one := range w.step(Step{To: from}, 0) {
-		if !slices.Contains(out, one.Model) {
-			out = append(out, one.Model)
-		}
-	}
-	return out
+	return w.step(Step{To: from}, 0)
 }
