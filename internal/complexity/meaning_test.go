@@ -2,6 +2,7 @@ package complexity
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -369,7 +370,7 @@ func TestExcerptsAreWholeCharacters(t *testing.T) {
 func BenchmarkMeaning(b *testing.B) {
 	for _, size := range []int{384, 1024, 3072} {
 		v := Embedding{"e", direction(size, 1)}
-		b.Run(string(rune('0'+size/1000))+"k", func(b *testing.B) {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			var e Extractor
 			b.ReportAllocs()
 			for b.Loop() {
