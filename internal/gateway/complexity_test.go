@@ -20,7 +20,7 @@ import (
 const (
 	trainedFile  = "TRAINED.tpc"
 	embeddedFile = "EMBEDDED.tpc"
-	latestID    = "req_THELATESTTHATTHECLIENTSAWX"
+	latestID     = "req_THELATESTTHATTHECLIENTSAWX"
 )
 
 // prompts are n of which those with words of mathematics are hard; the same for a
