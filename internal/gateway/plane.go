@@ -157,16 +157,17 @@ type destination struct {
 	name       string
 	why        string
 	candidates []candidate
-	headroom   bool               // candidates with more of it are preferred
-	balanced   bool               // a policy chooses among some of them
-	priced     bool               // and their prices may differ
-	made       bool               // of a name that a caller made up: nothing is learned of it
-	single     bool               // the first candidate is asked, and no other
-	router     *complexity.Router // decides between the weak and the strong candidates; nil without
-	learns     bool               // its requests can be judged later
-	embeddings models.Embeddings  // of the texts of its requests; zero makes none
-	hedges     *route.HedgeBudget // second attempts beside late ones; nil makes none
-	require    []string           // labels that a target must have
+	headroom   bool                      // candidates with more of it are preferred
+	balanced   bool                      // a policy chooses among some of them
+	priced     bool                      // and their prices may differ
+	made       bool                      // of a name that a caller made up: nothing is learned of it
+	single     bool                      // the first candidate is asked, and no other
+	router     *complexity.Router        // decides between the weak and the strong candidates; nil without
+	learns     bool                      // its requests can be judged later
+	embeddings models.Embeddings         // of the texts of its requests; zero makes none
+	hedges     *route.HedgeBudget        // second attempts beside late ones; nil makes none
+	require    []string                  // labels that a target must have
+	bars       []func(*candidate) string // what a rule and a caller have against a target
 	timeouts   models.Timeouts
 	retry      models.Retry
 	account    *account.Account // of the name; nil without limits

@@ -75,12 +75,10 @@ func (p *Plane) under(r *rule, name string, key *policy.Key) (*destination, erro
 		return nil, err
 	}
 	d := base.changed()
+	d.bars = append(slices.Clip(d.bars), r.bars)
 	for i := range d.candidates {
 		t := &d.candidates[i]
-		t.barred = cmp.Or(t.barred, lacks(t.Config.Labels, r.Require))
-		if len(r.Only) > 0 && !slices.ContainsFunc(r.Only, t.Called) {
-			t.barred = cmp.Or(t.barred, "a rule leaves it out")
-		}
+		t.barred = cmp.Or(t.barred, r.bars(t))
 		if !r.Policy.IsZero() {
 			t.policy, t.replica = r.Policy, replica{}
 		}
@@ -90,6 +88,14 @@ func (p *Plane) under(r *rule, name string, key *policy.Key) (*destination, erro
 		p.others.Store(at, d)
 	}
 	return d, nil
+}
+
+// bars says why a rule does not want a candidate.
+func (r *rule) bars(t *candidate) string {
+	if len(r.Only) > 0 && !slices.ContainsFunc(r.Only, t.Called) {
+		return cmp.Or(lacks(t.Config.Labels, r.Require), "a rule leaves it out")
+	}
+	return lacks(t.Config.Labels, r.Require)
 }
 
 // changed is a copy of a destination whose candidates may be changed.

@@ -189,9 +189,10 @@ func (c *call) follows(d *destination, s *steering) (*destination, *llm.Fault) {
 	if out.made && !s.policy.IsZero() {
 		return nil, steerFault("provider.sort", "`sort` compares what is known of targets; it takes models that GET /v1/models lists")
 	}
+	out.bars = append(slices.Clip(out.bars), s.bars)
 	for i := range out.candidates {
 		t := &out.candidates[i]
-		t.barred = cmp.Or(t.barred, s.bars(t), lacks(t.Config.Labels, s.require), c.dearer(t, s))
+		t.barred = cmp.Or(t.barred, s.bars(t), c.dearer(t, s))
 		if !s.policy.IsZero() {
 			t.group, t.policy, t.replica = 0, s.policy, replica{}
 		}
@@ -251,7 +252,7 @@ func (s *steering) bars(t *candidate) string {
 	case len(s.addresses) > 0 && !slices.Contains(s.addresses, t.Address()):
 		return "the request names other endpoints"
 	}
-	return ""
+	return lacks(t.Config.Labels, s.require)
 }
 
 // million is what prices are stated for.
