@@ -45,6 +45,7 @@ func TestEmbeddingsAreRead(t *testing.T) {
 		{"{route: [a/s], outcomes: true, embeddings: hard}", "answers conversations"},
 		{"{route: [a/s], outcomes: true, embeddings: z/bge}", "neither a model nor"},
 		{"{route: [a/s], outcomes: true, embeddings: c/claude}", "makes no embeddings"},
+		{"{route: [a/s], outcomes: true, require: [eu], embeddings: a/bge}", "not labelled eu"},
 		{"{route: [a/s], outcomes: true, embeddings: {from: a/bge, timeout: 1h}}", "out of range"},
 		{"{route: [a/s], outcomes: true, embeddings: {from: a/bge, max_bytes: 9000}}", "out of range"},
 	} {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -19,7 +20,7 @@ import (
 //   - A request whose text is to be embedded asks for that once, before it is
 //     decided, in a call of its own: that goes the way of any attempt for vectors,
 //     with the target's limits, credential, health, usage and price.
-//   - Only a candidate that is ready is asked, and waited for no longer than the
+//   - Only a candidate that is ready, and may see the request, is asked, and waited for no longer than the
 //     config says. A request without an embedding goes on.
 //   - The attempt answers nothing. It is kept apart while the request is on its way,
 //     and comes first in the record once that is settled.
@@ -35,7 +36,7 @@ func (c *call) meaning(text string) complexity.Embedding {
 	ctx, cancel := context.WithTimeout(c.ctx, from.Timeout)
 	defer cancel()
 	var answer heard
-	s := c.embedder(dest, &answer)
+	s := c.embedder(c.allowed(dest), &answer)
 	defer s.release()
 	s.ctx, s.deadline = ctx, begin.Add(from.Timeout)
 	s.to.Connect = min(s.to.Connect, from.Timeout*2/3) // a target that cannot be reached is told from a slow one
@@ -57,6 +58,20 @@ func (c *call) meaning(text string) complexity.Embedding {
 		return complexity.Embedding{}
 	}
 	return complexity.Embedding{Model: target.model, Vector: vector}
+}
+
+// allowed is a destination without the targets that may not see the request: an
+// embedding shows as much of it as an answer does.
+func (c *call) allowed(dest *destination) *destination {
+	if len(c.dest.require)+len(c.dest.barring) == 0 {
+		return dest
+	}
+	out := dest.changed()
+	for i := range out.candidates {
+		t := &out.candidates[i]
+		t.barred = cmp.Or(t.barred, lacks(t.Config.Labels, c.dest.require), c.dest.bars(t))
+	}
+	return out
 }
 
 // embedder is a call for vectors in the name of this one.
