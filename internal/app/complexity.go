@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"tailplane/internal/complexity"
 	"tailplane/internal/config"
@@ -23,12 +25,22 @@ func (s *Server) routers(f *config.File) (map[string]*complexity.Router, error) 
 	out := map[string]*complexity.Router{}
 	for name, m := range trained {
 		out[name] = complexity.NewRouter(*f.Models[name].Complexity, m, s.parts.Routers[name])
-		for _, w := range out[name].Warnings() {
+		for _, w := range out[name].Warnings(embeddedBy(f, name)) {
 			s.log.Warn(w, "model", name)
 		}
 	}
 	s.trained = trained
 	return out, nil
+}
+
+// embeddedBy are the models, as their targets call them, that embed the requests of
+// a name.
+func embeddedBy(f *config.File, name string) (out []string) {
+	for _, c := range f.ModelConfig().Embedders(name, slices.Collect(maps.Keys(f.Targets))) {
+		out = append(out, c.Model)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // sameModels puts those that are in use in the place of new ones with the same

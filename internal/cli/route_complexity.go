@@ -35,6 +35,7 @@ func routeTrain() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		data.embed(read, nil)
 		notes(cmd, read.Notes)
 		m, err := complexity.Train(cmd.Context(), complexity.Training{
 			Weak: data.weak, Strong: data.strong, Source: sourceOf(read), HashSeed: read.HashSeed, Samples: read.All(), Seed: *seed,
@@ -49,7 +50,10 @@ func routeTrain() *cobra.Command {
 		if err := writeFile(*out, func(w io.Writer) error { _, err := w.Write(file); return err }); err != nil {
 			return err
 		}
-		result := trainedModel{File: *out, Bytes: len(file), Weak: m.Weak, Strong: m.Strong, Prompts: m.Samples, Source: m.Source, Promises: m.Promises()}
+		result := trainedModel{
+			File: *out, Bytes: len(file), Weak: m.Weak, Strong: m.Strong, Embedding: m.Embedding, Prompts: m.Samples, Source: m.Source,
+			Promises: m.Promises(),
+		}
 		return emit(cmd, format, result, result.table)
 	}
 	return cmd
@@ -57,13 +61,15 @@ func routeTrain() *cobra.Command {
 
 // trainedModel is what `route train` says.
 type trainedModel struct {
-	File     string               `json:"file"`
-	Bytes    int                  `json:"bytes"`
-	Weak     string               `json:"weak"`
-	Strong   string               `json:"strong"`
-	Prompts  int                  `json:"prompts"`
-	Source   string               `json:"source"`
-	Promises []complexity.Promise `json:"promises"`
+	File   string `json:"file"`
+	Bytes  int    `json:"bytes"`
+	Weak   string `json:"weak"`
+	Strong string `json:"strong"`
+	// Embedding is the model whose embeddings it wants; empty if none.
+	Embedding string               `json:"embedding,omitempty"`
+	Prompts   int                  `json:"prompts"`
+	Source    string               `json:"source"`
+	Promises  []complexity.Promise `json:"promises"`
 }
 
 func (t trainedModel) table(w io.Writer) error {
@@ -71,6 +77,9 @@ func (t trainedModel) table(w io.Writer) error {
 	p.line("%s: %d prompts of %s, %.0f KB", t.File, t.Prompts, t.Source, float64(t.Bytes)/1e3)
 	p.line("weak   %s", t.Weak)
 	p.line("strong %s", t.Strong)
+	if t.Embedding != "" {
+		p.line("with embeddings of %s: without them the strong model gets everything", t.Embedding)
+	}
 	p.line("")
 	var rows [][]string
 	for _, x := range t.Promises {
@@ -125,6 +134,7 @@ func routeEval() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		data.embed(read, m)
 		notes(cmd, read.Notes)
 		report, err := measured(cmd, m, read, complexity.Plan{Folds: *folds, Seeds: *seeds, Seed: *seed, LeaveGroupOut: *leave})
 		if errors.Is(err, complexity.ErrNoGap) {
@@ -158,14 +168,31 @@ func measured(cmd *cobra.Command, m *complexity.Model, read *complexity.Data, pl
 }
 
 // dataSource is where outcomes are read from, and of which models.
-type dataSource struct{ path, weak, strong string }
+type dataSource struct {
+	path, weak, strong string
+	plain              bool // without embeddings
+}
 
 func dataFlags(cmd *cobra.Command) *dataSource {
 	var d dataSource
 	cmd.Flags().StringVar(&d.path, "data", "", "file or folder of outcomes")
 	cmd.Flags().StringVar(&d.weak, "weak", "", "the weak model, as the data calls it")
 	cmd.Flags().StringVar(&d.strong, "strong", "", "the strong model, as the data calls it")
+	cmd.Flags().BoolVar(&d.plain, "no-embeddings", false, "leave out the embeddings that outcomes have; else those of the model that most of them have count, where it is more than half")
 	return &d
+}
+
+// embed makes the data alike in its embeddings: as a trained model wants them, or as
+// most of them are.
+func (d *dataSource) embed(read *complexity.Data, m *complexity.Model) {
+	model := read.Embedding()
+	switch {
+	case m != nil:
+		model = m.Embedding
+	case d.plain:
+		model = ""
+	}
+	read.Embed(model)
 }
 
 func (d *dataSource) read(hashSeed uint64) (*complexity.Data, error) {

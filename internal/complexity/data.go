@@ -39,6 +39,51 @@ func (d *Data) All() (out []Sample) {
 	return out
 }
 
+// Embedding is the model by which more than half of the samples are embedded;
+// empty where there is none.
+func (d *Data) Embedding() string {
+	n, all := map[string]int{}, 0
+	for _, s := range d.Sets {
+		for i := range s.Samples {
+			n[s.Samples[i].Embedding]++
+			all++
+		}
+	}
+	for model, of := range n {
+		if 2*of > all {
+			return model
+		}
+	}
+	return ""
+}
+
+// Embed makes the samples alike: those that are not embedded by the model are left
+// out; without a model, all are kept and no embedding is. A note says so.
+func (d *Data) Embed(model string) {
+	dropped, stripped := 0, 0
+	for k := range d.Sets {
+		s := &d.Sets[k]
+		if model != "" {
+			n := len(s.Samples)
+			s.Samples = slices.DeleteFunc(s.Samples, func(s Sample) bool { return s.Embedding != model })
+			dropped += n - len(s.Samples)
+			continue
+		}
+		for i := range s.Samples {
+			if v := &s.Samples[i].Vector; v.Embedding != "" {
+				v.Meaning, v.Embedding = nil, ""
+				stripped++
+			}
+		}
+	}
+	if dropped > 0 {
+		d.Notes = append(d.Notes, fmt.Sprintf("%d prompts are left out: they have no embedding of %s", dropped, model))
+	}
+	if stripped > 0 {
+		d.Notes = append(d.Notes, fmt.Sprintf("the embeddings of %d prompts are left out", stripped))
+	}
+}
+
 // From is where data is read from, and what for.
 type From struct {
 	Path         string // a file or a folder

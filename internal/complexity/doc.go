@@ -1,7 +1,8 @@
 // Package complexity says whether a request needs the strong model of a pair,
 // or whether the weak one will do.
 //
-// It owns what is seen of a prompt (hashed features, never its text), the model
+// It owns what is seen of a prompt (hashed features, never its text; and buckets of
+// its embedding, where somebody made one), the model
 // that is trained on them, its file, what is promised by it (calibration and a
 // floor of quality), the guard that notices when the traffic is another one
 // than that of the training, the log of outcomes to train from, and the

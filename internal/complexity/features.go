@@ -25,19 +25,25 @@ const (
 type Vector struct {
 	Words, Pairs []uint32
 	Shape        Shape
+	// Meaning are the buckets of the text's embedding, and Embedding is the model
+	// that made it; both are empty where there is none.
+	Meaning   []uint32
+	Embedding string
 }
 
 // Clone returns a copy that nobody else writes to, its buckets in ascending
 // order.
 func (v Vector) Clone() Vector {
-	v.Words, v.Pairs = slices.Clone(v.Words), slices.Clone(v.Pairs)
+	v.Words, v.Pairs, v.Meaning = slices.Clone(v.Words), slices.Clone(v.Pairs), slices.Clone(v.Meaning)
 	slices.Sort(v.Words)
 	slices.Sort(v.Pairs)
+	slices.Sort(v.Meaning)
 	return v
 }
 
 // Key names the prompt: equal vectors have equal keys, whatever the order of
-// their buckets. It joins what two models did with the same prompt.
+// their buckets. It joins what two models did with the same prompt. An embedding
+// does not count: the same text is not embedded alike each time, nor always.
 func (v Vector) Key() uint64 {
 	key := uint64(len(v.Words))<<32 | uint64(len(v.Pairs))
 	for _, b := range v.Words {
@@ -52,17 +58,28 @@ func (v Vector) Key() uint64 {
 	return key
 }
 
-// norm is what the weight of each bucket is multiplied by, so that long prompts
-// are not louder than short ones.
-func (v Vector) norm() float32 {
-	return float32(1 / math.Sqrt(float64(max(1, len(v.Words)+len(v.Pairs)))))
+// groups are the buckets that are weighed together. What the weight of each is
+// multiplied by keeps long prompts from being louder than short ones, and the
+// words of a long one from drowning what it means.
+func (v Vector) groups() [2]group {
+	return [2]group{{[2][]uint32{v.Words, v.Pairs}, norm(len(v.Words) + len(v.Pairs))}, {[2][]uint32{v.Meaning}, norm(len(v.Meaning))}}
 }
+
+// group is a part of a vector.
+type group struct {
+	lists [2][]uint32
+	norm  float32
+}
+
+func norm(n int) float32 { return float32(1 / math.Sqrt(float64(max(1, n)))) }
 
 // Extractor turns texts into vectors. It holds the memory for that and is for
 // one goroutine at a time; after the first use it allocates nothing.
 type Extractor struct {
 	seen         [Buckets / 64]uint64
 	words, pairs []uint32
+	meaning      []uint32
+	turned       []float32
 }
 
 // Extract returns the vector of a text. Its slices belong to the extractor and
@@ -71,13 +88,35 @@ type Extractor struct {
 func (e *Extractor) Extract(seed uint64, text string) Vector {
 	e.forget()
 	r := reader{e: e, basis: mix(seed ^ 0x9e3779b97f4a7c15)}
-	if len(text) <= MostText {
-		r.read(text)
-	} else {
-		r.read(text[:MostText/2])
-		r.read(text[len(text)-MostText/2:])
-	}
+	begin, end := ends(text, MostText)
+	r.read(begin)
+	r.read(end)
 	return Vector{Words: e.words, Pairs: e.pairs, Shape: r.tally.shape(len(text), len(e.words))}
+}
+
+// ends are the first half and the last of so many bytes of a text; all of it is
+// the first where it is no longer.
+func ends(text string, most int) (begin, end string) {
+	if len(text) <= most {
+		return text, ""
+	}
+	return text[:most/2], text[len(text)-most/2:]
+}
+
+// Excerpt is what is embedded of a text: at most so many bytes, of a longer one
+// those of its two ends, in whole characters.
+func Excerpt(text string, most int) string {
+	begin, end := ends(text, min(most, MostText)-1) // and a line's end between them
+	if end == "" {
+		return begin
+	}
+	for len(begin) > 0 && !utf8.RuneStart(text[len(begin)]) {
+		begin = begin[:len(begin)-1]
+	}
+	for len(end) > 0 && !utf8.RuneStart(end[0]) {
+		end = end[1:]
+	}
+	return begin + "\n" + end
 }
 
 func (e *Extractor) forget() {

@@ -12,14 +12,17 @@ import (
 )
 
 // The file of a model, little-endian throughout: magic, [fileHead], the names
-// and the source (each a length and bytes), the levels of the risk, the ladders,
+// and the source (each a length and bytes), in the second version the name of the
+// embedding model that it was trained with, the levels of the risk, the ladders,
 // the sketch, the buckets of seen words, the weights of the buckets, and the
 // SHA-256 of all that. Nothing in it is compressed, so its size is bounded by
-// what it says.
+// what it says. A model without embeddings is written in the first version, which
+// every program reads.
 
 const (
 	fileMagic   = "TPCMODEL"
-	fileVersion = 1
+	fileVersion = 2
+	plainFile   = 1 // the version of a model without embeddings
 	// MostFile is the size that no model file exceeds.
 	MostFile = 1 << 20
 	// mostName bounds the name of a model or customer in the file, mostSource what
@@ -51,13 +54,17 @@ var ErrNoModel = errors.New("no model of complexity")
 // Encode writes a model out.
 func (m *Model) Encode() []byte {
 	b := append(make([]byte, 0, MostFile), fileMagic...)
+	version, texts := uint16(plainFile), []string{clip(m.Weak, mostName), clip(m.Strong, mostName), clip(m.Source, mostSource)}
+	if m.Embedding != "" {
+		version, texts = fileVersion, append(texts, clip(m.Embedding, mostName))
+	}
 	b = put(b, fileHead{
-		Version: fileVersion, Bits: bucketBits, Shapes: Shapes, Heads: heads, Seed: m.Seed, Samples: uint32(m.Samples),
+		Version: version, Bits: bucketBits, Shapes: Shapes, Heads: heads, Seed: m.Seed, Samples: uint32(m.Samples),
 		Scale: m.scale, Shape: m.shape, Quantiles: m.quantiles,
 		Edges: m.reference.Edges, Share: m.reference.Share, MostNew: m.reference.MostNew,
 		Levels: uint16(len(m.risk.From)), Ladders: uint16(len(m.ladders)), Sketched: uint16(len(m.sketch)),
 	})
-	for _, text := range []string{clip(m.Weak, mostName), clip(m.Strong, mostName), clip(m.Source, mostSource)} {
+	for _, text := range texts {
 		b = putText(b, text)
 	}
 	b = put(put(b, m.risk.From), m.risk.Risk)
@@ -110,8 +117,8 @@ func decode(body []byte) (*Model, error) {
 	switch {
 	case c.short:
 		return nil, fmt.Errorf("%w: it is cut short", ErrNoModel)
-	case h.Version != fileVersion || h.Bits != bucketBits || h.Shapes != Shapes || h.Heads != heads:
-		return nil, fmt.Errorf("%w: it is of version %d, and this program reads %d; train it again", ErrNoModel, h.Version, fileVersion)
+	case h.Version < plainFile || h.Version > fileVersion || h.Bits != bucketBits || h.Shapes != Shapes || h.Heads != heads:
+		return nil, fmt.Errorf("%w: it is of version %d, and this program reads %d to %d; train it again", ErrNoModel, h.Version, plainFile, fileVersion)
 	case h.Levels > mostLevels || h.Ladders > mostLadders || h.Sketched > mostSketched:
 		return nil, fmt.Errorf("%w: it has more levels, customers or keys than there can be", ErrNoModel)
 	}
@@ -121,6 +128,10 @@ func decode(body []byte) (*Model, error) {
 		reference: reference{Edges: h.Edges, Share: h.Share, MostNew: h.MostNew, Measured: true},
 		risk:      isotonic{make([]float32, h.Levels), make([]float32, h.Levels)},
 		ladders:   make([]ladder, h.Ladders), sketch: make(sketch, h.Sketched),
+	}
+	if h.Version > plainFile {
+		m.Embedding = c.text(mostName)
+		c.short = c.short || m.Embedding == ""
 	}
 	c.take(m.risk.From)
 	c.take(m.risk.Risk)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -102,6 +103,9 @@ func FuzzDecode(f *testing.F) {
 	// The large parts of fixed size are added here, so that the fuzzer has the rest.
 	f.Add(body[:head])
 	f.Add([]byte{})
+	embedded := slices.Insert(bytes.Clone(body[:head]), binary.Size(fileHead{})+len("\x05\x00small\x05\x00large\x05\x00drawn"), []byte("\x01\x00e")...)
+	embedded[0] = fileVersion
+	f.Add(embedded)
 	tail := body[head:]
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file := sealed(append(bytes.Clone(data), tail...))

@@ -26,6 +26,23 @@ const FewestOutcomes = 200
 // ErrTooFew: there is nothing to learn from.
 var ErrTooFew = errors.New("too few outcomes")
 
+// ErrMixed: some samples have an embedding of one model, and others another or none.
+var ErrMixed = errors.New("the samples are not embedded alike")
+
+// embeddingOf is the model that all samples are embedded by; uniform is false where
+// they are not alike.
+func embeddingOf(samples []Sample) (model string, uniform bool) {
+	for i := range samples {
+		if samples[i].Embedding != samples[0].Embedding {
+			return "", false
+		}
+	}
+	if len(samples) == 0 {
+		return "", true
+	}
+	return samples[0].Embedding, true
+}
+
 // calibrationFolds is by how many models the samples are judged that were not
 // trained on them. The more there are, the nearer they come to the model that is
 // trained on all, which matters where there are few samples.
@@ -52,7 +69,11 @@ func Train(ctx context.Context, t Training) (*Model, error) {
 	if weak < FewestOutcomes || strong < FewestOutcomes {
 		return nil, fmt.Errorf("%w: %d of %s and %d of %s; %d of each are needed", ErrTooFew, weak, t.Weak, strong, t.Strong, FewestOutcomes)
 	}
-	m := &Model{Weak: t.Weak, Strong: t.Strong, Seed: t.HashSeed, Source: t.Source, Samples: len(t.Samples)}
+	embedding, uniform := embeddingOf(t.Samples)
+	if !uniform {
+		return nil, ErrMixed
+	}
+	m := &Model{Weak: t.Weak, Strong: t.Strong, Seed: t.HashSeed, Embedding: embedding, Source: t.Source, Samples: len(t.Samples)}
 	m.pack(fit(t.Samples, t.Seed))
 	m.seen = *seenBy(t.Samples)
 	m.sketch = sketchOf(t.Samples)

@@ -11,6 +11,8 @@ type Model struct {
 	Weak, Strong string
 	// Seed is that of the hashes: prompts are looked at under it.
 	Seed uint64
+	// Embedding is the model whose embeddings it was trained with; empty without.
+	Embedding string
 	// Source says what it was trained on, in words.
 	Source string
 	// Samples is how many prompts it was trained on.
@@ -49,20 +51,23 @@ func need(weak, strong float32) float32 { return min(1, max(0, (1+strong-weak)/2
 
 // Score looks at the vector of a prompt.
 func (m *Model) Score(v Vector) Score {
-	var sum [heads]int32
-	for _, b := range v.Words {
-		w := &m.bucket[b%Buckets]
-		sum[weakly] += int32(w[weakly])
-		sum[strongly] += int32(w[strongly])
-	}
-	for _, b := range v.Pairs {
-		w := &m.bucket[b%Buckets]
-		sum[weakly] += int32(w[weakly])
-		sum[strongly] += int32(w[strongly])
+	var all [heads]float32
+	for _, g := range v.groups() {
+		var sum [heads]int32
+		for _, list := range g.lists {
+			for _, b := range list {
+				w := &m.bucket[b%Buckets]
+				sum[weakly] += int32(w[weakly])
+				sum[strongly] += int32(w[strongly])
+			}
+		}
+		for h := range all {
+			all[h] += float32(sum[h]) * m.scale[h] * g.norm
+		}
 	}
 	var right [heads]float32
 	for h := range right {
-		x := float32(sum[h]) * m.scale[h] * v.norm()
+		x := all[h]
 		for i, s := range v.Shape {
 			x += m.shape[h][i] * s
 		}

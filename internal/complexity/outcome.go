@@ -44,6 +44,8 @@ func (o *Outcome) Valid() error {
 		return fmt.Errorf("%q is no source; there are %s, %s and %s", o.Source, Feedback, Judge, Retry)
 	case len(o.Vector.Words) > mostWords || len(o.Vector.Pairs) > mostWords:
 		return errors.New("a vector has more words than there can be")
+	case len(o.Vector.Meaning) > tables || len(o.Vector.Embedding) > mostName || (len(o.Vector.Meaning) > 0) != (o.Vector.Embedding != ""):
+		return fmt.Errorf("an embedding has a model and at most %d buckets", tables)
 	}
 	for i, x := range o.Vector.Shape {
 		if !(x >= -mostShape && x <= mostShape) {
@@ -65,6 +67,9 @@ type outcomeLine struct {
 	Words    string    `json:"words"`
 	Pairs    string    `json:"pairs"`
 	Shape    Shape     `json:"shape"`
+	// Of the embedding, where there is one.
+	Meaning   string `json:"meaning,omitempty"`
+	Embedding string `json:"embedding,omitempty"`
 }
 
 // logHead is the first line of a file of outcomes.
@@ -79,6 +84,7 @@ func (o *Outcome) line() ([]byte, error) {
 	b, err := json.Marshal(outcomeLine{
 		Request: o.Request, Time: o.Time.UTC().Truncate(time.Second), Customer: o.Customer, Model: o.Model, Good: o.Good, Source: o.Source,
 		Words: packBuckets(o.Vector.Words), Pairs: packBuckets(o.Vector.Pairs), Shape: o.Vector.Shape,
+		Meaning: packBuckets(o.Vector.Meaning), Embedding: o.Vector.Embedding,
 	})
 	return append(b, '\n'), err
 }
@@ -120,18 +126,21 @@ func parseOutcome(line []byte) (o Outcome, err error) {
 	if err := json.Unmarshal(line, &l); err != nil {
 		return o, err
 	}
-	o = Outcome{Request: l.Request, Time: l.Time, Customer: l.Customer, Model: l.Model, Good: l.Good, Source: l.Source, Vector: Vector{Shape: l.Shape}}
+	o = Outcome{Request: l.Request, Time: l.Time, Customer: l.Customer, Model: l.Model, Good: l.Good, Source: l.Source, Vector: Vector{Shape: l.Shape, Embedding: l.Embedding}}
 	if o.Vector.Words, err = unpackBuckets(l.Words); err != nil {
 		return o, err
 	}
 	if o.Vector.Pairs, err = unpackBuckets(l.Pairs); err != nil {
 		return o, err
 	}
+	if o.Vector.Meaning, err = unpackBuckets(l.Meaning); err != nil {
+		return o, err
+	}
 	return o, o.Valid()
 }
 
 // mostLine bounds a line of outcomes: two lists of at most four bytes a word in
-// base64, the shape, and names.
+// base64, the shape, an embedding, and names.
 const mostLine = 64 << 10
 
 // ErrNoOutcomes: the file is not one of outcomes.
@@ -176,7 +185,8 @@ func parseHead(line []byte) (seed uint64, err error) {
 
 // Gather makes samples of outcomes: what both models did with one prompt is
 // joined, the latest of a request counts, and several of one prompt and model
-// are averaged. Outcomes of other models are left out.
+// are averaged. Of a prompt that was embedded more than once, the latest counts.
+// Outcomes of other models are left out.
 func Gather(list []Outcome, weak, strong string) []Sample {
 	latest := map[[2]string]int{}
 	for i, o := range list {
@@ -186,6 +196,7 @@ func Gather(list []Outcome, weak, strong string) []Sample {
 	}
 	type sums struct {
 		sum, n [heads]float32
+		vector Vector
 	}
 	var order []int
 	of := map[string]*sums{}
@@ -196,9 +207,12 @@ func Gather(list []Outcome, weak, strong string) []Sample {
 		key := o.Customer + "\x00" + strconv.FormatUint(o.Vector.Key(), 16)
 		s, known := of[key]
 		if !known {
-			s = &sums{}
+			s = &sums{vector: o.Vector}
 			of[key] = s
 			order = append(order, i)
+		}
+		if o.Vector.Embedding != "" {
+			s.vector = o.Vector
 		}
 		head := strongly
 		if o.Model == weak {
@@ -211,7 +225,7 @@ func Gather(list []Outcome, weak, strong string) []Sample {
 		s := of[list[i].Customer+"\x00"+strconv.FormatUint(list[i].Vector.Key(), 16)]
 		// Nothing over nothing is NaN: not asked.
 		out = append(out, Sample{
-			Vector: list[i].Vector, Customer: list[i].Customer, Group: list[i].Customer,
+			Vector: s.vector, Customer: list[i].Customer, Group: list[i].Customer,
 			Weak: s.sum[weakly] / s.n[weakly], Strong: s.sum[strongly] / s.n[strongly],
 		})
 	}

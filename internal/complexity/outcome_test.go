@@ -40,6 +40,9 @@ func TestAnOutcomeComesBackFromItsLine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := outcome(rapid.StringMatching(`[a-z0-9]{0,20}`).Draw(t, "id"), rapid.String().Draw(t, "text"))
 		o.Good = rapid.Float32Range(0, 1).Draw(t, "good")
+		if rapid.Bool().Draw(t, "embedded") {
+			o.Vector.Meaning, o.Vector.Embedding = meaningOf(direction(64, rapid.Uint64().Draw(t, "seed"))), "e"
+		}
 		line, err := o.line()
 		if err != nil {
 			t.Fatal(err)
@@ -48,14 +51,33 @@ func TestAnOutcomeComesBackFromItsLine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if !slices.Equal(back.Vector.Meaning, o.Vector.Meaning) || back.Vector.Embedding != o.Vector.Embedding {
+			t.Fatalf("%v of %q became %v of %q", o.Vector.Meaning, o.Vector.Embedding, back.Vector.Meaning, back.Vector.Embedding)
+		}
 		if back.Vector.Key() != o.Vector.Key() || back.Good != o.Good || back.Request != o.Request || !back.Time.Equal(o.Time) {
 			t.Fatalf("%+v became %+v", o, back)
 		}
 	})
 }
 
+// TestALineFromBeforeEmbeddingsIsRead, and one without is written as it was then.
+func TestALineFromBeforeEmbeddingsIsRead(t *testing.T) {
+	old := `{"request":"r1","time":"2026-11-29T12:00:00Z","customer":"acme","model":"small","good":1,"source":"feedback","words":"qr0C3IIHgsMD","pairs":"paII/8EF","shape":[1,0.5,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}` + "\n"
+	o, err := parseOutcome([]byte(old))
+	if err != nil || len(o.Vector.Words) != 3 || o.Vector.Meaning != nil || o.Vector.Embedding != "" {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	if line, err := o.line(); err != nil || string(line) != old {
+		t.Errorf("%s, %v", line, err)
+	}
+}
+
 func TestTheLongestOutcomeFitsALine(t *testing.T) {
 	o := outcome(strings.Repeat("i", mostName), "")
+	o.Vector.Embedding = strings.Repeat("e", mostName)
+	for i := range uint32(tables) {
+		o.Vector.Meaning = append(o.Vector.Meaning, i*2000)
+	}
 	for i := range uint32(mostWords) {
 		o.Vector.Words = append(o.Vector.Words, i*60)
 		o.Vector.Pairs = append(o.Vector.Pairs, i*60+7)
@@ -68,12 +90,16 @@ func TestTheLongestOutcomeFitsALine(t *testing.T) {
 
 func TestWrongOutcomesAreRefused(t *testing.T) {
 	for name, spoil := range map[string]func(*Outcome){
-		"more than good":  func(o *Outcome) { o.Good = 1.1 },
-		"not a number":    func(o *Outcome) { o.Good = float32(math.NaN()) },
-		"no model":        func(o *Outcome) { o.Model = "" },
-		"no source":       func(o *Outcome) { o.Source = "rumour" },
-		"no text's shape": func(o *Outcome) { o.Vector.Shape[shapeLength] = 1e9 },
-		"a long name":     func(o *Outcome) { o.Customer = strings.Repeat("c", mostName+1) },
+		"more than good":          func(o *Outcome) { o.Good = 1.1 },
+		"not a number":            func(o *Outcome) { o.Good = float32(math.NaN()) },
+		"no model":                func(o *Outcome) { o.Model = "" },
+		"no source":               func(o *Outcome) { o.Source = "rumour" },
+		"no text's shape":         func(o *Outcome) { o.Vector.Shape[shapeLength] = 1e9 },
+		"a meaning of nobody's":   func(o *Outcome) { o.Vector.Meaning = []uint32{1} },
+		"an embedding of none":    func(o *Outcome) { o.Vector.Embedding = "e" },
+		"more meaning than is":    func(o *Outcome) { o.Vector.Meaning, o.Vector.Embedding = make([]uint32, tables+1), "e" },
+		"a long embedding's name": func(o *Outcome) { o.Vector.Meaning, o.Vector.Embedding = []uint32{1}, strings.Repeat("e", mostName+1) },
+		"a long name":             func(o *Outcome) { o.Customer = strings.Repeat("c", mostName+1) },
 	} {
 		o := outcome("r1", "text")
 		spoil(&o)
@@ -138,6 +164,22 @@ func TestWhatBothModelsDidIsJoined(t *testing.T) {
 	}
 	if want := []flat{{0, 1, "acme"}, {0.75, -1, "acme"}, {1, -1, "globex"}}; !reflect.DeepEqual(list, want) {
 		t.Errorf("%v, want %v", list, want)
+	}
+}
+
+// TestAnEmbeddingDoesNotSetPromptsApart: what two models did is joined though only
+// one of the requests was embedded, and the latest embedding is kept.
+func TestAnEmbeddingDoesNotSetPromptsApart(t *testing.T) {
+	at := func(id, model, embedding string) Outcome {
+		o := outcome(id, "one")
+		if o.Model = model; embedding != "" {
+			o.Vector.Meaning, o.Vector.Embedding = []uint32{uint32(len(id))}, embedding
+		}
+		return o
+	}
+	got := Gather([]Outcome{at("r1", "small", ""), at("r2", "large", "e"), at("r33", "large", "f"), at("r4", "small", "")}, "small", "large")
+	if len(got) != 1 || !got[0].Pair() || got[0].Embedding != "f" || !slices.Equal(got[0].Meaning, []uint32{3}) {
+		t.Errorf("%+v", got)
 	}
 }
 

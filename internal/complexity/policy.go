@@ -14,19 +14,22 @@ const (
 type Reason string
 
 const (
-	BecauseNoText   Reason = "no_text"  // there is nothing to look at
-	BecauseHeld     Reason = "held"     // the strong model has the conversation, and its cache
-	BecauseCold     Reason = "cold"     // the guard has not seen enough to trust the scores
-	BecauseDrift    Reason = "drift"    // the traffic is not like the training
-	BecauseUnproven Reason = "unproven" // too few outcomes to promise the floor, or too bad ones
-	BecauseFloor    Reason = "floor"    // the floor of quality wants the strong model, the threshold does not
-	BecauseNeeded   Reason = "needed"   // the score is at or above the threshold
-	BecauseEasy     Reason = "easy"     // the weak model will do
+	BecauseNoText      Reason = "no_text"      // there is nothing to look at
+	BecauseHeld        Reason = "held"         // the strong model has the conversation, and its cache
+	BecauseNoEmbedding Reason = "no_embedding" // the trained model wants one, and there is none
+	BecauseCold        Reason = "cold"         // the guard has not seen enough to trust the scores
+	BecauseDrift       Reason = "drift"        // the traffic is not like the training
+	BecauseUnproven    Reason = "unproven"     // too few outcomes to promise the floor, or too bad ones
+	BecauseFloor       Reason = "floor"        // the floor of quality wants the strong model, the threshold does not
+	BecauseNeeded      Reason = "needed"       // the score is at or above the threshold
+	BecauseEasy        Reason = "easy"         // the weak model will do
 )
 
 // Facts are what is decided by.
 type Facts struct {
 	Score Score
+	// Blind says that there is no score: it wants an embedding that is not there.
+	Blind bool
 	// Threshold is the need at and above which the operator wants the strong model.
 	Threshold float32
 	Floor     Floor
@@ -47,6 +50,7 @@ type Floor struct {
 type Decision struct {
 	Choice Choice
 	Why    Reason
+	Scored bool // whether what follows is known
 	Need   float32
 	Limit  float32 // the need below which the weak model answers
 	Risk   float32 // that the weak model's answer is worse
@@ -56,7 +60,7 @@ type Decision struct {
 
 // String is the decision for a record.
 func (d Decision) String() string {
-	if d.Why == BecauseNoText {
+	if !d.Scored {
 		return fmt.Sprintf("%s: %s", d.Choice, d.Why)
 	}
 	text := fmt.Sprintf("%s: %s (need %.3f, limit %.3f, risk %.3f)", d.Choice, d.Why, d.Need, d.Limit, d.Risk)
@@ -73,10 +77,12 @@ func Decide(f Facts) Decision {
 	if f.Floor.Share > 0 {
 		limit = min(limit, f.Floor.Limit)
 	}
-	d := Decision{Choice: Strong, Need: f.Score.Need, Limit: limit, Risk: f.Score.Risk}
+	d := Decision{Choice: Strong, Scored: !f.Blind, Need: f.Score.Need, Limit: limit, Risk: f.Score.Risk}
 	switch {
 	case f.Held == Strong:
 		d.Why = BecauseHeld
+	case f.Blind:
+		d.Why = BecauseNoEmbedding
 	case f.Sight.Verdict == Cold:
 		d.Why = BecauseCold
 	case f.Sight.Verdict != Same:

@@ -46,6 +46,11 @@ func TestDecide(t *testing.T) {
 			t.Errorf("%+v: %s", c, d)
 		}
 	}
+	for held, want := range map[Choice]Reason{"": BecauseNoEmbedding, Weak: BecauseNoEmbedding, Strong: BecauseHeld} {
+		if d := Decide(Facts{Blind: true, Sight: same, Threshold: 0.5, Held: held}); d.Choice != Strong || d.Why != want || d.String() != "strong: "+string(want) {
+			t.Errorf("without a score, held by %q: %s", held, d)
+		}
+	}
 	d := Decide(Facts{Score: Score{Need: 0.1, Risk: 0.2}, Threshold: 0.5, Sight: off})
 	if got, want := d.String(), "strong: drift (need 0.100, limit 0.500, risk 0.200), digits 0.70"; got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -182,10 +187,10 @@ func TestEachCustomerHasTheirFloor(t *testing.T) {
 			t.Errorf("%q: %+v", c.customer, f)
 		}
 	}
-	if w := r.Warnings(); len(w) != 1 || !strings.Contains(w[0], "strict") {
+	if w := r.Warnings(nil); len(w) != 1 || !strings.Contains(w[0], "strict") {
 		t.Errorf("%q", w)
 	}
-	if !slices.ContainsFunc(NewRouter(Config{Floor: 0.999}, m, nil).Warnings(), func(s string) bool { return strings.Contains(s, "0.999") }) {
+	if !slices.ContainsFunc(NewRouter(Config{Floor: 0.999}, m, nil).Warnings(nil), func(s string) bool { return strings.Contains(s, "0.999") }) {
 		t.Error("a floor that is not proven is not told")
 	}
 }

@@ -61,15 +61,26 @@ type Ask struct {
 	Customer string
 	// Text is what the user asks: the text of the last turn.
 	Text string
-	Held Choice // see [Facts]
+	// Embedding is that of [Excerpt] of the text; empty where nobody made one.
+	Embedding Embedding
+	Held      Choice // see [Facts]
 }
 
-// Route looks at a request and decides. The guard learns of each that has a text.
+// Route looks at a request and decides. The guard learns of each that has a text,
+// and an embedding of the right model where the trained model wants one.
 func (r *Router) Route(a Ask) (d Decision) {
 	if a.Text == "" {
 		return Decision{Choice: Strong, Why: BecauseNoText}
 	}
-	r.extractors.See(r.model.Seed, a.Text, func(v Vector) {
+	wanted := r.model.Embedding
+	if wanted == "" || a.Embedding.Model != wanted {
+		a.Embedding = Embedding{}
+	}
+	r.extractors.See(r.model.Seed, a.Text, a.Embedding, func(v Vector) {
+		if v.Embedding != wanted {
+			d = Decide(Facts{Blind: true, Held: a.Held})
+			return
+		}
 		score := r.model.Score(v)
 		d = Decide(Facts{Score: score, Threshold: r.threshold, Floor: r.FloorOf(a.Customer), Sight: r.guard.Observe(score, &v.Shape), Held: a.Held})
 	})
@@ -84,6 +95,9 @@ func (r *Router) FloorOf(customer string) Floor {
 	return r.floor
 }
 
+// Embedding is the model whose embeddings [Router.Route] wants; empty if none.
+func (r *Router) Embedding() string { return r.model.Embedding }
+
 // Cascades reports whether weak answers are to be looked at before they are sent.
 func (r *Router) Cascades() bool { return r.cascade }
 
@@ -94,7 +108,16 @@ func (r *Router) Check(a Answer) Flaw { return Check(a, r.least) }
 func (r *Router) Sight() Sight { return r.guard.Now() }
 
 // Warnings are what an operator should know of a config and its model together.
-func (r *Router) Warnings() (out []string) {
+// embeddings are the models by which its requests are embedded, if any.
+func (r *Router) Warnings(embeddings []string) (out []string) {
+	switch wanted := r.model.Embedding; {
+	case wanted == "" && len(embeddings) > 0:
+		out = append(out, "the model was trained without embeddings and ignores them: they are collected for the next training")
+	case wanted != "" && len(embeddings) == 0:
+		out = append(out, fmt.Sprintf("the model was trained with embeddings of %q, and the config names none: the strong model gets everything", wanted))
+	case wanted != "" && !slices.Contains(embeddings, wanted):
+		out = append(out, fmt.Sprintf("the model was trained with embeddings of %q, and those of the config are of %q: the strong model gets everything", wanted, embeddings))
+	}
 	if r.floor.Share > 0 && !r.floor.Proven {
 		out = append(out, fmt.Sprintf("the outcomes that the model was trained on do not support a floor of %v: the strong model gets everything", r.floor.Share))
 	}
@@ -110,12 +133,17 @@ func (r *Router) Warnings() (out []string) {
 // Extractors lends extractors to goroutines. The zero value is ready.
 type Extractors struct{ pool sync.Pool }
 
-// See calls use with the vector of a text, which holds until use returns.
-func (e *Extractors) See(seed uint64, text string, use func(Vector)) {
+// See calls use with the vector of a text and its embedding, which holds until use
+// returns.
+func (e *Extractors) See(seed uint64, text string, of Embedding, use func(Vector)) {
 	x, ok := e.pool.Get().(*Extractor)
 	if !ok {
 		x = &Extractor{}
 	}
-	use(x.Extract(seed, text))
+	v := x.Extract(seed, text)
+	if v.Meaning = x.Meaning(seed, of); len(v.Meaning) > 0 {
+		v.Embedding = of.Model
+	}
+	use(v)
 	e.pool.Put(x)
 }

@@ -26,10 +26,14 @@ func TestADecisionDoesNotAllocate(t *testing.T) {
 	share := 0.3
 	r := NewRouter(Config{StrongShare: &share, Floor: 0.5}, trained(t), nil)
 	ask := Ask{Customer: "acme", Text: fourKB()}
-	r.Route(ask)
-	// The pool may be emptied by a collection in between, hence not zero exactly.
-	if n := testing.AllocsPerRun(200, func() { r.Route(ask) }); n >= 1 {
-		t.Errorf("%v allocations for a decision", n)
+	embedded := NewRouter(Config{StrongShare: &share, Floor: 0.5}, withMeaning(t), nil)
+	for name, r := range map[string]*Router{"by words": r, "by meaning": embedded} {
+		ask.Embedding = Embedding{r.Embedding(), direction(1024, 1)}
+		r.Route(ask)
+		// The pool may be emptied by a collection in between, hence not zero exactly.
+		if n := testing.AllocsPerRun(200, func() { r.Route(ask) }); n >= 1 {
+			t.Errorf("%s: %v allocations for a decision", name, n)
+		}
 	}
 }
 

@@ -46,16 +46,19 @@ type cell struct {
 
 // right is the chance of each head's model to be right about a vector.
 func (w *weights) right(v Vector) (right [heads]float32) {
-	for _, list := range [...][]uint32{v.Words, v.Pairs} {
-		for _, b := range list {
-			c := &w.bucket[b]
-			right[weakly] += c.w[weakly]
-			right[strongly] += c.w[strongly]
+	for _, g := range v.groups() {
+		var sum [heads]float32
+		for _, list := range g.lists {
+			for _, b := range list {
+				c := &w.bucket[b]
+				sum[weakly] += c.w[weakly]
+				sum[strongly] += c.w[strongly]
+			}
 		}
+		right[weakly] += sum[weakly] * g.norm
+		right[strongly] += sum[strongly] * g.norm
 	}
-	norm := v.norm()
 	for h := range right {
-		right[h] *= norm
 		for i, x := range v.Shape {
 			right[h] += w.shape[i].w[h] * x
 		}
@@ -87,15 +90,17 @@ func fit(samples []Sample, seed uint64) *weights {
 // step moves the weights of one sample against their gradient.
 func (w *weights) step(s *Sample) {
 	right := w.right(s.Vector)
-	norm := s.norm()
+	groups := s.groups()
 	for h, want := range [heads]float32{weakly: s.Weak, strongly: s.Strong} {
 		if isNaN(want) {
 			continue
 		}
 		wrong := right[h] - want
-		for _, list := range [...][]uint32{s.Words, s.Pairs} {
-			for _, b := range list {
-				w.bucket[b].move(h, wrong*norm)
+		for _, g := range groups {
+			for _, list := range g.lists {
+				for _, b := range list {
+					w.bucket[b].move(h, wrong*g.norm)
+				}
 			}
 		}
 		for i, x := range s.Shape {

@@ -165,6 +165,7 @@ func (f *File) validate(report func(path, wrong, right string)) {
 	f.Health.Validate(report)
 	f.published(report)
 	f.paired(report)
+	f.embedders(targets, report)
 	f.Policy().Validate(report)
 	f.Listen.Validate(f.Keyless(), f.Auth.Guarded(), report)
 	f.Auth.Validate(report)

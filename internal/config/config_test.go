@@ -70,7 +70,7 @@ func TestParseFillsEveryPackagesConfig(t *testing.T) {
 func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 	cases := []struct{ name, yaml, want string }{
 		{"unknown key", "version: 1\nmodles: {}\n", `f.yaml:2:1: there is no key "modles" in the file; use one of version, site, listen, egress, targets, models, rules, timeouts, retry, health, keys, auth, organisations, teams, customers, store, gossip, ledger, notify, catalog; did you mean "models"?`},
-		{"unknown key inside", "models:\n  a:\n    route: [x/y]\n    fallbak: [b]\ntargets: {x: {kind: sim}}\n", `f.yaml:4:5: there is no key "fallbak" in models.a; use one of route, pool, served_as, adapter_of, prefill, fallback, policy, queue, complexity, outcomes, require, prefer, limits, timeouts, retry, hedge; did you mean "fallback"?`},
+		{"unknown key inside", "models:\n  a:\n    route: [x/y]\n    fallbak: [b]\ntargets: {x: {kind: sim}}\n", `f.yaml:4:5: there is no key "fallbak" in models.a; use one of route, pool, served_as, adapter_of, prefill, fallback, policy, queue, complexity, outcomes, embeddings, require, prefer, limits, timeouts, retry, hedge; did you mean "fallback"?`},
 		{"a queue that nobody waits in", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [x/y], queue: {max_wait: 1s}}\n", `f.yaml:3:28: no policy chooses among the candidates, so that nothing waits for them; use a pool, or give the route a policy; or leave it out`},
 		{"a queue out of range", "targets: {x: {kind: sim}}\nmodels:\n  a: {pool: [x], served_as: y, queue: {max_wait: 2h}}\n", `f.yaml:3:50: 2h0m0s is out of range; 1ms to 1h, or leave it out`},
 		{"a priority that there is not", "customers:\n  a: {priority: urgent}\n", `f.yaml:2:17: "urgent" is no priority; use high, normal or low, or leave it out`},

@@ -135,8 +135,17 @@ func (c *call) sleep(d time.Duration) *llm.Fault {
 	case <-timer.C:
 		return nil
 	case <-c.ctx.Done():
-		return &llm.Fault{Kind: llm.FaultClientGone, Retry: llm.RetryNever, Scope: llm.ScopeRequest, Message: "the caller left", Err: c.ctx.Err()}
+		return c.left()
 	}
+}
+
+// left is the fault of a caller that has left; nil of one that waits.
+func (c *call) left() *llm.Fault {
+	err := c.ctx.Err()
+	if err == nil {
+		return nil
+	}
+	return &llm.Fault{Kind: llm.FaultClientGone, Retry: llm.RetryNever, Scope: llm.ScopeRequest, Message: "the caller left", Err: err}
 }
 
 // ask makes one attempt: it prepares the request, sends it and relays the
@@ -160,7 +169,7 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 	a := &c.ex.Attempts[len(c.ex.Attempts)-1]
 	if why == whyFirst {
 		target.State.Deposit(c.dest.retry.Budget)
-		c.dest.metrics.Overhead.Observe((a.Begin - c.leg.took).Seconds())
+		c.dest.metrics.Overhead.Observe((a.Begin - c.judged.waited - c.leg.took).Seconds())
 	}
 	c.pend(target)
 	reserved, part := c.reserve(target, begin), c.join(target, begin)

@@ -314,7 +314,6 @@ func (c *call) resolve() *llm.Fault {
 	}
 	c.dest = dest
 	c.ex.Reason = dest.why
-	c.judge()
 	rules := dest.timeouts
 	if c.seen.Op == llm.OpRealtime {
 		rules = sessionTimeouts(rules)

@@ -3,9 +3,11 @@ package gateway
 import (
 	"hash/maphash"
 	"slices"
+	"time"
 
 	"tailplane/internal/complexity"
 	"tailplane/internal/dialect"
+	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
 )
 
@@ -14,7 +16,8 @@ import (
 //   - Package complexity decides; here its decision becomes candidates: for the
 //     strong model those of the weak one are barred, for the weak model those of the
 //     strong one stand behind, as a fallback.
-//   - Nothing of a prompt is kept but hashed features, and those for a while.
+//   - Nothing of a prompt is kept but hashed features, and those for a while; of its
+//     embedding (meaning.go) neither.
 //   - A conversation that the strong model has answered stays there.
 //   - A weak answer that is looked at is looked at whole; a stream is not.
 
@@ -24,34 +27,49 @@ type judged struct {
 	why    string
 	lane   uint64            // the conversation; 0 is not known
 	vector complexity.Vector // under the seed of the outcomes, when they are kept
+
+	embedded []ledger.Attempt // the one that asked for the text's embedding
+	waited   time.Duration    // for it
 }
 
-// judge decides whether the weak model of a name will do.
-func (c *call) judge() {
+// judge decides whether the weak model of a name will do. The fault is that of a
+// caller that left while the text was embedded.
+func (c *call) judge() *llm.Fault {
 	d := c.dest
 	paired := slices.ContainsFunc(d.candidates, func(t candidate) bool { return t.weak })
 	if !paired && !d.learns {
-		return
+		return nil
 	}
 	var a question
 	if c.seen.Op == llm.OpGenerate && c.surface.forward == nil {
 		a = questionIn(c.body)
 	}
+	ask := complexity.Ask{Customer: c.ex.Customer, Text: a.last}
+	if paired && d.router != nil {
+		c.judged.lane = c.lane(a)
+		ask.Held = c.plane.learning.heldBy(c.judged.lane, a.turns, c.ex.Session)
+	}
+	if c.embeds(a.last, ask.Held) {
+		ask.Embedding = c.meaning(a.last)
+		if f := c.left(); f != nil {
+			return f
+		}
+	}
 	if d.learns {
-		c.judged.vector = c.plane.learning.see(a.last)
+		c.judged.vector = c.plane.learning.see(a.last, ask.Embedding)
 	}
 	if !paired {
-		return
+		return nil
 	}
 	decision := complexity.Decision{Choice: complexity.Strong, Why: complexity.BecauseNoText}
 	if d.router != nil {
-		c.judged.lane = c.lane(a)
-		decision = d.router.Route(complexity.Ask{Customer: c.ex.Customer, Text: a.last, Held: c.plane.learning.heldBy(c.judged.lane, a.turns, c.ex.Session)})
+		decision = d.router.Route(ask)
 	}
 	c.judged.choice, c.judged.why = decision.Choice, decision.String()
 	if !c.dry {
 		c.gateway.metrics.Complexity.WithLabelValues(d.name, string(decision.Choice), string(decision.Why)).Inc()
 	}
+	return nil
 }
 
 // lane tells conversations apart: by their session, or by how they began. It

@@ -14,11 +14,13 @@ import (
 	"tailplane/internal/gateway"
 )
 
-// trainedFile is what cases with complexity call their trained model, and
-// latestID the latest id that the client was told.
+// trainedFile is what cases with complexity call their trained model, embeddedFile
+// one that was trained with embeddings of the model "bge", and latestID the latest id
+// that the client was told.
 const (
-	trainedFile = "TRAINED.tpc"
-	latestID    = "req_THELATESTTHATTHECLIENTSAWX"
+	trainedFile  = "TRAINED.tpc"
+	embeddedFile = "EMBEDDED.tpc"
+	latestID     = "req_THELATESTTHATTHECLIENTSAWX"
 )
 
 // prompts are n of which those with words of mathematics are hard; the same for a
@@ -56,20 +58,52 @@ var trained = sync.OnceValues(func() (*complexity.Model, error) {
 	return complexity.Train(context.Background(), complexity.Training{Weak: "small", Strong: "large", Source: "test", Samples: samples, Seed: 1})
 })
 
-// withTrained writes the model where the config of a case looks for it.
+// embeddingOf is one near [1, 0, 0] for easy prompts, and near [0, 1, 0] for hard ones.
+func embeddingOf(hard bool, random *rand.Rand) complexity.Embedding {
+	v := []float32{1, 0, 0}
+	if hard {
+		v = []float32{0, 1, 0}
+	}
+	for i := range v {
+		v[i] += float32(random.NormFloat64()) / 20
+	}
+	return complexity.Embedding{Model: "bge", Vector: v}
+}
+
+// embedded is a model for which the words say nothing, and the embedding everything.
+var embedded = sync.OnceValues(func() (*complexity.Model, error) {
+	texts, words := prompts(900, 1)
+	var samples []complexity.Sample
+	var e complexity.Extractors
+	random := rand.New(rand.NewPCG(1, 6))
+	for i, text := range texts {
+		if words[i] {
+			continue // with the words of mathematics
+		}
+		s := complexity.Sample{Weak: float32(i % 2), Strong: 1}
+		e.See(0, text, embeddingOf(s.Weak == 0, random), func(v complexity.Vector) { s.Vector = v.Clone() })
+		samples = append(samples, s)
+	}
+	return complexity.Train(context.Background(), complexity.Training{Weak: "small", Strong: "large", Source: "test", Samples: samples, Seed: 1})
+})
+
+// withTrained writes the models where the config of a case looks for them.
 func withTrained(t *testing.T, text string) string {
-	if !strings.Contains(text, trainedFile) {
-		return text
+	for name, model := range map[string]func() (*complexity.Model, error){trainedFile: trained, embeddedFile: embedded} {
+		if !strings.Contains(text, name) {
+			continue
+		}
+		m, err := model()
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "model.tpc")
+		if err := os.WriteFile(path, m.Encode(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		text = strings.ReplaceAll(text, name, path)
 	}
-	m, err := trained()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), trainedFile)
-	if err := os.WriteFile(path, m.Encode(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return strings.ReplaceAll(text, trainedFile, path)
+	return text
 }
 
 // judges adds to the parts of a plane who decides, after enough traffic like the
@@ -80,11 +114,21 @@ func (r *rig) judges(file *config.File, parts *gateway.Parts) {
 		r.t.Fatal(failed)
 	}
 	parts.Routers, parts.Learning = map[string]*complexity.Router{}, r.learning
-	texts, _ := prompts(64, 2)
+	texts, hard := prompts(128, 2)
+	random := rand.New(rand.NewPCG(2, 6))
 	for name, m := range models {
 		router := complexity.NewRouter(*file.Models[name].Complexity, m, nil)
-		for _, text := range texts {
-			router.Route(complexity.Ask{Text: text})
+		for i, text := range texts {
+			ask := complexity.Ask{Text: text}
+			if m.Embedding != "" {
+				if hard[i] {
+					continue
+				}
+				ask.Embedding = embeddingOf(i%2 == 0, random)
+			} else if i >= 64 {
+				break
+			}
+			router.Route(ask)
 		}
 		parts.Routers[name] = router
 	}

@@ -212,7 +212,7 @@ func checkOutcomes(t *testing.T, c *llmtest.Case, r *rig) {
 	}
 	var got strings.Builder
 	for _, o := range r.outcomes() {
-		fmt.Fprintln(&got, strings.TrimSpace(fmt.Sprintln(o.Source, o.Model, o.Good, o.Customer)))
+		fmt.Fprintln(&got, strings.TrimSpace(fmt.Sprintln(o.Source, o.Model, o.Good, o.Customer, o.Vector.Embedding)))
 	}
 	if ok && strings.TrimSpace(want) != strings.TrimSpace(got.String()) {
 		t.Errorf("outcomes: %q, want %q", got.String(), want)

@@ -72,6 +72,9 @@ func (c *call) explained(out *Explained) *llm.Fault {
 	if c.rule != nil {
 		out.Rule = c.rule.called()
 	}
+	if f := c.judge(); f != nil {
+		return f
+	}
 	f := c.choose()
 	c.dest.metrics.InFlight.Dec() // nothing follows
 	out.Why, out.Input, out.Output = c.ex.Reason, c.input, c.asked.Output

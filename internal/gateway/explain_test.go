@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -55,5 +56,28 @@ keys: {required: false}
 		if n := len(r.records()); n != 0 {
 			t.Errorf("%d exchanges are recorded", n)
 		}
+	})
+}
+
+// TestExplainEmbedsNothing, and tells what would be decided without.
+func TestExplainEmbedsNothing(t *testing.T) {
+	setSecrets(t)
+	if _, err := embedded(); err != nil {
+		t.Fatal(err)
+	}
+	bubble(t, withTrained(t, `
+targets:
+  a: {kind: vllm, url: "http://a"}
+  e: {kind: vllm, url: "http://e"}
+models:
+  m: {complexity: {file: EMBEDDED.tpc, weak: a/small, strong: a/large, strong_share: 0.5}, embeddings: e/bge}
+keys: {required: false}
+`), func(t *testing.T, r *rig) {
+		host := r.host("e", reply(t, okScript))
+		e := r.gateway.Explain(t.Context(), policy.Anonymous(), "/v1/chat/completions", http.Header{}, []byte(`{"model":"m","messages":[{"role":"user","content":"hello"}]}`))
+		if e.Refused != "" || !strings.HasPrefix(e.Why, "strong: no_embedding;") || len(host.Heard()) != 0 {
+			t.Errorf("%+v; the target was asked %d times", e, len(host.Heard()))
+		}
+		r.outcomes()
 	})
 }

@@ -104,6 +104,9 @@ func (g *Gateway) serve(c *call, found bool) *llm.Fault {
 		return f
 	}
 	c.admit()
+	if f := c.judge(); f != nil {
+		return f
+	}
 	if f := c.wait(); f != nil {
 		return f
 	}

@@ -59,7 +59,8 @@ func (c *call) watched() bool {
 	return false
 }
 
-// expected is what the dearest candidate is expected to charge for an attempt.
+// expected is what the dearest candidate is expected to charge for an attempt, with
+// the embedding before it.
 func (c *call) expected(input, output int64) (nano int64) {
 	if c.surface.forward != nil {
 		nano = c.dest.typical.Load()
@@ -72,10 +73,12 @@ func (c *call) expected(input, output int64) (nano int64) {
 		}
 		nano = max(nano, t.rate.Cost(c.ex.Start, u).Nano)
 	}
-	return nano
+	embedding, _, _ := c.embedding()
+	return nano + embedding
 }
 
-// most is the most that any candidate can charge for an attempt; unbounded when
+// most is the most that any candidate can charge for an attempt, with the embedding
+// before it; unbounded when
 // there is no such amount. A token is a byte at least, and a turn has a few of its
 // own. Input that the body does not hold itself (a picture at a URL, a stored
 // prompt, a search) is bounded by the model's context alone.
@@ -99,7 +102,11 @@ func (c *call) most() (bound int64) {
 		}
 		bound = max(bound, most)
 	}
-	return bound
+	_, embedding, ok := c.embedding()
+	if !ok {
+		return unbounded
+	}
+	return bound + embedding
 }
 
 // drawAt takes what an attempt is expected to use from the limits of its target. A
@@ -147,7 +154,10 @@ func (c *call) giveBack() {
 		typical := c.dest.typical.Load()
 		c.dest.typical.Store(typical + (c.ex.Cost-typical)/8) // lost updates do not matter
 	}
-	if c.ex.Outcome != ledger.OutcomeOK || u.Source != llm.UsageReported || c.dest == nil || c.answering() != 1 {
+	if c.ex.Outcome != ledger.OutcomeOK || c.dest == nil || c.answering() != 1 {
+		return
+	}
+	if u = &c.ex.Attempts[len(c.ex.Attempts)-1].Usage; u.Source != llm.UsageReported {
 		return
 	}
 	c.plane.Estimates.Learn(c.ex.Model, c.key.ID, len(c.body), u.Input, u.Output)

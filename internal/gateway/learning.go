@@ -41,10 +41,10 @@ func (l *Learning) Counts() (lost, found int64) { return l.pending.Counts() }
 // keeps reports whether answers can be judged.
 func (l *Learning) keeps() bool { return l != nil && l.outcomes != nil }
 
-// see is the vector of a text, to keep.
-func (l *Learning) see(text string) (v complexity.Vector) {
+// see is the vector of a text and its embedding, to keep.
+func (l *Learning) see(text string, of complexity.Embedding) (v complexity.Vector) {
 	if text != "" {
-		l.extractors.See(l.outcomes.Seed(), text, func(seen complexity.Vector) { v = seen.Clone() })
+		l.extractors.See(l.outcomes.Seed(), text, of, func(seen complexity.Vector) { v = seen.Clone() })
 	}
 	return v
 }

@@ -277,8 +277,9 @@ func (l *prefillLeg) correct(a *ledger.Attempt) {
 
 // answering is how many attempts were to answer.
 func (c *call) answering() (n int) {
-	for i := range c.ex.Attempts {
-		if !c.ex.Attempts[i].Leg() {
+	tries := c.ex.Tries()
+	for i := range tries {
+		if !tries[i].Leg() {
 			n++
 		}
 	}

@@ -164,6 +164,7 @@ type destination struct {
 	single     bool                        // the first candidate is asked, and no other
 	router     *complexity.Router          // decides between the weak and the strong candidates; nil without
 	learns     bool                        // its requests can be judged later
+	embeddings models.Embeddings           // of the texts of its requests; zero makes none
 	hedges     *route.HedgeBudget          // second attempts beside late ones; nil makes none
 	require    []string                    // labels that a target must have
 	barring    []func(t *candidate) string // why a rule or the request keeps from a target
@@ -242,7 +243,7 @@ func (p *Plane) destination(name string, key *policy.Key) (*destination, error) 
 
 func (p *Plane) build(plan *models.Plan, label string) *destination {
 	d := &destination{
-		name: plan.Name, why: plan.Why, headroom: plan.Prefer == models.PreferHeadroom,
+		embeddings: plan.Embeddings, name: plan.Name, why: plan.Why, headroom: plan.Prefer == models.PreferHeadroom,
 		require: plan.Require, timeouts: plan.Timeouts, retry: plan.Retry, metrics: p.Metrics.Model(label), typical: new(atomic.Int64),
 		account: p.Accounts.Account(account.Model, plan.Name, account.Rules{Limits: plan.Limits}, now()),
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"tailplane/internal/ledger"
@@ -61,6 +62,7 @@ func (c *call) used(a *ledger.Attempt, f *llm.Fault) llm.Usage {
 // every call, however it ended.
 func (c *call) settle() {
 	c.ex.Total = now().Sub(c.ex.Start)
+	c.ex.Attempts = slices.Insert(c.ex.Attempts, 0, c.judged.embedded...)
 	c.sum()
 	if c.committed {
 		c.unarm()
@@ -136,9 +138,9 @@ func (c *call) logLine() {
 	if c.ex.Outcome != ledger.OutcomeOK && c.ex.Outcome != ledger.OutcomeGone {
 		level = slog.LevelWarn
 	}
-	target := ""
-	if n := len(c.ex.Attempts); n > 0 {
-		target = c.ex.Attempts[n-1].Target
+	target, tries := "", c.ex.Tries()
+	if n := len(tries); n > 0 {
+		target = tries[n-1].Target
 	}
 	line := c.gateway.log.Line(c.ex.Start.Add(c.ex.Total), level, "request")
 	line.Text("request", c.ex.ID)
@@ -146,7 +148,7 @@ func (c *call) logLine() {
 	line.Text("dialect", string(c.ex.Dialect))
 	line.Text("model", c.ex.Model)
 	line.Text("target", target)
-	line.Int("attempts", int64(len(c.ex.Attempts)))
+	line.Int("attempts", int64(len(tries)))
 	line.Text("outcome", string(c.ex.Outcome))
 	line.Int("status", int64(c.ex.Status))
 	line.Text("fault", string(c.ex.Fault))

@@ -189,7 +189,7 @@ func (c *call) follows(d *destination, s *steering) (*destination, *llm.Fault) {
 	if out.made && !s.policy.IsZero() {
 		return nil, steerFault("provider.sort", "`sort` compares what is known of targets; it takes models that GET /v1/models lists")
 	}
-	out.bar(func(t *candidate) string { return cmp.Or(s.bars(t), lacks(t.Config.Labels, s.require)) })
+	out.bar(s.bars)
 	for i := range out.candidates {
 		t := &out.candidates[i]
 		if len(s.addresses) > 0 && !slices.Contains(s.addresses, t.Address()) {
@@ -253,7 +253,7 @@ func (s *steering) bars(t *candidate) string {
 	case slices.ContainsFunc(s.ignore, t.called):
 		return "the request leaves it out (provider.ignore)"
 	}
-	return ""
+	return lacks(t.Config.Labels, s.require)
 }
 
 // million is what prices are stated for.

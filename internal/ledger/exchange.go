@@ -104,6 +104,19 @@ const (
 	NoCharge Pricing = "free"     // the target's price is stated to be zero, or nothing was used
 )
 
+// WhyEmbedding is that of the attempt, before all others, which asked for the
+// embedding of the request's text: the choice between a weak and a strong model
+// rests on it, and it answers nothing.
+const WhyEmbedding = "embedding"
+
+// Tries are the attempts that asked for an answer.
+func (ex *Exchange) Tries() []Attempt {
+	if len(ex.Attempts) > 0 && ex.Attempts[0].Why == WhyEmbedding {
+		return ex.Attempts[1:]
+	}
+	return ex.Attempts
+}
+
 // Attempt is one call of one target.
 type Attempt struct {
 	Target  string        `json:"target"`
@@ -111,7 +124,7 @@ type Attempt struct {
 	Model   string        `json:"model"` // as the target names it
 	Dialect llm.Dialect   `json:"dialect"`
 	Lane    string        `json:"lane"`                // splice, translate
-	Why     string        `json:"why"`                 // first, retry, fallback, escalation, prefill
+	Why     string        `json:"why"`                 // first, retry, hedge, fallback, escalation, or WhyPrefill, WhyEmbedding
 	Waited  time.Duration `json:"waited_ns,omitempty"` // backoff before it
 
 	Begin      time.Duration `json:"begin_ns"`

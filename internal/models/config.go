@@ -55,6 +55,9 @@ type Model struct {
 	// Outcomes keeps the features of requests for a while, so that feedback about
 	// their answers can be learned from; a model with Complexity does so anyway.
 	Outcomes bool `yaml:"outcomes"`
+	// Embeddings are asked for the text of each request before it is decided or
+	// learned from: with Complexity or Outcomes alone.
+	Embeddings Embeddings `yaml:"embeddings"`
 	// Require are labels that a target must have to be asked.
 	Require []string `yaml:"require"`
 	// Prefer ranks candidates that share traffic: those that have the most left
@@ -192,6 +195,7 @@ func (c Config) Validate(targets []string, report func(path, wrong, right string
 		account.Rules{Limits: m.Limits}.Validate(path, report)
 		m.Policy.validate(path+".policy", report)
 		m.Queue.Validate(path+".queue", report)
+		c.validateEmbeddings(path+".embeddings", name, targets, report)
 		if m.Queue != (queue.Config{}) && len(m.Pool) == 0 && !m.joins() {
 			report(path+".queue", "no policy chooses among the candidates, so that nothing waits for them", "use a pool, or give the route a policy; or leave it out")
 		}

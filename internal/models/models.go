@@ -78,6 +78,7 @@ type Plan struct {
 	Candidates []Candidate
 	Prefer     string         // PreferHeadroom or empty
 	Learns     bool           // the features of its requests are kept, for outcomes
+	Embeddings Embeddings     // of its requests' texts; From is empty where there are none
 	Require    []string       // labels that a target must have
 	Limits     account.Limits // of the name, for all callers together
 	Timeouts   Timeouts
@@ -114,6 +115,7 @@ func New(c Config, targets []Target) *Catalog {
 			Prefer:     m.Prefer,
 			Require:    m.Require,
 			Learns:     m.Outcomes || m.Complexity != nil,
+			Embeddings: m.Embeddings.orDefault(),
 			Limits:     m.Limits,
 			Timeouts:   m.Timeouts.Or(c.Timeouts),
 			Retry:      m.Retry.Or(c.Retry),

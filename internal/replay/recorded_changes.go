@@ -204,6 +204,16 @@ func (a *Again) cost(ex *ledger.Exchange, o *option, moves bool) Money {
 		*into += cost
 		unknown = unknown || status == ledger.Unpriced
 	}
+	stays := ex.Attempts
+	if moves {
+		stays = stays[:len(stays)-len(ex.Tries())] // an embedding is asked of the same target
+	}
+	for i := range stays {
+		at := &stays[i]
+		cost := a.config.Book.RateAt(at.Target, at.Kind, at.Model).Attempt(ex.Start, at)
+		rate(&one.After, cost.Nano, cost.Status)
+	}
+	one.AfterCold = one.After
 	if moves {
 		u := last(ex).Usage
 		u.CapacityNanos = 0 // of another target's time
@@ -214,13 +224,6 @@ func (a *Again) cost(ex *ledger.Exchange, o *option, moves bool) Money {
 		rate(&one.After, cost.Nano, cost.Status)
 		cost = o.rate.Cost(ex.Start, cold(u))
 		rate(&one.AfterCold, cost.Nano, cost.Status)
-	} else {
-		for i := range ex.Attempts {
-			at := &ex.Attempts[i]
-			cost := a.config.Book.RateAt(at.Target, at.Kind, at.Model).Attempt(ex.Start, at)
-			rate(&one.After, cost.Nano, cost.Status)
-		}
-		one.AfterCold = one.After
 	}
 	if unknown {
 		return Money{Unpriced: 1}

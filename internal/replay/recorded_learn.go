@@ -55,8 +55,8 @@ func (p *pace) perToken() time.Duration {
 // Learn takes in how long the targets of an exchange took, and where such requests
 // go.
 func (a *Again) Learn(ex *ledger.Exchange) {
-	for i := range ex.Attempts {
-		at := &ex.Attempts[i]
+	for i := range ex.Tries() {
+		at := &ex.Tries()[i]
 		a.meet(at.Target)
 		if ex.Stream && !at.Leg() && at.Fault == "" && at.FirstToken > 0 {
 			a.learn(at)
@@ -115,9 +115,10 @@ func first(ex *ledger.Exchange) string { return asked(ex).Target + "/" + asked(e
 
 // asked is the first attempt that was to answer; nil without one.
 func asked(ex *ledger.Exchange) *ledger.Attempt {
-	for i := range ex.Attempts {
-		if !ex.Attempts[i].Leg() {
-			return &ex.Attempts[i]
+	tries := ex.Tries()
+	for i := range tries {
+		if !tries[i].Leg() {
+			return &tries[i]
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,6 +178,31 @@ func TestAPromptThatWasComputedElsewhereIsNoAnswer(t *testing.T) {
 	}
 	if got := again(t, config(route1("a/x")), only); len(got.Left) != 1 || got.Left[0].Why != "no target was asked" {
 		t.Errorf("without an answer: %+v", got)
+	}
+}
+
+// TestAnEmbeddingIsNoAnswer: the attempt for it is neither where a request went nor
+// how fast its target is; its cost stays wherever the request goes.
+func TestAnEmbeddingIsNoAnswer(t *testing.T) {
+	ex := rec(1, "m", "a", "x")
+	embedding := rec(2, "m", "b", "x").Attempts[0]
+	embedding.Why, embedding.Usage = ledger.WhyEmbedding, llm.Usage{Input: 1000}
+	ex.Attempts = slices.Insert(ex.Attempts, 0, embedding)
+	alone := rec(3, "m", "a", "x")
+	alone.Attempts = alone.Attempts[:0]
+	alone.Attempts = append(alone.Attempts, embedding)
+	got := again(t, config(route1("b/x")), ex, alone)
+	if got.Moved != 1 || got.Samples[0].Before != "a/x" || len(got.Left) != 1 || got.First.Unknown != 1 {
+		t.Errorf("%+v", got)
+	}
+	plain := again(t, config(route1("b/x")), rec(1, "m", "a", "x"))
+	only := again(t, config(route1("b/x")), func() *ledger.Exchange {
+		one := rec(1, "m", "b", "x")
+		one.Attempts[0].Usage = embedding.Usage
+		return one
+	}())
+	if want := plain.Cost.After + only.Cost.After; got.Cost.After != want || only.Cost.After == 0 {
+		t.Errorf("it would cost %d, want %d", got.Cost.After, want)
 	}
 }
 

@@ -101,7 +101,7 @@ type slow struct {
 
 const (
 	farSlower = 4
-	surely    = 5
+	surely    = 8
 	mostBy    = 1000
 )
 

@@ -70,6 +70,20 @@ func (t *Target) Embedding(model string) Embedding {
 	return EmbedsNot
 }
 
+// Embeds reports whether a target of the config makes vectors with a model. Of a
+// kind that is not known it says yes: that is told elsewhere.
+func (c Config) Embeds(model string) bool {
+	kind, known := Find(c.Kind)
+	if !known {
+		return true
+	}
+	t := &Target{Kind: kind, Dialects: c.Dialects, Config: c}
+	if len(t.Dialects) == 0 {
+		t.Dialects = kind.Dialects
+	}
+	return t.Embedding(model) != EmbedsNot
+}
+
 // EmbedsContent reports whether a model takes :embedContent itself. At Vertex the
 // newer ones do; the older ones know :predict alone, and none takes a batch.
 func (t *Target) EmbedsContent(model string, batch bool) bool {
