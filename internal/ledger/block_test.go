@@ -147,9 +147,18 @@ func sameAnswers(t *testing.T, s *SQLite, m *Memory) {
 	}
 }
 
+// byOneGoroutine leaves a test out of runs with the race detector, in which SQLite is
+// twenty times slower.
+func byOneGoroutine(t *testing.T) {
+	if raceDetector {
+		t.Skip("one goroutine computes for long: there is nothing to race with")
+	}
+}
+
 // Whatever the size of its batches, and whether a version without blocks began it, a
 // database answers as memory does. Blocks overlap here, and pages end in them.
 func TestBlocksAnswerAsRowsDo(t *testing.T) {
+	byOneGoroutine(t)
 	for _, batch := range []int{30, 100, 1000, 3000} {
 		t.Run(fmt.Sprint("batches of ", batch), func(t *testing.T) {
 			s, m := openLite(t), NewMemory(0)
@@ -171,6 +180,7 @@ func TestBlocksAnswerAsRowsDo(t *testing.T) {
 // A database that a version without blocks made is opened, read and goes on; what it
 // has stays in rows.
 func TestDatabaseWithoutBlocksIsTakenOver(t *testing.T) {
+	byOneGoroutine(t)
 	path, m := t.TempDir()+"/ledger.db", NewMemory(0)
 	open := func() *SQLite {
 		s, err := OpenSQLite(t.Context(), path)
@@ -209,6 +219,7 @@ func TestDatabaseWithoutBlocksIsTakenOver(t *testing.T) {
 
 // What is pruned of a block is gone, and the rest of it stays.
 func TestPruneCutsBlocks(t *testing.T) {
+	byOneGoroutine(t)
 	s, m := openLite(t), NewMemory(0)
 	fillNear(t, s, m, 0, 5000, 1000)
 	all := listed(t, m, Filter{})
@@ -272,6 +283,7 @@ func TestRerateOneOfABlock(t *testing.T) {
 // An id that a block has is not stored again, whether it comes soon, among others,
 // after many others, or after the store was opened again.
 func TestIDInABlockIsStoredOnce(t *testing.T) {
+	byOneGoroutine(t)
 	path, m := t.TempDir()+"/ledger.db", NewMemory(100_000)
 	s, err := OpenSQLite(t.Context(), path)
 	if err != nil {
@@ -322,6 +334,7 @@ func TestIDInABlockIsStoredOnce(t *testing.T) {
 }
 
 func TestRecentIDsVouchForNothingStored(t *testing.T) {
+	byOneGoroutine(t)
 	rapid.Check(t, func(r *rapid.T) {
 		first := rapid.Int64Range(-1, 50).Draw(r, "newest before")
 		known, stored := newRecentIDs(first), map[string]int64{}
