@@ -63,6 +63,9 @@ func mixed(n, batch int) [][]*ledger.Exchange {
 // close is too little for a block.
 func TestStoresAgree(t *testing.T) {
 	for _, batch := range []int{90, 1000} {
+		if batch > 90 && ledger.RaceDetector {
+			continue
+		}
 		t.Run(fmt.Sprint("batches of up to ", batch), func(t *testing.T) { storesAgree(t, batch) })
 	}
 }
