@@ -268,19 +268,30 @@ func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *
 
 // send puts the prepared request on the wire and relays its answer.
 func (c *call) send(target *candidate, a *ledger.Attempt, codec dialect.Surface, begin time.Time) *llm.Fault {
-	resp, err := target.Do(c.ctx, &c.req)
-	if err != nil {
-		return upstream.Broken(err, c.timeoutKind(begin))
+	resp, f := c.begin(target, a, codec, begin, c.timeoutKind(begin))
+	if f != nil {
+		return f
 	}
 	defer resp.Close()
-	a.Head = now().Sub(begin)
-	c.learn(target, a, &resp.Header, begin.Add(a.Head))
-	a.Reused, a.Connect, a.Status = resp.Timing.Reused, resp.Timing.Connect+resp.Timing.TLS, resp.Status
-	a.Upstream = target.RequestID(resp.Header.Get, begin)
-	if resp.Status/100 != 2 {
-		return c.refused(target, resp, codec)
-	}
 	return c.relay(target, a, resp, codec, begin)
+}
+
+// begin puts the prepared request on the wire and notes how its answer begins. A
+// refusal is read, closed and classified; late is the timeout that runs meanwhile.
+func (c *call) begin(target *candidate, a *ledger.Attempt, spoken dialect.Surface, at time.Time, late llm.FaultKind) (*h1.Response, *llm.Fault) {
+	resp, err := target.Do(c.ctx, &c.req)
+	if err != nil {
+		return nil, upstream.Broken(err, late)
+	}
+	a.Head = now().Sub(at)
+	c.learn(target, a, &resp.Header, at.Add(a.Head))
+	a.Reused, a.Connect, a.Status = resp.Timing.Reused, resp.Timing.Connect+resp.Timing.TLS, resp.Status
+	a.Upstream = target.RequestID(resp.Header.Get, at)
+	if resp.Status/100 != 2 {
+		defer resp.Close()
+		return nil, c.refused(target, resp, spoken)
+	}
+	return resp, nil
 }
 
 // refused reads and classifies an upstream's error answer.

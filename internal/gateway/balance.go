@@ -75,36 +75,38 @@ func (c *candidate) served() string { return cmp.Or(c.base, c.model) }
 // balance ranks the candidates that share traffic, where a policy does.
 func (c *call) balance(at time.Time) {
 	c.describe()
-	c.decision.Hold = 0
+	hold, ranked := time.Duration(0), false // by the group that is asked first
 	c.saw = append(c.saw[:0], make([]seen, len(c.views))...)
 	for begin := 0; begin < len(c.views); {
 		end := begin + 1
 		for end < len(c.views) && c.views[end].Group == c.views[begin].Group {
 			end++
 		}
-		if g := c.dest.candidates[begin].replica.group; g != nil {
-			c.rank(at, g, begin, end)
+		if g := c.dest.candidates[begin].replica.group; g != nil && c.rank(at, g, begin, end) && !ranked {
+			hold, ranked = c.decision.Hold, true
 		}
 		begin = end
 	}
+	c.decision.Hold = hold
 }
 
-// heldBack waits as a group wants it, before it decides anew, and reports whether it
-// did.
-func (c *call) heldBack() bool {
+// reconsider balances again after the time for which a group wants the request kept
+// back.
+func (c *call) reconsider() *llm.Fault {
 	hold := c.decision.Hold
 	if hold <= 0 {
-		return false
+		return nil
 	}
-	c.decision.Hold, c.asked.Held = 0, true
-	timer := time.NewTimer(hold)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-c.ctx.Done():
+	if f := c.sleep(hold); f != nil {
+		return f
 	}
 	c.ex.Queued += hold
-	return true
+	c.asked.Held = true
+	at := now()
+	c.standings(at)
+	c.passOver()
+	c.balance(at)
+	return nil
 }
 
 // describe works out what policies want to know of the request.
@@ -127,8 +129,8 @@ func (c *call) describe() {
 }
 
 // rank lets a group rank its candidates; those that may not be asked keep their
-// places behind the others.
-func (c *call) rank(at time.Time, g *route.Group, begin, end int) {
+// places behind the others. It reports whether there was one to rank.
+func (c *call) rank(at time.Time, g *route.Group, begin, end int) bool {
 	c.facts, c.ranked = c.facts[:0], c.ranked[:0]
 	for i := begin; i < end; i++ {
 		if v := &c.views[i]; v.Able() && v.Ready() {
@@ -139,7 +141,7 @@ func (c *call) rank(at time.Time, g *route.Group, begin, end int) {
 		}
 	}
 	if len(c.facts) == 0 {
-		return
+		return false
 	}
 	c.decision.Order = c.decision.Order[:0]
 	c.asked.Adapter = c.dest.candidates[begin].replica.adapter
@@ -149,6 +151,7 @@ func (c *call) rank(at time.Time, g *route.Group, begin, end int) {
 		v := &c.views[c.ranked[k]]
 		v.Ranked, v.Rank = c.decision.Why, place
 	}
+	return true
 }
 
 // fact is what a group needs to know of a candidate beside what it learned.
@@ -169,10 +172,12 @@ func (c *call) follow(target *candidate, at time.Time) {
 	}
 }
 
-// followed tells it, and whoever was named for the prompt, how the attempt ended. A whole answer has shown no first
-// token, and teaches no speed.
+// followed tells it, and whoever was named for the prompt, how the attempt ended. A
+// whole answer has shown no first token, and teaches no speed.
 func (c *call) followed(target *candidate, a *ledger.Attempt, f *llm.Fault) {
-	c.leg.ended(now(), f)
+	if c.leg.open {
+		c.leg.ended(now(), f)
+	}
 	if target.replica.group == nil {
 		return
 	}

@@ -360,11 +360,8 @@ func (c *call) choose() *llm.Fault {
 	c.passOver()
 	if c.dest.balanced {
 		c.balance(at)
-		if c.heldBack() {
-			at = now()
-			c.standings(at)
-			c.passOver()
-			c.balance(at)
+		if f := c.reconsider(); f != nil {
+			return f
 		}
 	}
 	var why route.Why

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 
@@ -43,6 +42,9 @@ type prefillLeg struct {
 
 // clear forgets the leg of an attempt, but not that the side has failed.
 func (l *prefillLeg) clear() {
+	if l.side == nil {
+		return // most targets have none
+	}
 	l.side, l.by, l.body, l.as = nil, nil, nil, ledger.Attempt{}
 	l.id, l.params, l.took, l.told, l.cached = "", l.params[:0], 0, false, 0
 	clear(l.tried) // they are of a plane
@@ -107,16 +109,14 @@ func (l *prefillLeg) began(at time.Time) {
 	}
 }
 
-// ended tells how the attempt behind the leg ended. What its fault says of the replica
-// that was named is not known.
+// ended tells how the attempt behind an open leg ended. What its fault says of the
+// replica that was named is not known.
 func (l *prefillLeg) ended(at time.Time, f *llm.Fault) {
-	if l.open {
-		if f != nil {
-			l.failed = f.Kind != llm.FaultClientGone // the next attempt does without
-			f = &llm.Fault{Kind: f.Kind, Scope: llm.ScopeRequest}
-		}
-		l.release(at, route.Result{OK: f == nil, Cached: -1}, f, llm.Usage{})
+	if f != nil {
+		l.failed = f.Kind != llm.FaultClientGone // the next attempt does without
+		f = &llm.Fault{Kind: f.Kind, Scope: llm.ScopeRequest}
 	}
+	l.release(at, route.Result{OK: f == nil, Cached: -1}, f, llm.Usage{})
 }
 
 // release gives the replica's place back, and says what it was used for.
@@ -204,35 +204,20 @@ func (c *call) sendLeg(by *candidate, a *ledger.Attempt, begin time.Time) *llm.F
 }
 
 func (c *call) readLeg(by *candidate, a *ledger.Attempt, begin, deadline time.Time) *llm.Fault {
-	resp, err := by.Do(c.ctx, &c.req)
-	if err != nil {
-		return upstream.Broken(err, llm.FaultFirstToken)
+	resp, f := c.begin(by, a, c.leg.body, begin, llm.FaultFirstToken)
+	if f != nil {
+		return f
 	}
 	defer resp.Close()
-	a.Head = now().Sub(begin)
-	c.learn(by, a, &resp.Header, begin.Add(a.Head))
-	a.Reused, a.Connect, a.Status = resp.Timing.Reused, resp.Timing.Connect+resp.Timing.TLS, resp.Status
-	a.Upstream = by.RequestID(resp.Header.Get, begin)
-	if resp.Status/100 != 2 {
-		return c.refused(by, resp, c.leg.body)
-	}
-	switch err := c.readWhole(resp, c.plane.Listen.MaxBody, deadline); {
-	case err == errTooLong:
-		return garbage(fmt.Sprintf("target %s answered with more than %d bytes; listen.max_body sets the limit", by.Name, c.plane.Listen.MaxBody), err)
-	case err != nil:
-		return upstream.Broken(err, llm.FaultFirstToken)
+	if f := c.takeWhole(by, resp, deadline, llm.FaultFirstToken); f != nil {
+		return f
 	}
 	a.FirstToken = now().Sub(begin)
-	sight, err := c.leg.body.TapReply(&c.tap, c.reply)
-	switch {
-	case err != nil:
-		return garbage(fmt.Sprintf("target %s answered with no JSON object", by.Name), err)
-	case sight.Has(dialect.SightFault):
-		return by.Classify(upstream.Answer{Body: dialect.ReadError(c.words(by, c.leg.body), resp.Header.Get, c.reply)}, now())
-	case c.leg.side.convention == models.ConventionVLLM:
-		return c.takeParams(by)
+	f = c.tapWhole(by, resp, c.leg.body)
+	if f == nil && c.leg.side.convention == models.ConventionVLLM {
+		f = c.takeParams(by)
 	}
-	return nil
+	return f
 }
 
 // legDeadline is when a prompt must have been computed: its replica never takes more

@@ -106,16 +106,8 @@ func garbage(message string, err error) *llm.Fault {
 
 // relayWhole carries an answer that is not streamed.
 func (c *call) relayWhole(target *candidate, a *ledger.Attempt, resp *h1.Response, spoken dialect.Surface, begin time.Time) *llm.Fault {
-	c.reply = c.reply[:0]
-	if resp.ContentLength > 0 {
-		c.reply = grow(c.reply, int(min(resp.ContentLength, c.plane.Listen.MaxBody))+1)
-	}
-	err := c.readWhole(resp, c.plane.Listen.MaxBody, c.deadline)
-	switch {
-	case errors.Is(err, errTooLong):
-		return garbage(fmt.Sprintf("target %s answered with more than %d bytes; listen.max_body sets the limit", target.Name, c.plane.Listen.MaxBody), err)
-	case err != nil:
-		return upstream.Broken(err, llm.FaultTotal)
+	if f := c.takeWhole(target, resp, c.deadline, llm.FaultTotal); f != nil {
+		return f
 	}
 	a.FirstToken = now().Sub(begin)
 	body := c.reply
@@ -134,6 +126,23 @@ func (c *call) relayWhole(target *candidate, a *ledger.Attempt, resp *h1.Respons
 	c.head("application/json", resp, target)
 	c.headInvoke()
 	return c.writeWhole(body)
+}
+
+// takeWhole reads a whole answer into c.reply; late is what it is when the deadline
+// passes.
+func (c *call) takeWhole(target *candidate, resp *h1.Response, deadline time.Time, late llm.FaultKind) *llm.Fault {
+	c.reply = c.reply[:0]
+	if resp.ContentLength > 0 {
+		c.reply = grow(c.reply, int(min(resp.ContentLength, c.plane.Listen.MaxBody))+1)
+	}
+	err := c.readWhole(resp, c.plane.Listen.MaxBody, deadline)
+	switch {
+	case errors.Is(err, errTooLong):
+		return garbage(fmt.Sprintf("target %s answered with more than %d bytes; listen.max_body sets the limit", target.Name, c.plane.Listen.MaxBody), err)
+	case err != nil:
+		return upstream.Broken(err, late)
+	}
+	return nil
 }
 
 // tapWhole looks at a whole answer: is it one, and what did it take?

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -288,13 +289,21 @@ keys: {required: false}
 }
 
 // TestARequestIsHeldUntilOthersAreHeard: its gateway's own replica is busy, and while
-// it is held back another gateway sends a request where it would have gone.
+// it is held back another gateway sends a request where it would have gone. What
+// stands behind the replicas makes no difference.
 func TestARequestIsHeldUntilOthersAreHeard(t *testing.T) {
 	const config = `
-targets: {a: {kind: vllm, url: "http://a"}, b: {kind: vllm, url: "http://b"}}
-models: {m: {pool: [a, b], served_as: x}}
+targets: {a: {kind: vllm, url: "http://a"}, b: {kind: vllm, url: "http://b"}, c: {kind: vllm, url: "http://c"}, d: {kind: vllm, url: "http://d"}}
+models:
+  m: {pool: [a, b], served_as: x%s}
+  behind: {pool: [c, d], served_as: y}
 keys: {required: false}
 `
+	t.Run("alone", func(t *testing.T) { heldUntilHeard(t, fmt.Sprintf(config, "")) })
+	t.Run("before a fallback", func(t *testing.T) { heldUntilHeard(t, fmt.Sprintf(config, ", fallback: [behind]")) })
+}
+
+func heldUntilHeard(t *testing.T, config string) {
 	bubble(t, config, func(t *testing.T, r *rig) {
 		r.host("a", reply(t, okScript))
 		r.host("b", reply(t, okScript))
