@@ -24,7 +24,7 @@ func (c *call) see() {
 }
 
 func sawOf(r *route.Replica) seen {
-	return seen{ranked: true, prompt: r.Prompt, hit: max(0, r.Hit), inFlight: r.InFlight, first: r.Queue + r.Prefill, terms: r.Terms}
+	return seen{ranked: true, prompt: r.Prompt, hit: max(0, r.Hit), inFlight: r.InFlight, first: r.Queue + r.Adapter + r.Prefill, terms: r.Terms}
 }
 
 // noteChoice puts into the record what the first candidate was chosen among, where

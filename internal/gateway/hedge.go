@@ -73,12 +73,8 @@ func (c *call) try(target *candidate, why string, waited time.Duration) *llm.Fau
 	if why != whyFirst || !c.mayHedge(target) {
 		return c.ask(target, why, waited)
 	}
-	begin := now()
-	expected, known := target.replica.group.Expect(begin, &c.asked, target.replica.name)
-	if !known {
-		return c.ask(target, why, waited)
-	}
-	r := &race{first: c, from: target, began: begin}
+	expected := time.Duration(c.saw[c.order[0]].first * float64(time.Second))
+	r := &race{first: c, from: target, began: now()}
 	ctx := c.ctx
 	c.ctx, r.stop = context.WithCancelCause(ctx)
 	c.race = r
@@ -101,7 +97,7 @@ func (c *call) mayHedge(target *candidate) bool {
 		return false
 	}
 	d.hedges.Earn()
-	return c.seen.Stream && !d.single && c.wanted.Nano == 0
+	return c.seen.Stream && !d.single && c.wanted.Nano == 0 && c.saw[c.order[0]].ranked
 }
 
 // late makes the second attempt, when that is worth it, and stays until it has

@@ -213,6 +213,7 @@ func (d *destination) append(more *destination) {
 	if more.name == d.name {
 		return
 	}
+	d.hedges = nil // an attempt that is not the answer may cost money there
 	d.made = d.made || more.made
 	last := 0
 	if n := len(d.candidates); n > 0 {
