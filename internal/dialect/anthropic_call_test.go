@@ -143,7 +143,7 @@ func TestARequestWithAWrappedSignatureIsKnown(t *testing.T) {
 		`{"signature":"` + wrapSignature(llm.Responses, "x") + `"}`: true,
 		`{"signature":"EqQB"}`: false,
 	} {
-		if CarriesWrappedSignature([]byte(body)) != want {
+		if (wire.NewWords(WrappedSignatures()...).In([]byte(body)) != 0) != want {
 			t.Errorf("%s: not %v", body, want)
 		}
 	}

@@ -125,9 +125,6 @@ func (p *Plane) at(target string) *destination {
 // pinned leaves only the target that keeps what a Responses request goes on
 // from. An id that is not known here passes: its target will say so.
 func (c *call) pinned(dest *destination) (*destination, *llm.Fault) {
-	if !bytes.Contains(c.body, []byte("previous_response_id")) && !bytes.Contains(c.body, []byte("conversation")) {
-		return dest, nil
-	}
 	for _, id := range c.refersTo() {
 		o, ok := c.gateway.owners.Get(id)
 		if !ok {

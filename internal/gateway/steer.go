@@ -77,7 +77,7 @@ func (s *steering) isZero() bool {
 
 // wishes reads what the body says of the route and takes it out.
 func (c *call) wishes(s *steering) *llm.Fault {
-	if !bytes.Contains(c.body, []byte(`"provider"`)) && !bytes.Contains(c.body, []byte(`"models"`)) {
+	if !c.mentions(wordProvider) && !c.mentions(wordModels) {
 		return nil
 	}
 	var found [2]wire.Member

@@ -21,7 +21,7 @@ func FuzzWishes(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		c := &call{body: append([]byte(nil), body...), surface: surface{dialect: dialect.CodecFor(llm.Chat)}}
+		c := &call{gateway: &Gateway{words: newWords()}, body: append([]byte(nil), body...), surface: surface{dialect: dialect.CodecFor(llm.Chat)}}
 		var s steering
 		if fault := c.wishes(&s); fault != nil {
 			return
