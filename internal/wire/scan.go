@@ -117,18 +117,17 @@ func nextMember(b []byte, i int) (m Member, reason string) {
 
 // match returns the index of the name that the raw key spells, or -1.
 func match(key []byte, names []string) int {
-	if bytes.IndexByte(key, '\\') >= 0 {
+	plain := key[1 : len(key)-1]
+	for n, name := range names {
+		if string(plain) == name {
+			return n
+		}
+	}
+	if bytes.IndexByte(plain, '\\') >= 0 {
 		for n, name := range names {
 			if StringEquals(key, name) {
 				return n
 			}
-		}
-		return -1
-	}
-	key = key[1 : len(key)-1]
-	for n, name := range names {
-		if string(key) == name {
-			return n
 		}
 	}
 	return -1
