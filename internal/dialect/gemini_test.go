@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tailplane/internal/llm"
-	"tailplane/internal/wire"
 )
 
 // gemCalls are requests in every form that the codec knows.
@@ -208,7 +207,7 @@ func TestGeminiSignaturesComeBackThroughEveryClient(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if wire.NewWords(WrappedSignatures()...).In(request) == 0 {
+			if !carriesWrapped(t, request) {
 				t.Errorf("no wrapping is seen in %s", request)
 			}
 			call, err := c.codec.DecodeCall(request)
@@ -262,7 +261,7 @@ func TestGeminiClientsHandBackForeignSignatures(t *testing.T) {
 		t.Fatal(err)
 	}
 	request := append(append([]byte(`{"contents":[{"role":"user","parts":[{"text":"x"}]},`), content.Candidates[0].Content...), `]}`...)
-	if wire.NewWords(WrappedSignatures()...).In(request) == 0 {
+	if !carriesWrapped(t, request) {
 		t.Errorf("no wrapping is seen in %s", request)
 	}
 	for _, text := range [][]byte{request, []byte(strings.NewReplacer("+", "-", "/", "_").Replace(string(request)))} {

@@ -97,8 +97,6 @@ type call struct {
 	object   owner.Object            // what the request is about, when a target keeps it
 	answered h1.Header               // of the last attempt, when its upstream answered
 
-	said      uint8 // words that the body has, once it is searched
-	searched  bool
 	dry       bool // what is found is told, and nothing is done
 	described bool // c.asked is of this request
 	stood     bool // c.views are of this moment
@@ -111,7 +109,7 @@ type call struct {
 }
 
 func newCall(g *Gateway) *call {
-	return &call{gateway: g, chain: make([]*account.Account, 0, 8), views: make([]route.View, 0, 4), order: make([]int, 0, 4)}
+	return &call{gateway: g, at: dialect.At{Words: g.words}, chain: make([]*account.Account, 0, 8), views: make([]route.View, 0, 4), order: make([]int, 0, 4)}
 }
 
 // kept is the largest buffer that a pooled call holds on to.
@@ -164,7 +162,7 @@ func (c *call) reset() {
 	c.wanted, c.drawn = account.Want{}, 0
 	c.leg.clear()
 	c.leg.failed = false
-	c.saturated, c.described, c.stood, c.dry, c.searched = nil, false, false, false, false
+	c.saturated, c.described, c.stood, c.dry = nil, false, false, false
 	c.views, c.order, c.forward, c.chain = c.views[:0], c.order[:0], c.forward[:0], c.chain[:0]
 	clear(c.req.Header)
 	c.req.Header, c.req.Body = c.req.Header[:0], nil

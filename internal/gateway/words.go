@@ -5,8 +5,8 @@ import (
 	"tailplane/internal/wire"
 )
 
-// What few bodies hold and every body is searched for: once, and what it means is
-// looked at only where it is there.
+// What few bodies hold and every body is asked for. The glance hears of it, and
+// more is done only where it is there.
 const (
 	wordTags = iota
 	wordModels
@@ -18,14 +18,11 @@ func newWords() *wire.Words {
 	return wire.NewWords(append([]string{wordTags: `tags"`, wordModels: `models"`, wordProvider: `provider"`}, dialect.WrappedSignatures()...)...)
 }
 
-// mentions says whether the body seems to have a string that is a word, or that
-// begins with one after it where the word is the last.
+// mentions says whether the body has a string that is a word, or that begins with
+// one of the signatures'. What is forwarded was not read, and may have any.
 func (c *call) mentions(word int) bool {
-	if !c.searched {
-		c.said, c.searched = c.gateway.words.In(c.body), true
-	}
 	if word == wordSignature {
-		return c.said>>word != 0
+		return c.at.Said>>word != 0
 	}
-	return c.said>>word&1 != 0
+	return c.at.Said>>word&1 != 0 || c.surface.forward != nil
 }

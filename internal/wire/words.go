@@ -1,17 +1,14 @@
 package wire
 
-import "bytes"
-
-// Words look for texts that a string of a JSON text begins with, all of them in one
-// pass. The zero value looks for nothing. It is not changed after NewWords and is
-// safe for concurrent use.
+// Words are texts that a scan looks out for. A nil one looks out for nothing. It
+// is not changed after NewWords and is safe for concurrent use.
 type Words struct {
 	words []string
 	first [256]uint8 // by the first byte of a word, the bits of those that begin with it
 }
 
-// NewWords looks for at most eight words, none of them empty: what stands behind an
-// opening quote. A closing quote at the end of a word makes it the whole string.
+// NewWords looks out for strings that begin with one of at most eight words, none
+// of them empty. A closing quote at the end of a word makes it the whole string.
 func NewWords(words ...string) *Words {
 	w := &Words{words: words}
 	for i, word := range words {
@@ -20,21 +17,36 @@ func NewWords(words ...string) *Words {
 	return w
 }
 
-// In returns bit i for the i-th word when b seems to hold a string that begins with
-// it. It is true of no other word but one behind a quote inside a string, and it is
-// false of a string that spells the word with escapes. Quotes are found many
-// bytes at a time: a long prompt costs little, and needs not be valid JSON.
-func (w *Words) In(b []byte) (found uint8) {
-	for {
-		i := bytes.IndexByte(b, '"')
-		if i < 0 || i+1 == len(b) {
-			return found
-		}
-		b = b[i+1:]
-		for bits, n := w.first[b[0]]&^found, 0; bits != 0; bits, n = bits>>1, n+1 {
-			if bits&1 != 0 && len(b) >= len(w.words[n]) && string(b[:len(w.words[n])]) == w.words[n] {
-				found |= 1 << n
-			}
+// Scan is [Scan], and sets bit i of said when a string of the body, be it a name or
+// a value at any depth, begins with the i-th word. A string that spells the word
+// with escapes does not.
+func (w *Words) Scan(body []byte, names []string, found []Member) (o Object, said uint8, err error) {
+	if w == nil {
+		o, err = Scan(body, names, found)
+		return o, 0, err
+	}
+	h := heard{words: w}
+	o, err = scan(body, Span{0, len(body)}, names, found, &h)
+	return o, h.said, err
+}
+
+// heard is the words that one scan came by.
+type heard struct {
+	words *Words
+	said  uint8
+}
+
+// hear looks at what stands behind an opening quote.
+func (h *heard) hear(b []byte) {
+	if len(b) > 0 && h.words.first[b[0]] != 0 {
+		h.compare(b)
+	}
+}
+
+func (h *heard) compare(b []byte) {
+	for i, word := range h.words.words {
+		if len(b) >= len(word) && string(b[:len(word)]) == word {
+			h.said |= 1 << i
 		}
 	}
 }
