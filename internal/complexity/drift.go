@@ -1,6 +1,7 @@
 package complexity
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"sync"
@@ -101,15 +102,9 @@ func DefaultDrift() Drift { return Drift{Window: 512, Fewest: 64, PSI: 0.15} }
 
 // Or returns d with what is zero taken from e.
 func (d Drift) Or(e Drift) Drift {
-	if d.Window == 0 {
-		d.Window = e.Window
-	}
-	if d.Fewest == 0 {
-		d.Fewest = e.Fewest
-	}
-	if d.PSI == 0 {
-		d.PSI = e.PSI
-	}
+	d.Window = cmp.Or(d.Window, e.Window)
+	d.Fewest = cmp.Or(d.Fewest, e.Fewest)
+	d.PSI = cmp.Or(d.PSI, e.PSI)
 	return d
 }
 

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -42,32 +43,18 @@ func Default() Config {
 
 // Or returns c with what is zero taken from d.
 func (c Config) Or(d Config) Config {
-	if c.MaxWait == 0 {
-		c.MaxWait = d.MaxWait
-	}
-	if c.Requests == 0 {
-		c.Requests = d.Requests
-	}
-	if c.Bytes == 0 {
-		c.Bytes = d.Bytes
-	}
-	if c.Target == 0 {
-		c.Target = d.Target
-	}
-	if c.Reserve == 0 {
-		c.Reserve = d.Reserve
-	}
+	c.MaxWait = cmp.Or(c.MaxWait, d.MaxWait)
+	c.Requests = cmp.Or(c.Requests, d.Requests)
+	c.Bytes = cmp.Or(c.Bytes, d.Bytes)
+	c.Target = cmp.Or(c.Target, d.Target)
+	c.Reserve = cmp.Or(c.Reserve, d.Reserve)
 	c.High, c.Normal, c.Low = c.High.or(d.High), c.Normal.or(d.Normal), c.Low.or(d.Low)
 	return c
 }
 
 func (b BandConfig) or(d BandConfig) BandConfig {
-	if b.MaxWait == 0 {
-		b.MaxWait = d.MaxWait
-	}
-	if b.Requests == 0 {
-		b.Requests = d.Requests
-	}
+	b.MaxWait = cmp.Or(b.MaxWait, d.MaxWait)
+	b.Requests = cmp.Or(b.Requests, d.Requests)
 	return b
 }
 
