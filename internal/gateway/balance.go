@@ -7,6 +7,7 @@ import (
 
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
+	"tailplane/internal/models"
 	"tailplane/internal/prefix"
 	"tailplane/internal/route"
 )
@@ -54,7 +55,7 @@ func (p *Plane) shareTraffic(d *destination, shared []candidate) {
 		}
 	}
 	d.priced = d.priced || slices.ContainsFunc(shared[1:], func(t candidate) bool { return t.rate != shared[0].rate })
-	g := p.groups.Group(policy.Name+" "+name, policy)
+	g := p.group(d, policy.Name+" "+name, policy)
 	for i := range shared {
 		t := &shared[i]
 		t.replica = replica{group: g, name: t.Name + "/" + t.served()}
@@ -62,11 +63,22 @@ func (p *Plane) shareTraffic(d *destination, shared []candidate) {
 			t.replica.adapter = t.model
 		}
 	}
+	d.balanced = true
+	if d.dry {
+		return // nobody waits
+	}
 	l := p.lineOf(g, name, shared)
 	for i := range shared {
 		shared[i].replica.line = l
 	}
-	d.balanced = true
+}
+
+// group is the group of that name that a destination's candidates are members of.
+func (p *Plane) group(d *destination, name string, policy models.Policy) *route.Group {
+	if d.dry {
+		return p.groups.Peek(name, policy)
+	}
+	return p.groups.Group(name, policy)
 }
 
 // served is the model that takes the load: the base of an adapter.

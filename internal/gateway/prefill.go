@@ -46,7 +46,7 @@ func (p *Plane) side(d *destination, of *models.PrefillSide) *side {
 	}
 	if len(s.members) > 0 {
 		by := s.members[0].policy
-		s.group = p.groups.Group("prefill "+by.Name+" "+s.members[0].model, by)
+		s.group = p.group(d, "prefill "+by.Name+" "+s.members[0].model, by)
 		for i := range s.members {
 			s.members[i].replica.group = s.group
 		}

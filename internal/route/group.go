@@ -69,8 +69,8 @@ type Decision struct {
 
 // Pick ranks the candidates for a request. It appends to d.Order, and copies
 // what it saw to d.Replicas when explain is set. It changes nothing that a later
-// decision depends on, but for the policy's own turn, and not even that where q is
-// dry.
+// decision depends on, but for the policy's own turn; where q is dry it changes
+// nothing at all.
 func (g *Group) Pick(now time.Time, q *Query, facts []Facts, d *Decision, explain bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -104,9 +104,15 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 	}
 	for i := range facts {
 		f := &facts[i]
-		m := g.member(now, f.Name)
-		m.learnCapacity(g, f.Engine)
-		m.says = f.Engine
+		var m *member
+		if q.Dry {
+			m = g.shadow(now, f)
+		} else {
+			m = g.member(now, f.Name)
+			if m.says = f.Engine; m.learnCapacity(f.Engine) {
+				g.resize(m)
+			}
+		}
 		r := Replica{
 			Name: f.Name, Key: m.key, Weight: max(1, f.Weight), Price: f.Price, Engine: f.Engine,
 			InFlight: m.inFlight + int(m.remote.inFlight+0.5), Context: m.context + int(m.remote.context),
@@ -290,6 +296,19 @@ func (g *Group) member(now time.Time, name string) *member {
 	g.resize(m)
 	return m
 }
+
+// shadow is a replica as [Group.member] would have it, for a look that leaves no trace.
+func (g *Group) shadow(now time.Time, f *Facts) *member {
+	m := newMember(f.Name, noSlot, now)
+	if known, ok := g.members[f.Name]; ok {
+		*m = *known
+	}
+	m.learnCapacity(f.Engine)
+	return m
+}
+
+// noSlot is the place in the index of who has none.
+const noSlot = -1
 
 // of calls do for the replicas that are a target's.
 func (g *Group) of(target string, do func(m *member)) {

@@ -43,6 +43,17 @@ func (gs *Groups) Group(name string, p models.Policy) *Group {
 	return g
 }
 
+// Peek is [Groups.Group] for a look: it changes no policy, and a group that there is
+// not is made for the caller alone.
+func (gs *Groups) Peek(name string, p models.Policy) *Group {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	if g, ok := gs.byName[name]; ok {
+		return g
+	}
+	return NewGroup(name, NewPolicy(p), nil)
+}
+
 // use changes the policy when the config asks for another one, and keeps what
 // was learned.
 func (g *Group) use(p models.Policy) {
