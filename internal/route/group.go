@@ -16,14 +16,17 @@ import (
 // was learned of them: which of them holds which prompt, how fast each is, what
 // it was sent and has not answered.
 //
+// Names that lead to the same replicas share it, each with the policy that its
+// queries ask for: what is in a cache, in flight, or slow does not depend on who asks.
+//
 // It is told what happens: [Group.Pick] decides, then [Ticket.Sent], First and
 // Done follow for each attempt. It has no clock: time is an argument, and the
 // simulator's is as good. Safe for concurrent use; calls are serialised. A
 // Group lives longer than the config that names it.
 type Group struct {
 	mu      sync.Mutex
-	policy  Policy
-	asked   models.Policy // in whose words the policy was asked for
+	policy  Policy   // of queries that ask for none
+	asked   []chosen // the policies that were asked for, the latest last
 	index   *prefix.Index
 	members map[string]*member
 	byKey   map[uint64]*member
@@ -41,7 +44,7 @@ type Group struct {
 	room    room // for those who wait
 }
 
-// NewGroup makes a group that ranks by a policy. tell is given every fact that
+// NewGroup makes a group that ranks by a policy where a query asks for none. tell is given every fact that
 // other gateways want to know, without the group's lock; nil tells nobody.
 func NewGroup(name string, p Policy, tell func(Delta)) *Group {
 	return &Group{
@@ -76,8 +79,10 @@ func (g *Group) Pick(now time.Time, q *Query, facts []Facts, d *Decision, explai
 	defer g.mu.Unlock()
 	q.Now = now
 	rs := g.look(now, q, facts)
-	d.Why = g.policy.Rank(q, rs)
+	policy := g.ranking(q)
+	d.Why = policy.Rank(q, rs)
 	begin := len(d.Order)
+	d.Hold = 0
 	for i := range rs {
 		d.Order = append(d.Order, i)
 	}
@@ -88,10 +93,40 @@ func (g *Group) Pick(now time.Time, q *Query, facts []Facts, d *Decision, explai
 		}
 		return cmp.Compare(mix(rs[a].Key^home), mix(rs[b].Key^home))
 	})
-	d.Hold = g.hold(q, d.Order[begin:])
+	if _, ours := policy.(auto); ours {
+		d.Hold = g.hold(q, d.Order[begin:])
+	}
 	if explain {
 		d.Replicas = append(d.Replicas[:0], rs...)
 	}
+}
+
+// chosen is a policy with the words in which it was asked for.
+type chosen struct {
+	words  models.Policy
+	policy Policy
+}
+
+// mostPolicies bounds those of a group whose state is kept.
+const mostPolicies = 16
+
+// ranking is the policy that a query asks for. It keeps its state as long as it is
+// asked for in the same words, and not too many others are.
+func (g *Group) ranking(q *Query) Policy {
+	if q.Policy.IsZero() {
+		return g.policy
+	}
+	i := slices.IndexFunc(g.asked, func(c chosen) bool { return c.words == q.Policy })
+	switch {
+	case i >= 0:
+		return g.asked[i].policy
+	case q.Dry:
+		return NewPolicy(q.Policy)
+	case len(g.asked) >= mostPolicies:
+		g.asked = slices.Delete(g.asked, 0, 1)
+	}
+	g.asked = append(g.asked, chosen{q.Policy, NewPolicy(q.Policy)})
+	return g.asked[len(g.asked)-1].policy
 }
 
 // look fills the scratch with the candidates as they stand.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tailplane/internal/engine"
+	"tailplane/internal/models"
 	"tailplane/internal/prefix"
 )
 
@@ -21,13 +22,15 @@ type Policy interface {
 type Query struct {
 	// Chain is the prompt as checkpoints; the zero Chain shares nothing.
 	Chain   prefix.Chain
-	Output  int       // tokens that the answer is expected to have
-	Session uint64    // hash of what the caller says that it belongs to; 0 is nothing
-	Adapter string    // LoRA adapter that it needs; empty is none
-	Roll    uint64    // chance
-	Now     time.Time // set by the group
-	Held    bool      // it was held back as [Decision.Hold] said, and goes now
-	Dry     bool      // somebody only asks: the policy takes no turn and remembers nothing
+	Output  int    // tokens that the answer is expected to have
+	Session uint64 // hash of what the caller says that it belongs to; 0 is nothing
+	Adapter string // LoRA adapter that it needs; empty is none
+	// Policy is the one to rank by; zero is the group's own.
+	Policy models.Policy
+	Roll   uint64    // chance
+	Now    time.Time // set by the group
+	Held   bool      // it was held back as [Decision.Hold] said, and goes now
+	Dry    bool      // somebody only asks: the policy takes no turn and remembers nothing
 	// Prefilled: another replica computes the prompt. What is sent then costs no
 	// prefill, and its answer teaches nothing of how fast one is.
 	Prefilled bool

@@ -201,3 +201,47 @@ func TestCacheAwareRemembersSessions(t *testing.T) {
 		t.Errorf("hours later: %v", got)
 	}
 }
+
+// TestNamesWithPoliciesOfTheirOwnShareAGroup: each keeps its turn, whatever the others
+// do, and all see the same load.
+func TestNamesWithPoliciesOfTheirOwnShareAGroup(t *testing.T) {
+	var gs Groups
+	g := gs.Group("m")
+	if gs.Group("m") != g || gs.Peek("m") != g || gs.Peek("n") == gs.Group("n") {
+		t.Fatal("a name has not one group")
+	}
+	facts := []Facts{{Name: "a/m"}, {Name: "b/m"}, {Name: "c/m"}}
+	now := time.Unix(1_800_000_000, 0)
+	pick := func(p models.Policy) (string, Why) {
+		var d Decision
+		q := Query{Policy: p, Roll: 1}
+		g.Pick(now, &q, facts, &d, false)
+		var ticket Ticket
+		g.Sent(now, &q, facts[d.Order[0]].Name, &ticket)
+		return facts[d.Order[0]].Name, d.Why
+	}
+	for i := range 6 {
+		if at, why := pick(models.Policy{Name: "round_robin"}); at != facts[i%3].Name || why != "its turn" {
+			t.Errorf("turn %d is at %s: %s", i, at, why)
+		}
+		pick(models.Policy{Name: "random"})
+		if _, why := pick(models.Policy{Name: models.PolicyAuto}); why != WhyCost {
+			t.Errorf("auto ranks by %s", why)
+		}
+	}
+	d := Decision{}
+	g.Pick(now, &Query{Policy: models.Policy{Name: "least_request"}}, facts, &d, true)
+	total := 0
+	for _, r := range d.Replicas {
+		total += r.InFlight
+	}
+	if total != 18 {
+		t.Errorf("%d are in flight for the last one, and 18 were sent", total)
+	}
+	for i := range 100 { // callers cannot make it keep more and more
+		g.Pick(now, &Query{Policy: models.Policy{Name: "chwbl", LoadFactor: 101 + i}}, facts, &d, false)
+	}
+	if n := len(g.asked); n > mostPolicies {
+		t.Errorf("it keeps %d policies", n)
+	}
+}
