@@ -166,7 +166,7 @@ func (c *call) rank(at time.Time, g *route.Group, begin, end int) bool {
 		if v := &c.views[i]; v.Able() && v.Ready() {
 			c.ranked = append(c.ranked, i)
 			f := c.fact(&c.dest.candidates[i], v)
-			f.Engine, f.Risk = c.dest.candidates[i].State.Signals(at).Sample, risk(c.live[i].Penalty)
+			f.Engine, f.Penalty = c.dest.candidates[i].State.Signals(at).Sample, c.live[i].Penalty
 			c.facts = append(c.facts, f)
 		}
 	}

@@ -124,8 +124,14 @@ func TestACacheIsSharedByTheNamesThatLeadToIt(t *testing.T) {
 		asked string
 		hits  string // names that find the prompt afterwards
 	}{
-		{"chat", "chat chat-2026 turns"}, {"chat-2026", "chat chat-2026 turns"}, {"turns", "chat chat-2026 turns"},
-		{"sql", "sql"}, {"law", "law"}, {"other", "other"}, {"mixed", "mixed mixed-too"}, {"mixed-too", "mixed mixed-too"},
+		{"chat", "chat chat-2026 turns"},
+		{"chat-2026", "chat chat-2026 turns"},
+		{"turns", "chat chat-2026 turns"},
+		{"sql", "sql"},
+		{"law", "law"},
+		{"other", "other"},
+		{"mixed", "mixed mixed-too"},
+		{"mixed-too", "mixed mixed-too"},
 	}
 	for _, c := range cases {
 		bubble(t, sharing, func(t *testing.T, r *rig) {

@@ -208,7 +208,7 @@ func (c *call) rankPrefill(at time.Time, s *side) (outcome string) {
 		}
 		lowest = t.group
 		f := c.fact(t, &v)
-		f.Engine, f.Risk = t.State.Signals(at).Sample, risk(live.Penalty)
+		f.Engine, f.Penalty = t.State.Signals(at).Sample, live.Penalty
 		l.facts, l.ranked = append(l.facts, f), append(l.ranked, i)
 	}
 	l.found.Among = len(s.members)

@@ -58,7 +58,7 @@ type Facts struct {
 	Weight   int
 	InFlight int     // at the target, for all models together
 	Price    float64 // dollars that the request is expected to cost there
-	Risk     float64 // seconds to add: slow start, ill health
+	Penalty  float64 // share of its usual traffic that is better sent elsewhere: slow start, ill health
 	Engine   engine.Sample
 }
 
@@ -80,7 +80,9 @@ func (g *Group) Pick(now time.Time, q *Query, facts []Facts, d *Decision, explai
 	q.Now = now
 	rs := g.look(now, q, facts)
 	policy := g.ranking(q)
+	_, ours := policy.(auto)
 	d.Why = policy.Rank(q, rs)
+	behind(rs, ours)
 	begin := len(d.Order)
 	d.Hold = 0
 	for i := range rs {
@@ -88,12 +90,18 @@ func (g *Group) Pick(now time.Time, q *Query, facts []Facts, d *Decision, explai
 	}
 	home := cmp.Or(q.Chain.Lane, q.Session, q.Roll)
 	slices.SortFunc(d.Order[begin:], func(a, b int) int {
+		if rs[a].Rests != rs[b].Rests {
+			if rs[a].Rests {
+				return 1
+			}
+			return -1
+		}
 		if c := cmp.Compare(rs[a].Cost, rs[b].Cost); c != 0 {
 			return c
 		}
 		return cmp.Compare(mix(rs[a].Key^home), mix(rs[b].Key^home))
 	})
-	if _, ours := policy.(auto); ours {
+	if ours {
 		d.Hold = g.hold(q, d.Order[begin:])
 	}
 	if explain {
@@ -137,6 +145,7 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 	if q.Output > 0 { // what the caller allows, or a cautious guess
 		answer = min(answer, float64(q.Output))
 	}
+	shares := ratesOf(facts)
 	for i := range facts {
 		f := &facts[i]
 		var m *member
@@ -156,7 +165,7 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 		}
 		r.Hit = g.hit(m, &q.Chain, tokens)
 		r.Prefill = m.speed * g.model.prefill(tokens-r.Hit, tokens)
-		r.Fill, r.Risk = m.fill(f.Engine), f.Risk
+		r.Fill, r.Rests = m.fill(f.Engine), m.allot(shares.part(f), !q.Dry && !q.Held)
 		r.Adapter = g.adapter * float64(m.adapters.loads(q.Adapter, &f.Engine))
 		best = max(best, r.Hit)
 		r.FirstToken, r.PerToken, r.Drag = m.firstToken, m.perToken, m.drag
@@ -221,6 +230,9 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 		t.head = q.Chain.Marks[n-1]
 	}
 	t.query, t.context = q, m.context+int(m.remote.context)
+	if m.part > 0 {
+		m.due--
+	}
 	m.begin(now, t)
 	g.mu.Unlock()
 	g.say(t, DeltaSent)

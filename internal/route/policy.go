@@ -60,6 +60,8 @@ type Replica struct {
 	PerToken   float64 // for each further one
 	Drag       float64 // how much longer it takes for one than the others; 1 is as long
 
+	Rests bool // it has had its part, and is asked after the others
+
 	Terms
 
 	Engine engine.Sample // what the engine says of itself
@@ -73,7 +75,7 @@ type Terms struct {
 	Memory  float64 `json:"memory"`  // pressure on its KV cache
 	Adapter float64 `json:"adapter"` // to load the LoRA adapter
 	Decode  float64 `json:"decode"`  // to write the answer beside those who are there
-	Risk    float64 `json:"risk"`    // slow start, ill health
+	Risk    float64 `json:"risk"`    // what puts it behind the others where it has had its part: slow start, ill health
 	Home    float64 `json:"home"`    // taken off for the replica where the conversation lives
 	Cost    float64 `json:"cost"`    // by which it is ranked; other policies than auto set this alone
 }

@@ -101,7 +101,6 @@ func TestPoliciesAskTheOneThatTheyAreFor(t *testing.T) {
 			}
 			rs[0].InFlight, rs[1].Queue, rs[2].Queue = 1, .1, .2
 		}, "b"},
-		{"auto: not at risk", models.Policy{Name: "auto"}, Query{}, func(rs []Replica) { rs[0].Risk, rs[2].Risk = 1, .2 }, "b"},
 		{"auto: a cent is a second", models.Policy{Name: "auto"}, Query{}, func(rs []Replica) { rs[0].Price, rs[1].Price, rs[2].Price, rs[2].Queue = .01, .02, 0, .9 }, "c"},
 	}
 	for _, c := range cases {
