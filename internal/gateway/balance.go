@@ -161,6 +161,7 @@ func (c *call) describe(adapter string) {
 // rank lets a group rank its candidates; those that may not be asked keep their
 // places behind the others. It reports whether there was one to rank.
 func (c *call) rank(at time.Time, g *route.Group, begin, end int) bool {
+	c.describe(c.dest.candidates[begin].replica.adapter)
 	c.facts, c.ranked = c.facts[:0], c.ranked[:0]
 	for i := begin; i < end; i++ {
 		if v := &c.views[i]; v.Able() && v.Ready() {
@@ -174,7 +175,6 @@ func (c *call) rank(at time.Time, g *route.Group, begin, end int) bool {
 		return false
 	}
 	c.decision.Order = c.decision.Order[:0]
-	c.describe(c.dest.candidates[begin].replica.adapter)
 	c.asked.Policy = c.dest.candidates[begin].policy
 	g.Pick(at, &c.asked, c.facts, &c.decision, true)
 	c.see()

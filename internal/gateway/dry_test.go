@@ -16,6 +16,7 @@ import (
 	"tailplane/internal/complexity"
 	"tailplane/internal/h1"
 	"tailplane/internal/meter"
+	"tailplane/internal/policy"
 )
 
 // dryConfig has something of everything that a request could move.
@@ -194,3 +195,23 @@ func (s *snapshot) leaf(path string, v reflect.Value) {
 }
 
 func (s *snapshot) note(path string, n uint64) { s.parts[path] = n }
+
+// TestTheFirstQuestionKnowsAllThatLaterOnesDo: prices are of the tokens that are
+// expected, also where nothing was asked before.
+func TestTheFirstQuestionKnowsAllThatLaterOnesDo(t *testing.T) {
+	const config = `
+targets:
+  dear: {kind: vllm, url: "http://a", price: {input: "5", output: "50"}}
+  cheap: {kind: vllm, url: "http://b", price: {input: "1", output: "10"}}
+models: {m: {pool: [dear, cheap], served_as: x}}
+keys: {required: false}
+`
+	bubble(t, config, func(t *testing.T, r *rig) {
+		for range 3 {
+			e := r.gateway.Explain(t.Context(), policy.Anonymous(), "/v1/chat/completions", http.Header{}, []byte(chatBody))
+			if e.Refused != "" || len(e.Candidates) != 2 || e.Candidates[0].Terms.Cost < e.Candidates[1].Terms.Cost+1 {
+				t.Errorf("%+v, %+v", e, e.Candidates[0].Terms)
+			}
+		}
+	})
+}
