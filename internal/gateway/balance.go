@@ -53,7 +53,12 @@ func (p *Plane) shareTraffic(d *destination, shared []candidate) {
 		return
 	}
 	name, label := grouped(shared)
-	label = cmp.Or(label, d.name)
+	if label == "" {
+		label = d.name
+		if d.steered {
+			name = "steered " + d.name // callers make up as many sets of candidates as they like
+		}
+	}
 	d.priced = d.priced || slices.ContainsFunc(shared[1:], func(t candidate) bool { return t.rate != shared[0].rate })
 	g := p.group(d, name)
 	for i := range shared {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -177,6 +178,41 @@ func TestAFallbackFromAnAdapterIsThePromptOfItsBase(t *testing.T) {
 		}
 		if at := r.hits(t, "at-c", "acme"); at != nil {
 			t.Errorf("the adapter expects it at %v", at)
+		}
+	})
+}
+
+// TestCallersMakeNoGroups, whatever lists of models they want ranked together.
+func TestCallersMakeNoGroups(t *testing.T) {
+	setSecrets(t)
+	bubble(t, strings.Replace(sharing, "may_name_customers: true", "may_route: true", 1), func(t *testing.T, r *rig) {
+		for _, name := range []string{"a", "b", "c"} {
+			r.host(name, reply(t, streamWhole))
+		}
+		groups := func() int { return reflect.ValueOf(&r.groups).Elem().FieldByName("byName").Len() }
+		before, names := 0, []string{"turns", "other", "sql", "law", "mixed", "chat-2026"}
+		for list := 1<<len(names) - 1; list > 0; list-- {
+			more := []string{}
+			for i, name := range names {
+				if list>>i&1 == 1 {
+					more = append(more, `"`+name+`"`)
+				}
+			}
+			body := strings.Replace(long("chat"), "{", `{"models":[`+strings.Join(more, ",")+`],"provider":{"sort":"price"},`, 1)
+			w := httptest.NewRecorder()
+			req := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(body))
+			req.Host = "127.0.0.1:4600"
+			req.Header.Set("Authorization", "Bearer "+clientKey)
+			r.gateway.ServeHTTP(w, req)
+			if w.Code != http.StatusOK {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+			if before == 0 {
+				before = groups()
+			}
+		}
+		if n := groups(); n > before {
+			t.Errorf("%d groups, %d before other lists of models", n, before)
 		}
 	})
 }

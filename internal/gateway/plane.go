@@ -162,6 +162,7 @@ type destination struct {
 	priced     bool                        // and their prices may differ
 	made       bool                        // of a name that a caller made up: nothing is learned of it
 	dry        bool                        // it is for a look: nothing of it is kept, and it has no metrics and no account
+	steered    bool                        // as a caller wants it: its candidates are no set of the config's
 	single     bool                        // the first candidate is asked, and no other
 	router     *complexity.Router          // decides between the weak and the strong candidates; nil without
 	learns     bool                        // its requests can be judged later
