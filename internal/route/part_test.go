@@ -26,18 +26,23 @@ type crowd struct {
 	penalty func(since time.Duration) float64
 }
 
-// play sends n requests and returns how many went to d, and how many were its part.
-func (c crowd) play(n int) (got, part float64) {
+// play sends n requests and returns for each how many have gone to d until then, and
+// how many were its part.
+func (c crowd) play(n int) (got, part []float64) {
 	const answer = 5 // times as long as its first token
 	g := NewGroup("g", NewPolicy(models.Policy{Name: c.policy}), nil)
 	random := rand.New(rand.NewPCG(1, 2))
 	begun := time.Unix(1_800_000_000, 0)
 	now := begun
 	facts := []Facts{{Name: "a/m"}, {Name: "b/m"}, {Name: "c/m"}, {Name: "d/m"}}
-	var steps []step
+	var steps []step // in the order of their time
+	later := func(s step) {
+		i, _ := slices.BinarySearchFunc(steps, s, func(a, b step) int { return a.at.Compare(b.at) })
+		steps = slices.Insert(steps, i, s)
+	}
+	toD, itsPart := 0.0, 0.0
 	for range n {
 		now = now.Add(time.Duration(random.ExpFloat64() * float64(c.gap)))
-		slices.SortFunc(steps, func(a, b step) int { return a.at.Compare(b.at) })
 		for len(steps) > 0 && !steps[0].at.After(now) {
 			if s := steps[0]; s.first {
 				s.of.First(s.at)
@@ -48,18 +53,20 @@ func (c crowd) play(n int) (got, part float64) {
 		}
 		p := c.penalty(now.Sub(begun))
 		facts[3].Penalty = p
-		part += (1 - p) / (4 - p)
+		itsPart += (1 - p) / (4 - p)
 		q := &Query{Roll: random.Uint64(), Session: random.Uint64()}
 		q.Chain.Bytes, q.Chain.Lane = 4000, random.Uint64()
 		var d Decision
 		g.Pick(now, q, facts, &d, false)
 		name, ticket := facts[d.Order[0]].Name, &Ticket{}
 		if name == "d/m" {
-			got++
+			toD++
 		}
 		g.Sent(now, q, name, ticket)
 		took := time.Duration(float64(c.first) * (0.8 + 0.4*random.Float64()))
-		steps = append(steps, step{now.Add(took), true, ticket}, step{now.Add(took * answer), false, ticket})
+		later(step{now.Add(took), true, ticket})
+		later(step{now.Add(took * answer), false, ticket})
+		got, part = append(got, toD), append(part, itsPart)
 	}
 	return got, part
 }
@@ -75,7 +82,9 @@ func TestAReplicaGetsItsPart(t *testing.T) {
 		for _, first := range fastAndSlow() {
 			for name, gap := range map[string]time.Duration{"idle": 25 * first, "busy": first * 5 / (4 * 8)} {
 				for _, penalty := range []float64{0.5, 0.9} {
-					got, part := crowd{policy, first, gap, func(time.Duration) float64 { return penalty }}.play(3000)
+					const n = 1500
+					gots, parts := crowd{policy, first, gap, func(time.Duration) float64 { return penalty }}.play(n)
+					got, part := gots[n-1], parts[n-1]
 					if got > 1.02*part || got < 0.92*part && policy != "lowest_latency" {
 						t.Errorf("%s, first tokens after %v, %s, %v kept off: %.0f requests, its part are %.0f", policy, first, name, penalty, got, part)
 					}
@@ -94,13 +103,15 @@ func TestASlowStartIsASlope(t *testing.T) {
 		c := crowd{models.PolicyAuto, first, 10 * time.Millisecond, func(since time.Duration) float64 {
 			return 0.9 * max(0, 1-float64(since)/float64(slow))
 		}}
+		const tenth = 300
+		gots, parts := c.play(10 * tenth)
 		beforeGot, beforePart := 0.0, 0.0
-		for n := 300; n <= 3000; n += 300 {
-			got, part := c.play(n)
-			if off := (got - beforeGot) - (part - beforePart); math.Abs(off) > 3 {
-				t.Errorf("first tokens after %v, requests to %d: %.0f of them, its part are %.1f", first, n, got-beforeGot, part-beforePart)
+		for n := tenth - 1; n < 10*tenth; n += tenth {
+			got, part := gots[n]-beforeGot, parts[n]-beforePart
+			if math.Abs(got-part) > 3 {
+				t.Errorf("first tokens after %v, requests to %d: %.0f of them, its part are %.1f", first, n, got, part)
 			}
-			beforeGot, beforePart = got, part
+			beforeGot, beforePart = gots[n], parts[n]
 		}
 	}
 }
