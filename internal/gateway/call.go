@@ -345,8 +345,10 @@ const replicaWait = 5 * time.Second
 
 // choose ranks the candidates.
 func (c *call) choose() *llm.Fault {
-	c.dest.metrics.InFlight.Inc()
-	c.chosen = true
+	if !c.dry {
+		c.dest.metrics.InFlight.Inc()
+		c.chosen = true
+	}
 	if len(c.dest.candidates) == 0 {
 		return &llm.Fault{
 			Kind: llm.FaultUnavailable, Retry: llm.RetrySame, Scope: llm.ScopeModel, Phase: llm.PhaseAdmit, After: replicaWait,

@@ -45,8 +45,7 @@ func (p *Plane) side(d *destination, of *models.PrefillSide) *side {
 		}
 	}
 	if len(s.members) > 0 {
-		by := s.members[0].policy
-		s.group = p.groups.Group("prefill "+by.Name+" "+s.members[0].model, by)
+		s.group = p.group(d, "prefill "+s.members[0].model)
 		for i := range s.members {
 			s.members[i].replica.group = s.group
 		}
@@ -139,7 +138,7 @@ func (c *call) divides() bool { return c.seen.Op == llm.OpGenerate && c.surface.
 // for people, c.leg.found. The outcome is empty where somebody is to.
 func (c *call) choosePrefill(target *candidate, at time.Time) (outcome string) {
 	s := target.prefill
-	c.describe()
+	c.describe(target.replica.adapter)
 	c.leg.side = s
 	uncached, alone := c.alone(target)
 	c.leg.found = ledger.Prefill{Convention: string(s.convention), Uncached: uncached, Choice: c.leg.found.Choice[:0]}
@@ -209,7 +208,7 @@ func (c *call) rankPrefill(at time.Time, s *side) (outcome string) {
 		}
 		lowest = t.group
 		f := c.fact(t, &v)
-		f.Engine, f.Risk = t.State.Signals(at).Sample, risk(live.Penalty)
+		f.Engine, f.Penalty = t.State.Signals(at).Sample, live.Penalty
 		l.facts, l.ranked = append(l.facts, f), append(l.ranked, i)
 	}
 	l.found.Among = len(s.members)
@@ -218,6 +217,7 @@ func (c *call) rankPrefill(at time.Time, s *side) (outcome string) {
 		return l.without(legUnready, "no replica of the prefill side is ready")
 	}
 	l.decision.Order = l.decision.Order[:0]
+	c.asked.Policy = s.members[0].policy
 	s.group.Pick(at, &c.asked, l.facts, &l.decision, true)
 	l.by = &s.members[l.ranked[l.decision.Order[0]]]
 	l.found.Target, l.found.Why, l.found.Policy = l.by.Name, string(l.decision.Why), l.by.policy.Name

@@ -68,6 +68,7 @@ type rig struct {
 	account  *account.Accounts
 	learned  *account.Estimator
 	groups   route.Groups
+	told     func(route.Delta) // is given what other gateways would be; nil is nobody
 	keys     *policy.Store
 	log      *bytes.Buffer
 	lines    *telemetry.LogWriter
@@ -92,6 +93,11 @@ func newRigWith(t tester, text string, dial upstream.Dialer, o ledger.JournalOpt
 	r := &rig{t: t, net: &llmtest.Network{}, store: ledger.NewMemory(0), metrics: telemetry.New("test"), fleet: &fleet.Fleet{}, account: account.New(account.Options{}), learned: account.NewEstimator(0), log: &bytes.Buffer{}}
 	if dial == nil {
 		dial = r.net.Dial
+	}
+	r.groups.Tell = func(d route.Delta) {
+		if r.told != nil {
+			r.told(d)
+		}
 	}
 	r.client = h1.New(h1.Options{Dial: dial})
 	var err error

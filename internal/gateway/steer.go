@@ -176,8 +176,9 @@ var sorts = map[string]string{"price": "lowest_cost", "throughput": "lowest_late
 // follows makes the destination that the caller wants of the one of the model.
 func (c *call) follows(d *destination, s *steering) (*destination, *llm.Fault) {
 	out := d.changed()
+	out.dry, out.steered = c.dry, true
 	for _, name := range s.models {
-		more, err := c.plane.destination(name, c.key)
+		more, err := c.plane.destination(name, c.key, c.dry)
 		if err != nil {
 			return nil, &llm.Fault{Kind: llm.FaultUnknownModel, Param: "models", Message: err.Error()}
 		}

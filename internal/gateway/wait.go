@@ -30,7 +30,7 @@ func (c *call) wait() *llm.Fault {
 	if t == nil {
 		return nil
 	}
-	c.describe()
+	c.describe(t.replica.adapter)
 	l := t.replica.line
 	turn, no := l.queue.Enter(c.ctx, at, c.item(at, t))
 	if no == nil {

@@ -16,14 +16,17 @@ import (
 // was learned of them: which of them holds which prompt, how fast each is, what
 // it was sent and has not answered.
 //
+// Names that lead to the same replicas share it, each with the policy that its
+// queries ask for: what is in a cache, in flight, or slow does not depend on who asks.
+//
 // It is told what happens: [Group.Pick] decides, then [Ticket.Sent], First and
 // Done follow for each attempt. It has no clock: time is an argument, and the
 // simulator's is as good. Safe for concurrent use; calls are serialised. A
 // Group lives longer than the config that names it.
 type Group struct {
 	mu      sync.Mutex
-	policy  Policy
-	asked   models.Policy // in whose words the policy was asked for
+	policy  Policy   // of queries that ask for none
+	asked   []chosen // the policies that were asked for, the latest last
 	index   *prefix.Index
 	members map[string]*member
 	byKey   map[uint64]*member
@@ -41,7 +44,7 @@ type Group struct {
 	room    room // for those who wait
 }
 
-// NewGroup makes a group that ranks by a policy. tell is given every fact that
+// NewGroup makes a group that ranks by a policy where a query asks for none. tell is given every fact that
 // other gateways want to know, without the group's lock; nil tells nobody.
 func NewGroup(name string, p Policy, tell func(Delta)) *Group {
 	return &Group{
@@ -55,7 +58,7 @@ type Facts struct {
 	Weight   int
 	InFlight int     // at the target, for all models together
 	Price    float64 // dollars that the request is expected to cost there
-	Risk     float64 // seconds to add: slow start, ill health
+	Penalty  float64 // share of its usual traffic that is better sent elsewhere: slow start, ill health
 	Engine   engine.Sample
 }
 
@@ -69,29 +72,69 @@ type Decision struct {
 
 // Pick ranks the candidates for a request. It appends to d.Order, and copies
 // what it saw to d.Replicas when explain is set. It changes nothing that a later
-// decision depends on, but for the policy's own turn, and not even that where q is
-// dry.
+// decision depends on, but for the policy's own turn; where q is dry it changes
+// nothing at all.
 func (g *Group) Pick(now time.Time, q *Query, facts []Facts, d *Decision, explain bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	q.Now = now
 	rs := g.look(now, q, facts)
-	d.Why = g.policy.Rank(q, rs)
+	policy := g.ranking(q)
+	_, ours := policy.(auto)
+	d.Why = policy.Rank(q, rs)
+	behind(rs, ours)
 	begin := len(d.Order)
+	d.Hold = 0
 	for i := range rs {
 		d.Order = append(d.Order, i)
 	}
 	home := cmp.Or(q.Chain.Lane, q.Session, q.Roll)
 	slices.SortFunc(d.Order[begin:], func(a, b int) int {
+		if rs[a].Rests != rs[b].Rests {
+			if rs[a].Rests {
+				return 1
+			}
+			return -1
+		}
 		if c := cmp.Compare(rs[a].Cost, rs[b].Cost); c != 0 {
 			return c
 		}
 		return cmp.Compare(mix(rs[a].Key^home), mix(rs[b].Key^home))
 	})
-	d.Hold = g.hold(q, d.Order[begin:])
+	if ours {
+		d.Hold = g.hold(q, d.Order[begin:])
+	}
 	if explain {
 		d.Replicas = append(d.Replicas[:0], rs...)
 	}
+}
+
+// chosen is a policy with the words in which it was asked for.
+type chosen struct {
+	words  models.Policy
+	policy Policy
+}
+
+// mostPolicies bounds those of a group whose state is kept.
+const mostPolicies = 16
+
+// ranking is the policy that a query asks for. It keeps its state as long as it is
+// asked for in the same words, and not too many others are.
+func (g *Group) ranking(q *Query) Policy {
+	if q.Policy.IsZero() {
+		return g.policy
+	}
+	i := slices.IndexFunc(g.asked, func(c chosen) bool { return c.words == q.Policy })
+	switch {
+	case i >= 0:
+		return g.asked[i].policy
+	case q.Dry:
+		return NewPolicy(q.Policy)
+	case len(g.asked) >= mostPolicies:
+		g.asked = slices.Delete(g.asked, 0, 1)
+	}
+	g.asked = append(g.asked, chosen{q.Policy, NewPolicy(q.Policy)})
+	return g.asked[len(g.asked)-1].policy
 }
 
 // look fills the scratch with the candidates as they stand.
@@ -102,11 +145,18 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 	if q.Output > 0 { // what the caller allows, or a cautious guess
 		answer = min(answer, float64(q.Output))
 	}
+	shares := ratesOf(facts)
 	for i := range facts {
 		f := &facts[i]
-		m := g.member(now, f.Name)
-		m.learnCapacity(g, f.Engine)
-		m.says = f.Engine
+		var m *member
+		if q.Dry {
+			m = g.shadow(now, f)
+		} else {
+			m = g.member(now, f.Name)
+			if m.says = f.Engine; m.learnCapacity(f.Engine) {
+				g.resize(m)
+			}
+		}
 		r := Replica{
 			Name: f.Name, Key: m.key, Weight: max(1, f.Weight), Price: f.Price, Engine: f.Engine,
 			InFlight: m.inFlight + int(m.remote.inFlight+0.5), Context: m.context + int(m.remote.context),
@@ -115,7 +165,7 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 		}
 		r.Hit = g.hit(m, &q.Chain, tokens)
 		r.Prefill = m.speed * g.model.prefill(tokens-r.Hit, tokens)
-		r.Fill, r.Risk = m.fill(f.Engine), f.Risk
+		r.Fill, r.Rests = m.fill(f.Engine), m.allot(shares.part(f), !q.Dry && !q.Held)
 		r.Adapter = g.adapter * float64(m.adapters.loads(q.Adapter, &f.Engine))
 		best = max(best, r.Hit)
 		r.FirstToken, r.PerToken, r.Drag = m.firstToken, m.perToken, m.drag
@@ -180,6 +230,9 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 		t.head = q.Chain.Marks[n-1]
 	}
 	t.query, t.context = q, m.context+int(m.remote.context)
+	if m.part > 0 {
+		m.due--
+	}
 	m.begin(now, t)
 	g.mu.Unlock()
 	g.say(t, DeltaSent)
@@ -290,6 +343,19 @@ func (g *Group) member(now time.Time, name string) *member {
 	g.resize(m)
 	return m
 }
+
+// shadow is a replica as [Group.member] would have it, for a look that leaves no trace.
+func (g *Group) shadow(now time.Time, f *Facts) *member {
+	m := newMember(f.Name, noSlot, now)
+	if known, ok := g.members[f.Name]; ok {
+		*m = *known
+	}
+	m.learnCapacity(f.Engine)
+	return m
+}
+
+// noSlot is the place in the index of who has none.
+const noSlot = -1
 
 // of calls do for the replicas that are a target's.
 func (g *Group) of(target string, do func(m *member)) {

@@ -326,12 +326,14 @@ const (
 	noise         = 0.25
 )
 
-// learnCapacity takes in what an engine says that its cache holds.
-func (m *member) learnCapacity(g *Group, e engine.Sample) {
-	if e.Known.Has(engine.SignalKVTokens) && e.KVTokens > 0 && e.KVTokens != m.capacity {
-		m.capacity, m.told = e.KVTokens, true
-		g.resize(m)
+// learnCapacity takes in what an engine says that its cache holds, and reports whether
+// that is another size.
+func (m *member) learnCapacity(e engine.Sample) (resized bool) {
+	if !e.Known.Has(engine.SignalKVTokens) || e.KVTokens <= 0 || e.KVTokens == m.capacity {
+		return false
 	}
+	m.capacity, m.told = e.KVTokens, true
+	return true
 }
 
 // confirm takes in what a target says that it found in its cache, and how fast it

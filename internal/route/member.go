@@ -41,6 +41,9 @@ type member struct {
 	adapters adapters
 	says     engine.Sample // its engine, when it was looked at last
 
+	part float64 // of the traffic, which it gets at most; 0 is what it is chosen for
+	due  float64 // requests that it may have of that now
+
 	limit queue.Limit // what it takes at once before it refuses
 }
 
@@ -52,7 +55,7 @@ const usualTime = 60
 const defaultCapacity = 380_000
 
 func newMember(name string, slot int, now time.Time) *member {
-	return &member{name: name, key: Hash(name), slot: slot, at: now, peers: map[string]*remote{}, speed: 1, drag: 1, kept: 1, trust: 1, capacity: defaultCapacity}
+	return &member{name: name, key: Hash(name), slot: slot, at: now, peers: map[string]*remote{}, speed: 1, drag: 1, kept: 1, trust: 1, capacity: defaultCapacity, due: 1}
 }
 
 // Hash is what names are known by in a query and between gateways.
