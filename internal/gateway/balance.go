@@ -49,7 +49,7 @@ func (p *Plane) replicas(d *destination) {
 
 func (p *Plane) shareTraffic(d *destination, shared []candidate) {
 	policy := shared[0].policy
-	if d.made || !route.Ranks(policy) {
+	if d.crowded || !route.Ranks(policy) {
 		return
 	}
 	name, label := grouped(shared)

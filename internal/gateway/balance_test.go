@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tailplane/internal/models"
 	"tailplane/internal/policy"
 	"tailplane/internal/route"
 )
@@ -213,6 +215,30 @@ func TestCallersMakeNoGroups(t *testing.T) {
 		}
 		if n := groups(); n > before {
 			t.Errorf("%d groups, %d before other lists of models", n, before)
+		}
+	})
+}
+
+// TestNamesThatCallersMakeUpAreRemembered, with what is learned of them, but not
+// without bound.
+func TestNamesThatCallersMakeUpAreRemembered(t *testing.T) {
+	setSecrets(t)
+	bubble(t, sharing, func(t *testing.T, r *rig) {
+		r.host("a", reply(t, streamWhole))
+		r.host("b", reply(t, streamWhole))
+		r.discovered = []models.Target{{Name: "pod", Discovered: true, Replicas: []models.Replica{{Target: "a"}, {Target: "b"}}}}
+		r.gateway.Swap(r.plane(sharing))
+		at := r.askFor(t, "pod/any-1", "acme")
+		if hits := r.hits(t, "pod/any-1", "acme"); !slices.Equal(hits, []string{at}) {
+			t.Errorf("pod/any-1 was asked at %s, and expects hits at %v", at, hits)
+		}
+		groups := func() int { return reflect.ValueOf(&r.groups).Elem().FieldByName("byName").Len() }
+		before := groups()
+		for i := range 1100 {
+			r.askFor(t, fmt.Sprintf("pod/any-%d", i), "acme")
+		}
+		if n := groups() - before; n > 1024 {
+			t.Errorf("1100 names made %d groups", n)
 		}
 	})
 }

@@ -119,7 +119,7 @@ func (p *Plane) at(target string) *destination {
 	if !slices.ContainsFunc(p.Targets, func(t Target) bool { return t.Name == target }) {
 		return nil
 	}
-	return p.build(p.Catalog.Only(target), telemetry.Other, false)
+	return p.build(p.Catalog.Only(target), telemetry.Other, false, false)
 }
 
 // pinned leaves only the target that keeps what a Responses request goes on

@@ -123,7 +123,7 @@ func NewPlane(parts Parts) *Plane {
 	p.rules = compile(parts.Models.Rules)
 	for _, name := range p.Catalog.Names() {
 		if plan, err := p.Catalog.Resolve(name); err == nil {
-			p.dests[name] = p.build(plan, name, false)
+			p.dests[name] = p.build(plan, name, false, false)
 		}
 	}
 	return p
@@ -160,7 +160,8 @@ type destination struct {
 	headroom   bool                        // candidates with more of it are preferred
 	balanced   bool                        // a policy chooses among some of them
 	priced     bool                        // and their prices may differ
-	made       bool                        // of a name that a caller made up: nothing is learned of it
+	made       bool                        // of a name that a caller made up
+	crowded    bool                        // and of too many to remember them all: nothing is learned of it
 	dry        bool                        // it is for a look: nothing of it is kept, and it has no metrics and no account
 	steered    bool                        // as a caller wants it: its candidates are no set of the config's
 	single     bool                        // the first candidate is asked, and no other
@@ -236,17 +237,18 @@ func (p *Plane) destination(name string, key *policy.Key, dry bool) (*destinatio
 		}
 		return nil, err
 	}
-	d := p.build(plan, telemetry.Other, dry)
+	kept := !dry && p.known.Add(1) <= mostOthers
+	d := p.build(plan, telemetry.Other, dry, !dry && !kept)
 	d.made = true
-	if !dry && p.known.Add(1) <= mostOthers {
+	if kept {
 		p.others.Store(name, d)
 	}
 	return d, nil
 }
 
-func (p *Plane) build(plan *models.Plan, label string, dry bool) *destination {
+func (p *Plane) build(plan *models.Plan, label string, dry, crowded bool) *destination {
 	d := &destination{
-		dry:        dry,
+		dry: dry, crowded: crowded,
 		embeddings: plan.Embeddings, name: plan.Name, why: plan.Why, headroom: plan.Prefer == models.PreferHeadroom,
 		require: plan.Require, timeouts: plan.Timeouts, retry: plan.Retry, typical: new(atomic.Int64),
 	}

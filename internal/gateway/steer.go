@@ -215,7 +215,7 @@ func (d *destination) append(more *destination) {
 		return
 	}
 	d.hedges = nil // an attempt that is not the answer may cost money there
-	d.made = d.made || more.made
+	d.made, d.crowded = d.made || more.made, d.crowded || more.made
 	last := 0
 	if n := len(d.candidates); n > 0 {
 		last = d.candidates[n-1].group + 1
