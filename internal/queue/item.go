@@ -67,9 +67,15 @@ type Item struct {
 	// Owed is set where the item is offered for room: its tenant has had less than
 	// its part lately, and may use what is kept for High, too.
 	Owed bool
+	// Claim is set where the item is offered for room: how much of what is kept for
+	// others these have asked for lately, 0 to 1.
+	Claim float64
 
 	serial uint64 // of the flow that was charged; 0: none was
 }
+
+// privileged reports whether what is kept of a replica is kept for the item.
+func (it *Item) privileged() bool { return it.Band == High || it.Owed }
 
 // What a caller may claim.
 const (

@@ -87,11 +87,11 @@ func (s *Scheduler) Pop(now time.Time, admits func(Item) bool) (Item, bool) {
 			continue
 		}
 		longest := b.longest(s.expiries.top())
-		e := b.next(longest, admits)
+		e := b.next(longest, s.drain.claim(), admits)
 		if e == nil {
 			continue
 		}
-		s.drain.note(now, rank, e.Cost)
+		s.drain.note(now, rank, &e.Item)
 		b.charge(e, longest)
 		s.unlink(e)
 		b.served = now

@@ -400,3 +400,35 @@ func TestIdleTenantsSaveUpAGraceAtMost(t *testing.T) {
 		t.Errorf("a had %d turns and b %d", turns["a"], turns["b"])
 	}
 }
+
+// TestHalfOfTheReserveIsGivenWhereNobodyClaimsIt: what tenants that have had less than
+// their part, and high priority, have asked for lately is told to whoever knows of room.
+func TestHalfOfTheReserveIsGivenWhereNobodyClaimsIt(t *testing.T) {
+	id, now := uint64(0), epoch
+	serve := func(s *queue.Scheduler, it queue.Item) (claim float64) {
+		for range 400 {
+			id++
+			now = now.Add(100 * time.Millisecond)
+			it.ID, it.Cost = id, 0.1
+			if _, no := s.Push(now, it, queue.Outlook{}); no != nil {
+				t.Fatal(no)
+			}
+			s.Pop(now, func(it queue.Item) bool { claim = it.Claim; return true })
+		}
+		return claim
+	}
+	s := queue.New(queue.Config{MaxWait: time.Hour})
+	backlog := queue.Item{ID: 1 << 40, Tenant: "heavy", Cost: 0.1} // something always waits
+	if _, no := s.Push(now, backlog, queue.Outlook{}); no != nil {
+		t.Fatal(no)
+	}
+	if claim := serve(s, queue.Item{Tenant: "heavy"}); claim > 0.05 {
+		t.Errorf("one tenant alone claims %v of the reserve against itself", claim)
+	}
+	if claim := serve(s, queue.Item{Tenant: "urgent", Band: queue.High}); claim != 1 {
+		t.Errorf("high priority alone claims %v of the reserve", claim)
+	}
+	if claim := serve(s, queue.Item{Tenant: "heavy"}); claim > 0.1 {
+		t.Errorf("the reserve is still claimed by %v of high priority that has gone", claim)
+	}
+}

@@ -11,7 +11,7 @@ import (
 
 // The rules of room:
 //
-//   - An engine has room while less prefill than the queue's target is before
+//   - An engine has room while no more prefill than the queue's ceiling is before
 //     the next request, and its cache is not nearly full of what is in flight. It
 //     computes prompts one after the other, so one request is let through for each
 //     that has room, until that one is on its way.
@@ -108,7 +108,7 @@ func (g *Group) places(now time.Time, s *Standing, c *queue.Config, it queue.Ite
 	if !s.Engine || n <= 0 {
 		return max(0, n), again
 	}
-	if wait := m.wait(now) - c.Ceiling(it).Seconds(); wait >= 0 {
+	if wait := m.wait(now) - c.Ceiling(it).Seconds(); wait > 0 {
 		return 0, min(again, time.Duration(wait*float64(time.Second)))
 	}
 	if float64(m.inFlight)+m.remote.inFlight >= 0.5 && m.fill(s.Says) >= mostFill*c.Part(it) {
