@@ -121,7 +121,10 @@ func (c *call) describe() {
 	if c.ex.Session != "" {
 		q.Session = route.Hash(c.ex.Session)
 	}
-	if c.seen.Op == llm.OpGenerate && c.surface.forward == nil {
+	switch q.Work, q.Size = c.work(); {
+	case q.Work == route.WorkText:
+		q.Chain.Bytes = len(c.body)
+	case q.Work == route.WorkPrompt:
 		prefix.FromBody(&q.Chain, prefix.Seed(c.ex.Customer, c.seen.Model, ""), c.body)
 	}
 	input, output := c.expects()

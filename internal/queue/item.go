@@ -61,6 +61,9 @@ type Item struct {
 	Deadline time.Time
 	// Lane is what the request shares a cached prefix with; 0 is nothing.
 	Lane uint64
+	// Apart: it is no text. What computes texts before it, or holds their caches, says
+	// nothing of room for it.
+	Apart bool
 	// Enqueued is when it came; zero is when it is pushed.
 	Enqueued time.Time
 
