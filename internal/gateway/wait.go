@@ -121,15 +121,19 @@ func (c *call) passOver() {
 	}
 }
 
-// item is the request as a queue sees it.
+// tenant is the request as any queue sees it: whose it is.
+func (c *call) tenant(at time.Time) queue.Item {
+	it := queue.Item{Tenant: cmp.Or(c.ex.Customer, c.ex.Team, c.key.ID), Bytes: cap(c.body), Lane: c.asked.Chain.Lane, Enqueued: at}
+	it.Band, it.Weight = c.key.Turn(c.party)
+	return it
+}
+
+// item is the request as the queue of its replicas sees it.
 func (c *call) item(at time.Time, t *candidate) queue.Item {
 	prefill, decode := t.replica.group.Seconds(&c.asked)
-	it := queue.Item{
-		Tenant: cmp.Or(c.ex.Customer, c.ex.Team, c.key.ID), Cost: prefill + decode, Bytes: cap(c.body),
-		Lane: c.asked.Chain.Lane, Apart: c.asked.Work == route.WorkOther, Enqueued: at,
-	}
+	it := c.tenant(at)
+	it.Cost, it.Apart = prefill+decode, c.asked.Work == route.WorkOther
 	c.cost = it.Cost
-	it.Band, it.Weight = c.key.Turn(c.party)
 	if c.deadline.Before(at.Add(t.replica.line.config.MaxWait)) {
 		it.Deadline = c.deadline
 	}
@@ -167,6 +171,7 @@ func (c *call) within() time.Duration {
 // leave gives the request's place back, with what it has cost the replicas. It is
 // called whenever a call is closed.
 func (c *call) leave() {
+	c.leg.turn.Leave(now(), 0) // of a leg that was never made
 	if c.turn == (queue.Ticket{}) {
 		return
 	}

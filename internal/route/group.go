@@ -158,6 +158,10 @@ type Ticket struct {
 	first    time.Time
 	begun    bool
 	taken    bool // the prompt is computed elsewhere
+	own      struct {
+		work          float64
+		uncached, hit int
+	} // what it is here, then
 }
 
 // Sent tells that the request goes to the replica of that name now. The query
@@ -175,6 +179,7 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 	}
 	m.adapters.use(q.Adapter, adaptersAt(&m.says))
 	if q.Prefilled {
+		t.own.work, t.own.uncached, t.own.hit = t.work, t.uncached, t.hit
 		t.work, t.uncached, t.hit, t.taken = 0, 0, 0, true
 	} else if q.Work == WorkPrompt {
 		g.model.sent(hit, tokens)
@@ -185,6 +190,27 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 	}
 	t.query, t.context = q, m.context+int(m.remote.context)
 	m.begin(now, t)
+	g.mu.Unlock()
+	g.say(t, DeltaSent)
+}
+
+// Alone tells of one that was sent with [Query.Prefilled] that its replica computes the
+// prompt after all, from now on. Of any other it tells nothing.
+func (t *Ticket) Alone(now time.Time) {
+	if t.group == nil || !t.taken || t.begun {
+		return
+	}
+	g := t.group
+	g.say(t, DeltaDone)
+	g.mu.Lock()
+	m := t.member
+	t.sent, t.wait, t.taken = now, m.wait(now), false
+	t.work, t.uncached, t.hit = t.own.work, t.own.uncached, t.own.hit
+	m.queued += t.uncached
+	m.pending += t.work
+	m.backlog += m.speed * t.work
+	g.model.sent(t.hit, t.tokens)
+	g.typical = smooth(g.typical, t.work, 1.0/recent)
 	g.mu.Unlock()
 	g.say(t, DeltaSent)
 }

@@ -30,6 +30,7 @@ type Standing struct {
 	InFlight int  // at the target, for all models together
 	Most     int  // that may be in flight there; 0 is any number
 	Engine   bool // it is a server on hardware of its own
+	Tells    bool // its answers end when their prompt is computed: one that has not ended is not
 	Says     engine.Sample
 }
 
@@ -109,7 +110,11 @@ func (g *Group) places(now time.Time, s *Standing, c *queue.Config, it queue.Ite
 	if !s.Engine || it.Apart || n <= 0 {
 		return max(0, n), again
 	}
-	if wait := m.wait(now) - c.Ceiling(it).Seconds(); wait > 0 {
+	ceiling := c.Ceiling(it).Seconds()
+	if s.Tells && m.speed*m.pending > ceiling {
+		return 0, again
+	}
+	if wait := m.wait(now) - ceiling; wait > 0 {
 		return 0, min(again, time.Duration(wait*float64(time.Second))+1) // 0 would be only when told
 	}
 	if float64(m.inFlight)+m.remote.inFlight >= 0.5 && m.fill(s.Says) >= mostFill*c.Part(it) {

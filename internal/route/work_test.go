@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tailplane/internal/models"
+	"tailplane/internal/prefix"
 	"tailplane/internal/route"
 )
 
@@ -58,5 +59,28 @@ func TestWhatIsNoTextCountsByWhatThoseBeforeTook(t *testing.T) {
 	before, _ := g.Seconds(&text)
 	if want, _ := route.NewGroup("n", route.NewPolicy(models.Policy{Name: models.PolicyAuto}), nil).Seconds(&text); before != want {
 		t.Errorf("a text takes %v s since sound was heard, and took %v", before, want)
+	}
+}
+
+// TestAPromptThatIsComputedHereAfterAllIsWork: all of it, though its replica was noted
+// to have it once it is sent.
+func TestAPromptThatIsComputedHereAfterAllIsWork(t *testing.T) {
+	s := newStandings(route.Standing{Name: "a", Ready: true, Engine: true})
+	q := prompt(40_000)
+	q.Chain.Marks = []prefix.Mark{{Hash: 1, End: 20_000}, {Hash: 2, End: 40_000}}
+	q.Prefilled = true
+	var sent route.Ticket
+	s.group.Sent(noon, &q, "a", &sent)
+	other := prompt(400)
+	if d, _ := s.group.Expect(noon, &other, "a"); d > 50*time.Millisecond {
+		t.Errorf("another would have its first token after %v, though nothing is computed", d)
+	}
+	sent.Alone(noon)
+	if d, _ := s.group.Expect(noon, &other, "a"); d < 300*time.Millisecond {
+		t.Errorf("another would have its first token after %v, behind 10,000 tokens", d)
+	}
+	sent.First(noon.Add(400 * time.Millisecond))
+	if d, _ := s.group.Expect(noon.Add(400*time.Millisecond), &other, "a"); d > 50*time.Millisecond {
+		t.Errorf("another would have its first token after %v, though the one before has begun", d)
 	}
 }
