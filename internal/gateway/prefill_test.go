@@ -259,6 +259,10 @@ func TestExplainTellsWhoWouldComputeThePrompt(t *testing.T) {
 func TestAPrefillSideThatIsBehindIsNotWaitedFor(t *testing.T) {
 	bubble(t, strings.Replace(divided, "pool: [p1, p2]", "pool: [p1]", 1), func(t *testing.T, r *rig) {
 		r.engines(t, "d1", "d2", "p1")
+		for i := range 100 { // until it is known how long such prompts take
+			r.say(t, t.Context(), "", words(fmt.Sprint("w", i, "x"), 3000))
+		}
+		warm, warmed := scrape(r.metrics), len(r.records())
 		most, stop := int64(0), make(chan struct{})
 		var watched sync.WaitGroup
 		watched.Go(func() {
@@ -278,7 +282,11 @@ func TestAPrefillSideThatIsBehindIsNotWaitedFor(t *testing.T) {
 		}
 		asked.Wait()
 		m := scrape(r.metrics)
-		ok, busy := m[`tailplane_prefill_legs_total{model="m",outcome="ok"}`], m[`tailplane_prefill_legs_total{model="m",outcome="busy"}`]
+		made := func(outcome string) float64 {
+			name := fmt.Sprintf(`tailplane_prefill_legs_total{model="m",outcome=%q}`, outcome)
+			return m[name] - warm[name]
+		}
+		ok, busy := made("ok"), made("busy")
 		close(stop)
 		watched.Wait()
 		if most > 2 {
@@ -287,9 +295,12 @@ func TestAPrefillSideThatIsBehindIsNotWaitedFor(t *testing.T) {
 		if busy == 0 || ok < 4 || ok+busy != 12 {
 			t.Errorf("%v legs were made, and %v would have been too late", ok, busy)
 		}
-		for _, ex := range r.records() {
+		for _, ex := range r.records()[warmed:] {
 			if p := &ex.Prefill; p.Target == "" && (len(ex.Attempts) != 1 || !strings.HasPrefix(p.Why, "p1 is ") && !strings.HasPrefix(p.Why, "the prefill side is full") || len(p.Choice) != 1) {
 				t.Errorf("%+v", ex)
+			}
+			if strings.Contains(ex.Prefill.Why, "expired") {
+				t.Errorf("a prompt has waited %v in vain, though it was known how long others take", ex.Queued)
 			}
 		}
 	})

@@ -190,7 +190,7 @@ func (s *Scheduler) look(now time.Time, o Outlook) {
 // ahead is how long it would wait here: for everything of higher bands, and for
 // its part of its own. That is what its tenant has waiting, and owes, drawn out
 // by the part that the others take: never more than all there is, and never less
-// than what its tenant has waiting, however much that is owed.
+// than what its tenant has waiting that is due before it, however much that is owed.
 func (s *Scheduler) ahead(it *Item) time.Duration {
 	rank := it.Band.rank()
 	higher := 0.0
@@ -211,7 +211,7 @@ func (s *Scheduler) ahead(it *Item) time.Duration {
 	}
 	own := min(b.waits, owed*weights)
 	if f != nil {
-		own = max(own, f.waits)
+		own = max(own, f.before(s.config.due(it).UnixNano()))
 	}
 	return seconds(higher/s.drain.speed() + own/s.drain.left(rank))
 }

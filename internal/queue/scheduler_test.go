@@ -432,3 +432,35 @@ func TestHalfOfTheReserveIsGivenWhereNobodyClaimsIt(t *testing.T) {
 		t.Errorf("the reserve is still claimed by %v of high priority that has gone", claim)
 	}
 }
+
+// TestATenantAloneWaitsForWhatGoesBeforeIt, whatever it is owed: there is nobody else to
+// go ahead of. What is due later does not go before it.
+func TestATenantAloneWaitsForWhatGoesBeforeIt(t *testing.T) {
+	s := queue.New(queue.Config{})
+	within := func(id uint64, tenant string, d time.Duration) *queue.Refusal {
+		_, no := s.Push(epoch, queue.Item{ID: id, Tenant: tenant, Cost: 0.2, Deadline: epoch.Add(d)}, queue.Outlook{})
+		return no
+	}
+	for id := range uint64(10) {
+		if no := within(id, "t", 10*time.Second); no != nil {
+			t.Fatal(no)
+		}
+	}
+	if no := within(10, "t", time.Second); no != nil {
+		t.Errorf("a request that is due before all others of its tenant is refused: %v", no)
+	}
+	for id := range uint64(3) {
+		if no := within(11+id, "t", time.Second); no != nil {
+			t.Fatal(no)
+		}
+	}
+	if no := within(14, "t", 800*time.Millisecond); no != nil {
+		t.Errorf("it is due before those of the second: %v", no)
+	}
+	if no := within(15, "t", time.Second); no == nil || no.Reason != queue.ReasonDeadline {
+		t.Errorf("a request behind a second of its own is let in for one, or told %v", no)
+	}
+	if no := within(16, "u", time.Second); no != nil {
+		t.Errorf("another tenant is refused: %v", no)
+	}
+}

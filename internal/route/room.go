@@ -154,7 +154,10 @@ func (g *Group) outlook(now time.Time) queue.Outlook {
 		o.Replicas++
 		wait := 0.0
 		if s.Engine {
-			wait = g.member(now, s.Name).wait(now)
+			m := g.member(now, s.Name)
+			if wait = m.wait(now); s.Tells {
+				wait = max(wait, m.speed*m.pending) // it is not done, whatever the clock says
+			}
 		}
 		least = min(least, wait)
 	}
