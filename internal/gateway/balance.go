@@ -158,7 +158,10 @@ func (c *call) describe(adapter string) {
 	}
 	q.Adapter = adapter
 	q.Chain.Reset()
-	if c.seen.Op == llm.OpGenerate && c.surface.forward == nil {
+	switch q.Work, q.Size = c.work(); {
+	case q.Work == route.WorkText:
+		q.Chain.Bytes = len(c.body)
+	case q.Work == route.WorkPrompt:
 		prefix.FromBody(&q.Chain, prefix.Seed(c.ex.Customer, "", adapter), c.body)
 	}
 }

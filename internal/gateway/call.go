@@ -75,6 +75,7 @@ type call struct {
 	ticket    route.Ticket // of the current attempt
 	race      *race        // that the attempt is in; nil for one that is alone
 	turn      queue.Ticket // the request's place at replicas that others wait for
+	cost      float64      // seconds that it was expected to take when it got that
 	saturated *route.Group // has no room for the request; those behind it are asked
 	leg       prefillLeg   // of the current attempt, at the prefill side of its target
 

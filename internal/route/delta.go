@@ -147,7 +147,7 @@ const ownWorth = 2
 // and where what others may decide would change nothing. Held back are those that
 // would wait at their replica anyway, or might meet another gateway's there.
 func (g *Group) hold(q *Query, order []int) time.Duration {
-	if len(g.others) == 0 || len(order) < 2 || q.Held || q.Dry {
+	if len(g.others) == 0 || len(order) < 2 || q.Held || q.Dry || q.Work != WorkPrompt {
 		return 0
 	}
 	first, second := &g.seen[order[0]], &g.seen[order[1]]

@@ -37,6 +37,7 @@ type Group struct {
 	adapter float64   // seconds that it takes to load one
 	late    lateness
 	typical float64  // seconds of prefill that a request takes, lately
+	apart   others   // what is no text takes, lately
 	self    string   // this gateway
 	others  []string // those that are heard, sorted
 	tell    func(Delta)
@@ -142,7 +143,9 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 	g.seen = g.seen[:0]
 	tokens, best := g.model.tokens(q.Chain.Bytes), 0
 	answer := g.model.answer
-	if q.Output > 0 { // what the caller allows, or a cautious guess
+	if q.Work != WorkPrompt {
+		answer = 0
+	} else if q.Output > 0 { // what the caller allows, or a cautious guess
 		answer = min(answer, float64(q.Output))
 	}
 	shares := ratesOf(facts)
@@ -164,7 +167,7 @@ func (g *Group) look(now time.Time, q *Query, facts []Facts) []Replica {
 			Answer: answer, Reuse: g.model.reuse,
 		}
 		r.Hit = g.hit(m, &q.Chain, tokens)
-		r.Prefill = m.speed * g.model.prefill(tokens-r.Hit, tokens)
+		r.Prefill = m.speed * g.model.seconds(q.Work, tokens-r.Hit, tokens)
 		r.Fill, r.Rests = m.fill(f.Engine), m.allot(shares.part(f), !q.Dry && !q.Held)
 		r.Adapter = g.adapter * float64(m.adapters.loads(q.Adapter, &f.Engine))
 		best = max(best, r.Hit)
@@ -189,6 +192,7 @@ func (g *Group) hit(m *member, c *prefix.Chain, tokens int) int {
 type Ticket struct {
 	group    *Group
 	member   *member
+	kind     Work
 	sent     time.Time
 	work     float64 // predicted seconds of prefill at the group's speed
 	wait     float64 // predicted before it
@@ -204,6 +208,10 @@ type Ticket struct {
 	first    time.Time
 	begun    bool
 	taken    bool // the prompt is computed elsewhere
+	own      struct {
+		work          float64
+		uncached, hit int
+	} // what it is here, then
 }
 
 // Sent tells that the request goes to the replica of that name now. The query
@@ -215,14 +223,15 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 	hit := g.hit(m, &q.Chain, tokens)
 	g.index.Insert(m.slot, &q.Chain)
 	*t = Ticket{
-		group: g, member: m, sent: now, work: g.model.prefill(tokens-hit, tokens), wait: m.wait(now),
+		group: g, member: m, kind: q.Work, sent: now, work: g.model.seconds(q.Work, tokens-hit, tokens), wait: m.wait(now),
 		uncached: tokens - hit, tokens: tokens, bytes: q.Chain.Bytes, hit: hit, lane: q.Chain.Lane,
 		loads: m.adapters.loads(q.Adapter, &m.says) > 0,
 	}
 	m.adapters.use(q.Adapter, adaptersAt(&m.says))
 	if q.Prefilled {
+		t.own.work, t.own.uncached, t.own.hit = t.work, t.uncached, t.hit
 		t.work, t.uncached, t.hit, t.taken = 0, 0, 0, true
-	} else {
+	} else if q.Work == WorkPrompt {
 		g.model.sent(hit, tokens)
 		g.typical = smooth(g.typical, t.work, 1.0/recent)
 	}
@@ -234,6 +243,27 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 		m.due--
 	}
 	m.begin(now, t)
+	g.mu.Unlock()
+	g.say(t, DeltaSent)
+}
+
+// Alone tells of one that was sent with [Query.Prefilled] that its replica computes the
+// prompt after all, from now on. Of any other it tells nothing.
+func (t *Ticket) Alone(now time.Time) {
+	if t.group == nil || !t.taken || t.begun {
+		return
+	}
+	g := t.group
+	g.say(t, DeltaDone)
+	g.mu.Lock()
+	m := t.member
+	t.sent, t.wait, t.taken = now, m.wait(now), false
+	t.work, t.uncached, t.hit = t.own.work, t.own.uncached, t.own.hit
+	m.queued += t.uncached
+	m.pending += t.work
+	m.backlog += m.speed * t.work
+	g.model.sent(t.hit, t.tokens)
+	g.typical = smooth(g.typical, t.work, 1.0/recent)
 	g.mu.Unlock()
 	g.say(t, DeltaSent)
 }
@@ -252,6 +282,7 @@ func (t *Ticket) First(now time.Time) (late float64) {
 	took := now.Sub(t.sent).Seconds()
 	switch {
 	case t.taken: // by whoever computed the prompt
+	case t.kind == WorkOther:
 	case t.loads:
 		g.learnAdapter(took - t.wait - t.member.speed*(g.model.fixed+t.work))
 	default:
@@ -284,6 +315,19 @@ type Result struct {
 	Output int
 }
 
+// learnWhole takes in what an answer that was right has shown at its end.
+func (g *Group) learnWhole(now time.Time, t *Ticket, r Result) {
+	took := now.Sub(t.sent).Seconds()
+	switch {
+	case t.kind == WorkOther:
+		g.apart.take(took, t.query.Size)
+		return
+	case t.kind == WorkText && !t.begun && !t.loads:
+		g.learnFirst(t, took)
+	}
+	g.model.count(t, r)
+}
+
 // NothingSaid is Cached where a target counts what it has used and says of its cache
 // nothing, or none: which of them, is known once it has told of some.
 const NothingSaid = -2
@@ -306,7 +350,7 @@ func (t *Ticket) Done(now time.Time, r Result) {
 			g.index.Insert(t.member.slot, &t.query.Chain)
 		}
 		t.member.limit.Done(t.member.inFlight)
-		g.model.count(t, r)
+		g.learnWhole(now, t, r)
 		wrote := 0.0
 		if t.begun {
 			wrote = now.Sub(t.first).Seconds()

@@ -75,7 +75,7 @@ func (m *model) learn(t *Ticket, speed, took float64) (slower bool) {
 	if t.wait > teachable*took {
 		return false
 	}
-	u, pairs := shape(t.uncached, t.tokens)
+	u, pairs := t.kind.shape(t.uncached, t.tokens)
 	alone := (took - t.wait) / speed
 	if t.context == 0 { // nobody else was there
 		if by, sure := m.slow.take(alone / (m.fixed + m.linear*u + m.pair*pairs)); sure {

@@ -20,7 +20,12 @@ type Policy interface {
 
 // Query is what is known of a request when it is routed.
 type Query struct {
-	// Chain is the prompt as checkpoints; the zero Chain shares nothing.
+	// Work is what the request makes a replica do; Size how large it is where that is
+	// WorkOther, in a unit of its own kind: 0 is nothing that would be learned from.
+	Work Work
+	Size int
+	// Chain is the prompt as checkpoints, or how long the text is; the zero Chain
+	// shares nothing.
 	Chain   prefix.Chain
 	Output  int    // tokens that the answer is expected to have
 	Session uint64 // hash of what the caller says that it belongs to; 0 is nothing
