@@ -131,7 +131,12 @@ func (g *Group) hit(m *member, c *prefix.Chain, tokens int) int {
 	if c.Bytes == 0 {
 		return 0
 	}
-	return max(0, min(int(m.trust*float64(g.model.tokens(g.index.Lookup(m.slot, c)))), tokens-1))
+	return g.believed(m, g.index.Lookup(m.slot, c), tokens)
+}
+
+// believed is hit for so many bytes that the index knows of.
+func (g *Group) believed(m *member, known, tokens int) int {
+	return max(0, min(int(m.trust*float64(g.model.tokens(known))), tokens-1))
 }
 
 // Ticket follows one attempt at a replica. The zero Ticket is ready, belongs to
@@ -162,8 +167,7 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 	g.mu.Lock()
 	m := g.member(now, name)
 	tokens := g.model.tokens(q.Chain.Bytes)
-	hit := g.hit(m, &q.Chain, tokens)
-	g.index.Insert(m.slot, &q.Chain)
+	hit := g.believed(m, g.index.Insert(m.slot, &q.Chain), tokens)
 	*t = Ticket{
 		group: g, member: m, sent: now, work: g.model.prefill(tokens-hit, tokens), wait: m.wait(now),
 		uncached: tokens - hit, tokens: tokens, bytes: q.Chain.Bytes, hit: hit, lane: q.Chain.Lane,
