@@ -10,7 +10,7 @@ package prefix
 //
 // Runs lie in pages that never move, so that the table grows without a copy, and
 // are found by buckets of lists, from which one is taken out without a look at
-// others. A checkpoint costs 16 bytes where runs are full and 64 where each has one.
+// others. A checkpoint costs 15 bytes where runs are full, and 61 where each has one.
 type table struct {
 	buckets []uint32 // the first run of each list; 0 is none
 	pages   []*[pageRuns]run
@@ -32,7 +32,7 @@ type run struct {
 
 const (
 	runLength     = 4
-	pageRuns      = 64
+	pageRuns      = 256 // which fill their memory without a rest
 	fewestBuckets = 64 // a power of two
 )
 
