@@ -2,11 +2,11 @@
 // blocks it stored, which it removed, and that it cleared everything.
 //
 // It owns the subscription (ZMTP 3, as a SUB socket, over a dialer that it is
-// given) and the decoding of the batches that vLLM and SGLang publish. It never
-// asks an engine for anything else, never decides what an event means for
-// routing, and keeps nothing of a batch: without the model's tokenizer blocks
-// cannot be told to be somebody's prompt, so most consumers take [Pressure] and
-// the clearings alone.
+// given), the decoding of the batches that vLLM and SGLang publish, and how much of
+// a cache they say is in use. It never asks an engine for anything else and never
+// decides what an event means for routing: without the model's tokenizer blocks
+// cannot be told to be somebody's prompt, so most consumers take [Held] and the
+// clearings alone.
 //
 // What an engine sends is not trusted: every size is bounded, and what does not
 // decode counts as lost.
@@ -38,6 +38,10 @@ type Options struct {
 	// during the call only. While it works, nothing is read: a consumer that is
 	// too slow makes the engine drop batches, which are then told as lost.
 	Event func(Event)
+	// Batch says that the events of a batch were all given.
+	Batch func()
+	// Begun says, before the first event of all, that nothing was published before it.
+	Begun func()
 	// Lost says that batches are missing before the next event, so that what is
 	// believed of the engine's cache may be wrong.
 	Lost func(Lost)
@@ -93,6 +97,12 @@ type Subscriber struct {
 func New(address, topic string, o Options) *Subscriber {
 	if o.Event == nil {
 		o.Event = func(Event) {}
+	}
+	if o.Batch == nil {
+		o.Batch = func() {}
+	}
+	if o.Begun == nil {
+		o.Begun = func() {}
 	}
 	if o.Lost == nil {
 		o.Lost = func(Lost) {}
@@ -188,7 +198,11 @@ func (s *Subscriber) take(parts [][]byte) {
 	if !strings.HasPrefix(string(parts[0]), s.topic) {
 		return // a publisher that does not filter
 	}
-	if gap := s.order.take(binary.BigEndian.Uint64(parts[1])); gap != (Lost{}) {
+	n := binary.BigEndian.Uint64(parts[1])
+	if n == 0 && !s.order.known {
+		s.opt.Begun()
+	}
+	if gap := s.order.take(n); gap != (Lost{}) {
 		s.lost(gap)
 	}
 	events, unknown, err := s.decoder.batch(parts[2])
@@ -208,6 +222,7 @@ func (s *Subscriber) take(parts [][]byte) {
 	for _, e := range events {
 		s.opt.Event(e)
 	}
+	s.opt.Batch()
 }
 
 func (s *Subscriber) lost(gap Lost) {

@@ -23,6 +23,7 @@ type replica struct {
 	capacity  int64
 	used      int64  // sum of sizes in known
 	owed      int64  // bytes of others that are not in known yet
+	gone      int64  // bytes that were evicted there and are in known yet
 	tick      uint32 // counts what was sent
 	forgotten uint32 // heads of this tick and of those before are old
 }
@@ -153,11 +154,23 @@ func (x *Index) Elsewhere(replica int, bytes int64) {
 }
 
 // Shrink evicts so many bytes of what is oldest, for a replica that said that it
-// evicted some. The capacity stays.
+// evicted some. Checkpoints go whole: what is too little for the oldest counts for the
+// next time. The capacity stays.
 func (x *Index) Shrink(replica int, bytes int64) {
-	if r := x.of(replica); r != nil && bytes > 0 {
-		r.evict(max(0, r.used-bytes))
+	r := x.of(replica)
+	if r == nil || bytes <= 0 {
+		return
 	}
+	for r.gone += min(bytes, r.used); r.used > 0; {
+		old := r.known.at(r.known.oldest())
+		n := min(int64(old.n), r.gone/int64(old.size))
+		if n == 0 {
+			return
+		}
+		r.gone -= n * int64(old.size)
+		r.evict(r.used - n*int64(old.size))
+	}
+	r.gone = 0
 }
 
 // evict drops what is oldest until no more than room is used, and the heads that
@@ -178,7 +191,7 @@ func (r *replica) evict(room int64) {
 // that its cache is empty, or is gone. Its capacity stays.
 func (x *Index) Clear(replica int) {
 	if r := x.of(replica); r != nil {
-		r.known, r.used, r.owed, r.forgotten = table{}, 0, 0, r.tick
+		r.known, r.used, r.owed, r.gone, r.forgotten = table{}, 0, 0, 0, r.tick
 	}
 }
 

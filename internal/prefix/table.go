@@ -33,7 +33,7 @@ type run struct {
 const (
 	runLength     = 4
 	pageRuns      = 256 // which fill their memory without a rest
-	fewestBuckets = 64 // a power of two
+	fewestBuckets = 64  // a power of two
 )
 
 func (t *table) at(e uint32) *run { return &t.pages[e/pageRuns][e%pageRuns] }

@@ -104,6 +104,7 @@ func (g *Group) Apply(now time.Time, peer string, d Delta) {
 		m.backlog += m.speed * d.Work
 		g.index.Head(m.slot, d.Head.Hash, d.Head.End)
 		g.index.Elsewhere(m.slot, int64(uncached*g.model.bytesPerToken))
+		m.events.due += uncached
 	}
 	m.drain(now)
 }

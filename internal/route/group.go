@@ -148,6 +148,7 @@ type Ticket struct {
 	work     float64 // predicted seconds of prefill at the group's speed
 	wait     float64 // predicted before it
 	uncached int
+	fresh    int // tokens that the replica is expected to store
 	tokens   int
 	context  int // tokens there when it was sent
 	bytes    int
@@ -167,10 +168,13 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 	g.mu.Lock()
 	m := g.member(now, name)
 	tokens := g.model.tokens(q.Chain.Bytes)
+	if m.events.decide() {
+		g.resizeFor(m, tokens)
+	}
 	hit := g.believed(m, g.index.Insert(m.slot, &q.Chain), tokens)
 	*t = Ticket{
 		group: g, member: m, sent: now, work: g.model.prefill(tokens-hit, tokens), wait: m.wait(now),
-		uncached: tokens - hit, tokens: tokens, bytes: q.Chain.Bytes, hit: hit, lane: q.Chain.Lane,
+		uncached: tokens - hit, fresh: tokens - hit, tokens: tokens, bytes: q.Chain.Bytes, hit: hit, lane: q.Chain.Lane,
 		loads: m.adapters.loads(q.Adapter, &m.says) > 0,
 	}
 	m.adapters.use(q.Adapter, adaptersAt(&m.says))
@@ -250,6 +254,7 @@ func (t *Ticket) Done(now time.Time, r Result) {
 		t.member.answer(now, t)
 	}
 	t.member.end(t)
+	t.member.events.fade(now, t.member.remote.queued)
 	if r.OK {
 		// An engine frees a prompt's blocks when it has answered: they are the
 		// youngest, then.

@@ -40,6 +40,7 @@ type member struct {
 
 	adapters adapters
 	says     engine.Sample // its engine, when it was looked at last
+	events   events        // of its engine's cache
 
 	limit queue.Limit // what it takes at once before it refuses
 }
@@ -83,6 +84,7 @@ func (m *member) begin(now time.Time, t *Ticket) {
 	m.queued += t.uncached
 	m.pending += t.work
 	m.backlog += m.speed * t.work
+	m.events.begin(t.fresh)
 }
 
 // answer takes off what waits no more.
@@ -96,4 +98,5 @@ func (m *member) answer(now time.Time, t *Ticket) {
 func (m *member) end(t *Ticket) {
 	m.inFlight--
 	m.context -= t.tokens
+	m.events.fresh -= t.fresh
 }

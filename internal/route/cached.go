@@ -1,0 +1,138 @@
+package route
+
+import (
+	"math"
+	"time"
+)
+
+// The rules of what engines say of their caches:
+//
+//   - It says how much, and never what: an engine throws out what was not used for
+//     longest, and so does the index. What is removed there are our oldest here, and
+//     what is stored there and was not sent from here are somebody else's youngest.
+//   - While all of it is heard, the events decide and no capacity does. Else the
+//     capacity does: as the engine held when it was last seen to remove something, as
+//     it says, or as answers show. What others store is seen in either case.
+//   - It is believed as far as it can be true. A prompt that an answer shows to be in
+//     the cache is; what was sent is stored; and no cache is smaller than a part of
+//     its estimate.
+
+// Cached is what an engine said of its cache since it was told last, in tokens.
+type Cached struct {
+	Stored, Removed int
+	Held            int  // now, as far as it was heard
+	Exact           bool // that is everything
+}
+
+// events is what a replica's engine said of its cache, beside what was sent there.
+type events struct {
+	exact   bool
+	doubted bool      // something else contradicts it; until it begins anew
+	held    float64   // tokens
+	full    float64   // held when some were removed last; 0 is not known
+	due     float64   // tokens that were sent there and are not told to be stored yet
+	fresh   int       // of these at most, by the requests of this gateway that are in flight
+	at      time.Time // of due
+	came    float64   // of what was due, lately
+	missing float64   // of what was due and did not come
+}
+
+const (
+	eventDelay = 1.0      // seconds in which most of what is due comes when it was computed
+	eventSlack = 1.0 / 16 // by which the index may have more than an engine says
+	leastPart  = 1.0 / 8  // of the estimate that a cache has in any case
+	mostSilent = 64 << 10 // tokens that may be missing before there is doubt
+)
+
+// decide reports whether the events say what is evicted.
+func (e *events) decide() bool { return e.exact && !e.doubted }
+
+// begin counts a request of so many tokens that are not in the cache.
+func (e *events) begin(fresh int) { e.due, e.fresh = e.due+float64(fresh), e.fresh+fresh }
+
+// stored takes in what was stored, and returns how much of it nobody here has sent.
+func (e *events) stored(tokens float64) (others float64) {
+	ours := min(tokens, e.due)
+	e.due -= ours
+	e.came += ours
+	return tokens - ours
+}
+
+// fade lets go of what was due, was computed, and does not come. in is what is still
+// in flight elsewhere.
+func (e *events) fade(now time.Time, in float64) {
+	d := now.Sub(e.at).Seconds()
+	e.at = now
+	late := e.due - float64(e.fresh) - in
+	if !(late > 0) || !(d > 0) {
+		return
+	}
+	late *= 1 - math.Exp(-d/eventDelay)
+	e.due -= late
+	e.missing += late
+	if e.decide() && e.missing > e.came+mostSilent {
+		e.doubt()
+	}
+	if e.came+e.missing > 16*mostSilent {
+		e.came, e.missing = e.came/2, e.missing/2
+	}
+}
+
+// shown takes in how much of a prompt an answer found in the cache, and by how much
+// that is more than was expected, which is not stored again.
+func (e *events) shown(cached, more float64) {
+	if more > 0 {
+		e.due = max(0, e.due-more)
+	}
+	if e.decide() && cached > (1+eventSlack)*e.held {
+		e.doubt()
+	}
+}
+
+func (e *events) doubt() { e.doubted, e.full = true, 0 }
+
+// began forgets what was held: the cache is empty.
+func (e *events) began() { *e = events{fresh: e.fresh, at: e.at} }
+
+// room is how many tokens the index may have of a cache that is thought to hold so
+// many.
+func (e *events) room(capacity float64) float64 {
+	if e.full > 0 {
+		capacity = max(e.full, leastPart*capacity)
+	}
+	if e.decide() {
+		return min(mostCapacity, max((1+eventSlack)*e.held+e.due, leastPart*capacity))
+	}
+	return min(mostCapacity, max(e.held, capacity))
+}
+
+// Cached takes in what a target's engine said, for all groups. It reports whether the
+// events decide what is known to be in its cache: if not, the estimate of its capacity
+// does.
+func (gs *Groups) Cached(now time.Time, target string, c Cached) (decide bool) {
+	gs.each(func(g *Group) {
+		g.of(target, func(m *member) {
+			g.cached(now, m, &c)
+			decide = decide || m.events.decide()
+		})
+	})
+	return decide
+}
+
+func (g *Group) cached(now time.Time, m *member, c *Cached) {
+	e, bytes := &m.events, g.model.bytesPerToken
+	decided := e.decide()
+	e.fade(now, m.remote.queued)
+	if c.Exact && !e.exact {
+		e.doubted, e.came, e.missing = false, 0, 0
+	}
+	e.exact, e.held = c.Exact, float64(c.Held)
+	if decided && e.decide() && c.Removed > 0 {
+		e.full = e.held
+		g.index.Shrink(m.slot, int64(float64(c.Removed)*bytes))
+	}
+	if others := e.stored(float64(c.Stored)); others > 0 {
+		g.index.Elsewhere(m.slot, int64(others*bytes))
+	}
+	g.resize(m)
+}
