@@ -119,6 +119,15 @@ func (gs *Groups) Cached(now time.Time, target string, c Cached) (decide bool) {
 	return decide
 }
 
+// Cached takes in what the engine of one replica said.
+func (g *Group) Cached(now time.Time, replica string, c Cached) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if m := g.members[replica]; m != nil {
+		g.cached(now, m, &c)
+	}
+}
+
 func (g *Group) cached(now time.Time, m *member, c *Cached) {
 	e, bytes := &m.events, g.model.bytesPerToken
 	decided := e.decide()
