@@ -94,16 +94,20 @@ func (e *events) doubt() { e.doubted, e.full = true, 0 }
 // began forgets what was held: the cache is empty.
 func (e *events) began() { *e = events{fresh: e.fresh, at: e.at} }
 
-// room is how many tokens the index may have of a cache that is thought to hold so
-// many.
-func (e *events) room(capacity float64) float64 {
+// estimate is how many tokens a cache holds that is thought to hold so many.
+func (e *events) estimate(capacity float64) float64 {
 	if e.full > 0 {
 		capacity = max(e.full, leastPart*capacity)
 	}
+	return min(mostCapacity, max(e.held, capacity))
+}
+
+// room is how many tokens the index may have of such a cache.
+func (e *events) room(capacity float64) float64 {
 	if e.decide() {
 		return min(mostCapacity, max((1+eventSlack)*e.held+e.due, leastPart*capacity))
 	}
-	return min(mostCapacity, max(e.held, capacity))
+	return e.estimate(capacity)
 }
 
 // Cached takes in what a target's engine said, for all groups. It reports whether the
@@ -140,8 +144,10 @@ func (g *Group) cached(now time.Time, m *member, c *Cached) {
 		e.full = e.held
 		g.index.Shrink(m.slot, int64(float64(c.Removed)*bytes))
 	}
-	if others := e.stored(float64(c.Stored)); others > 0 {
-		g.index.Elsewhere(m.slot, int64(others*bytes))
+	others := e.stored(float64(c.Stored))
+	if known := float64(g.index.Used(m.slot))/bytes - e.due; e.decide() && known+others < (1-eventSlack)*e.held {
+		others = e.held - known
 	}
+	g.index.Elsewhere(m.slot, int64(others*bytes))
 	g.resize(m)
 }
