@@ -61,10 +61,10 @@ func (e *events) stored(tokens float64) (others float64) {
 // fade lets go of what was due, was computed, and does not come. in is what is still
 // in flight elsewhere.
 func (e *events) fade(now time.Time, in float64) {
-	d := now.Sub(e.at).Seconds()
+	d := max(0, now.Sub(e.at).Seconds())
 	e.at = now
 	late := e.due - float64(e.fresh) - in
-	if !(late > 0) || !(d > 0) {
+	if !(late > 0) {
 		return
 	}
 	late *= 1 - math.Exp(-d/eventDelay)
@@ -96,6 +96,9 @@ func (e *events) began() { *e = events{fresh: e.fresh, at: e.at} }
 
 // estimate is how many tokens a cache holds that is thought to hold so many.
 func (e *events) estimate(capacity float64) float64 {
+	if e.doubted {
+		return capacity
+	}
 	if e.full > 0 {
 		capacity = max(e.full, leastPart*capacity)
 	}
@@ -135,19 +138,26 @@ func (g *Group) Cached(now time.Time, replica string, c Cached) {
 func (g *Group) cached(now time.Time, m *member, c *Cached) {
 	e, bytes := &m.events, g.model.bytesPerToken
 	decided := e.decide()
+	m.drain(now)
 	e.fade(now, m.remote.queued)
 	if c.Exact && !e.exact {
 		e.doubted, e.came, e.missing = false, 0, 0
 	}
-	e.exact, e.held = c.Exact, float64(c.Held)
+	e.exact, e.held = c.Exact, tokens(c.Held)
+	known := float64(g.index.Used(m.slot)) / bytes
 	if decided && e.decide() && c.Removed > 0 {
 		e.full = e.held
-		g.index.Shrink(m.slot, int64(float64(c.Removed)*bytes))
+		gone := min(tokens(c.Removed), known-leastPart*e.estimate(m.capacity))
+		g.index.Shrink(m.slot, int64(gone*bytes))
+		known = float64(g.index.Used(m.slot)) / bytes
 	}
-	others := e.stored(float64(c.Stored))
-	if known := float64(g.index.Used(m.slot))/bytes - e.due; e.decide() && known+others < (1-eventSlack)*e.held {
+	others := e.stored(tokens(c.Stored))
+	if known -= e.due; e.decide() && known+others < (1-eventSlack)*e.held {
 		others = e.held - known
 	}
-	g.index.Elsewhere(m.slot, int64(others*bytes))
 	g.resize(m)
+	g.index.Elsewhere(m.slot, int64(others*bytes))
 }
+
+// tokens is a count that can be true.
+func tokens(n int) float64 { return float64(min(max(n, 0), mostCapacity)) }

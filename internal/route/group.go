@@ -253,8 +253,8 @@ func (t *Ticket) Done(now time.Time, r Result) {
 	if !t.begun {
 		t.member.answer(now, t)
 	}
-	t.member.end(t)
 	t.member.events.fade(now, t.member.remote.queued)
+	t.member.end(t)
 	if r.OK {
 		// An engine frees a prompt's blocks when it has answered: they are the
 		// youngest, then.

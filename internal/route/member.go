@@ -53,7 +53,7 @@ const usualTime = 60
 const defaultCapacity = 380_000
 
 func newMember(name string, slot int, now time.Time) *member {
-	return &member{name: name, key: Hash(name), slot: slot, at: now, peers: map[string]*remote{}, speed: 1, drag: 1, kept: 1, trust: 1, capacity: defaultCapacity}
+	return &member{name: name, key: Hash(name), slot: slot, at: now, peers: map[string]*remote{}, speed: 1, drag: 1, kept: 1, trust: 1, capacity: defaultCapacity, events: events{at: now}}
 }
 
 // Hash is what names are known by in a query and between gateways.
