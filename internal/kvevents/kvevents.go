@@ -58,15 +58,6 @@ type Lost struct {
 	Restarted bool
 }
 
-// Pressure sums up what happened to the blocks in the memory of the accelerator;
-// what an engine moves to slower memory is not in it.
-type Pressure struct {
-	StoredBlocks, StoredTokens   int
-	RemovedBlocks, RemovedTokens int
-	Cleared                      int    // how often everything was cleared
-	Lost                         uint64 // batches; where it is not zero, the sums are too small
-}
-
 // Stats counts since the start.
 type Stats struct {
 	Connected bool
@@ -78,8 +69,8 @@ type Stats struct {
 	Lost      uint64 // batches
 }
 
-// Subscriber follows one publisher. Run is called once; Pressure and Stats are
-// safe for concurrent use.
+// Subscriber follows one publisher. Run is called once; Stats is safe for
+// concurrent use.
 type Subscriber struct {
 	opt     Options
 	address string
@@ -87,9 +78,8 @@ type Subscriber struct {
 	decoder decoder
 	order   order
 
-	mu       sync.Mutex
-	pressure Pressure
-	stats    Stats
+	mu    sync.Mutex
+	stats Stats
 }
 
 // New makes a subscriber to the publisher at an address, HOST:PORT, and to
@@ -114,15 +104,6 @@ func New(address, topic string, o Options) *Subscriber {
 		o.Chance = rand.Float64
 	}
 	return &Subscriber{opt: o, address: address, topic: topic}
-}
-
-// Pressure is what happened since the last call.
-func (s *Subscriber) Pressure() Pressure {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.pressure
-	s.pressure = Pressure{}
-	return p
 }
 
 // Stats tells what happened so far.
@@ -215,9 +196,6 @@ func (s *Subscriber) take(parts [][]byte) {
 	s.stats.Batches++
 	s.stats.Events += uint64(len(events))
 	s.stats.Unknown += uint64(unknown)
-	for i := range events {
-		s.pressure.add(&events[i])
-	}
 	s.mu.Unlock()
 	for _, e := range events {
 		s.opt.Event(e)
@@ -228,7 +206,6 @@ func (s *Subscriber) take(parts [][]byte) {
 func (s *Subscriber) lost(gap Lost) {
 	s.mu.Lock()
 	s.stats.Lost += gap.Batches
-	s.pressure.Lost += gap.Batches
 	s.mu.Unlock()
 	s.opt.Lost(gap)
 }
@@ -237,20 +214,6 @@ func (s *Subscriber) count(change func(*Stats)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(&s.stats)
-}
-
-func (p *Pressure) add(e *Event) {
-	switch {
-	case e.Kind == Cleared:
-		p.Cleared++
-	case e.Medium != "" && e.Medium != accelerator || e.Group != 0:
-	case e.Kind == Stored:
-		p.StoredBlocks += e.Blocks
-		p.StoredTokens += e.Tokens
-	case e.Kind == Removed:
-		p.RemovedBlocks += e.Blocks
-		p.RemovedTokens += e.Tokens
-	}
 }
 
 // order follows the sequence numbers of a publisher, which begin with zero when
