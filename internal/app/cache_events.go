@@ -184,7 +184,7 @@ func (e *cacheEvents) tell(p publisher, t *stream) {
 		e.server.log.Info("cache events: what is known of the cache follows them", "target", target, "tokens", c.Held)
 		return
 	}
-	e.server.log.Warn("cache events: they are not all there, or cannot be true; what is known of the cache follows an estimate of its capacity", "target", target)
+	e.server.log.Warn("cache events: they are not all there, cannot be true, or other gateways send there, too; what is known of the cache follows its capacity", "target", target)
 }
 
 // keep forgets the streams that have ended, and what they said.

@@ -32,7 +32,7 @@ type Change struct {
 }
 
 const (
-	mostHeld  = 1 << 20 // blocks: some 20 MB
+	mostHeld  = 1 << 20 // blocks: some 40 MB
 	turnover  = 256     // blocks that must be removed at least to judge by them
 	mostOlder = 20      // one in so many of these may have been there before
 )

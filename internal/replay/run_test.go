@@ -144,6 +144,27 @@ func TestCacheEventsMakeUpForAWrongCapacity(t *testing.T) {
 	}
 }
 
+// TestCacheEventsDoNoHarmAmongSeveralGateways, where what is stored for another gateway
+// is not told from what is stored for others.
+func TestCacheEventsDoNoHarmAmongSeveralGateways(t *testing.T) {
+	trace := agents(1, 60, 12)
+	var setups []Setup
+	for _, events := range []bool{false, true} {
+		setups = append(setups, setup(t, "auto", func(s *Setup) {
+			s.Load.Sessions, s.Replicas, s.Engine.KVTokens, s.Gateways, s.Events = 30, 4, 180_000, 4, events
+		}))
+	}
+	rs, err := Bench(context.Background(), trace, setups, 4, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, with := rs[0], rs[1]
+	t.Logf("hit %.3f without events, %.3f with them; first tokens %.3f, %.3f s", without.HitRate, with.HitRate, without.TTFT.Mean, with.TTFT.Mean)
+	if with.HitRate < without.HitRate-0.02 || with.TTFT.Mean > 1.1*without.TTFT.Mean {
+		t.Error("the events do harm")
+	}
+}
+
 // TestOneSeedOneOutcome: a run is a function of its arguments, in each scenario.
 func TestOneSeedOneOutcome(t *testing.T) {
 	trace := conversations(2, 300)

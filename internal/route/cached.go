@@ -13,6 +13,9 @@ import (
 //   - While all of it is heard, the events decide and no capacity does. Else the
 //     capacity does: as the engine held when it was last seen to remove something, as
 //     it says, or as answers show. What others store is seen in either case.
+//   - Where other gateways send, too, the events say how much a cache holds, and what is
+//     evicted is worked out from that: what was stored for them is told from what was
+//     stored for others too badly, and each mistake makes more.
 //   - It is believed as far as it can be true. A prompt that an answer shows to be in
 //     the cache is; what was sent is stored; and no cache is smaller than a part of
 //     its estimate.
@@ -28,6 +31,7 @@ type Cached struct {
 type events struct {
 	exact   bool
 	doubted bool      // something else contradicts it; until it begins anew
+	shared  bool      // other gateways send there, too
 	held    float64   // tokens
 	full    float64   // held when some were removed last; 0 is not known
 	due     float64   // tokens that were sent there and are not told to be stored yet
@@ -44,8 +48,11 @@ const (
 	mostSilent = 64 << 10 // tokens that may be missing before there is doubt
 )
 
+// believed reports whether all is heard, and nothing contradicts it.
+func (e *events) believed() bool { return e.exact && !e.doubted }
+
 // decide reports whether the events say what is evicted.
-func (e *events) decide() bool { return e.exact && !e.doubted }
+func (e *events) decide() bool { return e.believed() && !e.shared }
 
 // begin counts a request of so many tokens that are not in the cache.
 func (e *events) begin(fresh int) { e.due, e.fresh = e.due+float64(fresh), e.fresh+fresh }
@@ -84,7 +91,7 @@ func (e *events) shown(cached, more float64) {
 	if more > 0 {
 		e.due = max(0, e.due-more)
 	}
-	if e.decide() && cached > (1+eventSlack)*e.held {
+	if e.believed() && cached > (1+eventSlack)*e.held {
 		e.doubt()
 	}
 }
@@ -144,9 +151,12 @@ func (g *Group) cached(now time.Time, m *member, c *Cached) {
 		e.doubted, e.came, e.missing = false, 0, 0
 	}
 	e.exact, e.held = c.Exact, tokens(c.Held)
+	e.shared = len(m.peers) > 0
 	known := float64(g.index.Used(m.slot)) / bytes
-	if decided && e.decide() && c.Removed > 0 {
+	if e.believed() && c.Removed > 0 {
 		e.full = e.held
+	}
+	if decided && e.decide() && c.Removed > 0 {
 		gone := min(tokens(c.Removed), known-leastPart*e.estimate(m.capacity))
 		g.index.Shrink(m.slot, int64(gone*bytes))
 		known = float64(g.index.Used(m.slot)) / bytes
@@ -156,7 +166,9 @@ func (g *Group) cached(now time.Time, m *member, c *Cached) {
 		others = e.held - known
 	}
 	g.resize(m)
-	g.index.Elsewhere(m.slot, int64(others*bytes))
+	if !e.shared {
+		g.index.Elsewhere(m.slot, int64(others*bytes))
+	}
 }
 
 // tokens is a count that can be true.

@@ -127,6 +127,15 @@ func TestWhatAnEngineSaysOfItsCacheDecides(t *testing.T) {
 			}
 			x.Cached(x.now, "t/m", Cached{Stored: 7 * promptTokens})
 		}, []uint64{8, 9, 10}},
+		{"where another gateway sends, too, it is what was held when it was full", func(x *told) {
+			x.Apply(x.now, "other", Delta{Replica: Hash("t/m"), Work: 0.001, Tokens: 20})
+			x.serve(0, 1, 2, 3)
+			x.tell(promptTokens, promptTokens, 3*promptTokens)
+			x.serve(3*promptTokens, 4)
+			x.tell(4*promptTokens, 5*promptTokens, 3*promptTokens)
+			x.serve(2*promptTokens, 5)
+			x.Silent(x.now, "other")
+		}, []uint64{3, 4, 5}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := newTold()
