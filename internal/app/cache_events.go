@@ -63,8 +63,8 @@ func (e *cacheEvents) follow(p *gateway.Plane) {
 	want := map[publisher]bool{}
 	for i := range p.Targets {
 		t := &p.Targets[i]
-		for _, address := range t.Config.KVEvents.Addresses() {
-			want[publisher{t.Name, address, t.Config.KVEvents.Topic}] = true
+		for _, at := range t.Config.CacheEvents(t.Name) {
+			want[publisher{t.Name, at.Address, t.Config.KVEvents.Topic}] = true
 		}
 	}
 	select {

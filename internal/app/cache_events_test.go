@@ -2,7 +2,13 @@ package app
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -54,4 +60,54 @@ func TestTheEventsOfAllRanksDecideTogether(t *testing.T) {
 	if len(e.streams)+len(e.decide) != 0 {
 		t.Error("streams that have ended are kept")
 	}
+}
+
+// TestEachReplicaIsListenedTo, at its own host, from when it is found until it is gone.
+func TestEachReplicaIsListenedTo(t *testing.T) {
+	one, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := one.Addr().(*net.TCPAddr).Port
+	two, err := net.Listen("tcp", fmt.Sprintf("127.0.0.2:%d", port))
+	if err != nil {
+		t.Skip("this machine has one address for itself:", err)
+	}
+	dir := t.TempDir()
+	path, file := filepath.Join(dir, "replicas.yaml"), filepath.Join(dir, "tailplane.yaml")
+	listed(t, path, "127.0.0.1:9")
+	write(t, file, fmt.Sprintf(`
+targets: {llama: {kind: vllm, discover: {file: {path: %q, interval: 10ms}, empty_grace: 1ms}, kv_events: {endpoint: "tcp://*:%d"}}}
+models: {llama: {pool: [llama], served_as: m}}
+keys: {required: false}
+`, path, port))
+	r := serving(t, Options{Config: file, NoWatch: true})
+	greeted := func(l net.Listener) net.Conn {
+		t.Helper()
+		t.Cleanup(func() { _ = l.Close() })
+		_ = l.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second))
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		greeting := make([]byte, 10)
+		if _, err := io.ReadFull(c, greeting); err != nil || greeting[0] != 0xff || greeting[9] != 0x7f {
+			t.Fatalf("%s got %x, %v", l.Addr(), greeting, err)
+		}
+		return c
+	}
+	first := greeted(one)
+	listed(t, path, "127.0.0.1:9", "127.0.0.2:9")
+	second := greeted(two)
+	listed(t, path, "127.0.0.2:9")
+	if _, err := io.Copy(io.Discard, first); err != nil {
+		t.Errorf("the one that is gone is listened to: %v", err)
+	}
+	_ = second.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, err := io.Copy(io.Discard, second); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the one that is there is not listened to: %v", err)
+	}
+	r.stop(t)
 }

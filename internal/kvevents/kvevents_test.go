@@ -252,7 +252,8 @@ func TestValidate(t *testing.T) {
 		{Config{Endpoint: "engine:5557", Ranks: 2}, nil, []string{"engine:5557", "engine:5558"}},
 		{Config{Endpoint: "tcp://[fd00::1]:5557"}, nil, []string{"[fd00::1]:5557"}},
 		{Config{Topic: "kv"}, []string{"t.endpoint"}, nil},
-		{Config{Endpoint: "tcp://*:5557"}, []string{"t.endpoint"}, []string{"*:5557"}},
+		{Config{Endpoint: "tcp://*:5557", Ranks: 2}, nil, []string{"its.own:5557", "its.own:5558"}},
+		{Config{Endpoint: "tcp://0.0.0.0:5557"}, []string{"t.endpoint"}, []string{"0.0.0.0:5557"}},
 		{Config{Endpoint: "ipc:///tmp/kv"}, []string{"t.endpoint"}, nil},
 		{Config{Endpoint: "tcp://engine"}, []string{"t.endpoint"}, nil},
 		{Config{Endpoint: "tcp://engine:65535", Ranks: 2}, []string{"t.ranks"}, []string{"engine:65535", "engine:65536"}},
@@ -265,7 +266,7 @@ func TestValidate(t *testing.T) {
 				t.Errorf("%+v: %s says %q, %q", c.conf, path, wrong, right)
 			}
 		})
-		if at := c.conf.Addresses(); !slices.Equal(got, c.want) || !slices.Equal(at, c.at) {
+		if at := c.conf.Addresses("its.own"); !slices.Equal(got, c.want) || !slices.Equal(at, c.at) {
 			t.Errorf("%+v: reported %v at %v, want %v at %v", c.conf, got, at, c.want, c.at)
 		}
 	}
