@@ -47,7 +47,7 @@ func (AnthropicCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	}
 	if raw := at.Members[2].Value.Of(body); len(raw) > 0 && !wire.IsNull(raw) {
 		n, ok := wire.Int(raw)
-		if !ok || n > antMaxInt || n < -antMaxInt {
+		if !ok || n > maxWhole || n < -maxWhole {
 			return llm.Glance{}, where{name: "max_tokens"}.wrong("must be an integer")
 		}
 		g.MaxTokens = int(max(n, 0))

@@ -52,30 +52,21 @@ func (AnthropicCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 	if wire.StringEquals(o.peek("type"), "error") {
 		return nil, o.under("error").wrong("%s", AnthropicCodec{}.DecodeError(body).Message)
 	}
-	r, stop, err := antDecodeMessage(o)
-	if err != nil {
-		return nil, err
-	}
-	list, err := o.list("content")
-	if err != nil {
-		return nil, err
-	}
+	r, stop := antDecodeMessage(o)
+	list := o.list("content")
 	if list == nil {
-		return nil, o.under("content").wrong("is required and must be a list")
+		o.wrong("content", "is required and must be a list")
 	}
 	o.take("content")
-	parts, err := antBlocks(list, o.under("content"), true)
-	if err != nil {
-		return nil, err
-	}
+	parts := antBlocks(o, "content", list, true)
 	r.Choices = []llm.Choice{{Parts: parts, Stop: stop}}
 	r.Extra = antExtra(o, r.Extra.Form)
-	return r, nil
+	return result(o, r)
 }
 
 // antDecodeMessage takes what a message says beside its content, which a
 // message_start says too. Extra has only the form yet.
-func antDecodeMessage(o *object) (*llm.Reply, llm.Stop, error) {
+func antDecodeMessage(o *object) (*llm.Reply, llm.Stop) {
 	r := &llm.Reply{}
 	var kind, role string
 	texts := [...]struct {
@@ -91,70 +82,56 @@ func antDecodeMessage(o *object) (*llm.Reply, llm.Stop, error) {
 	}
 	form := uint32(0)
 	for _, t := range texts {
-		s, ok, err := o.text(t.name)
-		if err != nil {
-			return nil, llm.Stop{}, err
-		}
+		s, ok := o.text(t.name)
 		*t.into = s
 		if !ok || t.want != "" && s != t.want {
 			form |= t.absent
 			o.release(t.name)
 		}
 	}
-	stop, stopForm, err := antDecodeStop(o)
-	if err != nil {
-		return nil, stop, err
-	}
+	stop, stopForm := antDecodeStop(o)
 	form |= stopForm
 	if raw := o.raw("usage"); raw == nil {
 		form |= antNoUsage
 	} else {
-		if r.Usage, r.UsageExtra, err = antDecodeUsage(raw, o.under("usage")); err != nil {
-			return nil, stop, err
-		}
+		r.Usage, r.UsageExtra = antDecodeUsage(o.open(raw, o.under("usage")), raw)
 		r.HasUsage = true
 	}
 	r.Extra = llm.Extra{Dialect: llm.Anthropic, Form: form}
-	return r, stop, nil
+	return r, stop
 }
 
 // antDecodeStop takes stop_reason and stop_sequence, nulls included: null is
 // what the encoder writes for an answer that has not ended.
-func antDecodeStop(o *object) (stop llm.Stop, form uint32, err error) {
-	word, plain, err := antTextOrNull(o, "stop_reason")
-	if err != nil {
-		return stop, 0, err
-	}
+func antDecodeStop(o *object) (stop llm.Stop, form uint32) {
+	word, plain := antTextOrNull(o, "stop_reason")
 	if word != "" {
 		stop = antStops.stop(word)
 	}
 	if !plain {
 		form |= antNoStop
 	}
-	if stop.Sequence, plain, err = antTextOrNull(o, "stop_sequence"); err != nil {
-		return stop, 0, err
-	}
-	if !plain {
+	if stop.Sequence, plain = antTextOrNull(o, "stop_sequence"); !plain {
 		form |= antNoSequence
 	}
-	return stop, form, nil
+	return stop, form
 }
 
 // antTextOrNull takes null or a text. plain is false when it is absent or
 // empty: then the encoder does not write it.
-func antTextOrNull(o *object, name string) (s string, plain bool, err error) {
+func antTextOrNull(o *object, name string) (s string, plain bool) {
 	raw := o.take(name)
 	if raw == nil || wire.IsNull(raw) {
-		return "", raw != nil, nil
+		return "", raw != nil
 	}
 	s, ok := wire.String(raw)
 	if !ok {
-		return "", false, o.under(name).wrong("must be a string")
+		o.wrong(name, "must be a string")
 	}
 	if s == "" {
 		o.release(name)
 	}
-	return s, s != "", nil
+	return s, s != ""
 }
 
 // EncodeReply implements [Codec]. Of several choices the first is told.
@@ -280,13 +257,6 @@ func (AnthropicCodec) DecodeCountReply(body []byte) (tokens int64, estimated boo
 	if err != nil {
 		return 0, false, err
 	}
-	n, err := o.integer("input_tokens")
-	if err == nil && n == nil {
-		err = o.under("input_tokens").wrong("is required")
-	}
-	if err != nil {
-		return 0, false, err
-	}
-	estimated, err = o.flag("estimated")
-	return *n, estimated, err
+	tokens, estimated = o.place("input_tokens"), o.flag("estimated")
+	return tokens, estimated, o.err()
 }

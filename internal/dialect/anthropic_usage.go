@@ -105,19 +105,15 @@ func antNested(body []byte, m wire.Member, names []string, into *int64) {
 // antFigure reads a count of tokens; anything else is none.
 func antFigure(raw []byte) (int64, bool) {
 	v, ok := wire.Int(raw)
-	if !ok || v > antMaxInt {
+	if !ok || v > maxWhole {
 		return 0, false
 	}
 	return max(v, 0), true
 }
 
-// antDecodeUsage reads a usage object; what it says beyond llm.Usage is in the
-// Extra.
-func antDecodeUsage(raw []byte, at where) (llm.Usage, llm.Extra, error) {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return llm.Usage{}, llm.Extra{}, err
-	}
+// antDecodeUsage reads a usage object: raw, opened as o. What it says beyond
+// llm.Usage is in the Extra.
+func antDecodeUsage(o *object, raw []byte) (llm.Usage, llm.Extra) {
 	form := uint32(0)
 	for _, f := range [...]struct {
 		name            string
@@ -128,10 +124,7 @@ func antDecodeUsage(raw []byte, at where) (llm.Usage, llm.Extra, error) {
 		{"cache_creation_input_tokens", antUsageWrite, 0},
 		{"cache_read_input_tokens", antUsageRead, 0},
 	} {
-		n, err := antInt(o, f.name)
-		if err != nil {
-			return llm.Usage{}, llm.Extra{}, err
-		}
+		n := o.bounded(f.name)
 		i := o.find(f.name)
 		if i >= 0 && n >= 0 && (o.members[i].use == useTaken || string(o.members[i].value) == "0") { // in the spelling of the encoder
 			form |= f.present
@@ -143,20 +136,12 @@ func antDecodeUsage(raw []byte, at where) (llm.Usage, llm.Extra, error) {
 	}
 	var n antCounts
 	n.count(raw, wire.Span{End: len(raw)})
-	split, err := antExactly(o, "cache_creation", []antFigureOf{
+	if antExactly(o, "cache_creation", []antFigureOf{
 		{"ephemeral_5m_input_tokens", n.write - n.write1h}, {"ephemeral_1h_input_tokens", n.write1h},
-	})
-	if err != nil {
-		return llm.Usage{}, llm.Extra{}, err
-	}
-	if split {
+	}) {
 		form |= antUsageSplit
 	}
-	thinking, err := antExactly(o, "output_tokens_details", []antFigureOf{{"thinking_tokens", n.thinking}})
-	if err != nil {
-		return llm.Usage{}, llm.Extra{}, err
-	}
-	if thinking {
+	if antExactly(o, "output_tokens_details", []antFigureOf{{"thinking_tokens", n.thinking}}) {
 		form |= antUsageThinking
 	}
 	for i := range o.members {
@@ -164,7 +149,7 @@ func antDecodeUsage(raw []byte, at where) (llm.Usage, llm.Extra, error) {
 			m.use = useSpelled
 		}
 	}
-	return n.usage(), antExtra(o, form), nil
+	return n.usage(), antExtra(o, form)
 }
 
 type antFigureOf struct {
@@ -174,31 +159,25 @@ type antFigureOf struct {
 
 // antExactly takes the object name when it holds just the wanted figures, as
 // the encoder would write them.
-func antExactly(o *object, name string, figures []antFigureOf) (bool, error) {
+func antExactly(o *object, name string, figures []antFigureOf) bool {
 	raw := o.get(name)
 	if raw == nil {
-		return false, nil
+		return false
 	}
-	in, err := openObject(raw, o.under(name))
-	if err != nil {
-		return false, err
-	}
+	in := o.open(raw, o.under(name))
 	for _, f := range figures {
-		v, err := in.integer(f.name)
-		if err != nil {
-			return false, err
-		}
+		v := in.integer(f.name)
 		if v == nil || *v != f.want {
-			return false, nil
+			return false
 		}
 	}
 	for i := range in.members {
 		if in.members[i].use != useTaken {
-			return false, nil
+			return false
 		}
 	}
 	o.take(name)
-	return true, nil
+	return true
 }
 
 // antPutUsage writes a usage object. One of another dialect has the four

@@ -78,20 +78,10 @@ func (f InvokeEmbedding) Requests(body []byte) (*EmbedPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	texts, err := embedTexts(o)
-	if err != nil {
-		return nil, err
-	}
+	texts := embedTexts(o)
 	l, plan := &lossList{}, &EmbedPlan{}
-	format, err := o.str("encoding_format")
-	if err != nil {
-		return nil, err
-	}
-	plan.Base64 = format == "base64"
-	dimensions, err := o.integer("dimensions")
-	if err != nil {
-		return nil, err
-	}
+	plan.Base64 = o.str("encoding_format") == "base64"
+	dimensions := o.integer("dimensions")
 	if dimensions != nil && f != InvokeTitanV2 && f != InvokeCohereV4 {
 		l.add("dimensions", "the model has one size of vectors")
 		dimensions = nil
@@ -102,6 +92,9 @@ func (f InvokeEmbedding) Requests(body []byte) (*EmbedPlan, error) {
 		kind = s
 	}
 	o.take("model")
+	if err := o.err(); err != nil {
+		return nil, err
+	}
 	l.extra("", o.extra(llm.Embeddings, 0), llm.Converse)
 	for len(texts) > 0 {
 		n := 1
@@ -116,16 +109,16 @@ func (f InvokeEmbedding) Requests(body []byte) (*EmbedPlan, error) {
 }
 
 // embedTexts takes input: a text or a list of them.
-func embedTexts(o *object) ([]string, error) {
+func embedTexts(o *object) []string {
 	raw := o.raw("input")
 	if s, ok := wire.String(raw); ok {
-		return []string{s}, nil
+		return []string{s}
 	}
-	texts, err := takeStrings(elements(raw), o.under("input"))
-	if err != nil || len(texts) == 0 {
-		return nil, o.under("input").wrong("must be a text or a list of texts: the model takes no tokens")
+	texts := allTexts(elements(raw))
+	if texts == nil {
+		o.wrong("input", "must be a text or a list of texts: the model takes no tokens")
 	}
-	return texts, nil
+	return texts
 }
 
 func (f InvokeEmbedding) request(texts []string, kind string, dimensions *int64) []byte {
@@ -197,16 +190,15 @@ func (f InvokeEmbedding) vectors(body []byte) (vectors [][]byte, tokens int64, e
 	if f.isCohere() {
 		raw := o.get("embeddings")
 		if len(raw) > 0 && raw[0] == '{' {
-			in, err := o.sub("embeddings")
-			if err != nil {
-				return nil, 0, err
-			}
-			raw = in.get("float")
+			raw = o.sub("embeddings").get("float")
 		}
 		vectors = elements(raw)
 	} else if raw := o.get("embedding"); raw != nil {
 		vectors = [][]byte{raw}
 		tokens, _ = antFigure(o.get("inputTextTokenCount"))
+	}
+	if err := o.err(); err != nil {
+		return nil, 0, err
 	}
 	for _, v := range vectors {
 		if v[0] != '[' {
@@ -264,35 +256,23 @@ func (f InvokeEmbedding) OpenAIRequest(model string, body []byte) ([]byte, []llm
 	w.text("model", model)
 	if f.isCohere() {
 		name = "output_dimension"
-		list, err := o.list("texts")
-		if err != nil {
-			return nil, nil, err
-		}
-		texts, err := takeStrings(list, o.under("texts"))
-		if err != nil {
-			return nil, nil, err
-		}
+		texts := o.strings("texts", o.list("texts"))
 		if len(texts) == 0 {
-			return nil, nil, o.under("texts").wrong("is required and must not be empty")
+			o.wrong("texts", "is required and must not be empty")
 		}
 		w.strings("input", texts)
 	} else {
-		text, err := o.need("inputText")
-		if err != nil {
-			return nil, nil, err
-		}
-		w.text("input", text)
+		w.text("input", o.need("inputText"))
 	}
-	size, err := o.integer(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	if size != nil {
+	if size := o.integer(name); size != nil {
 		w.integer("dimensions", *size)
 	}
 	o.keepDefaults([]defaultValue{{"normalize", "true"}, {"embedding_types", `["float"]`}, {"embeddingTypes", `["float"]`}})
 	l := &lossList{}
 	l.extra("", o.extra(llm.Converse, 0), llm.Embeddings)
+	if err := o.err(); err != nil {
+		return nil, nil, err
+	}
 	return w.end(), l.all, nil
 }
 

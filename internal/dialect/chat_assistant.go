@@ -12,35 +12,19 @@ import (
 
 // chatAssistant puts the parts of an assistant message in order; content are
 // those of its content member.
-func chatAssistant(m *object, content []llm.Part) ([]llm.Part, error) {
-	parts, err := chatThinking(m)
-	if err != nil {
-		return nil, err
-	}
-	parts = append(parts, content...)
-	refusal, err := m.str("refusal")
-	if err != nil {
-		return nil, err
-	}
-	if refusal != "" {
+func chatAssistant(m *object, content []llm.Part) []llm.Part {
+	parts := append(chatThinking(m), content...)
+	if refusal := m.str("refusal"); refusal != "" {
 		parts = append(parts, llm.Part{Kind: llm.PartRefusal, Text: refusal, Extra: llm.Extra{Dialect: llm.Chat}})
 	}
-	calls, err := m.list("tool_calls")
-	if err != nil {
-		return nil, err
+	for i, raw := range m.list("tool_calls") {
+		parts = append(parts, chatToolCall(m.open(raw, m.under("tool_calls").item(i)), raw))
 	}
-	for i, raw := range calls {
-		part, err := chatToolCall(raw, m.under("tool_calls").item(i))
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, part)
-	}
-	return parts, nil
+	return parts
 }
 
 // chatThinking reads reasoning_content, reasoning and thinking_blocks.
-func chatThinking(m *object) ([]llm.Part, error) {
+func chatThinking(m *object) []llm.Part {
 	blocks := chatThinkingBlocks(m)
 	if blocks != nil {
 		text, ok := wire.String(m.peek("reasoning_content"))
@@ -48,7 +32,7 @@ func chatThinking(m *object) ([]llm.Part, error) {
 			m.raw("reasoning_content")
 			blocks[0].Extra.Form |= thinkingJoined
 		}
-		return blocks, nil
+		return blocks
 	}
 	content, isText := wire.String(m.peek("reasoning_content"))
 	plain, isPlain := wire.String(m.peek("reasoning"))
@@ -72,9 +56,9 @@ func chatThinking(m *object) ([]llm.Part, error) {
 		m.keep("reasoning")
 	}
 	if part.Text == "" {
-		return nil, nil
+		return nil
 	}
-	return []llm.Part{part}, nil
+	return []llm.Part{part}
 }
 
 func thinkingText(parts []llm.Part) string {
@@ -119,18 +103,13 @@ func chatThinkingBlock(raw []byte) (llm.Part, bool) {
 	var sign string
 	switch kind, _ := wire.String(o.raw("type")); kind {
 	case "thinking":
-		if part.Text, err = o.need("thinking"); err != nil {
-			return part, false
-		}
-		if sign, err = o.str("signature"); err != nil {
-			return part, false
-		}
+		part.Text, sign = o.need("thinking"), o.str("signature")
 	case "redacted_thinking":
-		part.Redacted = true
-		if sign, err = o.need("data"); err != nil {
-			return part, false
-		}
+		part.Redacted, sign = true, o.need("data")
 	default:
+		return part, false
+	}
+	if o.err() != nil {
 		return part, false
 	}
 	part.Signature = sign
@@ -142,12 +121,8 @@ func chatThinkingBlock(raw []byte) (llm.Part, bool) {
 	return part, true
 }
 
-// chatToolCall reads one element of tool_calls.
-func chatToolCall(raw []byte, at where) (llm.Part, error) {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return llm.Part{}, err
-	}
+// chatToolCall reads one element of tool_calls: raw, opened as o.
+func chatToolCall(o *object, raw []byte) llm.Part {
 	form := uint32(0)
 	switch kind, ok := wire.String(o.peek("type")); {
 	case !o.has("type"):
@@ -155,34 +130,34 @@ func chatToolCall(raw []byte, at where) (llm.Part, error) {
 	case wire.IsNull(o.peek("type")) || ok && kind == "":
 		o.keep("type")
 	case !ok:
-		return llm.Part{}, o.under("type").wrong("must be a string")
+		o.wrong("type", "must be a string")
 	case kind != "function":
-		return chatOther(raw, callItem), nil
+		return chatOther(raw, callItem)
 	default:
 		o.raw("type")
 	}
-	call := &llm.ToolCall{}
-	if call.ID, err = o.str("id"); err != nil {
-		return llm.Part{}, err
-	}
+	call := &llm.ToolCall{ID: o.str("id")}
 	o.keep("index")
-	in, err := o.sub("function")
-	if err != nil {
-		return llm.Part{}, err
-	}
+	in := o.sub("function")
 	if in == nil {
-		return llm.Part{}, o.under("function").wrong("is missing")
+		o.wrong("function", "is missing")
+		return llm.Part{}
 	}
-	if call.Name, err = in.str("name"); err != nil {
-		return llm.Part{}, err
-	}
-	if args := in.peek("arguments"); len(args) > 0 && args[0] == '{' {
-		call.Arguments = string(in.raw("arguments"))
+	call.Name = in.str("name")
+	var isObject bool
+	if call.Arguments, isObject = chatArguments(in); isObject {
 		form |= callObject
-	} else if call.Arguments, err = in.str("arguments"); err != nil {
-		return llm.Part{}, err
 	}
 	part := llm.Part{Kind: llm.PartToolCall, Tool: call, Cache: cacheMark(o, 0)}
 	part.Extra = o.extra(llm.Chat, form)
-	return part, nil
+	return part
+}
+
+// chatArguments takes the arguments of a call, or a piece of them: a text, or the
+// object that some servers send instead.
+func chatArguments(function *object) (text string, isObject bool) {
+	if raw := function.peek("arguments"); len(raw) > 0 && raw[0] == '{' {
+		return string(function.raw("arguments")), true
+	}
+	return function.str("arguments"), false
 }

@@ -68,50 +68,31 @@ func (ChatCodec) DecodeCall(body []byte) (*llm.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	call := &llm.Call{}
-	if call.Model, err = requiredModel(o); err != nil {
-		return nil, err
-	}
-	if err := chatMessages(call, o); err != nil {
-		return nil, err
-	}
-	if err := chatTools(call, o); err != nil {
-		return nil, err
-	}
-	form, err := chatSettings(call, o)
-	if err != nil {
-		return nil, err
-	}
-	call.Extra = o.extra(llm.Chat, form)
-	return call, nil
+	call := &llm.Call{Model: requiredModel(o)}
+	chatMessages(call, o)
+	chatTools(call, o)
+	call.Extra = o.extra(llm.Chat, chatSettings(call, o))
+	return result(o, call)
 }
 
-func requiredModel(o *object) (string, error) {
+func requiredModel(o *object) string {
 	if !o.has("model") {
-		return "", o.under("model").wrong("is missing: name the model to use")
+		o.wrong("model", "is missing: name the model to use")
 	}
-	model, err := o.str("model")
-	if err == nil && model == "" {
-		err = o.under("model").wrong("must name the model to use")
+	model := o.str("model")
+	if model == "" {
+		o.wrong("model", "must name the model to use")
 	}
-	return model, err
+	return model
 }
 
-func chatMessages(call *llm.Call, o *object) error {
+func chatMessages(call *llm.Call, o *object) {
 	if !o.has("messages") {
-		return o.under("messages").wrong("is missing: send the conversation as a list")
-	}
-	items, err := o.list("messages")
-	if err != nil {
-		return err
+		o.wrong("messages", "is missing: send the conversation as a list")
 	}
 	leading := true
-	for i, raw := range items {
-		at := o.under("messages").item(i)
-		m, err := openObject(raw, at)
-		if err != nil {
-			return err
-		}
+	for i, raw := range o.list("messages") {
+		m := o.open(raw, o.under("messages").item(i))
 		if leading {
 			parts := chatSystem(m)
 			if leading = parts != nil; leading {
@@ -120,13 +101,8 @@ func chatMessages(call *llm.Call, o *object) error {
 			}
 			m.releaseAll()
 		}
-		turn, err := chatTurn(m, raw)
-		if err != nil {
-			return err
-		}
-		call.Turns = append(call.Turns, turn)
+		call.Turns = append(call.Turns, chatTurn(m, raw))
 	}
-	return nil
 }
 
 // chatSystem reads a message for Call.System; nil when it must be a turn.
@@ -152,8 +128,12 @@ func chatSystem(m *object) []llm.Part {
 	}
 	var parts []llm.Part
 	for _, item := range elements(raw) {
-		part, err := chatItem(item, m.where)
-		if err != nil || part.Kind != llm.PartText {
+		in, err := openDocument(item, m.where)
+		if err != nil {
+			return nil
+		}
+		part := chatItem(in, item)
+		if in.err() != nil || part.Kind != llm.PartText {
 			return nil
 		}
 		part.Extra.Form = form | systemList
@@ -165,15 +145,13 @@ func chatSystem(m *object) []llm.Part {
 	return parts
 }
 
-func chatTurn(m *object, raw []byte) (llm.Turn, error) {
+func chatTurn(m *object, raw []byte) llm.Turn {
 	var turn llm.Turn
 	if !m.has("role") {
-		return turn, m.under("role").wrong("is missing")
+		m.wrong("role", "is missing")
+		return turn
 	}
-	role, err := m.str("role")
-	if err != nil {
-		return turn, err
-	}
+	role := m.str("role")
 	form := uint32(0)
 	switch role {
 	case "system", "user", "assistant":
@@ -182,7 +160,8 @@ func chatTurn(m *object, raw []byte) (llm.Turn, error) {
 		turn.Role, form = llm.RoleSystem, turnDeveloper
 	case "tool":
 		turn.Role = llm.RoleTool
-		return turn, chatToolMessage(&turn, m)
+		chatToolMessage(&turn, m)
+		return turn
 	case "function":
 		turn.Role = llm.RoleTool
 		turn.Parts = []llm.Part{{
@@ -190,22 +169,15 @@ func chatTurn(m *object, raw []byte) (llm.Turn, error) {
 			Extra: llm.Extra{Dialect: llm.Chat, Form: wholeMessage},
 		}}
 		turn.Extra = llm.Extra{Dialect: llm.Chat}
-		return turn, nil
+		return turn
 	default:
-		return turn, m.under("role").wrong("%q is not a role; use system, developer, user, assistant or tool", role)
+		m.wrong("role", "%q is not a role; use system, developer, user, assistant or tool", role)
 	}
-	if turn.Name, err = m.str("name"); err != nil {
-		return turn, err
-	}
-	content, err := chatContent(m)
-	if err != nil {
-		return turn, err
-	}
+	turn.Name = m.str("name")
+	content := chatContent(m)
 	form |= content.form
 	if turn.Role == llm.RoleAssistant {
-		if turn.Parts, err = chatAssistant(m, content.parts); err != nil {
-			return turn, err
-		}
+		turn.Parts = chatAssistant(m, content.parts)
 	} else {
 		turn.Parts = content.parts
 	}
@@ -213,32 +185,22 @@ func chatTurn(m *object, raw []byte) (llm.Turn, error) {
 		turn.Parts[n-1].Cache = cacheMark(m, markMessage)
 	}
 	turn.Extra = m.extra(llm.Chat, form)
-	return turn, nil
+	return turn
 }
 
-func chatToolMessage(turn *llm.Turn, m *object) error {
-	var err error
-	if turn.Name, err = m.str("name"); err != nil {
-		return err
-	}
-	result := &llm.ToolResult{}
+func chatToolMessage(turn *llm.Turn, m *object) {
+	turn.Name = m.str("name")
 	form := uint32(0)
 	if !m.has("tool_call_id") {
 		form = turnNoCallID
 	}
-	if result.CallID, err = m.str("tool_call_id"); err != nil {
-		return err
-	}
-	content, err := chatContent(m)
-	if err != nil {
-		return err
-	}
+	result := &llm.ToolResult{CallID: m.str("tool_call_id")}
+	content := chatContent(m)
 	result.Parts = content.parts
 	part := llm.Part{Kind: llm.PartToolResult, Result: result, Cache: cacheMark(m, markMessage)}
 	part.Extra = llm.Extra{Dialect: llm.Chat, Form: form | content.form}
 	turn.Parts = []llm.Part{part}
 	turn.Extra = m.extra(llm.Chat, 0)
-	return nil
 }
 
 // chatBody is a content member.
@@ -247,108 +209,89 @@ type chatBody struct {
 	form  uint32
 }
 
-func chatContent(m *object) (chatBody, error) {
+func chatContent(m *object) chatBody {
 	if !m.has("content") {
-		return chatBody{form: contentAbsent}, nil
+		return chatBody{form: contentAbsent}
 	}
 	raw := m.take("content")
 	if wire.IsNull(raw) {
-		return chatBody{form: contentNull}, nil
+		return chatBody{form: contentNull}
 	}
 	if text, ok := wire.String(raw); ok {
 		body := chatBody{form: contentString}
 		if text != "" {
 			body.parts = []llm.Part{{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Chat}}}
 		}
-		return body, nil
+		return body
 	}
 	if raw[0] != '[' {
-		return chatBody{}, m.under("content").wrong("must be a string or a list of parts")
+		m.wrong("content", "must be a string or a list of parts")
+		return chatBody{}
 	}
 	body := chatBody{form: contentList}
 	for k, item := range elements(raw) {
-		part, err := chatItem(item, m.under("content").item(k))
-		if err != nil {
-			return body, err
-		}
+		part := chatItem(m.open(item, m.under("content").item(k)), item)
 		body.parts = append(body.parts, part)
 	}
-	return body, nil
+	return body
 }
 
-// chatItem reads one item of a content list.
-func chatItem(raw []byte, at where) (llm.Part, error) {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return llm.Part{}, err
-	}
+// chatItem reads one item of a content list: raw, opened as o.
+func chatItem(o *object, raw []byte) llm.Part {
 	if !o.has("type") {
-		return llm.Part{}, o.under("type").wrong("is missing")
+		o.wrong("type", "is missing")
 	}
-	kind, err := o.str("type")
-	if err != nil {
-		return llm.Part{}, err
-	}
-	part, form, err := chatItemOf(kind, o)
-	if err != nil {
-		return part, err
-	}
+	part, form := chatItemOf(o.str("type"), o)
 	if part.Kind == llm.PartOther {
-		return chatOther(raw, 0), nil
+		return chatOther(raw, 0)
 	}
 	part.Cache = cacheMark(o, 0)
 	part.Extra = o.extra(llm.Chat, form)
-	return part, nil
+	return part
 }
 
 func chatOther(raw []byte, form uint32) llm.Part {
 	return llm.Part{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Chat, Form: form}}
 }
 
-func chatItemOf(kind string, o *object) (part llm.Part, form uint32, err error) {
+func chatItemOf(kind string, o *object) (part llm.Part, form uint32) {
 	switch kind {
 	case "text":
 		part.Kind = llm.PartText
-		part.Text, err = o.need("text")
+		part.Text = o.need("text")
 	case "refusal":
 		part.Kind, form = llm.PartRefusal, refusalItem
-		part.Text, err = o.need("refusal")
+		part.Text = o.need("refusal")
 	case "image_url":
 		part.Kind = llm.PartImage
-		part.Media, form, err = chatImage(o)
+		part.Media, form = chatImage(o)
 	case "input_audio":
 		part.Kind = llm.PartAudio
-		part.Media, err = chatAudio(o)
+		part.Media = chatAudio(o)
 	case "file":
 		part.Kind = llm.PartFile
-		part.Media, form, err = chatFile(o)
+		part.Media, form = chatFile(o)
 	case "thinking":
 		return chatThinkingItem(o)
 	default:
 		part.Kind = llm.PartOther
 	}
-	return part, form, err
+	return part, form
 }
 
-func chatImage(o *object) (*llm.Media, uint32, error) {
+func chatImage(o *object) (*llm.Media, uint32) {
 	if url, ok := wire.String(o.peek("image_url")); ok {
 		o.raw("image_url")
-		return mediaAt(url), imageBare, nil
+		return mediaAt(url), imageBare
 	}
-	in, err := o.sub("image_url")
-	if err != nil {
-		return nil, 0, err
-	}
+	in := o.sub("image_url")
 	if in == nil {
-		return nil, 0, o.under("image_url").wrong("is missing")
+		o.wrong("image_url", "is missing")
+		return nil, 0
 	}
-	url, err := in.need("url")
-	if err != nil {
-		return nil, 0, err
-	}
-	media := mediaAt(url)
-	media.Detail, err = in.str("detail")
-	return media, 0, err
+	media := mediaAt(in.need("url"))
+	media.Detail = in.str("detail")
+	return media, 0
 }
 
 func mediaAt(url string) *llm.Media {
@@ -358,41 +301,23 @@ func mediaAt(url string) *llm.Media {
 	return &llm.Media{URL: url}
 }
 
-func chatAudio(o *object) (*llm.Media, error) {
-	in, err := o.sub("input_audio")
-	if err != nil {
-		return nil, err
-	}
+func chatAudio(o *object) *llm.Media {
+	in := o.sub("input_audio")
 	if in == nil {
-		return nil, o.under("input_audio").wrong("is missing")
+		o.wrong("input_audio", "is missing")
+		return nil
 	}
-	media := &llm.Media{}
-	if media.Data, err = in.need("data"); err != nil {
-		return nil, err
-	}
-	media.Type, err = in.str("format")
-	return media, err
+	return &llm.Media{Data: in.need("data"), Type: in.str("format")}
 }
 
-func chatFile(o *object) (media *llm.Media, form uint32, err error) {
-	in, err := o.sub("file")
-	if err != nil {
-		return nil, 0, err
-	}
+func chatFile(o *object) (media *llm.Media, form uint32) {
+	in := o.sub("file")
 	if in == nil {
-		return nil, 0, o.under("file").wrong("is missing")
+		o.wrong("file", "is missing")
+		return nil, 0
 	}
-	media = &llm.Media{}
-	if media.FileID, err = in.str("file_id"); err != nil {
-		return nil, 0, err
-	}
-	if media.Name, err = in.str("filename"); err != nil {
-		return nil, 0, err
-	}
-	data, err := in.str("file_data")
-	if err != nil {
-		return nil, 0, err
-	}
+	media = &llm.Media{FileID: in.str("file_id"), Name: in.str("filename")}
+	data := in.str("file_data")
 	if mime, inner, ok := dataURL(data); ok {
 		media.Type, media.Data, form = mime, inner, fileDataURL
 	} else if strings.Contains(data, ":") {
@@ -400,34 +325,34 @@ func chatFile(o *object) (media *llm.Media, form uint32, err error) {
 	} else {
 		media.Data = data
 	}
-	return media, form, nil
+	return media, form
 }
 
 // chatThinkingItem reads Mistral's item: thinking is a list of texts.
-func chatThinkingItem(o *object) (part llm.Part, form uint32, err error) {
+func chatThinkingItem(o *object) (part llm.Part, form uint32) {
 	part = llm.Part{Kind: llm.PartThinking, SignedBy: llm.Chat}
 	raw := o.raw("thinking")
 	if text, ok := wire.String(raw); ok {
 		part.Text = text
-		return part, thinkingItem | thinkingString, nil
+		return part, thinkingItem | thinkingString
 	}
 	if len(raw) == 0 || raw[0] != '[' {
-		return llm.Part{Kind: llm.PartOther}, 0, nil
+		return llm.Part{Kind: llm.PartOther}, 0
 	}
 	items := elements(raw)
 	if len(items) != 1 {
-		return llm.Part{Kind: llm.PartOther}, 0, nil
+		return llm.Part{Kind: llm.PartOther}, 0
 	}
 	in, err := openObject(items[0], o.under("thinking"))
 	if err != nil || len(in.members) != 2 || !wire.StringEquals(in.peek("type"), "text") {
-		return llm.Part{Kind: llm.PartOther}, 0, nil
+		return llm.Part{Kind: llm.PartOther}, 0
 	}
 	text, ok := wire.String(in.peek("text"))
 	if !ok {
-		return llm.Part{Kind: llm.PartOther}, 0, nil
+		return llm.Part{Kind: llm.PartOther}, 0
 	}
 	part.Text = text
-	return part, thinkingItem, nil
+	return part, thinkingItem
 }
 
 // cacheMark takes cache_control when it is a mark; anything else stays where
@@ -446,7 +371,7 @@ func cacheMark(o *object, form uint32) *llm.CacheMark {
 	if mark.Type, ok = wire.String(in.raw("type")); !ok {
 		return nil
 	}
-	if mark.TTL, err = in.str("ttl"); err != nil {
+	if mark.TTL = in.str("ttl"); in.err() != nil {
 		return nil
 	}
 	o.raw("cache_control")

@@ -67,110 +67,72 @@ func (ChatCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 
 // openAIReply reads an answer, whose object member is kind; each reads one of
 // its choices.
-func openAIReply(body []byte, d llm.Dialect, kind string, each func(raw []byte, i int, up *object) (llm.Choice, error)) (*llm.Reply, error) {
+func openAIReply(body []byte, d llm.Dialect, kind string, each func(o *object, i int) llm.Choice) (*llm.Reply, error) {
 	o, err := parseObject(body)
 	if err != nil {
 		return nil, err
 	}
 	reply := &llm.Reply{}
-	form, err := chatHead(reply, o, kind)
-	if err != nil {
-		return nil, err
-	}
+	form := chatHead(reply, o, kind)
 	if !o.has("choices") {
-		return nil, o.under("choices").wrong("is missing")
+		o.wrong("choices", "is missing")
 	}
-	items, err := o.list("choices")
-	if err != nil {
-		return nil, err
+	for i, raw := range o.list("choices") {
+		reply.Choices = append(reply.Choices, each(o.open(raw, o.under("choices").item(i)), i))
 	}
-	for i, raw := range items {
-		choice, err := each(raw, i, o)
-		if err != nil {
-			return nil, err
-		}
-		reply.Choices = append(reply.Choices, choice)
-	}
-	if err := openAIUsageOf(reply, o, d); err != nil {
-		return nil, err
-	}
+	openAIUsageOf(reply, o, d)
 	reply.Extra = o.extra(d, form)
-	return reply, nil
+	return result(o, reply)
 }
 
 // chatHead reads what a reply and each chunk of a stream begin with.
-func chatHead(reply *llm.Reply, o *object, kind string) (form uint32, err error) {
-	if reply.ID, err = o.str("id"); err != nil {
-		return 0, err
-	}
-	if reply.Model, err = o.str("model"); err != nil {
-		return 0, err
-	}
-	created, err := o.integer("created")
-	if err != nil {
-		o.keep("created")
-	}
-	if created != nil {
-		if reply.Created = *created; reply.Created == 0 {
-			o.keep("created")
-		}
+func chatHead(reply *llm.Reply, o *object, kind string) (form uint32) {
+	reply.ID = o.str("id")
+	reply.Model = o.str("model")
+	if n, ok := wire.Int(o.peek("created")); ok && n != 0 {
+		reply.Created, _ = o.whole("created")
+	} else {
+		o.keep("created") // be it no number
 	}
 	if !o.constant("object", `"`+kind+`"`) {
 		form = replyNoObject
 	}
-	return form, nil
+	return form
 }
 
-func openAIUsageOf(reply *llm.Reply, o *object, d llm.Dialect) error {
+func openAIUsageOf(reply *llm.Reply, o *object, d llm.Dialect) {
 	raw := o.raw("usage")
 	if raw == nil {
-		return nil
+		return
 	}
 	u, ok := openAIUsage(raw)
 	if !ok {
-		return o.under("usage").wrong("must be an object of token counts")
+		o.wrong("usage", "must be an object of token counts")
 	}
 	u.Tier = tierWord(o.peek("service_tier"))
 	reply.Usage, reply.HasUsage = u, true
 	reply.UsageExtra = usageExtra(raw, d)
-	return nil
 }
 
-func chatChoice(raw []byte, i int, up *object) (llm.Choice, error) {
-	var choice llm.Choice
-	o, err := openObject(raw, up.under("choices").item(i))
-	if err != nil {
-		return choice, err
-	}
+func chatChoice(o *object, i int) (choice llm.Choice) {
 	form := uint32(0)
 	if !o.constant("index", strconv.Itoa(i)) {
 		form |= choiceNoIndex
 	}
-	m, err := o.sub("message")
-	if err != nil {
-		return choice, err
-	}
+	m := o.sub("message")
 	if m == nil {
 		if word, ok := wire.String(o.peek("finish_reason")); !ok || word == "" {
-			return choice, o.under("message").wrong("is missing")
+			o.wrong("message", "is missing")
 		}
-		m = &object{where: o.under("message")} // Azure: a filter left nothing of the answer
+		m = o.none("message") // Azure: a filter left nothing of the answer
 	}
 	if !m.constant("role", `"assistant"`) {
 		form |= choiceNoRole
 	}
-	content, err := chatContent(m)
-	if err != nil {
-		return choice, err
-	}
-	if choice.Parts, err = chatAssistant(m, content.parts); err != nil {
-		return choice, err
-	}
+	content := chatContent(m)
+	choice.Parts = chatAssistant(m, content.parts)
 	form |= content.form
-	word, err := o.str("finish_reason")
-	if err != nil {
-		return choice, err
-	}
+	word := o.str("finish_reason")
 	if word != "" {
 		choice.Stop = chatStops.stop(word)
 	}
@@ -185,7 +147,7 @@ func chatChoice(raw []byte, i int, up *object) (llm.Choice, error) {
 		}
 	}
 	choice.Extra = o.extra(llm.Chat, form)
-	return choice, nil
+	return choice
 }
 
 // chatTokens reads logprobs.content; nil when it holds none. What else the

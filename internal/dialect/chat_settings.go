@@ -9,279 +9,184 @@ import (
 
 // Everything of a chat request but its messages, as it is read.
 
-func chatTools(call *llm.Call, o *object) error {
-	items, err := o.list("tools")
-	if err != nil {
-		return err
+func chatTools(call *llm.Call, o *object) {
+	for i, raw := range o.list("tools") {
+		call.Tools = append(call.Tools, chatTool(o.open(raw, o.under("tools").item(i)), raw))
 	}
-	for i, raw := range items {
-		tool, err := chatTool(raw, o.under("tools").item(i))
-		if err != nil {
-			return err
-		}
-		call.Tools = append(call.Tools, tool)
-	}
-	call.Choice, err = chatToolChoice(o)
-	return err
+	call.Choice = chatToolChoice(o)
 }
 
-func chatTool(raw []byte, at where) (llm.Tool, error) {
+func chatTool(o *object, raw []byte) llm.Tool {
 	other := llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Chat}}
-	o, err := openObject(raw, at)
-	if err != nil {
-		return other, err
+	if o.str("type") != "function" {
+		return other
 	}
-	kind, err := o.str("type")
-	if err != nil {
-		return other, err
-	}
-	if kind != "function" {
-		return other, nil
-	}
-	in, err := o.sub("function")
-	if err != nil {
-		return other, err
-	}
+	in := o.sub("function")
 	if in == nil {
-		return other, o.under("function").wrong("is missing")
+		o.wrong("function", "is missing")
+		return other
 	}
-	var tool llm.Tool
-	if tool.Name, err = in.need("name"); err != nil {
-		return other, err
+	tool := llm.Tool{
+		Name: in.need("name"), Description: in.str("description"), Schema: in.schema("parameters"), Strict: in.boolean("strict"),
+		Cache: cacheMark(o, 0),
 	}
-	if tool.Description, err = in.str("description"); err != nil {
-		return other, err
-	}
-	if tool.Schema, err = takeSchema(in, "parameters"); err != nil {
-		return other, err
-	}
-	if tool.Strict, err = in.boolean("strict"); err != nil {
-		return other, err
-	}
-	tool.Cache = cacheMark(o, 0)
 	tool.Extra = o.extra(llm.Chat, 0)
-	return tool, nil
+	return tool
 }
 
-func chatToolChoice(o *object) (llm.ToolChoice, error) {
+func chatToolChoice(o *object) llm.ToolChoice {
 	raw := o.raw("tool_choice")
 	if raw == nil {
-		return llm.ToolChoice{}, nil
+		return llm.ToolChoice{}
 	}
 	extra := llm.Extra{Dialect: llm.Chat}
 	if word, ok := wire.String(raw); ok {
 		switch mode := llm.ToolMode(word); mode {
 		case llm.ToolAuto, llm.ToolNone, llm.ToolRequired:
-			return llm.ToolChoice{Mode: mode, Extra: extra}, nil
+			return llm.ToolChoice{Mode: mode, Extra: extra}
 		}
 		if word == "any" { // Mistral's word
 			extra.Form = 1
-			return llm.ToolChoice{Mode: llm.ToolRequired, Extra: extra}, nil
+			return llm.ToolChoice{Mode: llm.ToolRequired, Extra: extra}
 		}
-		return llm.ToolChoice{Raw: bytes.Clone(raw), Extra: extra}, nil
+		return llm.ToolChoice{Raw: bytes.Clone(raw), Extra: extra}
 	}
-	at := o.under("tool_choice")
 	if raw[0] != '{' {
-		return llm.ToolChoice{}, at.wrong("must be a string or an object")
+		o.wrong("tool_choice", "must be a string or an object")
 	}
-	c, err := openObject(raw, at)
-	if err != nil {
-		return llm.ToolChoice{}, err
-	}
+	c := o.open(raw, o.under("tool_choice"))
 	if kind, _ := wire.String(c.raw("type")); kind != "function" {
-		return llm.ToolChoice{Raw: bytes.Clone(raw), Extra: extra}, nil
+		return llm.ToolChoice{Raw: bytes.Clone(raw), Extra: extra}
 	}
-	in, err := c.sub("function")
-	if err != nil {
-		return llm.ToolChoice{}, err
-	}
+	in := c.sub("function")
 	if in == nil {
-		return llm.ToolChoice{Raw: bytes.Clone(raw), Extra: extra}, nil
+		return llm.ToolChoice{Raw: bytes.Clone(raw), Extra: extra}
 	}
-	name, err := in.need("name")
-	return llm.ToolChoice{Mode: llm.ToolNamed, Name: name, Extra: c.extra(llm.Chat, 0)}, err
+	return llm.ToolChoice{Mode: llm.ToolNamed, Name: in.need("name"), Extra: c.extra(llm.Chat, 0)}
 }
 
 // chatSettings reads the remaining members and returns the call's form.
-func chatSettings(call *llm.Call, o *object) (form uint32, err error) {
-	steps := []func(*llm.Call, *object, *uint32) error{
+func chatSettings(call *llm.Call, o *object) (form uint32) {
+	steps := []func(*llm.Call, *object, *uint32){
 		chatMaxTokens, chatSampling, chatStop, chatStream, chatOutput, chatReasoning, chatWantLogprobs, chatOwner,
 	}
 	for _, step := range steps {
-		if err := step(call, o, &form); err != nil {
-			return 0, err
-		}
+		step(call, o, &form)
 	}
-	return form, nil
+	return form
 }
 
 // chatMaxTokens: max_completion_tokens counts; max_tokens beside it stays in
 // Extra.
-func chatMaxTokens(call *llm.Call, o *object, form *uint32) (err error) {
-	if call.Sampling.MaxTokens, err = o.count("max_completion_tokens"); err != nil {
-		return err
+func chatMaxTokens(call *llm.Call, o *object, form *uint32) {
+	s := &call.Sampling
+	if s.MaxTokens = o.count("max_completion_tokens"); s.MaxTokens != 0 {
+		return
 	}
-	if call.Sampling.MaxTokens != 0 {
-		return nil
-	}
-	if call.Sampling.MaxTokens, err = o.count("max_tokens"); call.Sampling.MaxTokens != 0 {
+	if s.MaxTokens = o.count("max_tokens"); s.MaxTokens != 0 {
 		*form |= chatMaxTokensOld
 	}
-	return err
 }
 
-func chatSampling(call *llm.Call, o *object, _ *uint32) (err error) {
+func chatSampling(call *llm.Call, o *object, _ *uint32) {
 	s := &call.Sampling
-	floats := []struct {
-		name string
-		to   **float64
-	}{
-		{"temperature", &s.Temperature},
-		{"top_p", &s.TopP},
-		{"frequency_penalty", &s.FrequencyPenalty},
-		{"presence_penalty", &s.PresencePenalty},
-	}
-	for _, f := range floats {
-		if *f.to, err = o.float(f.name); err != nil {
-			return err
-		}
-	}
-	if s.TopK, err = o.intPointer("top_k"); err != nil {
-		return err
-	}
-	if s.Seed, err = o.integer("seed"); err != nil {
-		return err
-	}
-	s.N, err = o.count("n")
-	return err
+	s.Temperature = o.float("temperature")
+	s.TopP = o.float("top_p")
+	s.FrequencyPenalty = o.float("frequency_penalty")
+	s.PresencePenalty = o.float("presence_penalty")
+	s.TopK = o.intPointer("top_k")
+	s.Seed = o.integer("seed")
+	s.N = o.count("n")
 }
 
-func chatStop(call *llm.Call, o *object, form *uint32) error {
+func chatStop(call *llm.Call, o *object, form *uint32) {
 	raw := o.raw("stop")
 	if raw == nil {
-		return nil
+		return
 	}
 	if s, ok := wire.String(raw); ok {
 		if s == "" {
 			o.keep("stop")
-			return nil
+			return
 		}
 		call.Sampling.Stop = []string{s}
 		*form |= chatStopString
-		return nil
+		return
 	}
-	items, err := o.list("stop")
-	if err != nil {
-		return o.under("stop").wrong("must be a string or a list of strings")
+	if raw[0] != '[' {
+		o.wrong("stop", "must be a string or a list of strings")
 	}
-	call.Sampling.Stop, err = takeStrings(items, o.under("stop"))
-	return err
+	call.Sampling.Stop = o.strings("stop", o.list("stop"))
 }
 
-func chatStream(call *llm.Call, o *object, _ *uint32) (err error) {
-	if call.Stream, err = o.flag("stream"); err != nil {
-		return err
+func chatStream(call *llm.Call, o *object, _ *uint32) {
+	call.Stream = o.flag("stream")
+	if options := o.sub("stream_options"); options != nil {
+		call.WantUsage = options.flag("include_usage")
 	}
-	options, err := o.sub("stream_options")
-	if options == nil {
-		return err
-	}
-	call.WantUsage, err = options.flag("include_usage")
-	return err
 }
 
-func chatOutput(call *llm.Call, o *object, _ *uint32) (err error) {
+func chatOutput(call *llm.Call, o *object, _ *uint32) {
 	out := &call.Output
-	if out.Verbosity, err = o.str("verbosity"); err != nil {
-		return err
-	}
+	out.Verbosity = o.str("verbosity")
 	raw := o.raw("response_format")
 	if raw == nil {
-		return nil
+		return
 	}
-	f, err := openObject(raw, o.under("response_format"))
-	if err != nil {
-		return err
-	}
+	f := o.open(raw, o.under("response_format"))
 	switch kind, _ := wire.String(f.raw("type")); kind {
 	case "text":
 		out.Kind = llm.OutputText
 	case "json_object":
 		out.Kind = llm.OutputJSON
 	case "json_schema":
-		in, err := f.sub("json_schema")
-		if err != nil {
-			return err
-		}
+		in := f.sub("json_schema")
 		if in == nil {
-			return f.under("json_schema").wrong("is missing")
+			f.wrong("json_schema", "is missing")
+			return
 		}
-		if err := chatSchema(out, in); err != nil {
-			return err
-		}
+		chatSchema(out, in)
 	default: // an engine's own kind of grammar
 		o.release("response_format")
-		return nil
+		return
 	}
 	out.Extra = f.extra(llm.Chat, 0)
-	return nil
 }
 
-func chatSchema(out *llm.Output, in *object) (err error) {
+func chatSchema(out *llm.Output, in *object) {
 	out.Kind = llm.OutputSchema
-	if out.Name, err = in.str("name"); err != nil {
-		return err
-	}
-	if out.Description, err = in.str("description"); err != nil {
-		return err
-	}
+	out.Name = in.str("name")
+	out.Description = in.str("description")
 	out.Schema = bytes.Clone(in.raw("schema"))
-	out.Strict, err = in.boolean("strict")
-	return err
+	out.Strict = in.boolean("strict")
 }
 
 // chatReasoning reads reasoning_effort, or the reasoning object that OpenRouter
 // has instead; where both stand, the object stays in Extra.
-func chatReasoning(call *llm.Call, o *object, form *uint32) (err error) {
+func chatReasoning(call *llm.Call, o *object, form *uint32) {
 	r := &call.Reasoning
-	if r.Effort, err = o.str("reasoning_effort"); err != nil || r.Effort != "" {
-		return err
+	if r.Effort = o.str("reasoning_effort"); r.Effort != "" {
+		return
 	}
 	if raw := o.peek("reasoning"); len(raw) == 0 || raw[0] != '{' {
-		return nil
+		return
 	}
-	in, err := openObject(o.raw("reasoning"), o.under("reasoning"))
-	if err != nil {
-		return err
-	}
-	if r.Effort, err = in.str("effort"); err != nil {
-		return err
-	}
-	if r.Budget, err = in.count("max_tokens"); err != nil {
-		return err
-	}
+	in := o.open(o.raw("reasoning"), o.under("reasoning"))
+	r.Effort = in.str("effort")
+	r.Budget = in.count("max_tokens")
 	*form |= chatReasoningObj
 	r.Extra = in.extra(llm.Chat, chatReasoningObj)
-	return nil
 }
 
-func chatWantLogprobs(call *llm.Call, o *object, _ *uint32) (err error) {
-	if call.Logprobs.Want, err = o.flag("logprobs"); err != nil {
-		return err
-	}
-	call.Logprobs.Top, err = o.intPointer("top_logprobs")
-	return err
+func chatWantLogprobs(call *llm.Call, o *object, _ *uint32) {
+	call.Logprobs.Want = o.flag("logprobs")
+	call.Logprobs.Top = o.intPointer("top_logprobs")
 }
 
-func chatOwner(call *llm.Call, o *object, _ *uint32) (err error) {
-	if call.Parallel, err = o.boolean("parallel_tool_calls"); err != nil {
-		return err
-	}
-	if call.User, err = o.str("user"); err != nil {
-		return err
-	}
+func chatOwner(call *llm.Call, o *object, _ *uint32) {
+	call.Parallel = o.boolean("parallel_tool_calls")
+	call.User = o.str("user")
 	call.Metadata = stringMap(o, "metadata")
-	return nil
 }
 
 // stringMap takes an object whose values are all strings; any other value

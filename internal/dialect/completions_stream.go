@@ -12,28 +12,15 @@ import (
 // (logprobs) is an EventOther.
 type completionsReader struct{ chatReader }
 
-func (c *completionsReader) chunk(data []byte, emit emitter) error {
-	return c.read(data, "text_completion", c.choice, emit)
+func (c *completionsReader) chunk(o *object, data []byte, emit emitter) {
+	c.read(o, data, "text_completion", c.choice, emit)
 }
 
-func (c *completionsReader) choice(raw []byte, at where, emit emitter) error {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return err
-	}
-	ch, err := choiceFor(&c.choices, o, llm.Completions)
-	if err != nil {
-		return err
-	}
+func (c *completionsReader) choice(o *object, emit emitter) {
+	ch := choiceFor(&c.choices, o, llm.Completions)
 	o.raw("usage")
-	text, err := o.str("text")
-	if err != nil {
-		return err
-	}
-	word, err := o.str("finish_reason")
-	if err != nil {
-		return err
-	}
+	text := o.str("text")
+	word := o.str("finish_reason")
 	ch.text(llm.PartText, 0, text, emit)
 	if members, _ := o.rest(); members != nil {
 		extra := llm.Extra{Dialect: llm.Completions, Form: otherChoice}
@@ -42,7 +29,6 @@ func (c *completionsReader) choice(raw []byte, at where, emit emitter) error {
 	if word != "" {
 		ch.stop(completionStops.stop(word), emit)
 	}
-	return nil
 }
 
 // completionsWriter writes such a stream. Only text parts have a place in it.

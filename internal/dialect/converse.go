@@ -50,7 +50,7 @@ func (ConverseCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	}
 	if raw := cap[0].Value.Of(body); len(raw) > 0 && !wire.IsNull(raw) {
 		n, ok := wire.Int(raw)
-		if !ok || n > antMaxInt || n < -antMaxInt {
+		if !ok || n > maxWhole || n < -maxWhole {
 			return llm.Glance{}, where{name: "inferenceConfig.maxTokens"}.wrong("must be an integer")
 		}
 		g.MaxTokens = int(max(n, 0))

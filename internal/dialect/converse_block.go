@@ -23,25 +23,22 @@ type convBlock struct {
 
 // grow adds a delta to a block that only this dialect knows: elements of its
 // content, or members.
-func (b *convBlock) grow(m *member) error {
+func (b *convBlock) grow(d *object, m *member) {
 	if m.value[0] == '[' {
 		for _, item := range elements(m.value) {
 			b.pieces = append(b.pieces, slices.Clone(item))
 		}
-		return nil
+		return
 	}
-	in, err := openObject(m.value, where{name: m.name()})
-	if err != nil {
-		return err
-	}
+	in := d.open(m.value, where{name: m.name()})
 	for i := range in.members {
 		b.other.put(in.members[i].key, in.members[i].value)
 	}
-	return nil
 }
 
-// whole is the complete block: the object that a complete answer has.
-func (b *convBlock) whole() (llm.Part, error) {
+// whole is the complete block: the object that a complete answer has. o is that of
+// the event which completes it.
+func (b *convBlock) whole(o *object) llm.Part {
 	if b.member == "toolUse" {
 		input := b.input
 		if len(input) == 0 || !isJSON(input) {
@@ -53,11 +50,7 @@ func (b *convBlock) whole() (llm.Part, error) {
 		b.other.put([]byte(`"content"`), arrayJSON(b.pieces))
 	}
 	raw := closeRaw(appendRaw(nil, stringJSON(b.member), b.other.left()))
-	o, err := openObject(raw, where{})
-	if err != nil {
-		return llm.Part{}, err
-	}
-	return convDecodeBlock(o, raw)
+	return convDecodeBlock(o.open(raw, where{}), raw)
 }
 
 // joinBase64 joins pieces that are base64 each.

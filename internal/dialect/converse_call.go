@@ -41,22 +41,16 @@ func (ConverseCodec) DecodeCall(body []byte) (*llm.Call, error) {
 	}
 	c := &llm.Call{WantUsage: true}
 	var form uint32
-	steps := [...]func(*llm.Call, *object, *uint32) error{
+	steps := [...]func(*llm.Call, *object, *uint32){
 		convDecodeSystem, convDecodeMessages, convDecodeTools, convDecodeInference,
 		convDecodeFields, convDecodeOutput, convDecodeMetadata,
 	}
 	for _, step := range steps {
-		if err := step(c, o, &form); err != nil {
-			return nil, err
-		}
+		step(c, o, &form)
 	}
 	c.Extra = convExtra(o, form)
-	for i := range c.Turns {
-		for k := range c.Turns[i].Parts {
-			unwrapThinking(&c.Turns[i].Parts[k])
-		}
-	}
-	return c, nil
+	unwrapTurns(c.Turns)
+	return result(o, c)
 }
 
 // convDefaults are members that say no more than their absence.
@@ -68,152 +62,87 @@ func convExtra(o *object, form uint32) llm.Extra {
 	return o.extra(llm.Converse, form)
 }
 
-func convDecodeSystem(c *llm.Call, o *object, _ *uint32) error {
-	list, err := o.list("system")
-	if err != nil {
-		return err
-	}
-	c.System, err = convBlocks(list, o.under("system"))
-	return err
+func convDecodeSystem(c *llm.Call, o *object, _ *uint32) {
+	c.System = convBlocks(o, "system", o.list("system"))
 }
 
-func convDecodeMessages(c *llm.Call, o *object, form *uint32) error {
-	list, err := o.list("messages")
+func convDecodeMessages(c *llm.Call, o *object, form *uint32) {
+	list := o.list("messages")
 	if list == nil {
 		*form |= convNoMessages
-		return err
+		return
 	}
 	o.take("messages")
 	c.Turns = make([]llm.Turn, 0, len(list))
 	for i, raw := range list {
-		at := o.under("messages")
-		t, err := convDecodeTurn(raw, at.item(i))
-		if err != nil {
-			return err
-		}
-		c.Turns = append(c.Turns, t)
+		c.Turns = append(c.Turns, convDecodeTurn(o.open(raw, o.under("messages").item(i))))
 	}
-	return nil
 }
 
-func convDecodeTurn(raw []byte, at where) (llm.Turn, error) {
-	var t llm.Turn
-	o, err := openObject(raw, at)
-	if err != nil {
-		return t, err
-	}
-	role, err := o.need("role")
-	if err != nil {
-		return t, err
-	}
-	switch t.Role = llm.Role(role); t.Role {
-	case llm.RoleUser, llm.RoleAssistant, llm.RoleSystem:
-	default:
-		return t, o.under("role").wrong(`must be "user", "assistant" or "system"`)
-	}
-	list, err := o.list("content")
-	if err != nil {
-		return t, err
-	}
+func convDecodeTurn(o *object) llm.Turn {
+	t := llm.Turn{Role: takeRole(o)}
+	list := o.list("content")
 	if list == nil {
-		return t, o.under("content").wrong("is required and must be a list of blocks")
+		o.wrong("content", "is required and must be a list of blocks")
 	}
 	o.take("content")
-	if t.Parts, err = convBlocks(list, o.under("content")); err != nil {
-		return t, err
-	}
+	t.Parts = convBlocks(o, "content", list)
 	t.Extra = convExtra(o, 0)
-	return t, nil
+	return t
 }
 
-func convDecodeTools(c *llm.Call, o *object, _ *uint32) error {
-	in, err := o.sub("toolConfig")
+func convDecodeTools(c *llm.Call, o *object, _ *uint32) {
+	in := o.sub("toolConfig")
 	if in == nil {
-		return err
+		return
 	}
-	list, err := in.list("tools")
-	if err != nil {
-		return err
-	}
-	for i, raw := range list {
-		at := in.under("tools")
-		t, mark, err := convDecodeTool(raw, at.item(i))
-		if err != nil {
-			return err
-		}
+	for i, raw := range in.list("tools") {
+		t, mark := convDecodeTool(in.open(raw, in.under("tools").item(i)), raw)
 		if n := len(c.Tools); mark != nil && n > 0 && c.Tools[n-1].Raw == nil && c.Tools[n-1].Cache == nil {
 			c.Tools[n-1].Cache = mark
 			continue
 		}
 		c.Tools = append(c.Tools, t)
 	}
-	return convDecodeChoice(c, in)
+	convDecodeChoice(c, in)
 }
 
 // convDecodeTool reads a tool. A cache point gives a mark, too; any other but a
 // toolSpec stays raw.
-func convDecodeTool(raw []byte, at where) (llm.Tool, *llm.CacheMark, error) {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return llm.Tool{}, nil, err
+func convDecodeTool(o *object, raw []byte) (t llm.Tool, mark *llm.CacheMark) {
+	if mark = convDecodeCache(o); mark == nil && o.get("toolSpec") != nil {
+		return convDecodeSpec(o), nil
 	}
-	t := llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Converse}}
-	mark, err := convDecodeCache(o)
-	if mark != nil || err != nil {
-		return t, mark, err
-	}
-	in, err := o.sub("toolSpec")
-	if in == nil {
-		return t, nil, err
-	}
-	t = llm.Tool{}
-	if t.Name, err = in.need("name"); err != nil {
-		return t, nil, err
-	}
-	if t.Description, err = in.str("description"); err != nil {
-		return t, nil, err
-	}
-	schema, err := in.sub("inputSchema")
-	if err != nil {
-		return t, nil, err
-	}
+	return llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Converse}}, mark
+}
+
+func convDecodeSpec(o *object) llm.Tool {
+	in := o.sub("toolSpec")
+	t := llm.Tool{Name: in.need("name"), Description: in.str("description")}
 	form := uint32(convNoSchema)
-	if schema != nil {
-		if t.Schema, err = takeSchema(schema, "json"); err != nil {
-			return t, nil, err
-		}
-		if t.Schema != nil {
+	if schema := in.sub("inputSchema"); schema != nil {
+		if t.Schema = schema.schema("json"); t.Schema != nil {
 			form = 0
 		}
 	}
-	if t.Strict, err = in.boolean("strict"); err != nil {
-		return t, nil, err
-	}
+	t.Strict = in.boolean("strict")
 	t.Extra = convExtra(o, form)
-	return t, nil, nil
+	return t
 }
 
 // convDecodeCache reads a block that is a cache point and nothing else; nil for
 // any other.
-func convDecodeCache(o *object) (*llm.CacheMark, error) {
+func convDecodeCache(o *object) *llm.CacheMark {
 	raw := o.get("cachePoint")
 	if raw == nil || len(o.members) != 1 {
-		return nil, nil
+		return nil
 	}
-	in, err := openObject(raw, o.under("cachePoint"))
-	if err != nil {
-		return nil, err
-	}
-	m := &llm.CacheMark{Type: "ephemeral"}
-	if _, err := in.need("type"); err != nil {
-		return nil, err
-	}
+	in := o.open(raw, o.under("cachePoint"))
+	in.need("type")
 	in.constant("type", `"default"`)
-	if m.TTL, err = in.str("ttl"); err != nil {
-		return nil, err
-	}
+	m := &llm.CacheMark{Type: "ephemeral", TTL: in.str("ttl")}
 	m.Extra = convExtra(in, 0)
-	return m, nil
+	return m
 }
 
 var convModes = [...]struct {
@@ -225,119 +154,89 @@ var convModes = [...]struct {
 	{llm.ToolNamed, "tool"},
 }
 
-func convDecodeChoice(c *llm.Call, o *object) error {
+func convDecodeChoice(c *llm.Call, o *object) {
 	raw := o.raw("toolChoice")
 	if raw == nil {
-		return nil
+		return
 	}
-	in, err := openObject(raw, o.under("toolChoice"))
-	if err != nil {
-		return err
-	}
+	in := o.open(raw, o.under("toolChoice"))
 	for _, m := range convModes {
-		kind, err := in.sub(m.word)
-		if err != nil {
-			return err
-		}
+		kind := in.sub(m.word)
 		if kind == nil {
 			continue
 		}
 		c.Choice.Mode = m.mode
 		if m.mode == llm.ToolNamed {
-			if c.Choice.Name, err = kind.need("name"); err != nil {
-				return err
-			}
+			c.Choice.Name = kind.need("name")
 		}
 		break
 	}
 	if c.Choice.Mode == "" {
 		c.Choice = llm.ToolChoice{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Converse}}
-		return nil
+		return
 	}
 	c.Choice.Extra = convExtra(in, 0)
-	return nil
 }
 
-func convDecodeInference(c *llm.Call, o *object, _ *uint32) error {
-	in, err := o.sub("inferenceConfig")
+func convDecodeInference(c *llm.Call, o *object, _ *uint32) {
+	in := o.sub("inferenceConfig")
 	if in == nil {
-		return err
+		return
 	}
 	s := &c.Sampling
-	if s.MaxTokens, err = antInt(in, "maxTokens"); err != nil {
-		return err
-	}
-	if s.Temperature, err = in.float("temperature"); err != nil {
-		return err
-	}
-	if s.TopP, err = in.float("topP"); err != nil {
-		return err
-	}
-	list, err := in.list("stopSequences")
-	if err != nil {
-		return err
-	}
-	s.Stop, err = takeStrings(list, in.under("stopSequences"))
-	return err
+	s.MaxTokens = in.bounded("maxTokens")
+	s.Temperature = in.float("temperature")
+	s.TopP = in.float("topP")
+	s.Stop = in.strings("stopSequences", in.list("stopSequences"))
 }
 
 // convDecodeOutput takes outputConfig: a JSON schema, which is written as text,
 // and an effort.
-func convDecodeOutput(c *llm.Call, o *object, form *uint32) error {
-	in, err := o.sub("outputConfig")
+func convDecodeOutput(c *llm.Call, o *object, form *uint32) {
+	in := o.sub("outputConfig")
 	if in == nil {
-		return err
+		return
 	}
 	if c.Reasoning.Effort == "" && in.get("effort") != nil {
-		if c.Reasoning.Effort, err = in.str("effort"); err != nil {
-			return err
-		}
+		c.Reasoning.Effort = in.str("effort")
 		*form |= convOutputEffort
 	}
-	text, err := in.sub("textFormat")
+	text := in.sub("textFormat")
 	if text == nil || !wire.StringEquals(text.get("type"), "json_schema") {
-		return err
+		return
 	}
-	structure, err := text.sub("structure")
+	structure := text.sub("structure")
 	if structure == nil {
-		return err
+		return
 	}
-	schema, err := structure.sub("jsonSchema")
+	schema := structure.sub("jsonSchema")
 	if schema == nil {
-		return err
+		return
 	}
-	source, err := schema.need("schema")
-	if err != nil {
-		return err
-	}
+	source := schema.need("schema")
 	if _, err := wire.Scan([]byte(source), nil, nil); err != nil {
-		return schema.under("schema").wrong("must be a JSON schema as text: %v", err)
+		schema.wrong("schema", "must be a JSON schema as text: %v", err)
+		return
 	}
 	out := &c.Output
 	text.take("type")
 	out.Kind, out.Schema = llm.OutputSchema, []byte(source)
-	if out.Name, err = schema.str("name"); err != nil {
-		return err
-	}
-	out.Description, err = schema.str("description")
-	return err
+	out.Name = schema.str("name")
+	out.Description = schema.str("description")
 }
 
 // convDecodeMetadata takes requestMetadata when all its values are texts.
-func convDecodeMetadata(c *llm.Call, o *object, _ *uint32) error {
+func convDecodeMetadata(c *llm.Call, o *object, _ *uint32) {
 	raw := o.get("requestMetadata")
 	if raw == nil {
-		return nil
+		return
 	}
-	in, err := openObject(raw, o.under("requestMetadata"))
-	if err != nil {
-		return err
-	}
+	in := o.open(raw, o.under("requestMetadata"))
 	all := make(map[string]string, len(in.members))
 	for i := range in.members {
 		s, ok := wire.String(in.members[i].value)
 		if !ok {
-			return in.under(in.members[i].name()).wrong("must be a string")
+			in.wrong(in.members[i].name(), "must be a string")
 		}
 		all[in.members[i].name()] = s
 	}
@@ -345,5 +244,4 @@ func convDecodeMetadata(c *llm.Call, o *object, _ *uint32) error {
 		o.take("requestMetadata")
 		c.Metadata = all
 	}
-	return nil
 }

@@ -50,31 +50,28 @@ func convFamilyOf(model string) convFamily {
 
 // convDecodeFields takes what asks for thinking, and top-k. Where a request says
 // the same twice the first is taken and the other stays.
-func convDecodeFields(c *llm.Call, o *object, form *uint32) error {
+func convDecodeFields(c *llm.Call, o *object, form *uint32) {
 	if raw := o.get(convFields); len(raw) > 0 && raw[0] != '{' {
 		*form |= convFieldsOther
-		return nil
+		return
 	}
-	in, err := o.sub(convFields)
+	in := o.sub(convFields)
 	if in == nil {
-		return err
+		return
 	}
-	if err := convDecodeThinking(c, in, form); err != nil {
-		return err
-	}
+	convDecodeThinking(c, in, form)
 	convDecodeEfforts(c, in, form)
-	if k, ok := wire.Int(in.get("top_k")); ok && k > 0 && k < antMaxInt {
+	if k, ok := wire.Int(in.get("top_k")); ok && k > 0 && k < maxWhole {
 		in.raw("top_k")
 		c.Sampling.TopK = new(int(k))
 		*form |= convTopK
 	} else if k, ok := convInner(in, "inferenceConfig", "topK"); ok {
-		if n, isInt := wire.Int(k.get("topK")); isInt && n > 0 && n < antMaxInt {
+		if n, isInt := wire.Int(k.get("topK")); isInt && n > 0 && n < maxWhole {
 			k.raw("topK")
 			c.Sampling.TopK = new(int(n))
 			*form |= convNovaTopK
 		}
 	}
-	return nil
 }
 
 // convInner opens the object name of in when it is one and has the member.
@@ -83,15 +80,12 @@ func convInner(in *object, name, member string) (*object, bool) {
 	if len(raw) == 0 || raw[0] != '{' {
 		return nil, false
 	}
-	o, err := in.sub(name)
-	if err != nil {
-		return nil, false
-	}
+	o := in.sub(name)
 	return o, o.get(member) != nil
 }
 
 // convDecodeThinking takes a mode with a budget or an effort.
-func convDecodeThinking(c *llm.Call, in *object, form *uint32) error {
+func convDecodeThinking(c *llm.Call, in *object, form *uint32) {
 	r := &c.Reasoning
 	for _, way := range [...]struct {
 		name string
@@ -101,25 +95,16 @@ func convDecodeThinking(c *llm.Call, in *object, form *uint32) error {
 		if !ok || r.Mode != "" {
 			continue
 		}
-		mode, err := o.need("type")
-		if err != nil {
-			return err
+		if r.Mode = o.need("type"); r.Mode == "" {
+			o.wrong("type", "must not be empty")
 		}
-		if mode == "" {
-			return o.under("type").wrong("must not be empty")
-		}
-		r.Mode = mode
 		*form |= way.form
 		if way.form == convNovaReasoning {
-			r.Effort, err = o.str("maxReasoningEffort")
+			r.Effort = o.str("maxReasoningEffort")
 		} else {
-			r.Budget, err = antInt(o, "budget_tokens")
-		}
-		if err != nil {
-			return err
+			r.Budget = o.bounded("budget_tokens")
 		}
 	}
-	return nil
 }
 
 // convDecodeEfforts takes an effort that stands alone.

@@ -68,51 +68,35 @@ var convMedia = []convMediaKind{
 
 // decode takes a block of this kind. A format or a source that is not known
 // leaves the whole block to PartOther.
-func (k *convMediaKind) decode(o *object, p *llm.Part) (form uint32, err error) {
-	in, err := o.sub(k.member)
-	if err != nil {
-		return 0, err
-	}
+func (k *convMediaKind) decode(o *object, p *llm.Part) (form uint32) {
+	in := o.sub(k.member)
 	m := &llm.Media{}
-	format, stated, err := in.text("format")
-	if err != nil {
-		return 0, err
-	}
+	format, stated := in.text("format")
 	for _, f := range k.formats {
 		if f.format == format {
 			m.Type = f.mime
 		}
 	}
 	if m.Type == "" && (stated || k.member != "document") {
-		return 0, nil
+		return 0
 	}
 	if !stated {
 		form = convNoFormat
 	}
 	if k.member == "document" {
-		if m.Name, err = in.str("name"); err != nil {
-			return 0, err
-		}
+		m.Name = in.str("name")
 	}
-	source, err := in.sub("source")
+	source := in.sub("source")
 	if source == nil {
-		return 0, err
+		return 0
 	}
 	switch {
 	case source.get("bytes") != nil:
-		m.Data, err = source.need("bytes")
+		m.Data = source.need("bytes")
 	case source.get("s3Location") != nil:
-		place, err := source.sub("s3Location")
-		if err != nil {
-			return 0, err
-		}
-		if m.FileID, err = place.need("uri"); err != nil {
-			return 0, err
-		}
+		m.FileID = source.sub("s3Location").need("uri")
 	case source.get("text") != nil:
-		var text string
-		text, err = source.need("text")
-		m.Data = base64.StdEncoding.EncodeToString([]byte(text))
+		m.Data = base64.StdEncoding.EncodeToString([]byte(source.need("text")))
 		form |= convSourceText
 		if m.Type == "" {
 			m.Type = "text/plain"
@@ -121,7 +105,7 @@ func (k *convMediaKind) decode(o *object, p *llm.Part) (form uint32, err error) 
 	if m.Data != "" || m.FileID != "" {
 		p.Kind, p.Media = k.kind, m
 	}
-	return form, err
+	return form
 }
 
 // convMediaOf finds the block and the format for media of another dialect; nil

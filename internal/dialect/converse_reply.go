@@ -47,13 +47,13 @@ func convStopWord(stop llm.Stop, l *lossList) string {
 }
 
 // convTakeStop takes stopReason; ok is false when there is none.
-func convTakeStop(o *object) (stop llm.Stop, ok bool, err error) {
-	word, ok, err := o.text("stopReason")
+func convTakeStop(o *object) (stop llm.Stop, ok bool) {
+	word, ok := o.text("stopReason")
 	if word == "" {
 		o.release("stopReason")
-		return stop, false, err
+		return stop, false
 	}
-	return convStops.stop(word), ok, err
+	return convStops.stop(word), ok
 }
 
 // DecodeReply implements [Codec].
@@ -62,22 +62,17 @@ func (ConverseCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	output, err := o.sub("output")
-	if err != nil {
-		return nil, err
-	}
+	output := o.sub("output")
 	if output == nil {
 		if o.has("message") || o.has("__type") {
 			return nil, where{}.wrong("%s", ConverseCodec{}.DecodeError(body).Message)
 		}
 		return nil, o.under("output").wrong("is required")
 	}
-	message, err := output.sub("message")
-	if err != nil {
-		return nil, err
-	}
+	message := output.sub("message")
 	if message == nil {
-		return nil, output.under("message").wrong("is required")
+		output.wrong("message", "is required")
+		return nil, o.err()
 	}
 	var form uint32
 	if !wire.StringEquals(message.peek("role"), "assistant") {
@@ -85,27 +80,18 @@ func (ConverseCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 	} else {
 		message.take("role")
 	}
-	list, err := message.list("content")
-	if err != nil {
-		return nil, err
-	}
+	list := message.list("content")
 	if list == nil {
-		return nil, message.under("content").wrong("is required and must be a list")
+		message.wrong("content", "is required and must be a list")
 	}
 	message.take("content")
-	parts, err := convBlocks(list, message.under("content"))
-	if err != nil {
-		return nil, err
-	}
-	return convFinishReply(o, parts, form)
+	parts := convBlocks(message, "content", list)
+	return result(o, convFinishReply(o, parts, form))
 }
 
 // convFinishReply takes what stands beside the message.
-func convFinishReply(o *object, parts []llm.Part, form uint32) (*llm.Reply, error) {
-	stop, has, err := convTakeStop(o)
-	if err != nil {
-		return nil, err
-	}
+func convFinishReply(o *object, parts []llm.Part, form uint32) *llm.Reply {
+	stop, has := convTakeStop(o)
 	if !has {
 		form |= convNoStop
 	}
@@ -113,13 +99,11 @@ func convFinishReply(o *object, parts []llm.Part, form uint32) (*llm.Reply, erro
 	if raw := o.raw("usage"); raw == nil {
 		form |= convNoUsage
 	} else {
-		if r.Usage, r.UsageExtra, err = convDecodeUsage(raw, o); err != nil {
-			return nil, err
-		}
+		r.Usage, r.UsageExtra = convDecodeUsage(o, raw)
 		r.HasUsage = true
 	}
 	r.Extra = convExtra(o, form)
-	return r, nil
+	return r
 }
 
 // EncodeReply implements [Codec]. Of several choices the first is told. An

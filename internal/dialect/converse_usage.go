@@ -72,7 +72,7 @@ func convLongWrites(list []byte) (n int64) {
 			continue
 		}
 		if v, ok := antFigure(found[1].Value.Of(w.value)); ok && wire.StringEquals(found[0].Value.Of(w.value), "1h") {
-			n = min(n+v, antMaxInt)
+			n = min(n+v, maxWhole)
 		}
 	}
 	return n
@@ -81,15 +81,11 @@ func convLongWrites(list []byte) (n int64) {
 // convDecodeUsage reads the usage object of an answer; what it says beyond
 // llm.Usage is in the Extra. Older names of the cache figures stand beside the
 // newer ones, and the service tier beside the object.
-func convDecodeUsage(raw []byte, answer *object) (llm.Usage, llm.Extra, error) {
-	at := answer.under("usage")
-	o, err := openObject(raw, at)
-	if err != nil {
-		return llm.Usage{}, llm.Extra{}, err
-	}
+func convDecodeUsage(answer *object, raw []byte) (llm.Usage, llm.Extra) {
+	o := answer.open(raw, answer.under("usage"))
 	u, ok := convCount(raw, wire.Span{End: len(raw)})
 	if !ok {
-		return llm.Usage{}, llm.Extra{}, at.wrong("is not a usage")
+		answer.wrong("usage", "is not a usage")
 	}
 	if tier := answer.peek("serviceTier"); tier != nil {
 		u.Tier = convTier(tier, wire.Member{Value: wire.Span{End: len(tier)}})
@@ -112,7 +108,7 @@ func convDecodeUsage(raw []byte, answer *object) (llm.Usage, llm.Extra, error) {
 			m.use = useSpelled
 		}
 	}
-	return u, convExtra(o, form), nil
+	return u, convExtra(o, form)
 }
 
 // convPutUsage writes a usage object. One of another dialect has the three

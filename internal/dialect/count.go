@@ -52,28 +52,24 @@ func (c ConverseCodec) DecodeCount(body []byte) (*llm.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, err := o.sub("input")
-	if err != nil {
-		return nil, err
-	}
+	in := o.sub("input")
 	if in == nil {
 		return nil, o.under("input").wrong("is required")
+	}
+	if err := o.err(); err != nil {
+		return nil, err
 	}
 	if raw := in.get("converse"); raw != nil {
 		return c.DecodeCall(raw)
 	}
-	invoke, err := in.sub("invokeModel")
-	if err != nil {
-		return nil, err
-	}
+	invoke := in.sub("invokeModel")
 	if invoke == nil {
 		return nil, o.under("input").wrong("must have converse or invokeModel")
 	}
-	text, err := invoke.str("body")
-	if err != nil {
+	own, err := base64.StdEncoding.DecodeString(invoke.str("body"))
+	if err := o.err(); err != nil {
 		return nil, err
 	}
-	own, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		return nil, invoke.under("body").wrong("must be base64")
 	}

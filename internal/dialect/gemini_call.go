@@ -50,25 +50,23 @@ func (GeminiCodec) DecodeCall(body []byte) (*llm.Call, error) {
 func gemDecodeRequest(o *object) (*llm.Call, error) {
 	c := &llm.Call{WantUsage: true}
 	var form uint32
-	steps := [...]func(*llm.Call, *object, *uint32) error{
+	steps := [...]func(*llm.Call, *object, *uint32){
 		gemDecodeModel, gemDecodeSystem, gemDecodeContents, gemDecodeTools, gemDecodeChoice, gemDecodeConfig,
 	}
 	for _, step := range steps {
-		if err := step(c, o, &form); err != nil {
-			return nil, err
-		}
+		step(c, o, &form)
 	}
 	c.Metadata = stringMap(o, "labels")
 	gemPair(c.Turns)
 	c.Extra = gemExtra(o, form)
-	return c, nil
+	return result(o, c)
 }
 
 // gemDecodeModel takes the model that some clients repeat in the body.
-func gemDecodeModel(c *llm.Call, o *object, form *uint32) (err error) {
-	name, err := o.str("model")
-	if err != nil || name == "" {
-		return err
+func gemDecodeModel(c *llm.Call, o *object, form *uint32) {
+	name := o.str("model")
+	if name == "" {
+		return
 	}
 	*form |= gemModelBare
 	if rest, ok := strings.CutPrefix(name, gemModels); ok {
@@ -76,56 +74,33 @@ func gemDecodeModel(c *llm.Call, o *object, form *uint32) (err error) {
 		name = rest
 	}
 	c.Model = name
-	return nil
 }
 
-func gemDecodeSystem(c *llm.Call, o *object, _ *uint32) error {
-	in, err := gemSub(o, "systemInstruction")
+func gemDecodeSystem(c *llm.Call, o *object, _ *uint32) {
+	in := gemSub(o, "systemInstruction")
 	if in == nil {
-		return err
+		return
 	}
 	in.keep("role")
-	list, err := in.list("parts")
-	if err != nil {
-		return err
-	}
-	c.System, err = gemDecodeParts(list, in.under("parts"))
-	return err
+	c.System = gemDecodeParts(in, in.list("parts"))
 }
 
-func gemDecodeContents(c *llm.Call, o *object, _ *uint32) error {
-	list, err := o.list("contents")
-	if err != nil {
-		return err
-	}
+func gemDecodeContents(c *llm.Call, o *object, _ *uint32) {
+	list := o.list("contents")
 	if list == nil {
-		return o.under("contents").wrong("is required and must be a list")
+		o.wrong("contents", "is required and must be a list")
 	}
 	o.take("contents")
 	c.Turns = make([]llm.Turn, 0, len(list))
 	for i, raw := range list {
-		t, err := gemDecodeTurn(raw, o.under("contents").item(i))
-		if err != nil {
-			return err
-		}
-		c.Turns = append(c.Turns, t)
+		c.Turns = append(c.Turns, gemDecodeTurn(gemOpen(o, raw, o.under("contents").item(i))))
 	}
 	c.Turns = gemJoinThoughts(c.Turns)
-	return nil
 }
 
-func gemDecodeTurn(raw []byte, at where) (llm.Turn, error) {
-	var t llm.Turn
-	o, err := gemOpen(raw, at)
-	if err != nil {
-		return t, err
-	}
-	role, err := o.str("role")
-	if err != nil {
-		return t, err
-	}
+func gemDecodeTurn(o *object) (t llm.Turn) {
 	form := uint32(0)
-	switch role {
+	switch o.str("role") {
 	case "user":
 		t.Role = llm.RoleUser
 	case "":
@@ -135,101 +110,65 @@ func gemDecodeTurn(raw []byte, at where) (llm.Turn, error) {
 	case "function":
 		t.Role = llm.RoleTool
 	default:
-		return t, o.under("role").wrong(`must be "user", "model" or "function"`)
+		o.wrong("role", `must be "user", "model" or "function"`)
 	}
-	list, err := o.list("parts")
-	if err != nil {
-		return t, err
-	}
+	list := o.list("parts")
 	if list == nil {
 		form |= gemNoParts
 	}
 	o.take("parts")
-	if t.Parts, err = gemDecodeParts(list, o.under("parts")); err != nil {
-		return t, err
-	}
+	t.Parts = gemDecodeParts(o, list)
 	t.Extra = gemExtra(o, form)
-	return t, nil
+	return t
 }
 
-func gemDecodeTools(c *llm.Call, o *object, form *uint32) error {
+func gemDecodeTools(c *llm.Call, o *object, form *uint32) {
 	raw := o.peek("tools")
 	if len(raw) > 0 && raw[0] == '{' {
 		o.take("tools")
 		*form |= gemToolsObject
-		return gemDecodeTool(c, raw, o.under("tools"))
+		gemDecodeTool(c, gemOpen(o, raw, o.under("tools")), raw)
+		return
 	}
-	list, err := o.list("tools")
-	if err != nil {
-		return err
+	for i, raw := range o.list("tools") {
+		gemDecodeTool(c, gemOpen(o, raw, o.under("tools").item(i)), raw)
 	}
-	for i, raw := range list {
-		if err := gemDecodeTool(c, raw, o.under("tools").item(i)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // gemDecodeTool reads an object of tools: functions, and beside them tools
 // that only this dialect knows, which stay raw.
-func gemDecodeTool(c *llm.Call, raw []byte, at where) error {
-	o, err := gemOpen(raw, at)
-	if err != nil {
-		return err
-	}
+func gemDecodeTool(c *llm.Call, o *object, raw []byte) {
 	other := llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Gemini}}
-	list, err := o.list("functionDeclarations")
-	if err != nil {
-		return err
-	}
+	list := o.list("functionDeclarations")
 	if len(list) == 0 {
 		c.Tools = append(c.Tools, other)
-		return nil
+		return
 	}
 	form := uint32(0)
 	if o.has("functionDeclarations") && bytes.Contains(raw, []byte(`"function_declarations"`)) {
 		form = gemToolSnake
 	}
 	for i, item := range list {
-		t, err := gemDecodeFunction(item, o.under("functionDeclarations").item(i), form)
-		if err != nil {
-			return err
-		}
-		c.Tools = append(c.Tools, t)
+		in := gemOpen(o, item, o.under("functionDeclarations").item(i))
+		c.Tools = append(c.Tools, gemDecodeFunction(in, form))
 		form |= gemToolMore
 	}
 	if other.Raw = o.left(); other.Raw != nil {
 		other.Extra.Form = gemToolMore
 		c.Tools = append(c.Tools, other)
 	}
-	return nil
 }
 
-func gemDecodeFunction(raw []byte, at where, form uint32) (t llm.Tool, err error) {
-	o, err := gemOpen(raw, at)
-	if err != nil {
-		return t, err
-	}
-	if t.Name, err = o.need("name"); err != nil {
-		return t, err
-	}
-	if t.Description, err = o.str("description"); err != nil {
-		return t, err
-	}
-	if t.Schema, err = takeSchema(o, "parametersJsonSchema"); err != nil {
-		return t, err
-	}
+func gemDecodeFunction(o *object, form uint32) llm.Tool {
+	t := llm.Tool{Name: o.need("name"), Description: o.str("description"), Schema: o.schema("parametersJsonSchema")}
 	if t.Schema != nil {
 		form |= gemToolJSON
-	} else if raw, err := takeSchema(o, "parameters"); err != nil {
-		return t, err
-	} else if raw != nil {
+	} else if raw := o.schema("parameters"); raw != nil {
 		t.Schema = gemToSchema(raw)
 		o.keep("parameters")
 	}
 	t.Extra = gemExtra(o, form)
-	return t, nil
+	return t
 }
 
 // gemModes are the words of functionCallingConfig.mode.
@@ -245,20 +184,17 @@ var gemModes = [...]struct {
 // gemDecodeChoice reads toolConfig. One allowed name is a named tool; several
 // stay in Extra, as does the mode VALIDATED, which is auto with a check of the
 // arguments.
-func gemDecodeChoice(c *llm.Call, o *object, _ *uint32) error {
-	config, err := gemSub(o, "toolConfig")
+func gemDecodeChoice(c *llm.Call, o *object, _ *uint32) {
+	config := gemSub(o, "toolConfig")
 	if config == nil {
-		return err
+		return
 	}
-	in, err := gemSub(config, "functionCallingConfig")
+	in := gemSub(config, "functionCallingConfig")
 	if in == nil {
-		return err
+		return
 	}
 	c.Choice.Extra.Dialect = llm.Gemini
-	word, err := in.str("mode")
-	if err != nil {
-		return err
-	}
+	word := in.str("mode")
 	for _, m := range gemModes {
 		if strings.EqualFold(m.word, word) {
 			c.Choice.Mode = m.mode
@@ -273,18 +209,14 @@ func gemDecodeChoice(c *llm.Call, o *object, _ *uint32) error {
 			c.Choice.Mode = llm.ToolAuto
 		}
 	}
-	names, err := in.list("allowedFunctionNames")
-	if err != nil {
-		return err
-	}
+	names := in.list("allowedFunctionNames")
 	if c.Choice.Mode == llm.ToolRequired && len(names) == 1 {
 		if name, ok := wire.String(names[0]); ok {
 			c.Choice.Mode, c.Choice.Name = llm.ToolNamed, name
-			return nil
+			return
 		}
 	}
 	if len(names) > 0 {
 		in.release("allowedFunctionNames")
 	}
-	return nil
 }

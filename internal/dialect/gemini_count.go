@@ -17,10 +17,7 @@ func (GeminiCodec) DecodeCount(body []byte) (*llm.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, err := gemSub(o, "generateContentRequest")
-	if err != nil {
-		return nil, err
-	}
+	in := gemSub(o, "generateContentRequest")
 	if in == nil {
 		in = o
 	}
@@ -54,9 +51,9 @@ func (GeminiCodec) DecodeCountReply(body []byte) (tokens int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	tokens, ok, err := o.whole("totalTokens")
-	if err == nil && (!ok || tokens < 0) {
-		err = o.under("totalTokens").wrong("is required and must be a count")
+	tokens, ok := o.whole("totalTokens")
+	if !ok || tokens < 0 {
+		o.wrong("totalTokens", "is required and must be a count")
 	}
-	return tokens, err
+	return tokens, o.err()
 }

@@ -28,7 +28,7 @@ import (
 // Events implements [Codec].
 func (GeminiCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
 	return func(yield func(llm.Event, error) bool) {
-		readStream(NewGeminiArrayReader(r), yield, &gemReader{})
+		readChunks(NewGeminiArrayReader(r), yield, &gemReader{})
 	}
 }
 
@@ -68,28 +68,17 @@ func (g *gemReader) finish(emit emitter) {
 	}
 }
 
-func (g *gemReader) chunk(data []byte, emit emitter) error {
-	o, err := parseObject(data)
-	if err != nil {
-		return err
-	}
+func (g *gemReader) chunk(o *object, _ []byte, emit emitter) {
 	r := &llm.Reply{}
-	if err := gemHead(r, o); err != nil {
-		return err
-	}
-	list, err := o.list("candidates")
-	if err != nil {
-		return err
-	}
+	gemHead(r, o)
+	list := o.list("candidates")
 	usage := o.peek("usageMetadata")
 	figures, counted := gemUsage(usage)
 	o.keep("usageMetadata")
 	stop, blocked := gemBlockStop(o)
 	g.head(r, o, emit)
 	for i, raw := range list {
-		if err := g.candidate(raw, o.under("candidates").item(i), emit); err != nil {
-			return err
-		}
+		g.candidate(o.open(raw, o.under("candidates").item(i)), emit)
 	}
 	if counted {
 		emit(llm.Event{Kind: llm.EventUsage, Usage: &figures, Extra: gemUsageExtra(usage)})
@@ -98,7 +87,6 @@ func (g *gemReader) chunk(data []byte, emit emitter) error {
 		g.blocked = true
 		emit(llm.Event{Kind: llm.EventStop, Stop: stop, Extra: llm.Extra{Dialect: llm.Gemini, Form: gemNoCandidates}})
 	}
-	return nil
 }
 
 // head emits the start, or what a later chunk says that is new.
@@ -132,23 +120,10 @@ func freshMembers(o *object, seen map[string]string) []byte {
 	return closeRaw(fresh)
 }
 
-func (g *gemReader) candidate(raw []byte, at where, emit emitter) error {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return err
-	}
-	c, err := g.choiceOf(o)
-	if err != nil {
-		return err
-	}
-	content, err := o.sub("content")
-	if err != nil {
-		return err
-	}
-	if content != nil {
-		if err := c.content(content, emit); err != nil {
-			return err
-		}
+func (g *gemReader) candidate(o *object, emit emitter) {
+	c := g.choiceOf(o)
+	if content := o.sub("content"); content != nil {
+		c.content(content, emit)
 	}
 	if probs := gemDecodeLogprobs(o.get("logprobsResult")); probs != nil {
 		o.take("logprobsResult")
@@ -169,54 +144,35 @@ func (g *gemReader) candidate(raw []byte, at where, emit emitter) error {
 	if stop.Reason != "" && !c.stopped {
 		c.stop(stop, emit)
 	}
-	return nil
 }
 
-func (g *gemReader) choiceOf(o *object) (*gemChoice, error) {
-	n, _, err := o.whole("index")
-	if err != nil {
-		return nil, err
-	}
-	if n < 0 || n >= maxChoices {
-		return nil, o.under("index").wrong("must be between 0 and %d", maxChoices-1)
-	}
+func (g *gemReader) choiceOf(o *object) *gemChoice {
+	index := choiceIndex(o)
 	for _, c := range g.choices {
-		if c.index == int(n) {
-			return c, nil
+		if c.index == index {
+			return c
 		}
 	}
 	c := &gemChoice{
-		choiceReader: choiceReader{dialect: llm.Gemini, index: int(n), open: -1},
-		of:           gemReplyAt{g.id, int(n)}, seen: make(map[string]string),
+		choiceReader: choiceReader{dialect: llm.Gemini, index: index, open: -1},
+		of:           gemReplyAt{g.id, index}, seen: make(map[string]string),
 	}
 	g.choices = append(g.choices, c)
-	return c, nil
+	return c
 }
 
-func (c *gemChoice) content(o *object, emit emitter) error {
+func (c *gemChoice) content(o *object, emit emitter) {
 	o.keep("role")
-	list, err := o.list("parts")
-	if err != nil {
-		return err
-	}
-	for i, raw := range list {
+	for i, raw := range o.list("parts") {
 		at := o.under("parts").item(i)
-		more, err := c.piece(raw, at, emit)
-		if err != nil {
-			return err
-		}
-		if more {
+		if c.piece(o, raw, at, emit) {
 			continue
 		}
-		parts, err := gemDecodePart(raw, at)
-		if err != nil {
-			return err
-		}
+		parts := gemDecodePart(gemOpen(o, raw, at), raw)
 		for k := range parts {
 			c.part(&parts[k], emit)
 		}
 	}
-	return nil
 }
 
 // part tells one part, or a piece of the open one.
@@ -275,49 +231,37 @@ func (c *gemChoice) whole(p *llm.Part, emit emitter) {
 }
 
 // piece takes a piece of a call whose arguments come in pieces; false when the
-// part is none.
-func (c *gemChoice) piece(raw []byte, at where, emit emitter) (bool, error) {
+// part, which stands in up, is none.
+func (c *gemChoice) piece(up *object, raw []byte, at where, emit emitter) bool {
 	if !bytes.Contains(raw, []byte(`"functionCall"`)) {
-		return false, nil
+		return false
 	}
-	o, err := gemOpen(raw, at)
-	if err != nil {
-		return false, err
-	}
-	in, err := gemSub(o, "functionCall")
+	in := gemSub(gemOpen(up, raw, at), "functionCall")
 	if in == nil {
-		return false, err
+		return false
 	}
 	name, _ := wire.String(in.peek("name"))
 	more, _ := wire.Bool(in.peek("willContinue"))
 	pieces := elements(in.peek("partialArgs"))
 	switch {
 	case name != "" && !more && pieces == nil:
-		return false, nil
+		return false
 	case name != "":
-		if err := c.beginCall(raw, at, emit); err != nil {
-			return true, err
-		}
+		c.beginCall(gemDecodePart(gemOpen(up, raw, at), raw), emit)
 	case c.partial == nil:
-		return len(in.members) == 0, nil // the mark of an end that has been told
+		return len(in.members) == 0 // the mark of an end that has been told
 	}
 	for i, piece := range pieces {
-		if err := c.partial.set(piece, in.under("partialArgs").item(i)); err != nil {
-			return true, err
-		}
+		c.partial.set(in.open(piece, in.under("partialArgs").item(i)))
 	}
 	if !more {
 		c.endCall(emit)
 	}
-	return true, nil
+	return true
 }
 
-// beginCall opens a call whose arguments come in pieces.
-func (c *gemChoice) beginCall(raw []byte, at where, emit emitter) error {
-	parts, err := gemDecodePart(raw, at)
-	if err != nil {
-		return err
-	}
+// beginCall opens a call whose arguments come in pieces. It is the last of parts.
+func (c *gemChoice) beginCall(parts []llm.Part, emit emitter) {
 	for i := range parts[:len(parts)-1] {
 		c.part(&parts[i], emit)
 	}
@@ -328,7 +272,6 @@ func (c *gemChoice) beginCall(raw []byte, at where, emit emitter) error {
 	c.called = true
 	c.partial = &gemNode{kind: '{'}
 	c.begin(&p, emit)
-	return nil
 }
 
 // endCall tells the arguments that were gathered.

@@ -28,22 +28,19 @@ type gemNode struct {
 const maxPartialDepth = 100
 
 // set puts one piece of an argument into the tree.
-func (n *gemNode) set(raw []byte, at where) error {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return err
-	}
+func (n *gemNode) set(o *object) {
 	path, _ := wire.String(o.peek("jsonPath"))
 	node, ok := n.find(path)
 	if !ok {
-		return o.under("jsonPath").wrong("is no path to an argument: %q", path)
+		o.wrong("jsonPath", "is no path to an argument: %q", path)
+		return
 	}
 	if s, ok := wire.String(o.peek("stringValue")); ok {
 		if node.kind != '"' {
 			*node = gemNode{kind: '"'}
 		}
 		node.text = append(node.text, s...)
-		return nil
+		return
 	}
 	for _, name := range [...]string{"numberValue", "boolValue"} {
 		if value := o.get(name); value != nil {
@@ -53,7 +50,6 @@ func (n *gemNode) set(raw []byte, at where) error {
 	if o.has("nullValue") {
 		*node = gemNode{whole: []byte("null")}
 	}
-	return nil
 }
 
 // find makes the nodes of a path where they are not there yet. The elements of

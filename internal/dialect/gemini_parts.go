@@ -26,70 +26,51 @@ const (
 	gemIsFile             // media in fileData
 )
 
-// gemDecodePart reads one part, with its signature before it.
-func gemDecodePart(raw []byte, at where) ([]llm.Part, error) {
-	o, err := gemOpen(raw, at)
-	if err != nil {
-		return nil, err
-	}
+// gemDecodePart reads one part, raw, opened as o, with its signature before it.
+func gemDecodePart(o *object, raw []byte) []llm.Part {
 	var p llm.Part
 	var form uint32
 	_, isText := wire.String(o.peek("text"))
 	switch {
 	case isText:
-		p.Kind = llm.PartText
-		p.Text, err = o.need("text")
+		p.Kind, p.Text = llm.PartText, o.need("text")
 	case o.get("functionCall") != nil:
-		form, err = gemDecodeCall(o, &p)
+		form = gemDecodeCall(o, &p)
 	case o.get("functionResponse") != nil:
-		form, err = gemDecodeResult(o, &p)
+		form = gemDecodeResult(o, &p)
 	case o.get("inlineData") != nil:
-		err = gemDecodeMedia(o, "inlineData", &p)
+		gemDecodeMedia(o, "inlineData", &p)
 	case o.get("fileData") != nil:
-		err, form = gemDecodeMedia(o, "fileData", &p), gemIsFile
+		gemDecodeMedia(o, "fileData", &p)
+		form = gemIsFile
 	default:
-		return []llm.Part{{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Gemini}}}, nil
+		return []llm.Part{{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Gemini}}}
 	}
-	if err != nil {
-		return nil, err
-	}
-	sign, err := o.str("thoughtSignature")
-	if err != nil {
-		return nil, err
-	}
-	if isText {
-		thought, err := o.flag("thought")
-		if err != nil {
-			return nil, err
-		}
-		if thought {
-			p.Kind, p.Signature, p.SignedBy = llm.PartThinking, sign, llm.Gemini
-			p.Extra = gemExtra(o, 0)
-			gemUnwrap(&p)
-			return []llm.Part{p}, nil
-		}
+	sign := o.str("thoughtSignature")
+	if isText && o.flag("thought") {
+		p.Kind, p.Signature, p.SignedBy = llm.PartThinking, sign, llm.Gemini
+		p.Extra = gemExtra(o, 0)
+		gemUnwrap(&p)
+		return []llm.Part{p}
 	}
 	p.Extra = gemExtra(o, form)
 	if sign == "" {
-		return []llm.Part{p}, nil
+		return []llm.Part{p}
 	}
 	before := llm.Part{Kind: llm.PartThinking, Signature: sign, SignedBy: byGeminiPart, Extra: llm.Extra{Dialect: llm.Gemini}}
 	if p.Kind == llm.PartToolCall {
 		before.SignedBy = byGeminiCall
 	}
-	return []llm.Part{before, p}, nil
+	return []llm.Part{before, p}
 }
 
-func gemDecodeParts(list [][]byte, at where) ([]llm.Part, error) {
+// gemDecodeParts reads the elements of o's list of parts.
+func gemDecodeParts(o *object, list [][]byte) []llm.Part {
 	parts := make([]llm.Part, 0, len(list))
 	for i, raw := range list {
-		more, err := gemDecodePart(raw, at.item(i))
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, more...)
+		parts = append(parts, gemDecodePart(gemOpen(o, raw, o.under("parts").item(i)), raw)...)
 	}
-	return parts, nil
+	return parts
 }
 
 // gemWrap is a signature of another dialect in Gemini's place for one, whose
@@ -120,52 +101,35 @@ func gemUnwrap(p *llm.Part) {
 	*p = q
 }
 
-func gemDecodeCall(o *object, p *llm.Part) (form uint32, err error) {
-	in, err := gemSub(o, "functionCall")
-	if err != nil {
-		return 0, err
-	}
-	t := &llm.ToolCall{}
+func gemDecodeCall(o *object, p *llm.Part) (form uint32) {
+	in := gemSub(o, "functionCall")
+	t := &llm.ToolCall{Name: in.str("name"), ID: in.str("id")}
 	p.Kind, p.Tool = llm.PartToolCall, t
-	if t.Name, err = in.str("name"); err != nil {
-		return 0, err
-	}
-	if t.ID, err = in.str("id"); err != nil {
-		return 0, err
-	}
 	if t.ID == "" {
 		form = gemNoID
 	}
 	args := in.raw("args")
 	if args != nil && args[0] != '{' {
-		return 0, in.under("args").wrong("must be an object")
+		in.wrong("args", "must be an object")
 	}
 	t.Arguments = string(args)
-	return form, nil
+	return form
 }
 
 // gemDecodeResult reads a functionResponse. Its name and its response stand as
 // spellings: the name is that of the call, the response is said by a text.
-func gemDecodeResult(o *object, p *llm.Part) (form uint32, err error) {
-	in, err := gemSub(o, "functionResponse")
-	if err != nil {
-		return 0, err
-	}
+func gemDecodeResult(o *object, p *llm.Part) (form uint32) {
+	in := gemSub(o, "functionResponse")
 	r := &llm.ToolResult{}
 	p.Kind, p.Result = llm.PartToolResult, r
-	if _, err = in.str("name"); err != nil {
-		return 0, err
-	}
+	in.str("name")
 	in.keep("name")
-	if r.CallID, err = in.str("id"); err != nil {
-		return 0, err
-	}
-	if r.CallID == "" {
+	if r.CallID = in.str("id"); r.CallID == "" {
 		form = gemNoID
 	}
 	if raw := in.raw("response"); raw != nil {
 		if raw[0] != '{' {
-			return 0, in.under("response").wrong("must be an object")
+			in.wrong("response", "must be an object")
 		}
 		in.keep("response")
 		var text string
@@ -173,13 +137,8 @@ func gemDecodeResult(o *object, p *llm.Part) (form uint32, err error) {
 			r.Parts = append(r.Parts, llm.Part{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Gemini}})
 		}
 	}
-	list, err := in.list("parts")
-	if err != nil {
-		return 0, err
-	}
-	more, err := gemDecodeParts(list, in.under("parts"))
-	r.Parts = append(r.Parts, more...)
-	return form, err
+	r.Parts = append(r.Parts, gemDecodeParts(in, in.list("parts"))...)
+	return form
 }
 
 // gemResultText is what a function's response says: the text of its one member
@@ -199,19 +158,10 @@ func gemResultText(raw []byte) (text string, failed bool) {
 }
 
 // gemDecodeMedia reads inlineData or fileData.
-func gemDecodeMedia(o *object, name string, p *llm.Part) error {
-	in, err := gemSub(o, name)
-	if err != nil {
-		return err
-	}
-	m := &llm.Media{}
+func gemDecodeMedia(o *object, name string, p *llm.Part) {
+	in := gemSub(o, name)
+	m := &llm.Media{Type: in.str("mimeType"), Name: in.str("displayName")}
 	p.Media = m
-	if m.Type, err = in.str("mimeType"); err != nil {
-		return err
-	}
-	if m.Name, err = in.str("displayName"); err != nil {
-		return err
-	}
 	switch {
 	case strings.HasPrefix(m.Type, "image/"):
 		p.Kind = llm.PartImage
@@ -221,16 +171,15 @@ func gemDecodeMedia(o *object, name string, p *llm.Part) error {
 		p.Kind = llm.PartFile
 	}
 	if name == "inlineData" {
-		m.Data, err = in.str("data")
-		return err
+		m.Data = in.str("data")
+		return
 	}
-	uri, err := in.str("fileUri")
+	uri := in.str("fileUri")
 	if gemOwnFile(uri) {
 		m.FileID = uri
 	} else {
 		m.URL = uri
 	}
-	return err
 }
 
 // gemOwnFile reports whether an address means something to Google alone: a

@@ -138,26 +138,18 @@ func (GeminiCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 		return nil, o.under("error").wrong("%s", GeminiCodec{}.DecodeError(body).Message)
 	}
 	r := &llm.Reply{}
-	if err := gemHead(r, o); err != nil {
-		return nil, err
-	}
+	gemHead(r, o)
 	form := uint32(0)
-	list, err := o.list("candidates")
-	if err != nil {
-		return nil, err
-	}
+	list := o.list("candidates")
 	if stop, blocked := gemBlockStop(o); blocked && len(list) == 0 {
 		form |= gemNoCandidates
 		r.Choices = []llm.Choice{{Stop: stop}}
 	} else if list == nil && o.get("promptFeedback") == nil && o.get("usageMetadata") == nil {
-		return nil, o.under("candidates").wrong("is missing")
+		o.wrong("candidates", "is missing")
 	}
 	for i, raw := range list {
-		c, err := gemDecodeCandidate(raw, o.under("candidates").item(i), gemReplyAt{r.ID, i})
-		if err != nil {
-			return nil, err
-		}
-		r.Choices = append(r.Choices, c)
+		c := o.open(raw, o.under("candidates").item(i))
+		r.Choices = append(r.Choices, gemDecodeCandidate(c, gemReplyAt{r.ID, i}))
 	}
 	if raw := o.peek("usageMetadata"); raw != nil {
 		if r.Usage, r.HasUsage = gemUsage(raw); r.HasUsage {
@@ -168,7 +160,7 @@ func (GeminiCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 		}
 	}
 	r.Extra = gemExtra(o, form)
-	return r, nil
+	return result(o, r)
 }
 
 // gemQuietUsage keeps a usage without figures for its spelling.
@@ -179,20 +171,15 @@ func gemQuietUsage(o *object) {
 }
 
 // gemHead reads what an answer and each chunk of a stream say of themselves.
-func gemHead(r *llm.Reply, o *object) (err error) {
-	if r.ID, err = o.str("responseId"); err != nil {
-		return err
-	}
-	if r.Model, err = o.str("modelVersion"); err != nil {
-		return err
-	}
+func gemHead(r *llm.Reply, o *object) {
+	r.ID = o.str("responseId")
+	r.Model = o.str("modelVersion")
 	if text, ok := wire.String(o.peek("createTime")); ok {
 		if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
 			r.Created = at.Unix()
 			o.keep("createTime")
 		}
 	}
-	return nil
 }
 
 // gemReplyAt says which candidate of which answer is read.
@@ -209,26 +196,15 @@ func (a gemReplyAt) name(p llm.Part, part int) llm.Part {
 	return withCallID(p, a.id, part)
 }
 
-func gemDecodeCandidate(raw []byte, at where, of gemReplyAt) (llm.Choice, error) {
-	var c llm.Choice
-	o, err := openObject(raw, at)
-	if err != nil {
-		return c, err
-	}
+func gemDecodeCandidate(o *object, of gemReplyAt) (c llm.Choice) {
 	form := uint32(0)
 	if !o.constant("index", strconv.Itoa(of.index)) {
 		form |= gemNoIndex
 	}
-	content, err := o.sub("content")
-	switch {
-	case err != nil:
-		return c, err
-	case content == nil:
+	if content := o.sub("content"); content == nil {
 		form |= gemNoContent
-	default:
-		if c.Parts, form, err = gemDecodeContent(content, form); err != nil {
-			return c, err
-		}
+	} else {
+		c.Parts, form = gemDecodeContent(content, form)
 	}
 	called := false
 	for k := range c.Parts {
@@ -240,22 +216,18 @@ func gemDecodeCandidate(raw []byte, at where, of gemReplyAt) (llm.Choice, error)
 		o.keep("logprobsResult")
 	}
 	c.Extra = gemExtra(o, form)
-	return c, nil
+	return c
 }
 
-func gemDecodeContent(content *object, form uint32) ([]llm.Part, uint32, error) {
+func gemDecodeContent(content *object, form uint32) ([]llm.Part, uint32) {
 	if !content.constant("role", `"model"`) {
 		form |= gemNoContentRole
 	}
-	list, err := content.list("parts")
-	if err != nil {
-		return nil, form, err
-	}
+	list := content.list("parts")
 	if list == nil {
 		form |= gemNoContentList
 	}
-	parts, err := gemDecodeParts(list, content.under("parts"))
-	return parts, form, err
+	return gemDecodeParts(content, list), form
 }
 
 // gemDecodeLogprobs reads logprobsResult.

@@ -59,36 +59,31 @@ var gemCamel = map[string]string{
 // gemParse is parseObject for both spellings.
 func gemParse(body []byte) (*object, error) {
 	o, err := parseObject(body)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		gemRename(o)
 	}
-	return o, gemRename(o)
+	return o, err
 }
 
-// gemOpen is openObject for both spellings.
-func gemOpen(raw []byte, at where) (*object, error) {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return nil, err
-	}
-	return o, gemRename(o)
+// gemOpen is object.open for both spellings.
+func gemOpen(o *object, raw []byte, at where) *object {
+	in := o.open(raw, at)
+	gemRename(in)
+	return in
 }
 
 // gemSub is object.sub for both spellings.
-func gemSub(o *object, name string) (*object, error) {
+func gemSub(o *object, name string) *object {
 	raw := o.raw(name)
 	if raw == nil {
-		return nil, nil
+		return nil
 	}
-	child, err := gemOpen(raw, o.under(name))
-	if err != nil {
-		return nil, err
-	}
+	child := gemOpen(o, raw, o.under(name))
 	o.members[o.find(name)].sub = child
-	return child, nil
+	return child
 }
 
-func gemRename(o *object) error {
+func gemRename(o *object) {
 	for i := range len(o.members) {
 		key := o.members[i].key
 		if bytes.IndexByte(key, '_') < 0 {
@@ -100,12 +95,11 @@ func gemRename(o *object) error {
 			continue
 		}
 		if o.has(camel) {
-			return o.where.wrong("member %q appears twice, also as %q: send it once", camel, name)
+			o.note(o.where.wrong("member %q appears twice, also as %q: send it once", camel, name))
 		}
 		o.members[i].key, o.members[i].escaped = stringJSON(camel), false
 		o.members = append(o.members, member{key: stringJSON(name), value: []byte(gemMark), use: useSpelled})
 	}
-	return nil
 }
 
 // gemMarks takes the marks out of what a writer was given.

@@ -168,7 +168,7 @@ func (s *respReader) event(ev wire.Event) error {
 		s.yield(llm.Event{Kind: llm.EventPing})
 	default:
 		s.begin(&llm.Reply{Extra: llm.Extra{Dialect: llm.Responses, Form: respNoOutput}})
-		return s.content(&e)
+		s.content(&e)
 	}
 	return nil
 }
@@ -284,7 +284,7 @@ func (s *respReader) endAny() bool {
 }
 
 // content reads an event about an item.
-func (s *respReader) content(e *respEvent) error {
+func (s *respReader) content(e *respEvent) {
 	index := e.index(respOutputIndex)
 	switch e.kind {
 	case "response.output_item.added":
@@ -317,7 +317,6 @@ func (s *respReader) content(e *respEvent) error {
 	default:
 		s.yield(llm.Event{Kind: llm.EventOther, Raw: bytes.Clone(e.data), Extra: llm.Extra{Dialect: llm.Responses}})
 	}
-	return nil
 }
 
 // thinking reads an event about a reasoning item's text.

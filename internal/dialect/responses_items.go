@@ -42,16 +42,9 @@ const (
 // between instructions that were separate elsewhere.
 const respSeparator = "\n\n"
 
-// respItem reads one item as one turn.
-func respItem(raw []byte, at where) (llm.Turn, error) {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return llm.Turn{}, err
-	}
-	kind, err := o.str("type")
-	if err != nil {
-		return llm.Turn{}, err
-	}
+// respItem reads one item, raw, opened as o, as one turn.
+func respItem(o *object, raw []byte) llm.Turn {
+	kind := o.str("type")
 	if !o.has("type") && o.has("role") {
 		kind = "message"
 	}
@@ -69,7 +62,7 @@ func respItem(raw []byte, at where) (llm.Turn, error) {
 	case "reasoning":
 		return respReasoningItem(o)
 	}
-	return respOtherItem(raw, kind), nil
+	return respOtherItem(raw, kind)
 }
 
 // respOtherItem keeps an item that only this dialect knows.
@@ -86,95 +79,74 @@ func respOtherItem(raw []byte, kind string) llm.Turn {
 	}
 }
 
-func respMessageItem(o *object) (llm.Turn, error) {
-	word, err := o.need("role")
-	if err != nil {
-		return llm.Turn{}, err
-	}
-	form := respMessage
+func respMessageItem(o *object) llm.Turn {
+	role, form := llm.Role(o.need("role")), respMessage
 	if !o.has("type") {
 		form |= respUntyped
 	}
-	role := llm.Role(word)
 	switch role {
 	case llm.RoleUser, llm.RoleAssistant, llm.RoleSystem:
 	case "developer":
 		role, form = llm.RoleSystem, form|respDeveloper
 	default:
-		return llm.Turn{}, o.under("role").wrong("must be user, assistant, system or developer")
+		o.wrong("role", "must be user, assistant, system or developer")
 	}
-	parts, bare, err := respContentList(o, "content", role)
-	if err != nil {
-		return llm.Turn{}, err
-	}
+	parts, bare := respContentList(o, "content", role)
 	if bare {
 		form |= respBare
 	}
-	return llm.Turn{Role: role, Parts: parts, Extra: o.extra(llm.Responses, form)}, nil
+	return llm.Turn{Role: role, Parts: parts, Extra: o.extra(llm.Responses, form)}
 }
 
 // respContentList reads content that is a bare string or a list of parts.
-func respContentList(o *object, name string, role llm.Role) (parts []llm.Part, bare bool, err error) {
+func respContentList(o *object, name string, role llm.Role) (parts []llm.Part, bare bool) {
 	raw := o.raw(name)
 	if s, ok := wire.String(raw); ok {
-		return []llm.Part{{Kind: llm.PartText, Text: s, Extra: llm.Extra{Dialect: llm.Responses}}}, true, nil
+		return []llm.Part{{Kind: llm.PartText, Text: s, Extra: llm.Extra{Dialect: llm.Responses}}}, true
 	}
-	at := o.under(name)
 	if len(raw) == 0 || raw[0] != '[' {
-		return nil, false, at.wrong("must be a string or a list of parts")
+		o.wrong(name, "must be a string or a list of parts")
 	}
 	for i, el := range elements(raw) {
-		p, err := respPart(el, at.item(i), role)
-		if err != nil {
-			return nil, false, err
-		}
-		parts = append(parts, p)
+		parts = append(parts, respPart(o.open(el, o.under(name).item(i)), el, role))
 	}
-	return parts, false, nil
+	return parts, false
 }
 
-// respPart reads one part of the content of a message or of a tool's output.
-func respPart(raw []byte, at where, role llm.Role) (llm.Part, error) {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return llm.Part{}, err
-	}
-	kind, err := o.need("type")
-	if err != nil {
-		return llm.Part{}, err
-	}
-	p := llm.Part{}
+// respPart reads one part of the content of a message or of a tool's output: raw,
+// opened as o.
+func respPart(o *object, raw []byte, role llm.Role) (p llm.Part) {
 	var form uint32
-	switch kind {
+	switch kind := o.need("type"); kind {
 	case "input_text", "output_text", "text":
 		p.Kind = llm.PartText
 		form = respTextForm(kind, role)
-		p.Text, err = o.need("text")
+		p.Text = o.need("text")
 		o.keep("logprobs")
 		if list := o.peek("annotations"); list != nil && saysNothing(list) {
 			o.keep("annotations")
 		}
 	case "refusal":
 		p.Kind = llm.PartRefusal
-		p.Text, err = o.need("refusal")
+		p.Text = o.need("refusal")
 	case "input_image":
 		p.Kind = llm.PartImage
-		p.Media, err = respImage(o)
+		p.Media = respImage(o)
 	case "input_file":
 		p.Kind = llm.PartFile
-		p.Media, err = respFile(o)
+		p.Media = respFile(o)
 	case "input_audio":
 		p.Kind = llm.PartAudio
-		p.Media, err = respAudio(o)
+		p.Media = respAudio(o)
 	}
-	if p.Kind == 0 || p.Media == nil && p.Kind >= llm.PartImage && p.Kind <= llm.PartFile && err == nil {
+	if p.Kind == 0 || p.Media == nil && p.Kind >= llm.PartImage && p.Kind <= llm.PartFile {
 		return llm.Part{
 			Kind: llm.PartOther, Raw: bytes.Clone(raw),
 			Extra: llm.Extra{Dialect: llm.Responses, Form: respContent},
-		}, nil
+		}
 	}
 	p.Extra = o.extra(llm.Responses, form)
-	return p, err
+	return p
 }
 
 // respTextForm notes a type of text that is not the one its role would have.
@@ -190,86 +162,38 @@ func respTextForm(kind string, role llm.Role) uint32 {
 	return 0
 }
 
-func respImage(o *object) (*llm.Media, error) {
-	url, err := o.str("image_url")
-	if err != nil {
-		return nil, err
-	}
-	m := &llm.Media{}
-	var inline bool
-	if m.Type, m.Data, inline = dataURL(url); !inline {
-		m.URL = url
-	}
-	if m.FileID, err = o.str("file_id"); err != nil {
-		return nil, err
-	}
-	m.Detail, err = o.str("detail")
-	return m, err
+func respImage(o *object) *llm.Media {
+	m := mediaAt(o.str("image_url"))
+	m.FileID, m.Detail = o.str("file_id"), o.str("detail")
+	return m
 }
 
 // respFile reads a file; it gives nil when the inline data is neither base64
 // nor an address that can be taken apart.
-func respFile(o *object) (*llm.Media, error) {
-	m := &llm.Media{}
-	fields := []struct {
-		name string
-		to   *string
-	}{
-		{"file_data", &m.Data},
-		{"file_url", &m.URL},
-		{"file_id", &m.FileID},
-		{"filename", &m.Name},
-		{"detail", &m.Detail},
-	}
-	for _, f := range fields {
-		var err error
-		if *f.to, err = o.str(f.name); err != nil {
-			return nil, err
-		}
+func respFile(o *object) *llm.Media {
+	m := &llm.Media{
+		Data: o.str("file_data"), URL: o.str("file_url"), FileID: o.str("file_id"), Name: o.str("filename"), Detail: o.str("detail"),
 	}
 	if mime, data, ok := dataURL(m.Data); ok {
 		m.Type, m.Data = mime, data
 	} else if m.Data != "" && !isBase64(m.Data) {
-		return nil, nil
+		return nil
 	}
-	return m, nil
+	return m
 }
 
-func respAudio(o *object) (*llm.Media, error) {
-	in, err := o.sub("input_audio")
-	if err != nil {
-		return nil, err
-	}
+func respAudio(o *object) *llm.Media {
+	in := o.sub("input_audio")
 	if in == nil {
-		return nil, o.under("input_audio").wrong("is required and must be an object")
+		o.wrong("input_audio", "is required and must be an object")
+		return nil
 	}
-	m := &llm.Media{}
-	if m.Data, err = in.need("data"); err != nil {
-		return nil, err
-	}
-	m.Type, err = in.need("format")
-	return m, err
+	return &llm.Media{Data: in.need("data"), Type: in.need("format")}
 }
 
-func respCallItem(o *object) (llm.Turn, error) {
-	call := &llm.ToolCall{}
-	fields := []struct {
-		name string
-		to   *string
-	}{
-		{"call_id", &call.ID},
-		{"name", &call.Name},
-		{"arguments", &call.Arguments},
-	}
-	for _, f := range fields {
-		var err error
-		if *f.to, err = o.need(f.name); err != nil {
-			return llm.Turn{}, err
-		}
-	}
-	return respOne(llm.RoleAssistant, llm.Part{
-		Kind: llm.PartToolCall, Tool: call, Extra: o.extra(llm.Responses, 0),
-	}), nil
+func respCallItem(o *object) llm.Turn {
+	call := &llm.ToolCall{ID: o.need("call_id"), Name: o.need("name"), Arguments: o.need("arguments")}
+	return respOne(llm.RoleAssistant, llm.Part{Kind: llm.PartToolCall, Tool: call, Extra: o.extra(llm.Responses, 0)})
 }
 
 // respOne is the turn of an item that is one part.
@@ -277,15 +201,9 @@ func respOne(role llm.Role, p llm.Part) llm.Turn {
 	return llm.Turn{Role: role, Parts: []llm.Part{p}, Extra: llm.Extra{Dialect: llm.Responses}}
 }
 
-func respResultItem(o *object) (llm.Turn, error) {
-	id, err := o.need("call_id")
-	if err != nil {
-		return llm.Turn{}, err
-	}
-	parts, bare, err := respContentList(o, "output", llm.RoleTool)
-	if err != nil {
-		return llm.Turn{}, err
-	}
+func respResultItem(o *object) llm.Turn {
+	id := o.need("call_id")
+	parts, bare := respContentList(o, "output", llm.RoleTool)
 	form := respList
 	if bare {
 		form = 0
@@ -294,25 +212,19 @@ func respResultItem(o *object) (llm.Turn, error) {
 		Kind:   llm.PartToolResult,
 		Result: &llm.ToolResult{CallID: id, Parts: parts},
 		Extra:  o.extra(llm.Responses, form),
-	}), nil
+	})
 }
 
 // respReasoningItem reads thinking. Its text is the summaries, or where there
 // are none the reasoning itself, which open models show.
-func respReasoningItem(o *object) (llm.Turn, error) {
+func respReasoningItem(o *object) llm.Turn {
 	p := llm.Part{Kind: llm.PartThinking}
 	var form uint32
 	if !o.has("summary") {
 		form = respNoSummary
 	}
-	summary, err := respTexts(o, "summary", "summary_text")
-	if err != nil {
-		return llm.Turn{}, err
-	}
-	content, err := respTexts(o, "content", "reasoning_text")
-	if err != nil {
-		return llm.Turn{}, err
-	}
+	summary := respTexts(o, "summary", "summary_text")
+	content := respTexts(o, "content", "reasoning_text")
 	o.keep("content")
 	p.Text = strings.Join(summary, respSeparator)
 	if p.Text == "" {
@@ -321,40 +233,22 @@ func respReasoningItem(o *object) (llm.Turn, error) {
 	if !bytes.Equal(respSummary(p.Text), o.peek("summary")) {
 		o.keep("summary")
 	}
-	signature, err := o.str("encrypted_content")
-	if err != nil {
-		return llm.Turn{}, err
-	}
-	p.Signature, p.SignedBy = signature, llm.Responses
+	p.Signature, p.SignedBy = o.str("encrypted_content"), llm.Responses
 	p.Extra = o.extra(llm.Responses, form)
-	return respOne(llm.RoleAssistant, p), nil
+	return respOne(llm.RoleAssistant, p)
 }
 
 // respTexts returns the texts of a list of typed texts; nil when it is absent
 // or null.
-func respTexts(o *object, name, kind string) ([]string, error) {
-	raw := o.raw(name)
-	if raw == nil {
-		return nil, nil
-	}
-	at := o.under(name)
-	if raw[0] != '[' {
-		return nil, at.wrong("must be a list")
-	}
+func respTexts(o *object, name, kind string) []string {
 	var texts []string
-	for i, el := range elements(raw) {
-		part, err := openObject(el, at.item(i))
-		if err != nil {
-			return nil, err
+	list := o.list(name)
+	o.take(name)
+	for i, el := range list {
+		part := o.open(el, o.under(name).item(i))
+		if wire.StringEquals(part.peek("type"), kind) {
+			texts = append(texts, part.need("text"))
 		}
-		if !wire.StringEquals(part.peek("type"), kind) {
-			continue
-		}
-		text, err := part.need("text")
-		if err != nil {
-			return nil, err
-		}
-		texts = append(texts, text)
 	}
-	return texts, nil
+	return texts
 }

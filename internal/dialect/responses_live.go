@@ -62,11 +62,9 @@ func (s *respReader) partAdded(index int, e *respEvent) {
 	if item.kind != "message" || item.ended || item.parts[key] != nil {
 		return
 	}
-	p, err := respPart(e.raw(respPartMember), where{}, llm.RoleAssistant)
-	if err != nil {
-		return // the first piece of its text opens it
+	if p, ok := respStreamed(e.raw(respPartMember)); ok { // else the first piece of its text opens it
+		s.openContent(item, key, p)
 	}
-	s.openContent(item, key, p)
 }
 
 func (s *respReader) partDone(index int, e *respEvent) {
@@ -75,20 +73,30 @@ func (s *respReader) partDone(index int, e *respEvent) {
 		return
 	}
 	live := item.parts[e.index(respContentIndex)]
-	p, err := respPart(e.raw(respPartMember), where{}, llm.RoleAssistant)
-	if live == nil || live.ended || err != nil {
+	p, ok := respStreamed(e.raw(respPartMember))
+	if live == nil || live.ended || !ok {
 		return
 	}
 	s.rest(live, 0, p.Text)
 	live.final = &p
 }
 
+// respStreamed reads a part of a message; false when it is not as it should be.
+func respStreamed(raw []byte) (llm.Part, bool) {
+	o, err := openDocument(raw, where{})
+	if err != nil {
+		return llm.Part{}, false
+	}
+	p := respPart(o, raw, llm.RoleAssistant)
+	return p, o.err() == nil
+}
+
 func (s *respReader) itemAdded(index int, raw []byte) {
 	if old := s.items[index]; old != nil {
 		return
 	}
-	t, err := respItem(raw, where{})
-	if err != nil {
+	t, ok := respAnswerItem(raw)
+	if !ok {
 		if len(raw) == 0 {
 			return
 		}

@@ -41,11 +41,8 @@ func (ResponsesCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 
 func respReply(o *object) *llm.Reply {
 	r := &llm.Reply{ID: respLabel(o, "id"), Model: respLabel(o, "model")}
-	if created, err := o.integer("created_at"); err != nil {
-		o.release("created_at")
-	} else if created != nil {
-		r.Created = *created
-		if *created == 0 {
+	if n, ok := wire.Int(o.peek("created_at")); ok { // else it stays
+		if r.Created, _ = o.whole("created_at"); n == 0 {
 			o.keep("created_at")
 		}
 	}
@@ -79,18 +76,29 @@ const respNoOutput uint32 = 1
 
 // respLabel takes a string that is not empty; anything else stays.
 func respLabel(o *object, name string) string {
-	s, err := o.str(name)
-	if err != nil {
-		o.release(name)
+	s, _ := wire.String(o.peek(name))
+	if s != "" {
+		o.take(name)
 	}
 	return s
+}
+
+// respAnswerItem is respItem for an item of an answer; false when it is not as it
+// should be.
+func respAnswerItem(raw []byte) (llm.Turn, bool) {
+	o, err := openDocument(raw, where{})
+	if err != nil {
+		return llm.Turn{}, false
+	}
+	t := respItem(o, raw)
+	return t, o.err() == nil
 }
 
 // respOutputItem reads one item as the parts that it consists of.
 func respOutputItem(raw []byte) []llm.Part {
 	other := respOtherItem(raw, "").Parts
-	t, err := respItem(raw, where{})
-	if err != nil {
+	t, ok := respAnswerItem(raw)
+	if !ok {
 		return other
 	}
 	if t.Extra.Form&respMessage == 0 {

@@ -91,6 +91,15 @@ func unwrapThinking(p *llm.Part) {
 	}
 }
 
+// unwrapTurns undoes signatureFor in a conversation.
+func unwrapTurns(turns []llm.Turn) {
+	for i := range turns {
+		for k := range turns[i].Parts {
+			unwrapThinking(&turns[i].Parts[k])
+		}
+	}
+}
+
 // CarriesWrappedSignature reports whether a request's bytes seem to hold a
 // wrapped signature. Such a request must be translated even to a target of
 // its own dialect: spliced, the wrapping would reach a provider that takes it
