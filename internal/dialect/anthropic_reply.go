@@ -137,18 +137,7 @@ func antTextOrNull(o *object, name string) (s string, plain bool) {
 // EncodeReply implements [Codec]. Of several choices the first is told.
 func (AnthropicCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	l := &lossList{}
-	l.extra("", reply.Extra, llm.Anthropic)
-	var choice llm.Choice
-	if len(reply.Choices) > 0 {
-		choice = reply.Choices[0]
-	}
-	if len(reply.Choices) > 1 {
-		l.add("choices", "anthropic gives one answer; the first is told")
-	}
-	l.extra("choices", choice.Extra, llm.Anthropic)
-	if len(choice.Logprobs) > 0 {
-		l.add("logprobs", antNoEquivalent)
-	}
+	choice := l.firstChoice(reply, llm.Anthropic)
 	parts := make([]llm.Part, 0, len(choice.Parts))
 	for i, p := range choice.Parts {
 		if q, ok := antShapeReply(withCallID(p, reply.ID, i), choice.Stop.Reason, l); ok {

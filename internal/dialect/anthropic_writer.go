@@ -3,20 +3,16 @@ package dialect
 import (
 	"bytes"
 	"io"
-	"slices"
-	"strconv"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
 
-// Streams, written. Blocks come one after the other (see blocks.go).
-// message_delta waits for the end, because some dialects tell the usage after
-// the stop.
+// Streams, written: the events of blocks_write.go.
 
 // Writer implements Codec. call may be nil.
 func (AnthropicCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
-	a := &antWriter{w: w}
+	a := &antWriter{blockWriter: blockWriter{w: w, codec: AnthropicCodec{}}}
 	if call != nil {
 		a.model = call.Model
 	}
@@ -24,67 +20,29 @@ func (AnthropicCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
 }
 
 type antWriter struct {
-	w      io.Writer
-	model  string
-	id     string // of the answer
-	losses lossList
-	out    []byte // whole events, not yet written
-	err    error
-
-	started bool
-	native  bool // the stream came from this dialect
-	done    bool
-	blocks  blockQueue
-	stop    *llm.Event
-	usage   *llm.Event
+	blockWriter
+	model string // that the client asked for
 }
 
 // Write implements EventWriter.
 func (a *antWriter) Write(ev llm.Event) error {
-	if a.err != nil || a.done {
-		return a.err
-	}
-	a.out = a.out[:0]
-	if ev.Choice > 0 {
-		a.losses.add("choices", "anthropic gives one answer; the first is told")
-		return nil
-	}
-	if !a.started && ev.Kind != llm.EventPing && ev.Kind != llm.EventFault {
-		start := ev.Start
-		if ev.Kind != llm.EventStart || start == nil {
-			start = &llm.Reply{}
-		}
+	start, ok := a.takes(&ev)
+	if start != nil {
 		a.start(start)
 	}
-	a.event(ev)
+	if ok {
+		a.event(&ev)
+	}
 	return a.send()
 }
 
-func (a *antWriter) event(ev llm.Event) {
+func (a *antWriter) event(ev *llm.Event) {
 	switch ev.Kind {
-	case llm.EventPart:
-		a.part(ev)
-	case llm.EventDelta:
-		a.blocks.more(a, ev, false)
-	case llm.EventSign:
-		a.blocks.more(a, ev, true)
-	case llm.EventPartEnd:
-		a.end(ev)
-	case llm.EventLogprobs:
-		a.losses.add("logprobs", antNoEquivalent)
 	case llm.EventStop:
 		a.blocks.drain(a, true)
-		a.stop = &ev
-	case llm.EventUsage:
-		if ev.Usage != nil {
-			a.usage = &ev
-		}
+		a.stop = ev
 	case llm.EventFault:
-		body := llm.ErrorBody{}
-		if ev.Fault != nil {
-			body = *ev.Fault
-		}
-		a.tell("error", antFaultBody(&body))
+		a.tell("error", antFaultBody(faultOf(ev)))
 		a.done = true
 	case llm.EventPing:
 		a.tell("ping", []byte(`{"type":"ping"}`))
@@ -92,38 +50,18 @@ func (a *antWriter) event(ev llm.Event) {
 		a.other(ev)
 	case llm.EventEnd:
 		a.finish()
+	default:
+		a.inAnswer(a, ev)
 	}
-}
-
-func (a *antWriter) send() error {
-	if len(a.out) > 0 {
-		_, a.err = a.w.Write(a.out)
-	}
-	return a.err
 }
 
 func (a *antWriter) tell(name string, data []byte) { a.out = wire.AppendEvent(a.out, name, data) }
 
-// Fail implements EventWriter.
-func (a *antWriter) Fail(f *llm.Fault, requestID string) error {
-	if a.err != nil || a.done {
-		return a.err
-	}
-	a.done = true
-	a.out = AnthropicCodec{}.AppendFault(a.out[:0], f, requestID)
-	return a.send()
-}
-
-// Losses implements EventWriter.
-func (a *antWriter) Losses() []llm.Loss { return slices.Clone(a.losses.all) }
-
 // start writes message_start. Its usage is the start's, or zeros: clients
 // need one.
 func (a *antWriter) start(r *llm.Reply) {
-	a.started, a.native = true, r.Extra.Dialect == llm.Anthropic
-	a.losses.extra("", r.Extra, llm.Anthropic)
+	a.begin(r)
 	head := *r
-	a.id = r.ID
 	if head.Model == "" && !a.native {
 		head.Model = a.model
 	}
@@ -139,45 +77,6 @@ func (a *antWriter) start(r *llm.Reply) {
 	antPutReplyUsage(&m, &head, &a.losses)
 	m.end()
 	a.tell("message_start", w.end())
-}
-
-func (a *antWriter) part(ev llm.Event) {
-	if ev.New == nil {
-		return
-	}
-	block := withCallID(*ev.New, a.id, ev.Part)
-	a.blocks.part(a, ev.Part, block, !a.sayable(&block))
-}
-
-// sayable declares what of a part cannot be said, and whether it can at all.
-func (a *antWriter) sayable(p *llm.Part) bool {
-	if p.Extra.Dialect == llm.Anthropic {
-		return true
-	}
-	a.losses.extra("content", p.Extra, llm.Anthropic)
-	switch p.Kind {
-	case llm.PartText, llm.PartRefusal, llm.PartThinking:
-		return true
-	case llm.PartToolCall:
-		return p.Tool != nil
-	}
-	a.losses.add("content", "an answer of anthropic has no place for part kind "+strconv.Itoa(int(p.Kind)))
-	return false
-}
-
-func (a *antWriter) end(ev llm.Event) {
-	if p := a.blocks.parts[ev.Part]; p != nil && !p.skip && ev.New != nil {
-		a.losses.extra("content", ev.New.Extra, llm.Anthropic)
-	}
-	if a.blocks.end(a, ev) {
-		a.losses.add("content.thinking.signature", "it came after another block had begun")
-	}
-}
-
-// empty says that p has nothing to tell yet: a text without a character, which
-// Anthropic would refuse when the client hands it back.
-func (a *antWriter) empty(p *blockPart) bool {
-	return p.isText() && len(p.text) == 0 && p.block.Extra.Dialect != llm.Anthropic
 }
 
 // waits says that p can be told only when it is complete: its content stands
@@ -207,14 +106,14 @@ func (a *antWriter) openBlock(p *blockPart) {
 	default:
 		b.Text = ""
 	}
-	e := a.begin("content_block_start", p.index)
+	e := a.about("content_block_start", p.index)
 	e.key("content_block")
 	e.block(&b)
 	a.tell("content_block_start", append(e.buf, '}'))
 }
 
-// begin begins an event about a block; its brace is still to be closed.
-func (a *antWriter) begin(kind string, index int) *antEncoder {
+// about begins an event about a block; its brace is still to be closed.
+func (a *antWriter) about(kind string, index int) *antEncoder {
 	e := &antEncoder{jsonWriter{buf: make([]byte, 0, 128)}}
 	w := e.object(llm.Extra{})
 	w.text("type", kind)
@@ -256,7 +155,7 @@ func (a *antWriter) tellText(p *blockPart) {
 }
 
 func (a *antWriter) delta(index int, kind, member string, value []byte) {
-	e := a.begin("content_block_delta", index)
+	e := a.about("content_block_delta", index)
 	e.key("delta")
 	w := e.object(llm.Extra{})
 	w.text("type", kind)
@@ -268,7 +167,10 @@ func (a *antWriter) delta(index int, kind, member string, value []byte) {
 // endBlock writes what is known only at the end and content_block_stop.
 func (a *antWriter) endBlock(p *blockPart) {
 	if p.block.Kind == llm.PartThinking && !p.block.Redacted {
-		a.sign(p)
+		s := p.signed()
+		if signature := signatureFor(llm.Anthropic, &s); signature != "" {
+			a.delta(p.index, "signature_delta", "signature", stringJSON(signature))
+		}
 	}
 	if p.block.Kind == llm.PartText && p.end != nil {
 		before, all := antCitations(p.block.Extra), antCitations(p.end.Extra)
@@ -276,41 +178,12 @@ func (a *antWriter) endBlock(p *blockPart) {
 			a.delta(p.index, "citations_delta", "citation", c)
 		}
 	}
-	a.tell("content_block_stop", append(a.begin("content_block_stop", p.index).buf, '}'))
-}
-
-// sign writes the signature of a thinking block in one piece, which is how
-// clients expect it; that of another dialect is wrapped. The one that the end
-// of the part tells is the final one.
-func (a *antWriter) sign(p *blockPart) {
-	s := llm.Part{Signature: string(p.signature), SignedBy: p.block.SignedBy, Extra: p.block.Extra}
-	if p.end != nil {
-		if p.end.Signature != "" {
-			s.Signature = p.end.Signature
-		}
-		if s.SignedBy == "" {
-			s.SignedBy = p.end.SignedBy
-		}
-	}
-	if signature := signatureFor(llm.Anthropic, &s); signature != "" {
-		a.delta(p.index, "signature_delta", "signature", stringJSON(signature))
-	}
-	p.signature = p.signature[:0]
+	a.tell("content_block_stop", append(a.about("content_block_stop", p.index).buf, '}'))
 }
 
 // other passes on an event of this dialect.
-func (a *antWriter) other(ev llm.Event) {
-	switch ev.Extra.Dialect {
-	case llm.Anthropic:
-	case llm.Chat, llm.Completions, llm.Gemini: // the members that a chunk has beyond the canonical form
-		prefix := ""
-		if ev.Extra.Form == otherChoice {
-			prefix = "choices"
-		}
-		a.losses.extra(prefix, llm.Extra{Dialect: ev.Extra.Dialect, Members: ev.Raw}, llm.Anthropic)
-		return
-	default:
-		a.losses.add("events", "an event that only "+string(ev.Extra.Dialect)+" knows was left out")
+func (a *antWriter) other(ev *llm.Event) {
+	if !a.ownOther(ev) {
 		return
 	}
 	o, err := parseObject(ev.Raw)

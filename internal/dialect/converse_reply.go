@@ -110,18 +110,7 @@ func convFinishReply(o *object, parts []llm.Part, form uint32) *llm.Reply {
 // answer of another dialect gets the members that Bedrock always gives.
 func (ConverseCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	l := &lossList{}
-	l.extra("", reply.Extra, llm.Converse)
-	var choice llm.Choice
-	if len(reply.Choices) > 0 {
-		choice = reply.Choices[0]
-	}
-	if len(reply.Choices) > 1 {
-		l.add("choices", "converse gives one answer; the first is told")
-	}
-	l.extra("choices", choice.Extra, llm.Converse)
-	if len(choice.Logprobs) > 0 {
-		l.add("logprobs", convNoEquivalent)
-	}
+	choice := l.firstChoice(reply, llm.Converse)
 	parts := make([]llm.Part, 0, len(choice.Parts))
 	for i, p := range choice.Parts {
 		if q, ok := convShapeReply(withCallID(p, reply.ID, i), choice.Stop.Reason, l); ok {

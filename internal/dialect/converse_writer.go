@@ -2,118 +2,60 @@ package dialect
 
 import (
 	"io"
-	"slices"
-	"strconv"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
 
-// Streams, written. Blocks come one after the other (see blocks.go). messageStop
-// and metadata wait for the end, because some dialects tell the usage, and
-// Bedrock its measurements, after the stop.
+// Streams, written: the events of blocks_write.go.
 
 // Writer implements Codec. call may be nil.
-func (ConverseCodec) Writer(w io.Writer, _ *llm.Call) EventWriter { return &convWriter{w: w} }
+func (ConverseCodec) Writer(w io.Writer, _ *llm.Call) EventWriter {
+	return &convWriter{blockWriter: blockWriter{w: w, codec: ConverseCodec{}}}
+}
 
 type convWriter struct {
-	w      io.Writer
-	id     string // of the answer
-	losses lossList
-	out    []byte // whole frames, not yet written
-	err    error
-
-	started bool
-	native  bool // the stream came from this dialect
-	done    bool
-	blocks  blockQueue
-	stop    *llm.Event
-	usage   *llm.Event
-	beside  []byte // members of a complete answer: those of messageStop and of metadata
+	blockWriter
+	beside []byte // members of a complete answer: those of messageStop and of metadata
 }
 
 // Write implements EventWriter.
 func (a *convWriter) Write(ev llm.Event) error {
-	if a.err != nil || a.done {
-		return a.err
-	}
-	a.out = a.out[:0]
-	if ev.Choice > 0 {
-		a.losses.add("choices", "converse gives one answer; the first is told")
-		return nil
-	}
-	if !a.started && ev.Kind != llm.EventPing && ev.Kind != llm.EventFault {
-		start := ev.Start
-		if ev.Kind != llm.EventStart || start == nil {
-			start = &llm.Reply{}
-		}
+	start, ok := a.takes(&ev)
+	if start != nil {
 		a.start(start)
 	}
-	a.event(ev)
+	if ok {
+		a.event(&ev)
+	}
 	return a.send()
 }
 
-func (a *convWriter) event(ev llm.Event) {
+func (a *convWriter) event(ev *llm.Event) {
 	switch ev.Kind {
-	case llm.EventPart:
-		a.part(ev)
-	case llm.EventDelta:
-		a.blocks.more(a, ev, false)
-	case llm.EventSign:
-		a.blocks.more(a, ev, true)
-	case llm.EventPartEnd:
-		a.end(ev)
-	case llm.EventLogprobs:
-		a.losses.add("logprobs", convNoEquivalent)
 	case llm.EventStop:
 		a.blocks.drain(a, true)
-		a.stop = &ev
+		a.stop = ev
 		a.keep(ev.Extra)
-	case llm.EventUsage:
-		if ev.Usage != nil {
-			a.usage = &ev
-		}
 	case llm.EventFault:
-		body := llm.ErrorBody{}
-		if ev.Fault != nil {
-			body = *ev.Fault
-		}
-		a.out = convAppendException(a.out, convFaultName(&body), body.Message)
+		body := faultOf(ev)
+		a.out = convAppendException(a.out, convFaultName(body), body.Message)
 		a.done = true
 	case llm.EventOther:
 		a.other(ev)
 	case llm.EventEnd:
 		a.finish()
+	default:
+		a.inAnswer(a, ev)
 	}
-}
-
-func (a *convWriter) send() error {
-	if len(a.out) > 0 {
-		_, a.err = a.w.Write(a.out)
-	}
-	return a.err
 }
 
 func (a *convWriter) tell(kind convKind, data []byte) {
 	a.out = wire.AppendFrame(a.out, convKinds[kind], data)
 }
 
-// Fail implements EventWriter.
-func (a *convWriter) Fail(f *llm.Fault, requestID string) error {
-	if a.err != nil || a.done {
-		return a.err
-	}
-	a.done = true
-	a.out = ConverseCodec{}.AppendFault(a.out[:0], f, requestID)
-	return a.send()
-}
-
-// Losses implements EventWriter.
-func (a *convWriter) Losses() []llm.Loss { return slices.Clone(a.losses.all) }
-
 func (a *convWriter) start(r *llm.Reply) {
-	a.started, a.native, a.id = true, r.Extra.Dialect == llm.Converse, r.ID
-	a.losses.extra("", r.Extra, llm.Converse)
+	a.begin(r)
 	a.keep(r.Extra)
 	w := newObject(llm.Extra{})
 	if !a.native || r.Extra.Form&convNoRole == 0 {
@@ -126,46 +68,6 @@ func (a *convWriter) start(r *llm.Reply) {
 func (a *convWriter) keep(e llm.Extra) {
 	own := e.In(llm.Converse)
 	a.beside = mergeMembers(a.beside, mergeMembers(own.Members, own.Spelled))
-}
-
-func (a *convWriter) part(ev llm.Event) {
-	if ev.New == nil {
-		return
-	}
-	block := withCallID(*ev.New, a.id, ev.Part)
-	skip := !a.sayable(&block)
-	a.blocks.part(a, ev.Part, block, skip)
-}
-
-// sayable declares what of a part cannot be said, and whether it can at all.
-func (a *convWriter) sayable(p *llm.Part) bool {
-	if p.Extra.Dialect == llm.Converse {
-		return true
-	}
-	a.losses.extra("content", p.Extra, llm.Converse)
-	switch p.Kind {
-	case llm.PartText, llm.PartRefusal, llm.PartThinking:
-		return true
-	case llm.PartToolCall:
-		return p.Tool != nil
-	}
-	a.losses.add("content", "an answer of converse has no place for part kind "+strconv.Itoa(int(p.Kind)))
-	return false
-}
-
-func (a *convWriter) end(ev llm.Event) {
-	if p := a.blocks.parts[ev.Part]; p != nil && !p.skip && ev.New != nil {
-		a.losses.extra("content", ev.New.Extra, llm.Converse)
-	}
-	if a.blocks.end(a, ev) {
-		a.losses.add("content.thinking.signature", "it came after another block had begun")
-	}
-}
-
-// empty says that p has nothing to tell yet: a text without a character, which
-// Bedrock would refuse when the client hands it back.
-func (a *convWriter) empty(p *blockPart) bool {
-	return p.isText() && len(p.text) == 0 && p.block.Extra.Dialect != llm.Converse
 }
 
 // waits says that p can be told only when it is complete: redacted thinking is
@@ -282,25 +184,14 @@ func (a *convWriter) endBlock(p *blockPart) {
 	a.tell(convBlockStop, w.end())
 }
 
-// sign writes the signature of thinking in one piece, or all of redacted
-// thinking. The one that the end of the part tells is the final one.
+// sign writes the signature of thinking, or all of redacted thinking.
 func (a *convWriter) sign(p *blockPart) {
-	s := p.block
-	s.Signature = string(p.signature)
-	p.signature = p.signature[:0]
-	if p.end != nil {
-		if p.end.Signature != "" {
-			s.Signature = p.end.Signature
-		}
-		if s.SignedBy == "" {
-			s.SignedBy = p.end.SignedBy
-		}
-	}
-	signature, member := signatureFor(llm.Converse, &s), "signature"
+	s := p.signed()
+	member := "signature"
 	if s.Redacted && s.SignedBy == llm.Converse {
 		member = "redactedContent"
 	}
-	if signature != "" {
+	if signature := signatureFor(llm.Converse, &s); signature != "" {
 		a.delta(p.index, "reasoningContent", convInside(member, signature))
 	}
 }
@@ -321,18 +212,8 @@ func (a *convWriter) cite(index int, e llm.Extra) {
 }
 
 // other passes on what only this dialect says.
-func (a *convWriter) other(ev llm.Event) {
-	switch ev.Extra.Dialect {
-	case llm.Converse:
-	case llm.Chat, llm.Completions, llm.Gemini: // the members that a chunk has beyond the canonical form
-		prefix := ""
-		if ev.Extra.Form == otherChoice {
-			prefix = "choices"
-		}
-		a.losses.extra(prefix, llm.Extra{Dialect: ev.Extra.Dialect, Members: ev.Raw}, llm.Converse)
-		return
-	default:
-		a.losses.add("events", "an event that only "+string(ev.Extra.Dialect)+" knows was left out")
+func (a *convWriter) other(ev *llm.Event) {
+	if !a.ownOther(ev) {
 		return
 	}
 	if o := kept(ev.Raw); o != nil && len(o.members) > 0 {

@@ -100,15 +100,11 @@ func (g *gemWriter) event(ev *llm.Event) {
 			g.usage = ev
 		}
 	case llm.EventFault:
-		body := llm.ErrorBody{}
-		if ev.Fault != nil {
-			body = *ev.Fault
-		}
 		if !g.said && g.head.Model != "" {
 			g.chunk(func(*gemEncoder, *objectWriter) {})
 		}
 		g.done = true
-		g.out = wire.AppendEvent(g.out, "", gemFaultBody(&body))
+		g.out = wire.AppendEvent(g.out, "", gemFaultBody(faultOf(ev)))
 	case llm.EventOther:
 		g.other(ev)
 	case llm.EventEnd:
