@@ -163,7 +163,7 @@ func (s *antStream) count(up *object, raw []byte, source llm.UsageSource) {
 
 func antNoInputIn(o *object) bool {
 	for _, name := range antUsageNames[:3] {
-		if n, ok := antFigure(o.get(name)); ok && n > 0 {
+		if n, ok := tokenCount(o.get(name)); ok && n > 0 {
 			return false
 		}
 	}

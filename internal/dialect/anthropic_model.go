@@ -96,7 +96,7 @@ func antEffortOf(word string) (antEffort, bool) {
 	return antEffort{"medium", 8192, "medium"}, false
 }
 
-const antReasonFeature = "reasoning_effort"
+const reasonFeature = "reasoning_effort"
 
 // antReason turns the reasoning of a foreign call into Anthropic's, in place.
 func antReason(c *llm.Call, l *lossList) {
@@ -115,10 +115,10 @@ func antReason(c *llm.Call, l *lossList) {
 		}
 		return
 	case f.thinks == antThinksNever:
-		l.add(antReasonFeature, "the model does not think")
+		l.add(reasonFeature, "the model does not think")
 		return
 	case c.Choice.Mode == llm.ToolRequired || c.Choice.Mode == llm.ToolNamed:
-		l.add(antReasonFeature, "thinking cannot go with a forced tool call and was left off")
+		l.add(reasonFeature, "thinking cannot go with a forced tool call and was left off")
 		return
 	}
 	if r.Summary == "concise" || r.Summary == "detailed" {
@@ -146,13 +146,13 @@ func antReasonAdaptive(c *llm.Call, r llm.Reasoning, f antFamily, l *lossList) {
 			}
 		}
 		c.Reasoning.Effort = e.level
-		l.add(antReasonFeature, "the model takes no thinking budget; it became effort "+e.level)
+		l.add(reasonFeature, "the model takes no thinking budget; it became effort "+e.level)
 	case r.Effort == "":
 	case !known:
-		l.add(antReasonFeature, fmt.Sprintf("anthropic does not know the effort %q", r.Effort))
+		l.add(reasonFeature, fmt.Sprintf("anthropic does not know the effort %q", r.Effort))
 	case e.level == "xhigh" && f.thinks != antThinksExtra:
 		c.Reasoning.Effort = "high"
-		l.add(antReasonFeature, "the model does not know xhigh; high was asked for")
+		l.add(reasonFeature, "the model does not know xhigh; high was asked for")
 	default:
 		c.Reasoning.Effort = e.level
 	}
@@ -165,17 +165,17 @@ func antReasonAdaptive(c *llm.Call, r llm.Reasoning, f antFamily, l *lossList) {
 // antReasonBudget states a budget that is below max_tokens, as Anthropic demands.
 func antReasonBudget(c *llm.Call, r llm.Reasoning, f antFamily, l *lossList) {
 	if antMidTools(c.Turns) {
-		l.add(antReasonFeature, "the last assistant turn calls tools without its thinking; thinking was left off")
+		l.add(reasonFeature, "the last assistant turn calls tools without its thinking; thinking was left off")
 		return
 	}
 	budget := r.Budget
 	if budget == 0 {
 		e, known := antEffortOf(r.Effort)
 		if budget = e.budget; r.Effort != "" && !known {
-			l.add(antReasonFeature, fmt.Sprintf("anthropic does not know the effort %q", r.Effort))
+			l.add(reasonFeature, fmt.Sprintf("anthropic does not know the effort %q", r.Effort))
 		}
 		if e.word == "xhigh" || e.word == "max" {
-			l.add(antReasonFeature, "the budget of effort high was asked for")
+			l.add(reasonFeature, "the budget of effort high was asked for")
 		}
 	}
 	budget = max(budget, antMinBudget)
@@ -187,12 +187,12 @@ func antReasonBudget(c *llm.Call, r llm.Reasoning, f antFamily, l *lossList) {
 		c.Sampling.MaxTokens = limit
 	}
 	if limit <= antMinBudget {
-		l.add(antReasonFeature, "max_tokens leaves no room for thinking; it was left off")
+		l.add(reasonFeature, "max_tokens leaves no room for thinking; it was left off")
 		return
 	}
 	if budget >= limit {
 		budget = max(limit/2, antMinBudget)
-		l.add(antReasonFeature, fmt.Sprintf("the thinking budget was cut to %d to stay below max_tokens", budget))
+		l.add(reasonFeature, fmt.Sprintf("the thinking budget was cut to %d to stay below max_tokens", budget))
 	}
 	c.Reasoning.Mode, c.Reasoning.Budget = "enabled", budget
 }

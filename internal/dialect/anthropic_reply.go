@@ -138,12 +138,7 @@ func antTextOrNull(o *object, name string) (s string, plain bool) {
 func (AnthropicCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	l := &lossList{}
 	choice := l.firstChoice(reply, llm.Anthropic)
-	parts := make([]llm.Part, 0, len(choice.Parts))
-	for i, p := range choice.Parts {
-		if q, ok := antShapeReply(withCallID(p, reply.ID, i), choice.Stop.Reason, l); ok {
-			parts = append(parts, q)
-		}
-	}
+	parts := answerParts(reply, &choice, llm.Anthropic, l)
 	e := antEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(parts))}}
 	own := reply.Extra.In(llm.Anthropic)
 	w := e.object(own)
@@ -194,40 +189,6 @@ func antPutReplyUsage(w *objectWriter, r *llm.Reply, l *lossList) {
 	if r.HasUsage || r.Extra.In(llm.Anthropic).Form&antNoUsage == 0 {
 		antPutUsage(w, r.Usage, r.UsageExtra, l)
 	}
-}
-
-// antShapeReply makes a part of another dialect's answer sayable; ok is false
-// when it is left out.
-func antShapeReply(p llm.Part, stop llm.StopReason, l *lossList) (llm.Part, bool) {
-	if p.Extra.Dialect == llm.Anthropic {
-		return p, true
-	}
-	l.extra("content", p.Extra, llm.Anthropic)
-	switch p.Kind {
-	case llm.PartText, llm.PartThinking:
-		return p, true
-	case llm.PartRefusal:
-		if stop != llm.StopRefusal && stop != llm.StopFilter {
-			l.add("refusal", "it became text")
-		}
-		return p, true
-	case llm.PartToolCall:
-		if p.Tool == nil {
-			return p, false
-		}
-		before := len(l.all)
-		q := antShapeCall(p, l)
-		q.Tool.ID = p.Tool.ID
-		for i := before; i < len(l.all); i++ {
-			l.all[i].Feature = "tool_calls.arguments"
-		}
-		return q, true
-	case llm.PartOther:
-		l.add("content", "a block that only "+string(p.Extra.Dialect)+" knows was left out")
-	default:
-		l.add("content", "an answer of anthropic has no place for part kind "+strconv.Itoa(int(p.Kind)))
-	}
-	return p, false
 }
 
 // EncodeCountReply is the answer of /v1/messages/count_tokens. An estimate

@@ -221,11 +221,11 @@ func TestAnthropicCallThatSaysNothingIsRefused(t *testing.T) {
 func TestAnthropicToolIDsStayDistinct(t *testing.T) {
 	seen := map[string]string{}
 	for _, id := range []string{"", "a", "a.", "a:", "a_", "é", "call"} {
-		got := antID(id)
+		got := toolID(id)
 		if was, ok := seen[got]; ok {
 			t.Errorf("%q and %q meet at %q", id, was, got)
 		}
-		if antID(got) != got {
+		if toolID(got) != got {
 			t.Errorf("%q is not acceptable", got)
 		}
 		seen[got] = id

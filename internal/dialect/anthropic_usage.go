@@ -68,7 +68,7 @@ func (n *antCounts) count(body []byte, at wire.Span) bool {
 	var v [4]int64
 	var has [4]bool
 	for i := range v {
-		v[i], has[i] = antFigure(found[i].Value.Of(body))
+		v[i], has[i] = tokenCount(found[i].Value.Of(body))
 	}
 	if v[0]+v[1]+v[2] > 0 || n.input+n.write+n.read == 0 {
 		for i, into := range []*int64{&n.input, &n.write, &n.read} {
@@ -97,13 +97,13 @@ func antNested(body []byte, m wire.Member, names []string, into *int64) {
 	if _, err := wire.ScanAt(body, m.Value, names, found[:]); err != nil {
 		return
 	}
-	if v, ok := antFigure(found[0].Value.Of(body)); ok {
+	if v, ok := tokenCount(found[0].Value.Of(body)); ok {
 		*into = v
 	}
 }
 
-// antFigure reads a count of tokens; anything else is none.
-func antFigure(raw []byte) (int64, bool) {
+// tokenCount reads a count of tokens; anything else is none.
+func tokenCount(raw []byte) (int64, bool) {
 	v, ok := wire.Int(raw)
 	if !ok || v > maxWhole {
 		return 0, false

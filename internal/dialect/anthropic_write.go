@@ -2,10 +2,8 @@ package dialect
 
 import (
 	"encoding/base64"
-	"unicode/utf8"
 
 	"tailplane/internal/llm"
-	"tailplane/internal/wire"
 )
 
 // Content blocks, written: the mirror of anthropic_parts.go.
@@ -44,20 +42,6 @@ func (e *antEncoder) block(p *llm.Part) {
 	}
 	e.cache(&w, p.Cache)
 	w.end()
-}
-
-// toolInput returns the arguments of a call as dialect d, which has them as a
-// value, says them: what stood there, or {} when it is no JSON object (the
-// caller declares that loss).
-func toolInput(p *llm.Part, d llm.Dialect) []byte {
-	args := []byte(p.Tool.Arguments)
-	if p.Extra.Dialect == d && len(args) > 0 && isJSON(args) {
-		return args
-	}
-	if _, err := wire.Scan(args, nil, nil); err != nil || !utf8.Valid(args) {
-		return []byte("{}")
-	}
-	return args
 }
 
 func (e *antEncoder) source(w *objectWriter, p *llm.Part) {

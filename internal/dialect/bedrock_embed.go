@@ -195,7 +195,7 @@ func (f InvokeEmbedding) vectors(body []byte) (vectors [][]byte, tokens int64, e
 		vectors = elements(raw)
 	} else if raw := o.get("embedding"); raw != nil {
 		vectors = [][]byte{raw}
-		tokens, _ = antFigure(o.get("inputTextTokenCount"))
+		tokens, _ = tokenCount(o.get("inputTextTokenCount"))
 	}
 	if err := o.err(); err != nil {
 		return nil, 0, err

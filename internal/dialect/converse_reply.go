@@ -1,8 +1,6 @@
 package dialect
 
 import (
-	"strconv"
-
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
@@ -111,12 +109,7 @@ func convFinishReply(o *object, parts []llm.Part, form uint32) *llm.Reply {
 func (ConverseCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	l := &lossList{}
 	choice := l.firstChoice(reply, llm.Converse)
-	parts := make([]llm.Part, 0, len(choice.Parts))
-	for i, p := range choice.Parts {
-		if q, ok := convShapeReply(withCallID(p, reply.ID, i), choice.Stop.Reason, l); ok {
-			parts = append(parts, q)
-		}
-	}
+	parts := answerParts(reply, &choice, llm.Converse, l)
 	e := convEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(parts))}}
 	own := reply.Extra.In(llm.Converse)
 	w := e.object(own)
@@ -143,34 +136,3 @@ func (ConverseCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 // convNoLatency is the metrics of an answer that Bedrock did not give: its
 // clients take the member for granted.
 const convNoLatency = `{"latencyMs":0}`
-
-// convShapeReply makes a part of another dialect's answer sayable; ok is false
-// when it is left out.
-func convShapeReply(p llm.Part, stop llm.StopReason, l *lossList) (llm.Part, bool) {
-	if p.Extra.Dialect == llm.Converse {
-		return p, true
-	}
-	l.extra("content", p.Extra, llm.Converse)
-	switch p.Kind {
-	case llm.PartText, llm.PartThinking:
-		return p, true
-	case llm.PartRefusal:
-		if stop != llm.StopRefusal && stop != llm.StopFilter {
-			l.add("refusal", "it became text")
-		}
-		return p, true
-	case llm.PartToolCall:
-		if p.Tool == nil {
-			return p, false
-		}
-		if !sayableInput(p.Tool.Arguments) {
-			l.add("tool_calls.arguments", "they are no JSON object and became {}")
-		}
-		return p, true
-	case llm.PartOther:
-		l.add("content", "a block that only "+string(p.Extra.Dialect)+" knows was left out")
-	default:
-		l.add("content", "an answer of converse has no place for part kind "+strconv.Itoa(int(p.Kind)))
-	}
-	return p, false
-}

@@ -16,10 +16,10 @@ func convSettle(c *llm.Call, l *lossList) (form uint32) {
 	c.Extra = llm.Extra{}
 	family := convFamilyOf(c.Model)
 	s := convShaper{losses: l, thinks: convOwnThought(c.Model), caches: family == convClaude || family == convNova || c.Model == ""}
-	s.shape(c)
+	s.turns(c)
 	convSettleTools(c, &s)
 	form = convSettleSampling(c, family, l)
-	convSettleOutput(c, l)
+	settleOutput(&c.Output, llm.Converse, l)
 	form |= convSettleReasoning(c, family, l)
 	if c.Logprobs.Want || c.Logprobs.Top != nil {
 		l.add("logprobs", convNoEquivalent)
@@ -42,16 +42,7 @@ func convSettleTools(c *llm.Call, s *convShaper) {
 			l.add("tools", "a tool that only "+string(t.Extra.Dialect)+" knows was left out")
 			continue
 		}
-		l.extra("tools", t.Extra, llm.Converse)
-		t.Extra = llm.Extra{}
-		if t.Schema == nil {
-			t.Schema = []byte(`{"type":"object","properties":{}}`)
-		} else {
-			t.Schema = antPrepend(t.Schema, "type", `"object"`)
-		}
-		if t.Strict != nil && !*t.Strict {
-			t.Strict = nil
-		}
+		settleTool(&t, llm.Converse, l)
 		t.Cache = s.cache(t.Cache)
 		tools = append(tools, t)
 	}
@@ -127,7 +118,7 @@ func convSettleSampling(c *llm.Call, family convFamily, l *lossList) (form uint3
 
 // convSettleCommon settles the sampling of models that are not Claude's.
 func convSettleCommon(s *llm.Sampling, l *lossList) {
-	settlePenalties(s, convNoEquivalent, l)
+	settlePenalties(s, llm.Converse, l)
 	if s.N > 1 {
 		l.add("n", "converse gives one answer")
 	}
@@ -144,23 +135,6 @@ func convSettleCommon(s *llm.Sampling, l *lossList) {
 		stops = append(stops, stop)
 	}
 	s.Stop = stops
-}
-
-func convSettleOutput(c *llm.Call, l *lossList) {
-	out := &c.Output
-	l.extra("response_format", out.Extra, llm.Converse)
-	if out.Verbosity != "" {
-		l.add("verbosity", convNoEquivalent)
-	}
-	switch out.Kind {
-	case llm.OutputJSON:
-		l.add("response_format", "converse has no JSON output without a schema")
-	case llm.OutputSchema:
-		if len(out.Schema) == 0 {
-			l.add("response_format", "the schema is missing")
-			out.Kind = ""
-		}
-	}
 }
 
 // convSettleReasoning asks for thinking in the words of the model's family.
@@ -199,7 +173,7 @@ func convSettleReasoning(c *llm.Call, family convFamily, l *lossList) (form uint
 		*r = llm.Reasoning{Mode: "enabled", Effort: effort}
 		form = convNovaReasoning
 	case off:
-		l.add(antReasonFeature, "converse knows no word for thinking switched off at this model")
+		l.add(reasonFeature, "converse knows no word for thinking switched off at this model")
 		return 0
 	case family == convGPT:
 		*r = llm.Reasoning{Effort: effort}
@@ -208,11 +182,11 @@ func convSettleReasoning(c *llm.Call, family convFamily, l *lossList) (form uint
 		*r = llm.Reasoning{Effort: effort}
 		form = convReasoningWord
 	default:
-		l.add(antReasonFeature, "converse knows no member for it at this model")
+		l.add(reasonFeature, "converse knows no member for it at this model")
 		return 0
 	}
 	if was.Effort != effort && (was.Effort != "" || was.Budget > 0) {
-		l.add(antReasonFeature, "effort "+effort+" was asked for")
+		l.add(reasonFeature, "effort "+effort+" was asked for")
 	}
 	return form
 }

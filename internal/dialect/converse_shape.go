@@ -20,39 +20,15 @@ type convShaper struct {
 	names  map[string]bool                 // of documents so far
 }
 
-func (s *convShaper) shape(c *llm.Call) {
+// turns settles the conversation.
+func (s *convShaper) turns(c *llm.Call) {
 	s.names = map[string]bool{}
-	turns, system := c.Turns, c.System
-	for len(turns) > 0 && turns[0].Role == llm.RoleSystem {
-		s.losses.extra("messages", turns[0].Extra, llm.Converse)
-		system = append(system[:len(system):len(system)], turns[0].Parts...)
-		turns = turns[1:]
+	settleTurns(c, llm.Converse, s.part, s.losses)
+	for i := range c.Turns {
+		c.Turns[i].Parts = s.besideDocument(c.Turns[i].Parts)
 	}
-	c.System = make([]llm.Part, 0, len(system))
-	for i := range system {
-		if p, ok := s.part(system[i], llm.RoleSystem); ok {
-			c.System = append(c.System, p)
-		} else {
-			moveMark(c.System, p.Cache, s.losses)
-		}
-	}
-	out := make([]llm.Turn, 0, len(turns))
-	for i := range turns {
-		t := s.turn(turns[i])
-		if len(t.Parts) == 0 {
-			continue
-		}
-		if n := len(out); n > 0 && out[n-1].Role == t.Role {
-			out[n-1].Parts = append(out[n-1].Parts, t.Parts...)
-		} else {
-			out = append(out, t)
-		}
-	}
-	for i := range out {
-		out[i].Parts = s.besideDocument(antResultsFirst(out[i].Parts))
-	}
-	c.Turns = antBegin(c, out, s.losses)
-	antTrimPrefill(c.Turns, s.losses)
+	c.Turns = userBegins(c.Turns, s.losses)
+	trimPrefill(c.Turns, s.losses)
 }
 
 // besideDocument adds the text without which Bedrock refuses a document.
@@ -69,29 +45,6 @@ func (s *convShaper) besideDocument(parts []llm.Part) []llm.Part {
 	}
 	s.losses.add("messages.content", `converse refuses a document without a text; "." was put beside it`)
 	return append(parts[:len(parts):len(parts)], llm.Part{Kind: llm.PartText, Text: "."})
-}
-
-func (s *convShaper) turn(t llm.Turn) llm.Turn {
-	s.losses.extra("messages", t.Extra, llm.Converse)
-	if t.Name != "" {
-		s.losses.add("messages.name", convNoEquivalent)
-	}
-	role := llm.RoleUser
-	switch t.Role {
-	case llm.RoleAssistant:
-		role = llm.RoleAssistant
-	case llm.RoleSystem:
-		s.losses.add("messages.role", "instructions in the middle of the conversation were said by the user")
-	}
-	out := llm.Turn{Role: role, Parts: make([]llm.Part, 0, len(t.Parts))}
-	for i := range t.Parts {
-		if p, ok := s.part(t.Parts[i], role); ok {
-			out.Parts = append(out.Parts, p)
-		} else {
-			moveMark(out.Parts, p.Cache, s.losses)
-		}
-	}
-	return out
 }
 
 // part makes a part sayable in a turn of role; ok is false when it is left out.
@@ -114,7 +67,7 @@ func (s *convShaper) part(p llm.Part, role llm.Role) (llm.Part, bool) {
 	}
 	switch p.Kind {
 	case llm.PartText, llm.PartRefusal:
-		return antShapeText(p, l)
+		return settleText(p, l)
 	case llm.PartImage, llm.PartFile, llm.PartAudio:
 		if role == llm.RoleAssistant {
 			l.add("messages.content", "an image, sound or file of the assistant was left out")
@@ -122,9 +75,9 @@ func (s *convShaper) part(p llm.Part, role llm.Role) (llm.Part, bool) {
 		}
 		return s.media(p)
 	case llm.PartToolCall:
-		return s.call(p), true
+		return settleCall(p, convID, l), true
 	case llm.PartToolResult:
-		return s.result(p), true
+		return settleResult(p, convID, s.inResult, l), true
 	case llm.PartThinking:
 		return p, s.thinks(&p, l)
 	}
@@ -174,12 +127,12 @@ func (s *convShaper) media(p llm.Part) (llm.Part, bool) {
 		return p, false
 	}
 	l, feature := s.losses, convMediaFeatures[p.Kind]
-	m, ok := antInline(*p.Media)
+	m, ok := inlineMedia(*p.Media)
 	if strings.HasPrefix(m.URL, "s3://") {
 		m.FileID, m.URL = m.URL, ""
 	}
 	if m.Type == "" {
-		m.Type = antSniff(m.Data)
+		m.Type = sniffMedia(m.Data)
 	}
 	if m.Detail != "" && m.Detail != "auto" {
 		l.add(feature+".detail", convNoEquivalent)
@@ -235,45 +188,14 @@ func (s *convShaper) documentName(name string) string {
 	return unique
 }
 
-func (s *convShaper) call(p llm.Part) llm.Part {
-	if p.Tool == nil {
-		p.Tool = &llm.ToolCall{}
+// inResult is part for a part of a tool's result, which has no cache points.
+func (s *convShaper) inResult(p llm.Part, role llm.Role) (llm.Part, bool) {
+	p, ok := s.part(p, role)
+	if p.Cache != nil {
+		s.losses.add("cache_control", "converse has no cache point inside a tool's result")
+		p.Cache = nil
 	}
-	t := *p.Tool
-	t.ID = convID(t.ID)
-	if !sayableInput(t.Arguments) {
-		s.losses.add("messages.tool_calls.arguments", "they are no JSON object and became {}")
-		t.Arguments = "{}"
-	}
-	p.Tool = &t
-	return p
-}
-
-func (s *convShaper) result(p llm.Part) llm.Part {
-	if p.Result == nil {
-		p.Result = &llm.ToolResult{}
-	}
-	r := *p.Result
-	r.CallID = convID(r.CallID)
-	parts := make([]llm.Part, 0, len(r.Parts))
-	for i := range r.Parts {
-		switch r.Parts[i].Kind {
-		case llm.PartText, llm.PartImage, llm.PartFile, llm.PartRefusal, llm.PartOther:
-			q, ok := s.part(r.Parts[i], llm.RoleUser)
-			if q.Cache != nil {
-				s.losses.add("cache_control", "converse has no cache point inside a tool's result")
-				q.Cache = nil
-			}
-			if ok {
-				parts = append(parts, q)
-			}
-		default:
-			s.losses.add("messages.content.tool_result", "a part that no tool can answer was left out")
-		}
-	}
-	r.Parts = parts
-	p.Result = &r
-	return p
+	return p, ok
 }
 
 // convMostID is the length of a tool call's id that Bedrock accepts.
@@ -282,7 +204,7 @@ const convMostID = 64
 // convID makes a tool call's id acceptable to Bedrock: Anthropic's alphabet, and
 // a longer one cut and told apart by its hash.
 func convID(id string) string {
-	clean := antID(id)
+	clean := toolID(id)
 	if len(clean) <= convMostID {
 		return clean
 	}

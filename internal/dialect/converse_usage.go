@@ -55,7 +55,7 @@ func convCount(body []byte, at wire.Span) (u llm.Usage, ok bool) {
 	}
 	var v [4]int64
 	for i := range v {
-		v[i], _ = antFigure(found[i].Value.Of(body))
+		v[i], _ = tokenCount(found[i].Value.Of(body))
 	}
 	u = llm.Usage{Input: v[0] + v[2] + v[3], Output: v[1], CacheRead: v[2], CacheWrite: v[3], Source: llm.UsageReported}
 	if m := found[4]; !m.IsZero() && body[m.Value.Start] == '[' {
@@ -71,7 +71,7 @@ func convLongWrites(list []byte) (n int64) {
 		if _, err := wire.Scan(w.value, convDetailNames[:], found[:]); err != nil {
 			continue
 		}
-		if v, ok := antFigure(found[1].Value.Of(w.value)); ok && wire.StringEquals(found[0].Value.Of(w.value), "1h") {
+		if v, ok := tokenCount(found[1].Value.Of(w.value)); ok && wire.StringEquals(found[0].Value.Of(w.value), "1h") {
 			n = min(n+v, maxWhole)
 		}
 	}

@@ -14,8 +14,7 @@ import (
 
 // A call that came from another dialect is settled before it is written: what
 // Gemini cannot say or would refuse is changed or left out, and each such
-// change is a loss. Turns of one role are joined, because Gemini counts the
-// results behind a turn of calls.
+// change is a loss.
 
 // gemFamily is a line of the table of models; the first whose mark stands in
 // the model's name counts.
@@ -75,44 +74,18 @@ func gemSettle(c *llm.Call, l *lossList) {
 	}
 }
 
+// gemSettleTurns settles the conversation. Turns of one role are joined, because
+// Gemini counts the results behind a turn of calls.
 func gemSettleTurns(c *llm.Call, l *lossList) {
-	system, turns := c.System, c.Turns
-	for len(turns) > 0 && turns[0].Role == llm.RoleSystem {
-		l.extra("messages", turns[0].Extra, llm.Gemini)
-		system = append(system[:len(system):len(system)], turns[0].Parts...)
-		turns = turns[1:]
-	}
-	c.System = nil
-	for i := range system {
-		p, ok := gemSettlePart(system[i], l)
-		if ok && p.Kind != llm.PartText {
+	settleTurns(c, llm.Gemini, func(p llm.Part, role llm.Role) (llm.Part, bool) {
+		p, ok := gemSettlePart(p, l)
+		if ok && role == llm.RoleSystem && p.Kind != llm.PartText {
 			l.add("system", "only text can be an instruction")
 			ok = false
 		}
-		if ok {
-			c.System = append(c.System, p)
-		}
-	}
-	c.Turns = nil
-	for i := range turns {
-		t := gemSettleTurn(turns[i], l)
-		if len(t.Parts) == 0 {
-			continue
-		}
-		if n := len(c.Turns); n > 0 && c.Turns[n-1].Role == t.Role {
-			c.Turns[n-1].Parts = append(c.Turns[n-1].Parts, t.Parts...)
-		} else {
-			c.Turns = append(c.Turns, t)
-		}
-	}
-	for i := range c.Turns {
-		c.Turns[i].Parts = antResultsFirst(c.Turns[i].Parts)
-	}
-	if len(c.Turns) == 0 && len(c.System) > 0 {
-		c.Turns = []llm.Turn{{Role: llm.RoleUser, Parts: c.System}}
-		c.System = nil
-		l.add("messages", "there are only instructions; they were said by the user")
-	}
+		p.Cache = nil // which has been declared
+		return p, ok
+	}, l)
 	if gemFamilyOf(c.Model).signs {
 		gemSignCalls(c.Turns)
 	}
@@ -135,26 +108,6 @@ func gemSignCalls(turns []llm.Turn) {
 		sign := llm.Part{Kind: llm.PartThinking, Signature: gemUnsigned, SignedBy: byGeminiCall}
 		turns[i].Parts = slices.Insert(slices.Clone(parts), at, sign)
 	}
-}
-
-func gemSettleTurn(t llm.Turn, l *lossList) llm.Turn {
-	l.extra("messages", t.Extra, llm.Gemini)
-	if t.Name != "" {
-		l.add("messages.name", gemNoEquivalent)
-	}
-	out := llm.Turn{Role: llm.RoleUser, Parts: make([]llm.Part, 0, len(t.Parts))}
-	switch t.Role {
-	case llm.RoleAssistant:
-		out.Role = llm.RoleAssistant
-	case llm.RoleSystem:
-		l.add("messages.role", "instructions in the middle of the conversation were said by the user")
-	}
-	for i := range t.Parts {
-		if p, ok := gemSettlePart(t.Parts[i], l); ok {
-			out.Parts = append(out.Parts, p)
-		}
-	}
-	return out
 }
 
 // gemSettlePart makes a part sayable; ok is false when it is left out. The
@@ -261,7 +214,7 @@ func gemSettleMedia(p llm.Part, l *lossList) (llm.Part, bool) {
 	if p.Extra.Dialect == llm.Gemini {
 		return p, true
 	}
-	m, ok := antInline(*p.Media)
+	m, ok := inlineMedia(*p.Media)
 	if m.FileID != "" && !gemOwnFile(m.FileID) {
 		l.add(feature, "the id of a file at another provider means nothing at google")
 		return p, false
@@ -292,7 +245,7 @@ func gemMime(kind llm.PartKind, m *llm.Media) string {
 	case m.Type != "" && kind == llm.PartAudio:
 		return "audio/" + m.Type
 	}
-	if mime := antSniff(m.Data); mime != "" {
+	if mime := sniffMedia(m.Data); mime != "" {
 		return mime
 	}
 	address, _, _ := strings.Cut(m.URL, "?")
@@ -387,12 +340,7 @@ func gemSettleOutput(c *llm.Call, l *lossList) {
 		out.Kind = llm.OutputJSON
 		return
 	}
-	if out.Description != "" {
-		out.Schema = antPrepend(out.Schema, "description", string(stringJSON(out.Description)))
-	}
-	if out.Name != "" {
-		out.Schema = antPrepend(out.Schema, "title", string(stringJSON(out.Name)))
-	}
+	titleSchema(out)
 }
 
 // gemLevels are the levels of thinking for the efforts of other dialects.
@@ -413,7 +361,7 @@ func gemSettleThinking(c *llm.Call, l *lossList) {
 	}
 	if f.thinks == gemThinksNever {
 		if !off {
-			l.add(antReasonFeature, "the model does not think")
+			l.add(reasonFeature, "the model does not think")
 		}
 		return
 	}
@@ -429,7 +377,7 @@ func gemSettleThinking(c *llm.Call, l *lossList) {
 	}
 	level, known := gemLevels[r.Effort]
 	if r.Effort != "" && !known {
-		l.add(antReasonFeature, fmt.Sprintf("gemini does not know the effort %q", r.Effort))
+		l.add(reasonFeature, fmt.Sprintf("gemini does not know the effort %q", r.Effort))
 	}
 	switch {
 	case r.Budget > 0:
@@ -437,7 +385,7 @@ func gemSettleThinking(c *llm.Call, l *lossList) {
 	case f.thinks == gemThinksLevel:
 		out.Effort = level
 		if level == "high" && r.Effort != "high" {
-			l.add(antReasonFeature, "high was asked for")
+			l.add(reasonFeature, "high was asked for")
 		}
 	case known:
 		e, _ := antEffortOf(r.Effort)
@@ -454,5 +402,5 @@ func gemStopThinking(out *llm.Reasoning, f gemFamily, l *lossList) {
 		return
 	}
 	out.Effort = "low"
-	l.add(antReasonFeature, "the model cannot be kept from thinking; the effort low was asked for")
+	l.add(reasonFeature, "the model cannot be kept from thinking; the effort low was asked for")
 }

@@ -50,7 +50,9 @@ func (l *lossList) usage(e llm.Extra, d llm.Dialect) {
 }
 
 // none declares what d cannot say at all.
-func (l *lossList) none(feature string, d llm.Dialect) { l.add(feature, string(d)+" has no equivalent") }
+func (l *lossList) none(feature string, d llm.Dialect) {
+	l.add(feature, string(d)+" has no equivalent")
+}
 
 // one declares that d gives one answer.
 func (l *lossList) one(d llm.Dialect) {

@@ -73,7 +73,7 @@ func DecodeVertexEmbedReply(r *EmbedReply, body []byte) error {
 		}
 		r.Vectors = append(r.Vectors, vector)
 		if statistics := in.sub("statistics"); statistics != nil {
-			if n, ok := antFigure(statistics.peek("token_count")); ok {
+			if n, ok := tokenCount(statistics.peek("token_count")); ok {
 				r.Usage.Input, r.HasUsage = r.Usage.Input+n, true
 			}
 		}
