@@ -356,11 +356,7 @@ func (e *gemEncoder) sayable(parts []llm.Part, stop llm.StopReason) []llm.Part {
 			if p.Tool == nil {
 				continue
 			}
-			before := len(e.losses.all)
-			p = gemSettleCall(p, e.losses)
-			for k := before; k < len(e.losses.all); k++ {
-				e.losses.all[k].Feature = "tool_calls.arguments"
-			}
+			p = gemSettleCall(p, "tool_calls.arguments", e.losses)
 		case llm.PartText, llm.PartThinking:
 		default:
 			e.losses.add("content", "a part that an answer of gemini has no place for was left out")

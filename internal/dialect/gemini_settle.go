@@ -136,7 +136,7 @@ func gemSettlePart(p llm.Part, l *lossList) (llm.Part, bool) {
 	case llm.PartImage, llm.PartAudio, llm.PartFile:
 		return gemSettleMedia(p, l)
 	case llm.PartToolCall:
-		return gemSettleCall(p, l), true
+		return gemSettleCall(p, "messages.tool_calls.arguments", l), true
 	case llm.PartToolResult:
 		return gemSettleResult(p, l), true
 	case llm.PartThinking:
@@ -148,14 +148,16 @@ func gemSettlePart(p llm.Part, l *lossList) (llm.Part, bool) {
 	return p, false
 }
 
-func gemSettleCall(p llm.Part, l *lossList) llm.Part {
+// gemSettleCall makes the arguments of a call an object; feature is what they are
+// called in the loss.
+func gemSettleCall(p llm.Part, feature string, l *lossList) llm.Part {
 	t := llm.ToolCall{}
 	if p.Tool != nil {
 		t = *p.Tool
 	}
 	if _, err := wire.Scan([]byte(t.Arguments), nil, nil); err != nil || !utf8.ValidString(t.Arguments) {
 		if strings.TrimSpace(t.Arguments) != "" {
-			l.add("messages.tool_calls.arguments", "they are no JSON object and became {}")
+			l.add(feature, "they are no JSON object and became {}")
 		}
 		t.Arguments = "{}"
 	}
