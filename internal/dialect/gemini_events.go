@@ -236,8 +236,9 @@ func (c *gemChoice) piece(up *object, raw []byte, at where, emit emitter) bool {
 	if !bytes.Contains(raw, []byte(`"functionCall"`)) {
 		return false
 	}
-	in := gemSub(gemOpen(up, raw, at), "functionCall")
-	if in == nil {
+	o := gemOpen(up, raw, at)
+	in := gemSub(o, "functionCall")
+	if _, isText := wire.String(o.peek("text")); in == nil || isText {
 		return false
 	}
 	name, _ := wire.String(in.peek("name"))

@@ -193,6 +193,19 @@ func TestGeminiFaultsInsideAStream(t *testing.T) {
 	}
 }
 
+// TestGeminiTextBesideAPieceOfACallIsText: no provider sends both in one part, and a
+// part that has both is read as a complete answer has it.
+func TestGeminiTextBesideAPieceOfACallIsText(t *testing.T) {
+	chunk := `{"candidates":[{"content":{"parts":[{"text":"a","functionCall":{"name":"f","willContinue":true}}]},"finishReason":"STOP"}]}`
+	r, err := gemCollect(gemStream(chunk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := r.Choices[0].Parts; len(p) != 1 || p[0].Kind != llm.PartText || p[0].Text != "a" {
+		t.Errorf("%+v", p)
+	}
+}
+
 // TestGeminiWriterEndsOnlyWithTheAnswer: a writer that is left before the end
 // has told no finishReason.
 func TestGeminiWriterEndsOnlyWithTheAnswer(t *testing.T) {
