@@ -229,6 +229,21 @@ func TestConverseStreamEnds(t *testing.T) {
 	}
 }
 
+// TestConverseRefusesAMemberThatStandsTwice, also in the fields that only a model
+// knows: one of them would be lost.
+func TestConverseRefusesAMemberThatStandsTwice(t *testing.T) {
+	for _, fields := range []string{
+		`{"thinking":{"type":"enabled","budget_tokens":1,"budget_tokens":2}}`,
+		`{"output_config":{"effort":"low","effort":"high"}}`,
+		`{"inferenceConfig":{"topK":1,"topK":2}}`,
+	} {
+		_, err := ConverseCodec{}.DecodeCall([]byte(`{"messages":[],"additionalModelRequestFields":` + fields + `}`))
+		if err == nil || !strings.Contains(err.Error(), "appears twice") {
+			t.Errorf("%s: %v", fields, err)
+		}
+	}
+}
+
 func TestConverseExceptionsInAStream(t *testing.T) {
 	for frame, want := range map[string]string{
 		"internalServerException": "InternalServerException", "modelStreamErrorException": "ModelStreamErrorException",
