@@ -33,16 +33,6 @@ var antStops = stopTable{llm.Anthropic, []stopWord{
 	{"refusal", llm.StopFilter},
 }}
 
-// antStopWord writes a stop.
-func antStopWord(stop llm.Stop, l *lossList) string {
-	word := antStops.word(stop)
-	if word == "" {
-		l.add("stop_reason", "anthropic has no word for "+string(stop.Reason)+" "+stop.Wire)
-		word = "end_turn"
-	}
-	return word
-}
-
 // DecodeReply implements [Codec].
 func (AnthropicCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 	o, err := parseObject(body)
@@ -171,7 +161,7 @@ func antPutHead(w *objectWriter, r *llm.Reply) {
 func antPutStop(w *objectWriter, stop llm.Stop, form uint32, l *lossList) {
 	switch {
 	case stop.Reason != "":
-		w.text("stop_reason", antStopWord(stop, l))
+		w.text("stop_reason", antStops.say(stop, l))
 	case form&antNoStop == 0:
 		w.null("stop_reason")
 	}

@@ -86,10 +86,10 @@ func TestAnthropicSaysWhatItCanOfAForeignReply(t *testing.T) {
 
 func TestAnthropicStopWordsMapBothWays(t *testing.T) {
 	for _, s := range antStops.words {
-		if got := antStopWord(antStops.stop(s.word), &lossList{}); got != s.word {
+		if got := antStops.say(antStops.stop(s.word), &lossList{}); got != s.word {
 			t.Errorf("%s became %s", s.word, got)
 		}
-		if got := antStopWord(llm.Stop{Reason: s.reason}, &lossList{}); got == "" {
+		if got := antStops.say(llm.Stop{Reason: s.reason}, &lossList{}); got == "" {
 			t.Errorf("%s has no word", s.reason)
 		}
 	}

@@ -181,7 +181,7 @@ func (ChatCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 		}
 		w.closeList()
 	}
-	w.set("usage", e.usage(reply))
+	w.set("usage", openAIUsageJSON(reply, llm.Chat, &e.losses))
 	return w.end(), e.losses.all, nil
 }
 
@@ -226,53 +226,4 @@ func (e *chatEncoder) replyChoice(list *objectWriter, c *llm.Choice, i int) {
 		w.str("stop_reason", c.Stop.Sequence)
 	}
 	w.end()
-}
-
-// usage is the usage object as it came, while it still says what the figures
-// say, or a new one.
-func (e *chatEncoder) usage(reply *llm.Reply) []byte {
-	if !reply.HasUsage {
-		return nil
-	}
-	own := reply.UsageExtra.In(llm.Chat)
-	if reply.UsageExtra.Dialect == llm.Completions { // the same object
-		own = reply.UsageExtra
-	} else {
-		e.losses.usage(reply.UsageExtra, llm.Chat)
-	}
-	if reply.Usage.CacheWrite1h != 0 {
-		e.losses.add("usage.cache_creation", "chat does not tell for how long the cache was written")
-	}
-	if own.Spelled != nil {
-		u, ok := openAIUsage(own.Spelled)
-		u.Tier = reply.Usage.Tier // stands beside the object
-		if ok && u == reply.Usage {
-			return own.Spelled
-		}
-	}
-	return usageJSON(&reply.Usage)
-}
-
-// usageJSON spells the figures as OpenAI does.
-func usageJSON(u *llm.Usage) []byte {
-	w := newObject(llm.Extra{})
-	w.integer("prompt_tokens", u.Input)
-	w.integer("completion_tokens", u.Output)
-	w.integer("total_tokens", u.Total())
-	if u.CacheRead != 0 || u.CacheWrite != 0 || u.InputAudio != 0 {
-		d := w.sub("prompt_tokens_details")
-		d.integer("cached_tokens", u.CacheRead)
-		if u.CacheWrite != 0 {
-			d.integer("cache_write_tokens", u.CacheWrite)
-		}
-		d.integer("audio_tokens", u.InputAudio)
-		w.endSub("prompt_tokens_details", &d)
-	}
-	if u.Reasoning != 0 || u.OutputAudio != 0 {
-		d := w.sub("completion_tokens_details")
-		d.integer("reasoning_tokens", u.Reasoning)
-		d.integer("audio_tokens", u.OutputAudio)
-		w.endSub("completion_tokens_details", &d)
-	}
-	return w.end()
 }

@@ -220,8 +220,7 @@ func (CompletionsCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error
 		items[i] = completionChoiceJSON(&reply.Choices[i], i, &losses)
 	}
 	w.items("choices", items)
-	e := &chatEncoder{reply: true}
-	w.set("usage", e.usage(reply))
+	w.set("usage", openAIUsageJSON(reply, llm.Completions, &losses))
 	return w.end(), losses.all, nil
 }
 
@@ -272,5 +271,5 @@ func (CompletionsCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
 
 // Writer implements [Codec].
 func (CompletionsCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
-	return &completionsWriter{w: w, usage: call == nil || call.WantUsage, text: make(map[partKey]bool)}
+	return &completionsWriter{chunkWriter: newChunkWriter(w, call, llm.Completions), text: make(map[partKey]bool)}
 }

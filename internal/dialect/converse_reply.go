@@ -33,11 +33,7 @@ const convNoEquivalent = "converse has no equivalent"
 
 // convStopWord writes a stop.
 func convStopWord(stop llm.Stop, l *lossList) string {
-	word := convStops.word(stop)
-	if word == "" {
-		l.add("stop_reason", "converse has no word for "+string(stop.Reason)+" "+stop.Wire)
-		word = "end_turn"
-	}
+	word := convStops.say(stop, l)
 	if stop.Sequence != "" {
 		l.add("stop_sequence", "converse does not tell which sequence it was")
 	}

@@ -388,11 +388,7 @@ func gemPutStop(w *objectWriter, stop llm.Stop, called bool, l *lossList) {
 
 // gemStopText is what Gemini calls a stop.
 func gemStopText(stop llm.Stop, l *lossList) string {
-	word := gemStops.word(stop)
-	if word == "" {
-		l.add("stop_reason", "gemini has no word for "+string(stop.Reason)+" "+stop.Wire)
-		word = "STOP"
-	}
+	word := gemStops.say(stop, l)
 	if stop.Sequence != "" {
 		l.add("stop_sequence", "gemini does not tell which stop sequence was written")
 	}

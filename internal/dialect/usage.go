@@ -168,3 +168,54 @@ func openAITier(ev *llm.Event) []byte {
 	}
 	return append(wire.AppendString([]byte(`{"service_tier":`), ev.Usage.Tier), '}')
 }
+
+// openAIUsageJSON is the usage object of an answer in dialect d (chat or
+// completions): as it came, while it still says what the figures say, or a new one.
+// nil when nobody reported one.
+func openAIUsageJSON(reply *llm.Reply, d llm.Dialect, l *lossList) []byte {
+	if !reply.HasUsage {
+		return nil
+	}
+	var own llm.Extra
+	switch reply.UsageExtra.Dialect {
+	case llm.Chat, llm.Completions: // the same object
+		own = reply.UsageExtra
+	default:
+		l.usage(reply.UsageExtra, d)
+	}
+	if reply.Usage.CacheWrite1h != 0 {
+		l.add("usage.cache_creation", string(d)+" does not tell for how long the cache was written")
+	}
+	if own.Spelled != nil {
+		u, ok := openAIUsage(own.Spelled)
+		u.Tier = reply.Usage.Tier // stands beside the object
+		if ok && u == reply.Usage {
+			return own.Spelled
+		}
+	}
+	return usageJSON(&reply.Usage)
+}
+
+// usageJSON spells the figures as OpenAI does.
+func usageJSON(u *llm.Usage) []byte {
+	w := newObject(llm.Extra{})
+	w.integer("prompt_tokens", u.Input)
+	w.integer("completion_tokens", u.Output)
+	w.integer("total_tokens", u.Total())
+	if u.CacheRead != 0 || u.CacheWrite != 0 || u.InputAudio != 0 {
+		d := w.sub("prompt_tokens_details")
+		d.integer("cached_tokens", u.CacheRead)
+		if u.CacheWrite != 0 {
+			d.integer("cache_write_tokens", u.CacheWrite)
+		}
+		d.integer("audio_tokens", u.InputAudio)
+		w.endSub("prompt_tokens_details", &d)
+	}
+	if u.Reasoning != 0 || u.OutputAudio != 0 {
+		d := w.sub("completion_tokens_details")
+		d.integer("reasoning_tokens", u.Reasoning)
+		d.integer("audio_tokens", u.OutputAudio)
+		w.endSub("completion_tokens_details", &d)
+	}
+	return w.end()
+}
