@@ -50,7 +50,12 @@ func (w *completionsWriter) Write(ev llm.Event) error {
 		}
 	case llm.EventLogprobs:
 		w.losses.add("logprobs", "completions spells log probabilities in a form of its own")
+	case llm.EventPartEnd:
+		if ev.New != nil {
+			w.losses.extra("text", ev.New.Extra, llm.Completions)
+		}
 	case llm.EventStop:
+		w.losses.extra("choices", ev.Extra, llm.Completions)
 		w.choice(ev.Choice, "", openAIStopWord(&completionStops, ev.Stop, &w.losses), nil)
 	case llm.EventOther:
 		w.other(&ev)
