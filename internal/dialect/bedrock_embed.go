@@ -1,10 +1,7 @@
 package dialect
 
 import (
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
-	"math"
 	"strings"
 
 	"tailplane/internal/llm"
@@ -145,10 +142,7 @@ type EmbedAnswer struct {
 
 // Reply turns the answers to a plan's calls into one OpenAI answer.
 func (f InvokeEmbedding) Reply(model string, plan *EmbedPlan, answers []EmbedAnswer) ([]byte, error) {
-	w := newObject(llm.Extra{})
-	w.text("object", "list")
-	w.list("data")
-	var index, tokens int64
+	var r EmbedReply
 	for _, a := range answers {
 		vectors, counted, err := f.vectors(a.Body)
 		if err != nil {
@@ -157,28 +151,18 @@ func (f InvokeEmbedding) Reply(model string, plan *EmbedPlan, answers []EmbedAns
 		if a.Tokens > 0 {
 			counted = a.Tokens
 		}
-		tokens += counted
 		for _, v := range vectors {
-			item := w.object(llm.Extra{})
-			item.text("object", "embedding")
-			item.integer("index", index)
-			if plan.Base64 {
-				if v, err = packVector(v); err != nil {
-					return nil, err
-				}
+			if !plan.Base64 {
+				break // they pass as they are
 			}
-			item.put("embedding", v)
-			item.end()
-			index++
+			if _, ok := readVector(v); !ok {
+				return nil, where{name: "embedding"}.wrong("must be a list of numbers")
+			}
 		}
+		r.Vectors = append(r.Vectors, vectors...)
+		r.Usage.Input += counted
 	}
-	w.closeList()
-	w.text("model", model)
-	usage := w.sub("usage")
-	usage.integer("prompt_tokens", tokens)
-	usage.integer("total_tokens", tokens)
-	w.endSub("usage", &usage)
-	return w.end(), nil
+	return EncodeOpenAIEmbedReply(&r, &EmbedCall{Model: model, Base64: plan.Base64}), nil
 }
 
 // vectors reads an answer; tokens is 0 when the body does not say.
@@ -209,40 +193,6 @@ func (f InvokeEmbedding) vectors(body []byte) (vectors [][]byte, tokens int64, e
 		return nil, 0, errors.New("embeddings: the answer has none")
 	}
 	return vectors, tokens, nil
-}
-
-// packVector is a vector as OpenAI's base64: float32, little endian.
-func packVector(raw []byte) ([]byte, error) {
-	numbers := elements(raw)
-	packed := make([]byte, 0, 4*len(numbers))
-	for _, n := range numbers {
-		v, ok := number(n)
-		if !ok {
-			return nil, where{name: "embedding"}.wrong("must be a list of numbers")
-		}
-		packed = binary.LittleEndian.AppendUint32(packed, math.Float32bits(float32(v)))
-	}
-	return append(base64.StdEncoding.AppendEncode([]byte{'"'}, packed), '"'), nil
-}
-
-// unpackVector undoes packVector; a list passes as it is.
-func unpackVector(raw []byte) ([]byte, error) {
-	text, ok := wire.String(raw)
-	if !ok {
-		return raw, nil
-	}
-	packed, err := base64.StdEncoding.DecodeString(text)
-	if err != nil || len(packed)%4 != 0 {
-		return nil, where{name: "embedding"}.wrong("must be a list of numbers, or float32 in base64")
-	}
-	out := []byte{'['}
-	for i := 0; i < len(packed); i += 4 {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = appendFloat(out, float64(math.Float32frombits(binary.LittleEndian.Uint32(packed[i:]))))
-	}
-	return append(out, ']'), nil
 }
 
 // OpenAIRequest turns a body that a client of Bedrock sends to the family into an
@@ -284,24 +234,24 @@ func (f InvokeEmbedding) InvokeReply(body []byte) (out []byte, tokens int64, err
 		return nil, 0, err
 	}
 	var vectors [][]byte
-	at := o.under("data")
 	for i, raw := range elements(o.get("data")) {
-		in, err := openObject(raw, at.item(i))
-		if err != nil {
-			return nil, 0, err
-		}
-		v, err := unpackVector(in.get("embedding"))
-		if err != nil {
-			return nil, 0, err
+		in := o.open(raw, o.under("data").item(i))
+		v := in.get("embedding")
+		if _, isText := wire.String(v); isText { // else it passes as it is
+			if v, isText = readVector(v); !isText {
+				in.wrong("embedding", "must be a list of numbers or their base64")
+			}
 		}
 		vectors = append(vectors, v)
 	}
-	if len(vectors) == 0 || len(vectors) > 1 && !f.isCohere() {
-		return nil, 0, at.wrong("has %d vectors", len(vectors))
+	if err := o.err(); err != nil {
+		return nil, 0, err
 	}
-	var tap Tap
-	EmbeddingsSurface{}.TapReply(&tap, body)
-	tokens = tap.Usage.Input
+	u, _ := openAIUsage(o.get("usage"))
+	tokens = u.Input
+	if len(vectors) == 0 || len(vectors) > 1 && !f.isCohere() {
+		return nil, 0, where{name: "data"}.wrong("has %d vectors", len(vectors))
+	}
 	w := newObjectOf(llm.Extra{}, len(body))
 	switch f {
 	case InvokeCohereV4:
