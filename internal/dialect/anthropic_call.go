@@ -13,22 +13,22 @@ import (
 
 // Forms of a call (llm.Call.Extra.Form).
 const (
-	antSystemBare   = 1 << iota // system is a string
-	antSystemEmpty              // system is []
-	antToolsEmpty               // tools is []
-	antStopEmpty                // stop_sequences is []
-	antStreamFalse              // stream is stated as false
-	antLegacyFormat             // the schema stands in output_format (beta of 2025), not output_config.format
+	anthropicSystemBare   = 1 << iota // system is a string
+	anthropicSystemEmpty              // system is []
+	anthropicToolsEmpty               // tools is []
+	anthropicStopEmpty                // stop_sequences is []
+	anthropicStreamFalse              // stream is stated as false
+	anthropicLegacyFormat             // the schema stands in output_format (beta of 2025), not output_config.format
 )
 
 // Forms of a turn (llm.Turn.Extra.Form).
-const antContentBare = 1 // content is a string
+const anthropicContentBare = 1 // content is a string
 
 // Forms of a tool (llm.Tool.Extra.Form).
 const (
-	antToolCustom   = 1 << iota // type "custom" is stated
-	antToolNoSchema             // there is no input_schema
-	antToolBlank                // description is stated as ""
+	anthropicToolCustom   = 1 << iota // type "custom" is stated
+	anthropicToolNoSchema             // there is no input_schema
+	anthropicToolBlank                // description is stated as ""
 )
 
 // DecodeCall implements [Codec].
@@ -41,21 +41,21 @@ func (AnthropicCodec) DecodeCall(body []byte) (*llm.Call, error) {
 	c.Model = o.need("model")
 	var form uint32
 	steps := [...]func(*llm.Call, *object, *uint32){
-		antDecodeSystem, antDecodeMessages, antDecodeTools, antDecodeChoice,
-		antDecodeSampling, antDecodeOutput, antDecodeThinking, antDecodeRest,
+		anthropicDecodeSystem, anthropicDecodeMessages, anthropicDecodeTools, anthropicDecodeChoice,
+		anthropicDecodeSampling, anthropicDecodeOutput, anthropicDecodeThinking, anthropicDecodeRest,
 	}
 	for _, step := range steps {
 		step(c, o, &form)
 	}
-	c.Extra = antExtra(o, form)
+	c.Extra = anthropicExtra(o, form)
 	unwrapTurns(c.Turns)
 	return result(o, c)
 }
 
-// antDefaults are members that Anthropic's newer models and clients always
+// anthropicDefaults are members that Anthropic's newer models and clients always
 // send, with the values that say no more than their absence. The caller of a
 // tool is direct when the model itself, and not a program that it wrote, calls.
-var antDefaults = []defaultValue{
+var anthropicDefaults = []defaultValue{
 	{"service_tier", `"standard"`},
 	{"inference_geo", `"not_available"`},
 	{"inference_geo", `"global"`},
@@ -63,28 +63,28 @@ var antDefaults = []defaultValue{
 	{"caller", `{"type":"direct"}`},
 }
 
-// antExtra is object.extra, for which defaults say nothing.
-func antExtra(o *object, form uint32) llm.Extra {
-	o.keepDefaults(antDefaults)
+// anthropicExtra is object.extra, for which defaults say nothing.
+func anthropicExtra(o *object, form uint32) llm.Extra {
+	o.keepDefaults(anthropicDefaults)
 	return o.extra(llm.Anthropic, form)
 }
 
-func antDecodeSystem(c *llm.Call, o *object, form *uint32) {
+func anthropicDecodeSystem(c *llm.Call, o *object, form *uint32) {
 	if o.raw("system") == nil {
 		return
 	}
-	parts, bare := antContent(o, "system", true)
+	parts, bare := anthropicContent(o, "system", true)
 	c.System = parts
 	switch {
 	case bare:
-		*form |= antSystemBare
+		*form |= anthropicSystemBare
 	case len(parts) == 0:
-		*form |= antSystemEmpty
+		*form |= anthropicSystemEmpty
 	}
 }
 
-// antContent reads the member name, which is a string or a list of blocks.
-func antContent(o *object, name string, top bool) (parts []llm.Part, bare bool) {
+// anthropicContent reads the member name, which is a string or a list of blocks.
+func anthropicContent(o *object, name string, top bool) (parts []llm.Part, bare bool) {
 	raw := o.peek(name)
 	if s, ok := wire.String(raw); ok {
 		return []llm.Part{{Kind: llm.PartText, Text: s, Extra: llm.Extra{Dialect: llm.Anthropic}}}, true
@@ -93,19 +93,19 @@ func antContent(o *object, name string, top bool) (parts []llm.Part, bare bool) 
 		o.wrong(name, "must be a string or a list of blocks")
 		return nil, false
 	}
-	return antBlocks(o, name, elements(raw), top), false
+	return anthropicBlocks(o, name, elements(raw), top), false
 }
 
-// antBlocks reads the elements of the list name.
-func antBlocks(o *object, name string, list [][]byte, top bool) []llm.Part {
+// anthropicBlocks reads the elements of the list name.
+func anthropicBlocks(o *object, name string, list [][]byte, top bool) []llm.Part {
 	parts := make([]llm.Part, 0, len(list))
 	for i, raw := range list {
-		parts = append(parts, antDecodeBlock(o.open(raw, o.under(name).item(i)), raw, top))
+		parts = append(parts, anthropicDecodeBlock(o.open(raw, o.under(name).item(i)), raw, top))
 	}
 	return parts
 }
 
-func antDecodeMessages(c *llm.Call, o *object, _ *uint32) {
+func anthropicDecodeMessages(c *llm.Call, o *object, _ *uint32) {
 	list := o.list("messages")
 	if list == nil {
 		o.wrong("messages", "is required and must be a list")
@@ -113,11 +113,11 @@ func antDecodeMessages(c *llm.Call, o *object, _ *uint32) {
 	o.take("messages")
 	c.Turns = make([]llm.Turn, 0, len(list))
 	for i, raw := range list {
-		c.Turns = append(c.Turns, antDecodeTurn(o.open(raw, o.under("messages").item(i))))
+		c.Turns = append(c.Turns, anthropicDecodeTurn(o.open(raw, o.under("messages").item(i))))
 	}
 }
 
-func antDecodeTurn(o *object) (t llm.Turn) {
+func anthropicDecodeTurn(o *object) (t llm.Turn) {
 	t.Role = takeRole(o)
 	if o.raw("content") == nil {
 		o.wrong("content", "is required and must be a string or a list of blocks")
@@ -125,65 +125,65 @@ func antDecodeTurn(o *object) (t llm.Turn) {
 	}
 	var bare bool
 	var form uint32
-	if t.Parts, bare = antContent(o, "content", true); bare {
-		form = antContentBare
+	if t.Parts, bare = anthropicContent(o, "content", true); bare {
+		form = anthropicContentBare
 	}
-	t.Extra = antExtra(o, form)
+	t.Extra = anthropicExtra(o, form)
 	return t
 }
 
-func antDecodeTools(c *llm.Call, o *object, form *uint32) {
+func anthropicDecodeTools(c *llm.Call, o *object, form *uint32) {
 	list := o.list("tools")
 	if list == nil {
 		return
 	}
 	o.take("tools")
 	if len(list) == 0 {
-		*form |= antToolsEmpty
+		*form |= anthropicToolsEmpty
 	}
 	for i, raw := range list {
-		c.Tools = append(c.Tools, antDecodeTool(o.open(raw, o.under("tools").item(i)), raw))
+		c.Tools = append(c.Tools, anthropicDecodeTool(o.open(raw, o.under("tools").item(i)), raw))
 	}
 }
 
-// antDecodeTool reads a tool. One of the provider's own types stays raw.
-func antDecodeTool(o *object, raw []byte) (t llm.Tool) {
+// anthropicDecodeTool reads a tool. One of the provider's own types stays raw.
+func anthropicDecodeTool(o *object, raw []byte) (t llm.Tool) {
 	var form uint32
 	switch kind, typed := o.text("type"); {
 	case typed && kind != "custom":
 		return llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Anthropic}}
 	case typed:
-		form |= antToolCustom
+		form |= anthropicToolCustom
 	}
 	t.Name = o.need("name")
 	var stated bool
 	t.Description, stated = o.text("description")
 	if stated && t.Description == "" {
-		form |= antToolBlank
+		form |= anthropicToolBlank
 	}
 	t.Schema = o.schema("input_schema")
 	if t.Schema == nil {
-		form |= antToolNoSchema
+		form |= anthropicToolNoSchema
 	}
 	t.Strict = o.boolean("strict")
-	t.Cache = antDecodeCache(o)
-	t.Extra = antExtra(o, form)
+	t.Cache = anthropicDecodeCache(o)
+	t.Extra = anthropicExtra(o, form)
 	return t
 }
 
-// antDecodeCache takes cache_control.
-func antDecodeCache(o *object) *llm.CacheMark {
+// anthropicDecodeCache takes cache_control.
+func anthropicDecodeCache(o *object) *llm.CacheMark {
 	raw := o.raw("cache_control")
 	if raw == nil {
 		return nil
 	}
 	in := o.open(raw, o.under("cache_control"))
 	m := &llm.CacheMark{Type: in.need("type"), TTL: in.str("ttl")}
-	m.Extra = antExtra(in, 0)
+	m.Extra = anthropicExtra(in, 0)
 	return m
 }
 
-var antModes = [...]struct {
+var anthropicModes = [...]struct {
 	mode llm.ToolMode
 	word string
 }{
@@ -193,14 +193,14 @@ var antModes = [...]struct {
 	{llm.ToolNone, "none"},
 }
 
-func antDecodeChoice(c *llm.Call, o *object, _ *uint32) {
+func anthropicDecodeChoice(c *llm.Call, o *object, _ *uint32) {
 	raw := o.raw("tool_choice")
 	if raw == nil {
 		return
 	}
 	in := o.open(raw, o.under("tool_choice"))
 	word := in.need("type")
-	for _, m := range antModes {
+	for _, m := range anthropicModes {
 		if m.word == word {
 			c.Choice.Mode = m.mode
 		}
@@ -215,10 +215,10 @@ func antDecodeChoice(c *llm.Call, o *object, _ *uint32) {
 	if single := in.boolean("disable_parallel_tool_use"); single != nil {
 		c.Parallel = new(!*single)
 	}
-	c.Choice.Extra = antExtra(in, 0)
+	c.Choice.Extra = anthropicExtra(in, 0)
 }
 
-func antDecodeSampling(c *llm.Call, o *object, form *uint32) {
+func anthropicDecodeSampling(c *llm.Call, o *object, form *uint32) {
 	s := &c.Sampling
 	s.MaxTokens = o.bounded("max_tokens")
 	s.Temperature = o.float("temperature")
@@ -230,29 +230,29 @@ func antDecodeSampling(c *llm.Call, o *object, form *uint32) {
 	}
 	o.take("stop_sequences")
 	if len(list) == 0 {
-		*form |= antStopEmpty
+		*form |= anthropicStopEmpty
 	}
 	s.Stop = o.strings("stop_sequences", list)
 }
 
-// antDecodeOutput takes output_config.effort and the JSON schema of
+// anthropicDecodeOutput takes output_config.effort and the JSON schema of
 // output_config.format or, in its older spelling, output_format.
-func antDecodeOutput(c *llm.Call, o *object, form *uint32) {
+func anthropicDecodeOutput(c *llm.Call, o *object, form *uint32) {
 	if in := o.sub("output_config"); in != nil {
 		c.Reasoning.Effort = in.str("effort")
-		antDecodeFormat(c, in, "format")
+		anthropicDecodeFormat(c, in, "format")
 	}
 	if c.Output.Kind != "" {
 		return
 	}
-	antDecodeFormat(c, o, "output_format")
+	anthropicDecodeFormat(c, o, "output_format")
 	if c.Output.Kind != "" {
-		*form |= antLegacyFormat
+		*form |= anthropicLegacyFormat
 	}
 }
 
-// antDecodeFormat takes a format of type json_schema; others stay.
-func antDecodeFormat(c *llm.Call, o *object, name string) {
+// anthropicDecodeFormat takes a format of type json_schema; others stay.
+func anthropicDecodeFormat(c *llm.Call, o *object, name string) {
 	raw := o.get(name)
 	if raw == nil {
 		return
@@ -264,10 +264,10 @@ func antDecodeFormat(c *llm.Call, o *object, name string) {
 		return
 	}
 	o.take(name)
-	c.Output = llm.Output{Kind: llm.OutputSchema, Schema: bytes.Clone(schema), Extra: antExtra(in, 0)}
+	c.Output = llm.Output{Kind: llm.OutputSchema, Schema: bytes.Clone(schema), Extra: anthropicExtra(in, 0)}
 }
 
-func antDecodeThinking(c *llm.Call, o *object, _ *uint32) {
+func anthropicDecodeThinking(c *llm.Call, o *object, _ *uint32) {
 	raw := o.raw("thinking")
 	if raw == nil {
 		return
@@ -278,13 +278,13 @@ func antDecodeThinking(c *llm.Call, o *object, _ *uint32) {
 		in.wrong("type", "must not be empty")
 	}
 	r.Budget = in.bounded("budget_tokens")
-	r.Extra = antExtra(in, 0)
+	r.Extra = anthropicExtra(in, 0)
 }
 
-func antDecodeRest(c *llm.Call, o *object, form *uint32) {
+func anthropicDecodeRest(c *llm.Call, o *object, form *uint32) {
 	if stream := o.boolean("stream"); stream != nil {
 		if c.Stream = *stream; !c.Stream {
-			*form |= antStreamFalse
+			*form |= anthropicStreamFalse
 		}
 	}
 	if in := o.sub("metadata"); in != nil {

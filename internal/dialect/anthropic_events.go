@@ -24,7 +24,7 @@ import (
 // complete, whatever their deltas were (server tool input, compaction).
 //
 // The figures of a message_delta are cumulative and replace those of
-// message_start, also for the input; see antCounts.count.
+// message_start, also for the input; see anthropicCounts.count.
 
 // Events implements Codec.
 func (AnthropicCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
@@ -32,22 +32,22 @@ func (AnthropicCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
 		var events wire.EventReader
 		events.Reset(r, 0)
 		defer events.Release()
-		s := &antStream{blocks: make(map[int64]*antBlock)}
+		s := &anthropicStream{blocks: make(map[int64]*anthropicBlock)}
 		s.read(&events, s.event, func() error { return io.ErrUnexpectedEOF }, yield)
 	}
 }
 
-// antStream is the state of one stream.
-type antStream struct {
+// anthropicStream is the state of one stream.
+type anthropicStream struct {
 	blockReader
 	id     string
-	blocks map[int64]*antBlock // open, by their index on the wire
-	counts antCounts
+	blocks map[int64]*anthropicBlock // open, by their index on the wire
+	counts anthropicCounts
 	usage  object // the members of all usage objects, later over earlier
 }
 
-// antBlock is a block that has begun and not ended.
-type antBlock struct {
+// anthropicBlock is a block that has begun and not ended.
+type anthropicBlock struct {
 	part  int
 	kind  llm.PartKind
 	extra llm.Extra // of the start, for citations
@@ -57,15 +57,15 @@ type antBlock struct {
 	input     []byte  // PartOther: the pieces of its input
 }
 
-func (s *antStream) event(ev wire.Event) error {
+func (s *anthropicStream) event(ev wire.Event) error {
 	if len(ev.Data) == 0 || string(ev.Data) == "[DONE]" {
-		if antKindOf(ev) == antPing {
+		if anthropicKindOf(ev) == anthropicPing {
 			s.emit(llm.Event{Kind: llm.EventPing})
 		}
 		return nil
 	}
-	kind := antKindOf(ev)
-	if kind == antErrorEvent {
+	kind := anthropicKindOf(ev)
+	if kind == anthropicErrorEvent {
 		b := AnthropicCodec{}.DecodeError(ev.Data)
 		s.emit(llm.Event{Kind: llm.EventFault, Fault: &b})
 		return nil
@@ -74,42 +74,42 @@ func (s *antStream) event(ev wire.Event) error {
 	if err != nil {
 		return fmt.Errorf("event %s: %w", ev.Name, err)
 	}
-	if !s.started && kind != antMessageStart && kind != antPing && kind != antUnknown {
-		return fmt.Errorf("event %s: comes before message_start", antKinds[kind])
+	if !s.started && kind != anthropicMessageStart && kind != anthropicPing && kind != anthropicUnknown {
+		return fmt.Errorf("event %s: comes before message_start", anthropicKinds[kind])
 	}
 	s.object = o
 	switch kind {
-	case antMessageStart:
+	case anthropicMessageStart:
 		s.start(o)
-	case antBlockStart:
+	case anthropicBlockStart:
 		s.begin(o)
-	case antBlockDelta:
+	case anthropicBlockDelta:
 		s.delta(o, ev.Data)
-	case antBlockStop:
+	case anthropicBlockStop:
 		s.close(o.place("index"))
-	case antMessageDelta:
+	case anthropicMessageDelta:
 		s.finish(o)
-	case antMessageStop:
+	case anthropicMessageStop:
 		s.closeAll()
 		s.emit(llm.Event{Kind: llm.EventEnd})
 		s.ended = true
-	case antPing:
+	case anthropicPing:
 		s.emit(llm.Event{Kind: llm.EventPing})
 	default:
 		s.other(ev.Data)
 	}
 	if err := o.err(); err != nil {
-		return fmt.Errorf("event %s: %w", antKinds[kind], err)
+		return fmt.Errorf("event %s: %w", anthropicKinds[kind], err)
 	}
 	return nil
 }
 
 // other passes on what only this dialect knows.
-func (s *antStream) other(data []byte) {
+func (s *anthropicStream) other(data []byte) {
 	s.emit(llm.Event{Kind: llm.EventOther, Raw: bytes.Clone(data), Extra: llm.Extra{Dialect: llm.Anthropic}})
 }
 
-func (s *antStream) start(o *object) {
+func (s *anthropicStream) start(o *object) {
 	m := o.open(o.get("message"), o.under("message"))
 	if s.started {
 		if id, _ := wire.String(m.peek("id")); id != s.id {
@@ -117,14 +117,14 @@ func (s *antStream) start(o *object) {
 		}
 		return
 	}
-	r, stop := antDecodeMessage(m)
+	r, stop := anthropicDecodeMessage(m)
 	s.started, s.id = true, r.ID
 	if stop.Reason != "" {
 		m.release("stop_reason")
-		r.Extra.Form |= antNoStop
+		r.Extra.Form |= anthropicNoStop
 	}
-	parts := antBlocks(m, "content", elements(m.take("content")), true)
-	r.Extra = antExtra(m, r.Extra.Form)
+	parts := anthropicBlocks(m, "content", elements(m.take("content")), true)
+	r.Extra = anthropicExtra(m, r.Extra.Form)
 	if r.HasUsage {
 		r.Usage.Source = llm.UsageTapped
 	}
@@ -139,30 +139,30 @@ func (s *antStream) start(o *object) {
 
 // count takes the usage that stands in up over the earlier ones and tells the sum
 // of them.
-func (s *antStream) count(up *object, raw []byte, source llm.UsageSource) {
+func (s *anthropicStream) count(up *object, raw []byte, source llm.UsageSource) {
 	at := up.under("usage")
 	o := up.open(raw, at)
 	before := s.counts
 	if !s.counts.count(raw, wire.Span{End: len(raw)}) {
 		up.wrong("usage", "is not a usage")
 	}
-	keeps := before.input+before.write+before.read > 0 && antNoInputIn(o)
+	keeps := before.input+before.write+before.read > 0 && anthropicNoInputIn(o)
 	for i := range o.members {
 		m := &o.members[i]
-		silent := wire.IsNull(m.value) || keeps && slices.Contains(antUsageNames[:3], m.name())
+		silent := wire.IsNull(m.value) || keeps && slices.Contains(anthropicUsageNames[:3], m.name())
 		if !silent || s.usage.find(m.name()) < 0 {
 			s.usage.put(m.key, m.value)
 		}
 	}
 	sum := s.usage.left()
-	_, extra := antDecodeUsage(up.open(sum, at), sum)
+	_, extra := anthropicDecodeUsage(up.open(sum, at), sum)
 	u := s.counts.usage()
 	u.Source = source
 	s.emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: extra})
 }
 
-func antNoInputIn(o *object) bool {
-	for _, name := range antUsageNames[:3] {
+func anthropicNoInputIn(o *object) bool {
+	for _, name := range anthropicUsageNames[:3] {
 		if n, ok := tokenCount(o.get(name)); ok && n > 0 {
 			return false
 		}
@@ -171,7 +171,7 @@ func antNoInputIn(o *object) bool {
 }
 
 // begin reads content_block_start.
-func (s *antStream) begin(o *object) {
+func (s *anthropicStream) begin(o *object) {
 	i := o.place("index")
 	s.close(i)
 	raw := o.raw("content_block")
@@ -179,8 +179,8 @@ func (s *antStream) begin(o *object) {
 		o.wrong("content_block", "is required")
 		return
 	}
-	p := antDecodeBlock(o.open(raw, o.under("content_block")), raw, true)
-	b := &antBlock{kind: p.Kind, extra: p.Extra}
+	p := anthropicDecodeBlock(o.open(raw, o.under("content_block")), raw, true)
+	b := &anthropicBlock{kind: p.Kind, extra: p.Extra}
 	s.blocks[i] = b
 	switch p.Kind {
 	case llm.PartOther:
@@ -196,9 +196,9 @@ func (s *antStream) begin(o *object) {
 	b.part = s.open(&p)
 }
 
-// antTextDeltas are the deltas that are text of a part, with the member that
+// anthropicTextDeltas are the deltas that are text of a part, with the member that
 // holds it.
-var antTextDeltas = []struct {
+var anthropicTextDeltas = []struct {
 	kind   llm.PartKind
 	word   string
 	member string
@@ -209,7 +209,7 @@ var antTextDeltas = []struct {
 	{llm.PartToolCall, "input_json_delta", "partial_json"},
 }
 
-func (s *antStream) delta(o *object, data []byte) {
+func (s *anthropicStream) delta(o *object, data []byte) {
 	i := o.place("index")
 	d := o.open(o.get("delta"), o.under("delta"))
 	kind := d.need("type")
@@ -224,7 +224,7 @@ func (s *antStream) delta(o *object, data []byte) {
 		b.grow(d, kind)
 		return
 	}
-	for _, t := range antTextDeltas {
+	for _, t := range anthropicTextDeltas {
 		if t.kind != b.kind || t.word != kind {
 			continue
 		}
@@ -247,7 +247,7 @@ func (s *antStream) delta(o *object, data []byte) {
 
 // openUnasked opens the block of a server that sends text without a
 // content_block_start.
-func (s *antStream) openUnasked(i int64, delta string) *antBlock {
+func (s *anthropicStream) openUnasked(i int64, delta string) *anthropicBlock {
 	p := &llm.Part{Extra: llm.Extra{Dialect: llm.Anthropic}}
 	switch delta {
 	case "text_delta":
@@ -257,14 +257,14 @@ func (s *antStream) openUnasked(i int64, delta string) *antBlock {
 	default:
 		return nil
 	}
-	b := &antBlock{kind: p.Kind, part: s.open(p), extra: p.Extra}
+	b := &anthropicBlock{kind: p.Kind, part: s.open(p), extra: p.Extra}
 	s.blocks[i] = b
 	return b
 }
 
 // grow adds a delta to a block of PartOther: the pieces of its input, or
 // members that extend (strings) or replace those of the block.
-func (b *antBlock) grow(d *object, kind string) {
+func (b *anthropicBlock) grow(d *object, kind string) {
 	if kind == "input_json_delta" {
 		b.input = append(b.input, d.need("partial_json")...)
 		return
@@ -285,7 +285,7 @@ func (b *antBlock) grow(d *object, kind string) {
 }
 
 // close ends the block of a wire index, if one is open.
-func (s *antStream) close(i int64) {
+func (s *anthropicStream) close(i int64) {
 	b := s.blocks[i]
 	if b == nil {
 		return
@@ -296,7 +296,7 @@ func (s *antStream) close(i int64) {
 		b.part = s.open(b.whole())
 	}
 	if b.citations != nil {
-		end.New = &llm.Part{Kind: llm.PartText, Extra: antCite(b.extra, b.citations)}
+		end.New = &llm.Part{Kind: llm.PartText, Extra: anthropicCite(b.extra, b.citations)}
 	}
 	end.Part = b.part
 	s.emit(end)
@@ -304,23 +304,23 @@ func (s *antStream) close(i int64) {
 
 // whole is the complete block of PartOther. Input that is no JSON, because the
 // answer was cut off at its cap, stays as the block began with it.
-func (b *antBlock) whole() *llm.Part {
+func (b *anthropicBlock) whole() *llm.Part {
 	if len(bytes.TrimSpace(b.input)) > 0 && isJSON(b.input) && b.other.has("input") {
 		b.other.put([]byte(`"input"`), b.input)
 	}
 	return &llm.Part{Kind: llm.PartOther, Raw: b.other.left(), Extra: llm.Extra{Dialect: llm.Anthropic}}
 }
 
-// antCite adds citations to those of a text block's Extra.
-func antCite(e llm.Extra, more [][]byte) llm.Extra {
-	all := append(antCitations(e), more...)
+// anthropicCite adds citations to those of a text block's Extra.
+func anthropicCite(e llm.Extra, more [][]byte) llm.Extra {
+	all := append(anthropicCitations(e), more...)
 	cited := closeRaw(appendRaw(nil, []byte(`"citations"`), arrayJSON(all)))
 	e.Members = mergeMembers(e.Members, cited)
 	return e
 }
 
-// antCitations are the citations that a text block's Extra keeps.
-func antCitations(e llm.Extra) [][]byte {
+// anthropicCitations are the citations that a text block's Extra keeps.
+func anthropicCitations(e llm.Extra) [][]byte {
 	o := kept(e.In(llm.Anthropic).Members)
 	if o == nil {
 		return nil
@@ -329,7 +329,7 @@ func antCitations(e llm.Extra) [][]byte {
 }
 
 // closeAll ends the blocks that the upstream left open.
-func (s *antStream) closeAll() {
+func (s *anthropicStream) closeAll() {
 	for _, i := range slices.Sorted(maps.Keys(s.blocks)) {
 		s.close(i)
 	}
@@ -338,7 +338,7 @@ func (s *antStream) closeAll() {
 // finish reads message_delta: usage first, then the stop. The Extra of the
 // stop has what stands beside it (stop_details, container) and beside the
 // delta (context_management), which a complete answer has side by side too.
-func (s *antStream) finish(o *object) {
+func (s *anthropicStream) finish(o *object) {
 	if raw := o.raw("usage"); raw != nil {
 		s.count(o, raw, llm.UsageReported)
 	}
@@ -346,7 +346,7 @@ func (s *antStream) finish(o *object) {
 	if raw := o.raw("delta"); raw != nil {
 		d = o.open(raw, d.where)
 	}
-	stop, form := antDecodeStop(d)
+	stop, form := anthropicDecodeStop(d)
 	o.take("type")
 	o.take("delta")
 	o.take("usage")
@@ -355,7 +355,7 @@ func (s *antStream) finish(o *object) {
 			d.members = append(d.members, *m)
 		}
 	}
-	extra := antExtra(d, form)
+	extra := anthropicExtra(d, form)
 	if stop.Reason == "" && extra.Members == nil && extra.Spelled == nil {
 		return
 	}

@@ -14,30 +14,30 @@ import (
 
 // Forms of a part (llm.Part.Extra.Form).
 const (
-	antNoInput      = 1 << iota // tool_use without input
-	antResultBare               // tool_result whose content is a string
-	antResultEmpty              // tool_result whose content is []
-	antErrorFalse               // tool_result with is_error stated as false
-	antNoSignature              // thinking without signature
-	antSourceText               // document whose source is plain text
-	antContentBlank             // tool_result whose content is absent or null
+	anthropicNoInput      = 1 << iota // tool_use without input
+	anthropicResultBare               // tool_result whose content is a string
+	anthropicResultEmpty              // tool_result whose content is []
+	anthropicErrorFalse               // tool_result with is_error stated as false
+	anthropicNoSignature              // thinking without signature
+	anthropicSourceText               // document whose source is plain text
+	anthropicContentBlank             // tool_result whose content is absent or null
 )
 
-// antDecodeBlock reads one content block: raw, opened as o. top is false inside a tool_result,
+// anthropicDecodeBlock reads one content block: raw, opened as o. top is false inside a tool_result,
 // where only text, images and documents are parts of their own.
-func antDecodeBlock(o *object, raw []byte, top bool) llm.Part {
-	p, form := antDecodeKind(o.need("type"), o, top)
+func anthropicDecodeBlock(o *object, raw []byte, top bool) llm.Part {
+	p, form := anthropicDecodeKind(o.need("type"), o, top)
 	if p.Kind == llm.PartOther {
 		return llm.Part{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Anthropic}}
 	}
-	p.Cache = antDecodeCache(o)
-	p.Extra = antExtra(o, form)
+	p.Cache = anthropicDecodeCache(o)
+	p.Extra = anthropicExtra(o, form)
 	return p
 }
 
-// antDecodeKind takes what a block of the kind has; a PartOther stands for a
+// anthropicDecodeKind takes what a block of the kind has; a PartOther stands for a
 // kind that only this dialect knows.
-func antDecodeKind(kind string, o *object, top bool) (p llm.Part, form uint32) {
+func anthropicDecodeKind(kind string, o *object, top bool) (p llm.Part, form uint32) {
 	p.Kind = llm.PartOther
 	switch kind {
 	case "text":
@@ -45,10 +45,10 @@ func antDecodeKind(kind string, o *object, top bool) (p llm.Part, form uint32) {
 		p.Text = o.need("text")
 		return p, 0
 	case "image":
-		form = antDecodeSource(o, &p, llm.PartImage)
+		form = anthropicDecodeSource(o, &p, llm.PartImage)
 		return p, form
 	case "document":
-		if form = antDecodeSource(o, &p, llm.PartFile); p.Media != nil {
+		if form = anthropicDecodeSource(o, &p, llm.PartFile); p.Media != nil {
 			p.Media.Name = o.str("title")
 		}
 		return p, form
@@ -58,11 +58,11 @@ func antDecodeKind(kind string, o *object, top bool) (p llm.Part, form uint32) {
 	}
 	switch kind {
 	case "tool_use":
-		form = antDecodeToolUse(o, &p)
+		form = anthropicDecodeToolUse(o, &p)
 	case "tool_result":
-		form = antDecodeResult(o, &p)
+		form = anthropicDecodeResult(o, &p)
 	case "thinking":
-		form = antDecodeThought(o, &p)
+		form = anthropicDecodeThought(o, &p)
 	case "redacted_thinking":
 		p.Kind, p.Redacted, p.SignedBy = llm.PartThinking, true, llm.Anthropic
 		p.Signature = o.need("data")
@@ -70,9 +70,9 @@ func antDecodeKind(kind string, o *object, top bool) (p llm.Part, form uint32) {
 	return p, form
 }
 
-// antDecodeSource takes a source that is inline, an address, a file id or, in
+// anthropicDecodeSource takes a source that is inline, an address, a file id or, in
 // a document, a text. Any other leaves the whole block to PartOther.
-func antDecodeSource(o *object, p *llm.Part, kind llm.PartKind) (form uint32) {
+func anthropicDecodeSource(o *object, p *llm.Part, kind llm.PartKind) (form uint32) {
 	in := o.sub("source")
 	if in == nil {
 		o.wrong("source", "is required and must be an object")
@@ -95,7 +95,7 @@ func antDecodeSource(o *object, p *llm.Part, kind llm.PartKind) (form uint32) {
 		text, _ := wire.String(in.take("data"))
 		m.Type, _ = wire.String(in.take("media_type"))
 		if kind == llm.PartFile && m.Type != "" {
-			m.Data, said, form = base64.StdEncoding.EncodeToString([]byte(text)), text, antSourceText
+			m.Data, said, form = base64.StdEncoding.EncodeToString([]byte(text)), text, anthropicSourceText
 		}
 	}
 	if said != "" {
@@ -104,45 +104,45 @@ func antDecodeSource(o *object, p *llm.Part, kind llm.PartKind) (form uint32) {
 	return form
 }
 
-func antDecodeToolUse(o *object, p *llm.Part) (form uint32) {
+func anthropicDecodeToolUse(o *object, p *llm.Part) (form uint32) {
 	input := o.take("input")
 	if input == nil {
-		form = antNoInput
+		form = anthropicNoInput
 	}
 	p.Kind = llm.PartToolCall
 	p.Tool = &llm.ToolCall{ID: o.need("id"), Name: o.need("name"), Arguments: string(input)}
 	return form
 }
 
-func antDecodeResult(o *object, p *llm.Part) (form uint32) {
+func anthropicDecodeResult(o *object, p *llm.Part) (form uint32) {
 	r := &llm.ToolResult{CallID: o.need("tool_use_id")}
 	if failed := o.boolean("is_error"); failed != nil {
 		if r.Error = *failed; !r.Error {
-			form |= antErrorFalse
+			form |= anthropicErrorFalse
 		}
 	}
 	p.Kind, p.Result = llm.PartToolResult, r
 	if o.raw("content") == nil {
-		return form | antContentBlank
+		return form | anthropicContentBlank
 	}
 	var bare bool
-	r.Parts, bare = antContent(o, "content", false)
+	r.Parts, bare = anthropicContent(o, "content", false)
 	switch {
 	case bare:
-		form |= antResultBare
+		form |= anthropicResultBare
 	case len(r.Parts) == 0:
-		form |= antResultEmpty
+		form |= anthropicResultEmpty
 	}
 	return form
 }
 
-func antDecodeThought(o *object, p *llm.Part) (form uint32) {
+func anthropicDecodeThought(o *object, p *llm.Part) (form uint32) {
 	p.Kind = llm.PartThinking
 	p.Text = o.need("thinking")
 	var stated bool
 	p.Signature, stated = o.text("signature")
 	if !stated {
-		form = antNoSignature
+		form = anthropicNoSignature
 	}
 	if p.Signature != "" {
 		p.SignedBy = llm.Anthropic

@@ -1,7 +1,9 @@
 package dialect
 
 import (
+	"encoding/base64"
 	"strings"
+	"unicode/utf8"
 
 	"tailplane/internal/llm"
 )
@@ -10,24 +12,24 @@ import (
 // Anthropic cannot say or would refuse is changed or left out, and each such
 // change is a loss. A call of this dialect is written as it came.
 
-// antSettle makes c, a shallow copy of the caller's, sayable.
-func antSettle(c *llm.Call, l *lossList) {
+// anthropicSettle makes c, a shallow copy of the caller's, sayable.
+func anthropicSettle(c *llm.Call, l *lossList) {
 	l.extra("", c.Extra, llm.Anthropic)
 	c.Extra = llm.Extra{}
-	settleTurns(c, llm.Anthropic, func(p llm.Part, role llm.Role) (llm.Part, bool) { return antSettlePart(p, role, l) }, l)
+	settleTurns(c, llm.Anthropic, func(p llm.Part, role llm.Role) (llm.Part, bool) { return anthropicSettlePart(p, role, l) }, l)
 	c.Turns = userBegins(c.Turns, l)
 	trimPrefill(c.Turns, l)
-	antSettleTools(c, l)
-	antSettleSampling(c, l)
+	anthropicSettleTools(c, l)
+	anthropicSettleSampling(c, l)
 	if settleOutput(&c.Output, llm.Anthropic, l); c.Output.Kind == llm.OutputSchema {
 		titleSchema(&c.Output)
 	}
-	antReason(c, l)
+	anthropicReason(c, l)
 	if c.Sampling.MaxTokens == 0 {
-		c.Sampling.MaxTokens = antFamilyOf(c.Model).output
+		c.Sampling.MaxTokens = anthropicFamilyOf(c.Model).output
 	}
 	if c.Logprobs.Want || c.Logprobs.Top != nil {
-		l.add("logprobs", antNoEquivalent)
+		l.add("logprobs", anthropicNoEquivalent)
 	}
 	if id := c.Metadata["user_id"]; c.User == "" && len(c.Metadata) == 1 && id != "" {
 		c.User = id
@@ -36,7 +38,7 @@ func antSettle(c *llm.Call, l *lossList) {
 	}
 }
 
-func antSettleTools(c *llm.Call, l *lossList) {
+func anthropicSettleTools(c *llm.Call, l *lossList) {
 	var tools []llm.Tool
 	for _, t := range c.Tools {
 		if t.Raw != nil {
@@ -52,16 +54,16 @@ func antSettleTools(c *llm.Call, l *lossList) {
 			continue
 		}
 		settleTool(&t, llm.Anthropic, l)
-		t.Cache = antSettleCache(t.Cache, l)
+		t.Cache = anthropicSettleCache(t.Cache, l)
 		tools = append(tools, t)
 	}
 	c.Tools = tools
-	antSettleChoice(c, l)
+	anthropicSettleChoice(c, l)
 }
 
-func antSettleChoice(c *llm.Call, l *lossList) {
+func anthropicSettleChoice(c *llm.Call, l *lossList) {
 	if c.Choice.Raw != nil && c.Choice.Extra.Dialect != llm.Anthropic {
-		l.add("tool_choice", antNoEquivalent)
+		l.add("tool_choice", anthropicNoEquivalent)
 		c.Choice = llm.ToolChoice{}
 	}
 	l.extra("tool_choice", c.Choice.Extra, llm.Anthropic)
@@ -82,7 +84,7 @@ func antSettleChoice(c *llm.Call, l *lossList) {
 	}
 }
 
-func antSettleSampling(c *llm.Call, l *lossList) {
+func anthropicSettleSampling(c *llm.Call, l *lossList) {
 	s := &c.Sampling
 	settlePenalties(s, llm.Anthropic, l)
 	if s.N > 1 {
@@ -109,7 +111,7 @@ func antSettleSampling(c *llm.Call, l *lossList) {
 	s.Stop = stops
 }
 
-func antSettleCache(m *llm.CacheMark, l *lossList) *llm.CacheMark {
+func anthropicSettleCache(m *llm.CacheMark, l *lossList) *llm.CacheMark {
 	if m == nil {
 		return nil
 	}
@@ -119,4 +121,103 @@ func antSettleCache(m *llm.CacheMark, l *lossList) *llm.CacheMark {
 		out.Type = "ephemeral"
 	}
 	return &out
+}
+
+// anthropicSettlePart makes a part sayable in a turn of role; ok is false when it
+// is left out. The part's pointers are replaced, never written through.
+func anthropicSettlePart(p llm.Part, role llm.Role, l *lossList) (llm.Part, bool) {
+	if p.Kind == llm.PartOther {
+		if p.Extra.Dialect == llm.Anthropic {
+			return p, true
+		}
+		l.add("messages.content", "a block that only "+string(p.Extra.Dialect)+" knows was left out")
+		return p, false
+	}
+	l.extra("messages.content", p.Extra, llm.Anthropic)
+	p.Extra = p.Extra.In(llm.Anthropic)
+	p.Cache = anthropicSettleCache(p.Cache, l)
+	if role == llm.RoleSystem && p.Kind != llm.PartText {
+		l.add("system", "only text can be an instruction")
+		return p, false
+	}
+	switch p.Kind {
+	case llm.PartText, llm.PartRefusal:
+		return settleText(p, l)
+	case llm.PartImage, llm.PartFile:
+		if role == llm.RoleAssistant {
+			l.add("messages.content", "an image or file of the assistant was left out")
+			return p, false
+		}
+		return anthropicSettleMedia(p, l)
+	case llm.PartAudio:
+		l.add("messages.content.input_audio", anthropicNoEquivalent)
+	case llm.PartToolCall:
+		return settleCall(p, toolID, l), true
+	case llm.PartToolResult:
+		return anthropicSettleResult(p, l), true
+	case llm.PartThinking:
+		return p, anthropicOwnThought(&p, l)
+	}
+	return p, false
+}
+
+// anthropicOwnThought reports whether thinking may be sent to Anthropic: it must
+// bear Anthropic's signature.
+func anthropicOwnThought(p *llm.Part, l *lossList) bool {
+	if p.SignedBy == llm.Anthropic && p.Signature != "" {
+		return true
+	}
+	l.add("messages.content.thinking", "thinking that anthropic has not signed was left out")
+	return false
+}
+
+func anthropicSettleMedia(p llm.Part, l *lossList) (llm.Part, bool) {
+	if p.Media == nil {
+		return p, false
+	}
+	feature := "messages.content.image_url"
+	if p.Kind == llm.PartFile {
+		feature = "messages.content.file"
+	}
+	m, ok := inlineMedia(*p.Media)
+	if m.FileID != "" {
+		l.add(feature, "the id of a file at another provider means nothing at anthropic")
+		return p, false
+	}
+	if m.Type == "" {
+		m.Type = sniffMedia(m.Data)
+	}
+	if m.Detail != "" && m.Detail != "auto" {
+		l.add(feature+".detail", anthropicNoEquivalent)
+	}
+	p.Media = &m
+	switch {
+	case !ok || m.Data == "" && m.URL == "":
+		l.add(feature, "it has no readable data")
+		return p, false
+	case m.URL != "":
+		return p, true
+	case p.Kind == llm.PartImage:
+		if strings.HasPrefix(m.Type, "image/") {
+			return p, true
+		}
+	case m.Type == "application/pdf":
+		return p, true
+	case strings.HasPrefix(m.Type, "text/") || m.Type == "application/json":
+		if text, err := base64.StdEncoding.DecodeString(m.Data); err == nil && utf8.Valid(text) && len(text) > 0 {
+			m.Type = "text/plain"
+			p.Extra = llm.Extra{Dialect: llm.Anthropic, Form: anthropicSourceText}
+			return p, true
+		}
+	}
+	l.add(feature, "anthropic does not take the type "+m.Type)
+	return p, false
+}
+
+func anthropicSettleResult(p llm.Part, l *lossList) llm.Part {
+	p = settleResult(p, toolID, func(p llm.Part, role llm.Role) (llm.Part, bool) { return anthropicSettlePart(p, role, l) }, l)
+	if anthropicPlain(p.Result.Parts) {
+		p.Extra = llm.Extra{Dialect: llm.Anthropic, Form: anthropicResultBare}
+	}
+	return p
 }

@@ -12,21 +12,21 @@ import (
 
 // Forms of a usage (llm.Reply.UsageExtra.Form): which members were there.
 const (
-	antUsageWrite    = 1 << iota // cache_creation_input_tokens
-	antUsageRead                 // cache_read_input_tokens
-	antUsageSplit                // cache_creation with both lifetimes
-	antUsageThinking             // output_tokens_details.thinking_tokens
-	antUsageNoInput              // no input_tokens
-	antUsageNoOutput             // no output_tokens
+	anthropicUsageWrite    = 1 << iota // cache_creation_input_tokens
+	anthropicUsageRead                 // cache_read_input_tokens
+	anthropicUsageSplit                // cache_creation with both lifetimes
+	anthropicUsageThinking             // output_tokens_details.thinking_tokens
+	anthropicUsageNoInput              // no input_tokens
+	anthropicUsageNoOutput             // no output_tokens
 )
 
-// antCounts are the figures as the wire has them.
-type antCounts struct {
+// anthropicCounts are the figures as the wire has them.
+type anthropicCounts struct {
 	input, write, read, write1h, output, thinking int64
 	tier                                          string
 }
 
-func (n antCounts) usage() llm.Usage {
+func (n anthropicCounts) usage() llm.Usage {
 	return llm.Usage{
 		Input:        n.input + n.write + n.read,
 		CacheRead:    n.read,
@@ -39,9 +39,9 @@ func (n antCounts) usage() llm.Usage {
 	}
 }
 
-// antCountsOf undoes usage.
-func antCountsOf(u llm.Usage) antCounts {
-	return antCounts{
+// anthropicCountsOf undoes usage.
+func anthropicCountsOf(u llm.Usage) anthropicCounts {
+	return anthropicCounts{
 		input: u.Input - u.CacheRead - u.CacheWrite,
 		write: u.CacheWrite, read: u.CacheRead, write1h: u.CacheWrite1h,
 		output: u.Output, thinking: u.Reasoning, tier: u.Tier,
@@ -50,9 +50,9 @@ func antCountsOf(u llm.Usage) antCounts {
 
 // The names that count reads, in the order of its found.
 var (
-	antUsageNames    = [...]string{"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens", "cache_creation", "output_tokens_details", "service_tier"}
-	antSplitNames    = [...]string{"ephemeral_1h_input_tokens"}
-	antThinkingNames = [...]string{"thinking_tokens"}
+	anthropicUsageNames    = [...]string{"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens", "cache_creation", "output_tokens_details", "service_tier"}
+	anthropicSplitNames    = [...]string{"ephemeral_1h_input_tokens"}
+	anthropicThinkingNames = [...]string{"thinking_tokens"}
 )
 
 // count takes the figures of the usage object at span at of body over those
@@ -60,9 +60,9 @@ var (
 // ones. A later object that reports no input at all (some servers send zeros
 // there) leaves the input as it was. It allocates nothing, so that the tap and
 // the decoders count in one and the same way.
-func (n *antCounts) count(body []byte, at wire.Span) bool {
-	var found [len(antUsageNames)]wire.Member
-	if _, err := wire.ScanAt(body, at, antUsageNames[:], found[:]); err != nil {
+func (n *anthropicCounts) count(body []byte, at wire.Span) bool {
+	var found [len(anthropicUsageNames)]wire.Member
+	if _, err := wire.ScanAt(body, at, anthropicUsageNames[:], found[:]); err != nil {
 		return false
 	}
 	var v [4]int64
@@ -83,13 +83,13 @@ func (n *antCounts) count(body []byte, at wire.Span) bool {
 	if tier := tierWord(found[6].Value.Of(body)); tier != "" {
 		n.tier = tier
 	}
-	antNested(body, found[4], antSplitNames[:], &n.write1h)
-	antNested(body, found[5], antThinkingNames[:], &n.thinking)
+	anthropicNested(body, found[4], anthropicSplitNames[:], &n.write1h)
+	anthropicNested(body, found[5], anthropicThinkingNames[:], &n.thinking)
 	n.write1h = min(n.write1h, n.write)
 	return true
 }
 
-func antNested(body []byte, m wire.Member, names []string, into *int64) {
+func anthropicNested(body []byte, m wire.Member, names []string, into *int64) {
 	var found [1]wire.Member
 	if m.IsZero() || body[m.Value.Start] != '{' {
 		return
@@ -102,27 +102,18 @@ func antNested(body []byte, m wire.Member, names []string, into *int64) {
 	}
 }
 
-// tokenCount reads a count of tokens; anything else is none.
-func tokenCount(raw []byte) (int64, bool) {
-	v, ok := wire.Int(raw)
-	if !ok || v > maxWhole {
-		return 0, false
-	}
-	return max(v, 0), true
-}
-
-// antDecodeUsage reads a usage object: raw, opened as o. What it says beyond
+// anthropicDecodeUsage reads a usage object: raw, opened as o. What it says beyond
 // llm.Usage is in the Extra.
-func antDecodeUsage(o *object, raw []byte) (llm.Usage, llm.Extra) {
+func anthropicDecodeUsage(o *object, raw []byte) (llm.Usage, llm.Extra) {
 	form := uint32(0)
 	for _, f := range [...]struct {
 		name            string
 		present, absent uint32
 	}{
-		{"input_tokens", 0, antUsageNoInput},
-		{"output_tokens", 0, antUsageNoOutput},
-		{"cache_creation_input_tokens", antUsageWrite, 0},
-		{"cache_read_input_tokens", antUsageRead, 0},
+		{"input_tokens", 0, anthropicUsageNoInput},
+		{"output_tokens", 0, anthropicUsageNoOutput},
+		{"cache_creation_input_tokens", anthropicUsageWrite, 0},
+		{"cache_read_input_tokens", anthropicUsageRead, 0},
 	} {
 		n := o.bounded(f.name)
 		i := o.find(f.name)
@@ -134,32 +125,32 @@ func antDecodeUsage(o *object, raw []byte) (llm.Usage, llm.Extra) {
 		form |= f.absent
 		o.release(f.name)
 	}
-	var n antCounts
+	var n anthropicCounts
 	n.count(raw, wire.Span{End: len(raw)})
-	if antExactly(o, "cache_creation", []antFigureOf{
+	if anthropicExactly(o, "cache_creation", []anthropicFigureOf{
 		{"ephemeral_5m_input_tokens", n.write - n.write1h}, {"ephemeral_1h_input_tokens", n.write1h},
 	}) {
-		form |= antUsageSplit
+		form |= anthropicUsageSplit
 	}
-	if antExactly(o, "output_tokens_details", []antFigureOf{{"thinking_tokens", n.thinking}}) {
-		form |= antUsageThinking
+	if anthropicExactly(o, "output_tokens_details", []anthropicFigureOf{{"thinking_tokens", n.thinking}}) {
+		form |= anthropicUsageThinking
 	}
 	for i := range o.members {
 		if m := &o.members[i]; m.use == useLeft && saysNothing(m.value) {
 			m.use = useSpelled
 		}
 	}
-	return n.usage(), antExtra(o, form)
+	return n.usage(), anthropicExtra(o, form)
 }
 
-type antFigureOf struct {
+type anthropicFigureOf struct {
 	name string
 	want int64
 }
 
-// antExactly takes the object name when it holds just the wanted figures, as
+// anthropicExactly takes the object name when it holds just the wanted figures, as
 // the encoder would write them.
-func antExactly(o *object, name string, figures []antFigureOf) bool {
+func anthropicExactly(o *object, name string, figures []anthropicFigureOf) bool {
 	raw := o.get(name)
 	if raw == nil {
 		return false
@@ -180,45 +171,45 @@ func antExactly(o *object, name string, figures []antFigureOf) bool {
 	return true
 }
 
-// antPutUsage writes a usage object. One of another dialect has the four
+// anthropicPutUsage writes a usage object. One of another dialect has the four
 // figures that Anthropic always gives, and the others where they are not zero.
-func antPutUsage(w *objectWriter, u llm.Usage, extra llm.Extra, l *lossList) {
+func anthropicPutUsage(w *objectWriter, u llm.Usage, extra llm.Extra, l *lossList) {
 	l.usage(extra, llm.Anthropic)
 	if u.InputAudio > 0 || u.OutputAudio > 0 {
-		l.add("usage.audio_tokens", antNoEquivalent)
+		l.add("usage.audio_tokens", anthropicNoEquivalent)
 	}
 	own := extra.In(llm.Anthropic)
 	form := own.Form
 	if extra.Dialect != llm.Anthropic {
-		form = antUsageWrite | antUsageRead
+		form = anthropicUsageWrite | anthropicUsageRead
 		if u.CacheWrite1h > 0 {
-			form |= antUsageSplit
+			form |= anthropicUsageSplit
 		}
 		if u.Reasoning > 0 {
-			form |= antUsageThinking
+			form |= anthropicUsageThinking
 		}
 	}
 	w.key("usage")
 	in := w.object(own)
-	if form&antUsageNoInput == 0 {
+	if form&anthropicUsageNoInput == 0 {
 		in.integer("input_tokens", max(u.Input-u.CacheRead-u.CacheWrite, 0))
 	}
-	if form&antUsageWrite != 0 {
+	if form&anthropicUsageWrite != 0 {
 		in.integer("cache_creation_input_tokens", u.CacheWrite)
 	}
-	if form&antUsageRead != 0 {
+	if form&anthropicUsageRead != 0 {
 		in.integer("cache_read_input_tokens", u.CacheRead)
 	}
-	if form&antUsageSplit != 0 {
+	if form&anthropicUsageSplit != 0 {
 		split := in.sub("cache_creation")
 		split.integer("ephemeral_5m_input_tokens", max(u.CacheWrite-u.CacheWrite1h, 0))
 		split.integer("ephemeral_1h_input_tokens", u.CacheWrite1h)
 		in.endSub("cache_creation", &split)
 	}
-	if form&antUsageNoOutput == 0 {
+	if form&anthropicUsageNoOutput == 0 {
 		in.integer("output_tokens", u.Output)
 	}
-	if form&antUsageThinking != 0 {
+	if form&anthropicUsageThinking != 0 {
 		details := in.sub("output_tokens_details")
 		details.integer("thinking_tokens", u.Reasoning)
 		in.endSub("output_tokens_details", &details)

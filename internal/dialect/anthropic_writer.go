@@ -12,20 +12,20 @@ import (
 
 // Writer implements Codec. call may be nil.
 func (AnthropicCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
-	a := &antWriter{blockWriter: blockWriter{w: w, codec: AnthropicCodec{}}}
+	a := &anthropicWriter{blockWriter: blockWriter{w: w, codec: AnthropicCodec{}}}
 	if call != nil {
 		a.model = call.Model
 	}
 	return a
 }
 
-type antWriter struct {
+type anthropicWriter struct {
 	blockWriter
 	model string // that the client asked for
 }
 
 // Write implements EventWriter.
-func (a *antWriter) Write(ev llm.Event) error {
+func (a *anthropicWriter) Write(ev llm.Event) error {
 	start, ok := a.takes(&ev)
 	if start != nil {
 		a.start(start)
@@ -36,13 +36,13 @@ func (a *antWriter) Write(ev llm.Event) error {
 	return a.send()
 }
 
-func (a *antWriter) event(ev *llm.Event) {
+func (a *anthropicWriter) event(ev *llm.Event) {
 	switch ev.Kind {
 	case llm.EventStop:
 		a.blocks.drain(a, true)
 		a.stop = ev
 	case llm.EventFault:
-		a.tell("error", antFaultBody(faultOf(ev)))
+		a.tell("error", anthropicFaultBody(faultOf(ev)))
 		a.done = true
 	case llm.EventPing:
 		a.tell("ping", []byte(`{"type":"ping"}`))
@@ -55,11 +55,11 @@ func (a *antWriter) event(ev *llm.Event) {
 	}
 }
 
-func (a *antWriter) tell(name string, data []byte) { a.out = wire.AppendEvent(a.out, name, data) }
+func (a *anthropicWriter) tell(name string, data []byte) { a.out = wire.AppendEvent(a.out, name, data) }
 
 // start writes message_start. Its usage is the start's, or zeros: clients
 // need one.
-func (a *antWriter) start(r *llm.Reply) {
+func (a *anthropicWriter) start(r *llm.Reply) {
 	a.begin(r)
 	head := *r
 	if head.Model == "" && !a.native {
@@ -70,27 +70,27 @@ func (a *antWriter) start(r *llm.Reply) {
 	w.text("type", "message_start")
 	w.key("message")
 	m := w.object(own)
-	antPutHead(&m, &head)
+	anthropicPutHead(&m, &head)
 	m.list("content")
 	m.closeList()
-	antPutStop(&m, llm.Stop{}, own.Form, &a.losses)
-	antPutReplyUsage(&m, &head, &a.losses)
+	anthropicPutStop(&m, llm.Stop{}, own.Form, &a.losses)
+	anthropicPutReplyUsage(&m, &head, &a.losses)
 	m.end()
 	a.tell("message_start", w.end())
 }
 
 // waits says that p can be told only when it is complete: its content stands
 // in the content_block_start.
-func (a *antWriter) waits(p *blockPart) bool { return p.redacted() && len(p.signature) == 0 }
+func (a *anthropicWriter) waits(p *blockPart) bool { return p.redacted() && len(p.signature) == 0 }
 
 // openBlock writes content_block_start, with the parts that come as deltas
 // left empty.
-func (a *antWriter) openBlock(p *blockPart) {
+func (a *anthropicWriter) openBlock(p *blockPart) {
 	b := p.block
 	switch b.Kind {
 	case llm.PartToolCall:
 		b.Tool = &llm.ToolCall{ID: b.Tool.ID, Name: b.Tool.Name}
-		b.Extra.Form &^= antNoInput
+		b.Extra.Form &^= anthropicNoInput
 	case llm.PartThinking:
 		if !b.Redacted {
 			b.Text, b.Signature, b.SignedBy = "", "", llm.Anthropic
@@ -102,7 +102,7 @@ func (a *antWriter) openBlock(p *blockPart) {
 			p.signature = p.signature[:0]
 		}
 	case llm.PartOther:
-		b.Raw, p.text = antOtherStart(b.Raw)
+		b.Raw, p.text = anthropicOtherStart(b.Raw)
 	default:
 		b.Text = ""
 	}
@@ -113,18 +113,18 @@ func (a *antWriter) openBlock(p *blockPart) {
 }
 
 // about begins an event about a block; its brace is still to be closed.
-func (a *antWriter) about(kind string, index int) *antEncoder {
-	e := &antEncoder{jsonWriter{buf: make([]byte, 0, 128)}}
+func (a *anthropicWriter) about(kind string, index int) *anthropicEncoder {
+	e := &anthropicEncoder{jsonWriter{buf: make([]byte, 0, 128)}}
 	w := e.object(llm.Extra{})
 	w.text("type", kind)
 	w.integer("index", int64(index))
 	return e
 }
 
-// antOtherStart divides a block of this dialect into what its start says and
+// anthropicOtherStart divides a block of this dialect into what its start says and
 // the input that follows as input_json_delta, which is where clients read the
 // input of a server's tool.
-func antOtherStart(raw []byte) (start, input []byte) {
+func anthropicOtherStart(raw []byte) (start, input []byte) {
 	o, err := openObject(raw, where{})
 	if err != nil {
 		return raw, nil
@@ -137,7 +137,7 @@ func antOtherStart(raw []byte) (start, input []byte) {
 	return o.left(), input
 }
 
-var antDeltaWords = map[llm.PartKind][2]string{
+var anthropicDeltaWords = map[llm.PartKind][2]string{
 	llm.PartText:     {"text_delta", "text"},
 	llm.PartRefusal:  {"text_delta", "text"},
 	llm.PartThinking: {"thinking_delta", "thinking"},
@@ -145,16 +145,16 @@ var antDeltaWords = map[llm.PartKind][2]string{
 	llm.PartOther:    {"input_json_delta", "partial_json"},
 }
 
-func (a *antWriter) tellText(p *blockPart) {
+func (a *anthropicWriter) tellText(p *blockPart) {
 	if len(p.text) == 0 || p.block.Redacted {
 		return
 	}
-	words := antDeltaWords[p.block.Kind]
+	words := anthropicDeltaWords[p.block.Kind]
 	a.delta(p.index, words[0], words[1], stringJSON(string(p.text)))
 	p.text = p.text[:0]
 }
 
-func (a *antWriter) delta(index int, kind, member string, value []byte) {
+func (a *anthropicWriter) delta(index int, kind, member string, value []byte) {
 	e := a.about("content_block_delta", index)
 	e.key("delta")
 	w := e.object(llm.Extra{})
@@ -165,7 +165,7 @@ func (a *antWriter) delta(index int, kind, member string, value []byte) {
 }
 
 // endBlock writes what is known only at the end and content_block_stop.
-func (a *antWriter) endBlock(p *blockPart) {
+func (a *anthropicWriter) endBlock(p *blockPart) {
 	if p.block.Kind == llm.PartThinking && !p.block.Redacted {
 		s := p.signed()
 		if signature := signatureFor(llm.Anthropic, &s); signature != "" {
@@ -173,7 +173,7 @@ func (a *antWriter) endBlock(p *blockPart) {
 		}
 	}
 	if p.block.Kind == llm.PartText && p.end != nil {
-		before, all := antCitations(p.block.Extra), antCitations(p.end.Extra)
+		before, all := anthropicCitations(p.block.Extra), anthropicCitations(p.end.Extra)
 		for _, c := range all[min(len(before), len(all)):] {
 			a.delta(p.index, "citations_delta", "citation", c)
 		}
@@ -182,7 +182,7 @@ func (a *antWriter) endBlock(p *blockPart) {
 }
 
 // other passes on an event of this dialect.
-func (a *antWriter) other(ev *llm.Event) {
+func (a *anthropicWriter) other(ev *llm.Event) {
 	if !a.ownOther(ev) {
 		return
 	}
@@ -194,12 +194,12 @@ func (a *antWriter) other(ev *llm.Event) {
 	a.tell(name, ev.Raw)
 }
 
-// antBesideDelta are the members of a stop's Extra that stand in
+// anthropicBesideDelta are the members of a stop's Extra that stand in
 // message_delta itself; the others stand in its delta.
-var antBesideDelta = []string{"context_management"}
+var anthropicBesideDelta = []string{"context_management"}
 
 // finish writes message_delta and message_stop.
-func (a *antWriter) finish() {
+func (a *anthropicWriter) finish() {
 	a.blocks.drain(a, true)
 	a.done = true
 	if a.native && a.usage != nil && a.usage.Usage.Source == llm.UsageTapped {
@@ -211,7 +211,7 @@ func (a *antWriter) finish() {
 	a.tell("message_stop", []byte(`{"type":"message_stop"}`))
 }
 
-func (a *antWriter) messageDelta() {
+func (a *anthropicWriter) messageDelta() {
 	stop := llm.Event{Stop: llm.Stop{Reason: llm.StopEnd}}
 	if a.native {
 		stop = llm.Event{}
@@ -224,23 +224,23 @@ func (a *antWriter) messageDelta() {
 	w.text("type", "message_delta")
 	w.key("delta")
 	d := w.object(stop.Extra.In(llm.Anthropic))
-	beside := make([][]byte, 0, len(antBesideDelta))
-	for _, name := range antBesideDelta {
+	beside := make([][]byte, 0, len(anthropicBesideDelta))
+	for _, name := range anthropicBesideDelta {
 		member, spelled := d.takeKept(name)
 		if member == nil {
 			member = spelled
 		}
 		beside = append(beside, member)
 	}
-	antPutStop(&d, stop.Stop, stop.Extra.In(llm.Anthropic).Form, &a.losses)
+	anthropicPutStop(&d, stop.Stop, stop.Extra.In(llm.Anthropic).Form, &a.losses)
 	d.end()
 	switch {
 	case a.usage != nil:
-		antPutUsage(w, *a.usage.Usage, a.usage.Extra, &a.losses)
+		anthropicPutUsage(w, *a.usage.Usage, a.usage.Extra, &a.losses)
 	case !a.native:
 		w.put("usage", []byte(`{"output_tokens":0}`))
 	}
-	for i, name := range antBesideDelta {
+	for i, name := range anthropicBesideDelta {
 		w.put(name, beside[i])
 	}
 	a.tell("message_delta", w.end())

@@ -9,7 +9,7 @@ import (
 )
 
 // Streams of blocks, read, for the dialects in which each block is announced,
-// filled and ended by its index. See blocks.go for such streams, written.
+// filled and ended by its index. See blocks_write.go for such streams, written.
 
 // blockReader is the part of a stream's state that its dialect has no say in.
 type blockReader struct {

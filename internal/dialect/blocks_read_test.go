@@ -14,10 +14,10 @@ func TestAReceiverThatHasEnoughIsLeftAlone(t *testing.T) {
 		codec  Codec
 		stream io.Reader
 	}{
-		"anthropic": {AnthropicCodec{}, strings.NewReader(antLines(antHead + `{"type":"message_delta","usage":{"output_tokens":12},"delta":5}`))},
-		"converse":  {ConverseCodec{}, bytes.NewReader(convFrames(convHead[0], convHead[1], `metadata {"usage":{"inputTokens":3},"metrics":5}`, `contentBlockStop {"contentBlockIndex":"x"}`))},
+		"anthropic": {AnthropicCodec{}, strings.NewReader(anthropicLines(anthropicHead + `{"type":"message_delta","usage":{"output_tokens":12},"delta":5}`))},
+		"converse":  {ConverseCodec{}, bytes.NewReader(converseFrames(converseHead[0], converseHead[1], `metadata {"usage":{"inputTokens":3},"metrics":5}`, `contentBlockStop {"contentBlockIndex":"x"}`))},
 		"chat":      {ChatCodec{}, strings.NewReader(stream(`{"id":"1","model":"m","choices":[{"index":0,"delta":{"content":"a"}},{"index":900}]}`))},
-		"gemini":    {GeminiCodec{}, strings.NewReader(gemStream(`{"candidates":[{"content":{"parts":[{"text":"a"},{"text":"b","thoughtSignature":5}]}}]}`))},
+		"gemini":    {GeminiCodec{}, strings.NewReader(geminiStream(`{"candidates":[{"content":{"parts":[{"text":"a"},{"text":"b","thoughtSignature":5}]}}]}`))},
 	} {
 		text, err := io.ReadAll(c.stream)
 		if err != nil {

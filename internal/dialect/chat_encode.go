@@ -451,7 +451,7 @@ func (e *chatEncoder) reasoning(w *objectWriter, call *llm.Call) {
 		effort = "xhigh"
 	}
 	if effort == "" && r.Budget > 0 {
-		effort = effortOf(r.Budget)
+		effort = chatEffort(r.Budget)
 	}
 	if r.Mode == "disabled" && effort == "" {
 		e.losses.add("thinking", "chat has no switch for thinking; the target decides")
@@ -460,16 +460,4 @@ func (e *chatEncoder) reasoning(w *objectWriter, call *llm.Call) {
 		e.losses.add("reasoning.summary", "chat has no equivalent")
 	}
 	w.str("reasoning_effort", effort)
-}
-
-// effortOf turns a thinking budget in tokens into the word that comes closest:
-// up to 2048 low, up to 8192 medium, above that high.
-func effortOf(budget int) string {
-	switch {
-	case budget <= 2048:
-		return "low"
-	case budget <= 8192:
-		return "medium"
-	}
-	return "high"
 }

@@ -17,21 +17,21 @@ import (
 
 // Forms of a call (llm.Call.Extra.Form).
 const (
-	convNoMessages      = 1 << iota // there is no messages
-	convThinking                    // additionalModelRequestFields.thinking (Claude)
-	convReasoningConfig             // .reasoning_config, the same in older models (Claude)
-	convReasoningWord               // .reasoning_config is an effort (DeepSeek, Qwen)
-	convNovaReasoning               // .reasoningConfig: type and maxReasoningEffort (Nova)
-	convFieldEffort                 // .reasoning_effort (OpenAI's open models)
-	convClaudeEffort                // .output_config.effort (Claude)
-	convOutputEffort                // outputConfig.effort
-	convTopK                        // .top_k (Claude)
-	convNovaTopK                    // .inferenceConfig.topK (Nova)
-	convFieldsOther                 // additionalModelRequestFields is no object
+	converseNoMessages      = 1 << iota // there is no messages
+	converseThinking                    // additionalModelRequestFields.thinking (Claude)
+	converseReasoningConfig             // .reasoning_config, the same in older models (Claude)
+	converseReasoningWord               // .reasoning_config is an effort (DeepSeek, Qwen)
+	converseNovaReasoning               // .reasoningConfig: type and maxReasoningEffort (Nova)
+	converseFieldEffort                 // .reasoning_effort (OpenAI's open models)
+	converseClaudeEffort                // .output_config.effort (Claude)
+	converseOutputEffort                // outputConfig.effort
+	converseTopK                        // .top_k (Claude)
+	converseNovaTopK                    // .inferenceConfig.topK (Nova)
+	converseFieldsOther                 // additionalModelRequestFields is no object
 )
 
 // Forms of a tool (llm.Tool.Extra.Form).
-const convNoSchema = 1 // there is no inputSchema.json
+const converseNoSchema = 1 // there is no inputSchema.json
 
 // DecodeCall implements [Codec]. Model and Stream are left empty.
 func (ConverseCodec) DecodeCall(body []byte) (*llm.Call, error) {
@@ -42,97 +42,97 @@ func (ConverseCodec) DecodeCall(body []byte) (*llm.Call, error) {
 	c := &llm.Call{WantUsage: true}
 	var form uint32
 	steps := [...]func(*llm.Call, *object, *uint32){
-		convDecodeSystem, convDecodeMessages, convDecodeTools, convDecodeInference,
-		convDecodeFields, convDecodeOutput, convDecodeMetadata,
+		converseDecodeSystem, converseDecodeMessages, converseDecodeTools, converseDecodeInference,
+		converseDecodeFields, converseDecodeOutput, converseDecodeMetadata,
 	}
 	for _, step := range steps {
 		step(c, o, &form)
 	}
-	c.Extra = convExtra(o, form)
+	c.Extra = converseExtra(o, form)
 	unwrapTurns(c.Turns)
 	return result(o, c)
 }
 
-// convDefaults are members that say no more than their absence.
-var convDefaults = []defaultValue{{"type", `"text"`}, {"type", `"tool_use"`}}
+// converseDefaults are members that say no more than their absence.
+var converseDefaults = []defaultValue{{"type", `"text"`}, {"type", `"tool_use"`}}
 
-// convExtra is object.extra, for which defaults say nothing.
-func convExtra(o *object, form uint32) llm.Extra {
-	o.keepDefaults(convDefaults)
+// converseExtra is object.extra, for which defaults say nothing.
+func converseExtra(o *object, form uint32) llm.Extra {
+	o.keepDefaults(converseDefaults)
 	return o.extra(llm.Converse, form)
 }
 
-func convDecodeSystem(c *llm.Call, o *object, _ *uint32) {
-	c.System = convBlocks(o, "system", o.list("system"))
+func converseDecodeSystem(c *llm.Call, o *object, _ *uint32) {
+	c.System = converseBlocks(o, "system", o.list("system"))
 }
 
-func convDecodeMessages(c *llm.Call, o *object, form *uint32) {
+func converseDecodeMessages(c *llm.Call, o *object, form *uint32) {
 	list := o.list("messages")
 	if list == nil {
-		*form |= convNoMessages
+		*form |= converseNoMessages
 		return
 	}
 	o.take("messages")
 	c.Turns = make([]llm.Turn, 0, len(list))
 	for i, raw := range list {
-		c.Turns = append(c.Turns, convDecodeTurn(o.open(raw, o.under("messages").item(i))))
+		c.Turns = append(c.Turns, converseDecodeTurn(o.open(raw, o.under("messages").item(i))))
 	}
 }
 
-func convDecodeTurn(o *object) llm.Turn {
+func converseDecodeTurn(o *object) llm.Turn {
 	t := llm.Turn{Role: takeRole(o)}
 	list := o.list("content")
 	if list == nil {
 		o.wrong("content", "is required and must be a list of blocks")
 	}
 	o.take("content")
-	t.Parts = convBlocks(o, "content", list)
-	t.Extra = convExtra(o, 0)
+	t.Parts = converseBlocks(o, "content", list)
+	t.Extra = converseExtra(o, 0)
 	return t
 }
 
-func convDecodeTools(c *llm.Call, o *object, _ *uint32) {
+func converseDecodeTools(c *llm.Call, o *object, _ *uint32) {
 	in := o.sub("toolConfig")
 	if in == nil {
 		return
 	}
 	for i, raw := range in.list("tools") {
-		t, mark := convDecodeTool(in.open(raw, in.under("tools").item(i)), raw)
+		t, mark := converseDecodeTool(in.open(raw, in.under("tools").item(i)), raw)
 		if n := len(c.Tools); mark != nil && n > 0 && c.Tools[n-1].Raw == nil && c.Tools[n-1].Cache == nil {
 			c.Tools[n-1].Cache = mark
 			continue
 		}
 		c.Tools = append(c.Tools, t)
 	}
-	convDecodeChoice(c, in)
+	converseDecodeChoice(c, in)
 }
 
-// convDecodeTool reads a tool. A cache point gives a mark, too; any other but a
+// converseDecodeTool reads a tool. A cache point gives a mark, too; any other but a
 // toolSpec stays raw.
-func convDecodeTool(o *object, raw []byte) (t llm.Tool, mark *llm.CacheMark) {
-	if mark = convDecodeCache(o); mark == nil && o.get("toolSpec") != nil {
-		return convDecodeSpec(o), nil
+func converseDecodeTool(o *object, raw []byte) (t llm.Tool, mark *llm.CacheMark) {
+	if mark = converseDecodeCache(o); mark == nil && o.get("toolSpec") != nil {
+		return converseDecodeSpec(o), nil
 	}
 	return llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Converse}}, mark
 }
 
-func convDecodeSpec(o *object) llm.Tool {
+func converseDecodeSpec(o *object) llm.Tool {
 	in := o.sub("toolSpec")
 	t := llm.Tool{Name: in.need("name"), Description: in.str("description")}
-	form := uint32(convNoSchema)
+	form := uint32(converseNoSchema)
 	if schema := in.sub("inputSchema"); schema != nil {
 		if t.Schema = schema.schema("json"); t.Schema != nil {
 			form = 0
 		}
 	}
 	t.Strict = in.boolean("strict")
-	t.Extra = convExtra(o, form)
+	t.Extra = converseExtra(o, form)
 	return t
 }
 
-// convDecodeCache reads a block that is a cache point and nothing else; nil for
+// converseDecodeCache reads a block that is a cache point and nothing else; nil for
 // any other.
-func convDecodeCache(o *object) *llm.CacheMark {
+func converseDecodeCache(o *object) *llm.CacheMark {
 	raw := o.get("cachePoint")
 	if raw == nil || len(o.members) != 1 {
 		return nil
@@ -141,11 +141,11 @@ func convDecodeCache(o *object) *llm.CacheMark {
 	in.need("type")
 	in.constant("type", `"default"`)
 	m := &llm.CacheMark{Type: "ephemeral", TTL: in.str("ttl")}
-	m.Extra = convExtra(in, 0)
+	m.Extra = converseExtra(in, 0)
 	return m
 }
 
-var convModes = [...]struct {
+var converseModes = [...]struct {
 	mode llm.ToolMode
 	word string
 }{
@@ -154,13 +154,13 @@ var convModes = [...]struct {
 	{llm.ToolNamed, "tool"},
 }
 
-func convDecodeChoice(c *llm.Call, o *object) {
+func converseDecodeChoice(c *llm.Call, o *object) {
 	raw := o.raw("toolChoice")
 	if raw == nil {
 		return
 	}
 	in := o.open(raw, o.under("toolChoice"))
-	for _, m := range convModes {
+	for _, m := range converseModes {
 		kind := in.sub(m.word)
 		if kind == nil {
 			continue
@@ -175,10 +175,10 @@ func convDecodeChoice(c *llm.Call, o *object) {
 		c.Choice = llm.ToolChoice{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Converse}}
 		return
 	}
-	c.Choice.Extra = convExtra(in, 0)
+	c.Choice.Extra = converseExtra(in, 0)
 }
 
-func convDecodeInference(c *llm.Call, o *object, _ *uint32) {
+func converseDecodeInference(c *llm.Call, o *object, _ *uint32) {
 	in := o.sub("inferenceConfig")
 	if in == nil {
 		return
@@ -190,16 +190,16 @@ func convDecodeInference(c *llm.Call, o *object, _ *uint32) {
 	s.Stop = in.strings("stopSequences", in.list("stopSequences"))
 }
 
-// convDecodeOutput takes outputConfig: a JSON schema, which is written as text,
+// converseDecodeOutput takes outputConfig: a JSON schema, which is written as text,
 // and an effort.
-func convDecodeOutput(c *llm.Call, o *object, form *uint32) {
+func converseDecodeOutput(c *llm.Call, o *object, form *uint32) {
 	in := o.sub("outputConfig")
 	if in == nil {
 		return
 	}
 	if c.Reasoning.Effort == "" && in.get("effort") != nil {
 		c.Reasoning.Effort = in.str("effort")
-		*form |= convOutputEffort
+		*form |= converseOutputEffort
 	}
 	text := in.sub("textFormat")
 	if text == nil || !wire.StringEquals(text.get("type"), "json_schema") {
@@ -225,8 +225,8 @@ func convDecodeOutput(c *llm.Call, o *object, form *uint32) {
 	out.Description = schema.str("description")
 }
 
-// convDecodeMetadata takes requestMetadata when all its values are texts.
-func convDecodeMetadata(c *llm.Call, o *object, _ *uint32) {
+// converseDecodeMetadata takes requestMetadata when all its values are texts.
+func converseDecodeMetadata(c *llm.Call, o *object, _ *uint32) {
 	raw := o.get("requestMetadata")
 	if raw == nil {
 		return

@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"iter"
@@ -32,35 +33,35 @@ func (ConverseCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
 		var events wire.EventReader
 		events.ResetFrames(r, wire.EventStream, 0)
 		defer events.Release()
-		s := &convStream{blocks: make(map[int64]*convBlock)}
+		s := &converseStream{blocks: make(map[int64]*converseBlock)}
 		s.read(&events, s.event, s.end, yield)
 	}
 }
 
-// convStream is the state of one stream.
-type convStream struct {
+// converseStream is the state of one stream.
+type converseStream struct {
 	blockReader
-	halves uint8                // convStopped, convMeasured
-	blocks map[int64]*convBlock // open, by their index on the wire
-	last   llm.Event            // the stop, with the members that messageStop and metadata have beside
+	halves uint8                    // converseStopped, converseMeasured
+	blocks map[int64]*converseBlock // open, by their index on the wire
+	last   llm.Event                // the stop, with the members that messageStop and metadata have beside
 }
 
 // end ends an answer that has no metadata.
-func (s *convStream) end() error {
-	if s.halves&convStopped == 0 {
+func (s *converseStream) end() error {
+	if s.halves&converseStopped == 0 {
 		return io.ErrUnexpectedEOF
 	}
 	s.finish()
 	return nil
 }
 
-func (s *convStream) event(ev wire.Event) error {
+func (s *converseStream) event(ev wire.Event) error {
 	if ev.Exception {
 		b := EventError(ConverseCodec{}, ev)
 		s.emit(llm.Event{Kind: llm.EventFault, Fault: &b})
 		return nil
 	}
-	kind := convKindOf(ev)
+	kind := converseKindOf(ev)
 	o, err := parseObject(ev.Data)
 	if err != nil {
 		return fmt.Errorf("event %s: %w", ev.Name, err)
@@ -71,37 +72,37 @@ func (s *convStream) event(ev wire.Event) error {
 		s.start(kind, o)
 	}
 	switch kind {
-	case convMessageStart:
-	case convBlockStart:
+	case converseMessageStart:
+	case converseBlockStart:
 		s.begin(o)
-	case convBlockDelta:
+	case converseBlockDelta:
 		s.delta(o)
-	case convBlockStop:
+	case converseBlockStop:
 		s.close(o.place("contentBlockIndex"))
-	case convMessageStop:
+	case converseMessageStop:
 		s.stop(o)
-	case convMetadata:
+	case converseMetadata:
 		s.measure(o)
 	default:
-		s.emit(convOther(string(ev.Name), o.left()))
+		s.emit(converseOther(string(ev.Name), o.left()))
 	}
 	if err := o.err(); err != nil {
 		return fmt.Errorf("event %s: %w", ev.Name, err)
 	}
-	if s.halves == convOver {
+	if s.halves == converseOver {
 		s.finish()
 	}
 	return nil
 }
 
-func (s *convStream) finish() {
+func (s *converseStream) finish() {
 	s.emit(s.last)
 	s.emit(llm.Event{Kind: llm.EventEnd})
 	s.ended = true
 }
 
-// convOther is an event that only this dialect knows: an object with its name.
-func convOther(name string, data []byte) llm.Event {
+// converseOther is an event that only this dialect knows: an object with its name.
+func converseOther(name string, data []byte) llm.Event {
 	if data == nil {
 		data = []byte("{}")
 	}
@@ -110,20 +111,20 @@ func convOther(name string, data []byte) llm.Event {
 }
 
 // start begins the answer, with messageStart or, where it is missing, without.
-func (s *convStream) start(kind convKind, o *object) {
+func (s *converseStream) start(kind converseKind, o *object) {
 	s.started = true
 	r := &llm.Reply{Extra: llm.Extra{Dialect: llm.Converse}}
-	if kind == convMessageStart {
+	if kind == converseMessageStart {
 		if o.str("role") != "assistant" {
 			o.release("role")
-			r.Extra.Form |= convNoRole
+			r.Extra.Form |= converseNoRole
 		}
 	}
 	s.emit(llm.Event{Kind: llm.EventStart, Start: r})
 }
 
 // begin reads contentBlockStart.
-func (s *convStream) begin(o *object) {
+func (s *converseStream) begin(o *object) {
 	i := o.place("contentBlockIndex")
 	s.close(i)
 	in := o.open(o.get("start"), o.under("start"))
@@ -140,12 +141,12 @@ func (s *convStream) begin(o *object) {
 		s.openTool(i, inner)
 		return
 	}
-	s.blocks[i] = &convBlock{kind: llm.PartOther, member: m.name(), other: inner.clone()}
+	s.blocks[i] = &converseBlock{kind: llm.PartOther, member: m.name(), other: inner.clone()}
 }
 
-func (s *convStream) openTool(i int64, in *object) {
+func (s *converseStream) openTool(i int64, in *object) {
 	t := &llm.ToolCall{ID: in.need("toolUseId"), Name: in.need("name")}
-	extra := convExtra(in, 0)
+	extra := converseExtra(in, 0)
 	if extra.Members != nil {
 		extra.Members = closeRaw(appendRaw(nil, []byte(`"toolUse"`), extra.Members))
 	}
@@ -156,8 +157,8 @@ func (s *convStream) openTool(i int64, in *object) {
 }
 
 // openBlock opens a part for the block of a wire index.
-func (s *convStream) openBlock(i int64, p *llm.Part) *convBlock {
-	b := &convBlock{kind: p.Kind, part: s.open(p)}
+func (s *converseStream) openBlock(i int64, p *llm.Part) *converseBlock {
+	b := &converseBlock{kind: p.Kind, part: s.open(p)}
 	if p.Redacted {
 		b.redacted = [][]byte{}
 	}
@@ -165,7 +166,7 @@ func (s *convStream) openBlock(i int64, p *llm.Part) *convBlock {
 	return b
 }
 
-func (s *convStream) delta(o *object) {
+func (s *converseStream) delta(o *object) {
 	i := o.place("contentBlockIndex")
 	d := o.open(o.get("delta"), o.under("delta"))
 	if len(d.members) == 0 {
@@ -192,7 +193,7 @@ func (s *convStream) delta(o *object) {
 
 // block is the open block of a wire index, if it is of the kind; else a new one
 // begins there.
-func (s *convStream) block(i int64, kind llm.PartKind) *convBlock {
+func (s *converseStream) block(i int64, kind llm.PartKind) *converseBlock {
 	if b := s.blocks[i]; b != nil && b.kind == kind && b.redacted == nil {
 		return b
 	}
@@ -200,13 +201,13 @@ func (s *convStream) block(i int64, kind llm.PartKind) *convBlock {
 	return s.openBlock(i, &llm.Part{Kind: kind, Extra: llm.Extra{Dialect: llm.Converse}})
 }
 
-func (s *convStream) grow(i int64, kind llm.PartKind, what llm.EventKind, text string) {
+func (s *converseStream) grow(i int64, kind llm.PartKind, what llm.EventKind, text string) {
 	if b := s.block(i, kind); text != "" {
 		s.emit(llm.Event{Kind: what, Part: b.part, Text: text})
 	}
 }
 
-func (s *convStream) think(i int64, d *object) {
+func (s *converseStream) think(i int64, d *object) {
 	in := d.sub("reasoningContent")
 	if in == nil {
 		return
@@ -230,7 +231,7 @@ func (s *convStream) think(i int64, d *object) {
 }
 
 // argue adds a piece of a tool's input.
-func (s *convStream) argue(i int64, d *object) {
+func (s *converseStream) argue(i int64, d *object) {
 	in := d.sub("toolUse")
 	if in == nil {
 		return
@@ -250,7 +251,7 @@ func (s *convStream) argue(i int64, d *object) {
 }
 
 // close ends the block of a wire index, if one is open.
-func (s *convStream) close(i int64) {
+func (s *converseStream) close(i int64) {
 	b := s.blocks[i]
 	if b == nil {
 		return
@@ -268,14 +269,14 @@ func (s *convStream) close(i int64) {
 	case b.citations != nil:
 		cited := closeRaw(appendRaw(nil, []byte(`"citations"`), arrayJSON(b.citations)))
 		end.New = &llm.Part{Kind: llm.PartText, Extra: llm.Extra{
-			Dialect: llm.Converse, Form: convCited, Members: closeRaw(appendRaw(nil, []byte(`"citationsContent"`), cited)),
+			Dialect: llm.Converse, Form: converseCited, Members: closeRaw(appendRaw(nil, []byte(`"citationsContent"`), cited)),
 		}}
 	}
 	s.emit(end)
 }
 
 // closeAll ends the blocks that the upstream left open.
-func (s *convStream) closeAll() {
+func (s *converseStream) closeAll() {
 	for _, i := range slices.Sorted(maps.Keys(s.blocks)) {
 		s.close(i)
 	}
@@ -283,31 +284,91 @@ func (s *convStream) closeAll() {
 
 // stop reads messageStop. What stands beside the reason stands at the top of a
 // complete answer, too.
-func (s *convStream) stop(o *object) {
-	stop, has := convTakeStop(o)
+func (s *converseStream) stop(o *object) {
+	stop, has := converseTakeStop(o)
 	s.closeAll()
-	s.halves |= convStopped
+	s.halves |= converseStopped
 	s.last.Kind, s.last.Stop = llm.EventStop, stop
 	s.beside(o)
 	if !has {
-		s.last.Extra.Form = convNoStop
+		s.last.Extra.Form = converseNoStop
 	}
 }
 
 // beside keeps the members of messageStop and metadata that nobody took.
-func (s *convStream) beside(o *object) {
-	more, e := convExtra(o, 0), &s.last.Extra
+func (s *converseStream) beside(o *object) {
+	more, e := converseExtra(o, 0), &s.last.Extra
 	e.Dialect = llm.Converse
 	e.Members, e.Spelled = mergeMembers(e.Members, more.Members), mergeMembers(e.Spelled, more.Spelled)
 }
 
 // measure reads metadata: the usage, and members that stand at the top of a
 // complete answer.
-func (s *convStream) measure(o *object) {
-	s.halves |= convMeasured
+func (s *converseStream) measure(o *object) {
+	s.halves |= converseMeasured
 	if raw := o.raw("usage"); raw != nil {
-		u, extra := convDecodeUsage(o, raw)
+		u, extra := converseDecodeUsage(o, raw)
 		s.emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: extra})
 	}
 	s.beside(o)
+}
+
+// converseBlock is a block that has begun and not ended.
+type converseBlock struct {
+	part      int
+	kind      llm.PartKind // PartOther: it is told when it is complete
+	redacted  [][]byte     // pieces of redacted thinking, base64
+	citations [][]byte
+	other     *object // PartOther: the block's inner object so far
+	member    string  // PartOther: its kind
+	input     []byte  // PartOther: the pieces of its input
+	pieces    [][]byte
+}
+
+// grow adds a delta to a block that only this dialect knows: elements of its
+// content, or members.
+func (b *converseBlock) grow(d *object, m *member) {
+	if m.value[0] == '[' {
+		for _, item := range elements(m.value) {
+			b.pieces = append(b.pieces, slices.Clone(item))
+		}
+		return
+	}
+	in := d.open(m.value, where{name: m.name()})
+	for i := range in.members {
+		b.other.put(in.members[i].key, in.members[i].value)
+	}
+}
+
+// whole is the complete block: the object that a complete answer has. o is that of
+// the event which completes it.
+func (b *converseBlock) whole(o *object) llm.Part {
+	if b.member == "toolUse" {
+		input := b.input
+		if len(input) == 0 || !isJSON(input) {
+			input = []byte("{}")
+		}
+		b.other.put([]byte(`"input"`), input)
+	}
+	if b.member == "toolResult" {
+		b.other.put([]byte(`"content"`), arrayJSON(b.pieces))
+	}
+	raw := closeRaw(appendRaw(nil, stringJSON(b.member), b.other.left()))
+	return converseDecodeBlock(o.open(raw, where{}), raw)
+}
+
+// joinBase64 joins pieces that are base64 each.
+func joinBase64(pieces [][]byte) string {
+	if len(pieces) == 1 {
+		return string(pieces[0])
+	}
+	var all []byte
+	for _, p := range pieces {
+		raw, err := base64.StdEncoding.DecodeString(string(p))
+		if err != nil {
+			return string(slices.Concat(pieces...))
+		}
+		all = append(all, raw...)
+	}
+	return base64.StdEncoding.EncodeToString(all)
 }

@@ -15,90 +15,90 @@ import (
 
 // Forms of a part (llm.Part.Extra.Form).
 const (
-	convJSON          = 1 << iota // a tool's result whose text is the JSON of a json block
-	convGuard                     // the text of a guardContent
-	convCited                     // the text of a citationsContent
-	convSourceText                // a document whose source is plain text
-	convNoFormat                  // a document that states no format
-	convNoInput                   // toolUse without input
-	convStatusSuccess             // toolResult that states its success
-	convNoSignature               // reasoningText without signature
-	convNoContent                 // citationsContent without content
+	converseJSON          = 1 << iota // a tool's result whose text is the JSON of a json block
+	converseGuard                     // the text of a guardContent
+	converseCited                     // the text of a citationsContent
+	converseSourceText                // a document whose source is plain text
+	converseNoFormat                  // a document that states no format
+	converseNoInput                   // toolUse without input
+	converseStatusSuccess             // toolResult that states its success
+	converseNoSignature               // reasoningText without signature
+	converseNoContent                 // citationsContent without content
 )
 
-// convBlocks reads the elements of the list name, which are blocks.
-func convBlocks(up *object, name string, list [][]byte) []llm.Part {
+// converseBlocks reads the elements of the list name, which are blocks.
+func converseBlocks(up *object, name string, list [][]byte) []llm.Part {
 	var parts []llm.Part
 	for i, raw := range list {
 		o := up.open(raw, up.under(name).item(i))
-		mark := convDecodeCache(o)
+		mark := converseDecodeCache(o)
 		if n := len(parts); mark != nil && n > 0 && parts[n-1].Kind != llm.PartOther && parts[n-1].Cache == nil {
 			parts[n-1].Cache = mark
 			continue
 		}
-		parts = append(parts, convDecodeBlock(o, raw))
+		parts = append(parts, converseDecodeBlock(o, raw))
 	}
 	return parts
 }
 
-// convDecodeBlock reads one block: raw, opened as o.
-func convDecodeBlock(o *object, raw []byte) llm.Part {
+// converseDecodeBlock reads one block: raw, opened as o.
+func converseDecodeBlock(o *object, raw []byte) llm.Part {
 	p := llm.Part{Kind: llm.PartOther}
-	form := convDecodeKind(o, &p)
+	form := converseDecodeKind(o, &p)
 	if p.Kind == llm.PartOther {
 		return llm.Part{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Converse}}
 	}
-	p.Extra = convExtra(o, form)
+	p.Extra = converseExtra(o, form)
 	return p
 }
 
-// convDecodeKind takes what a block has; a PartOther stands for a kind that only
+// converseDecodeKind takes what a block has; a PartOther stands for a kind that only
 // this dialect knows.
-func convDecodeKind(o *object, p *llm.Part) (form uint32) {
+func converseDecodeKind(o *object, p *llm.Part) (form uint32) {
 	switch {
 	case o.get("text") != nil:
 		p.Kind, p.Text = llm.PartText, o.need("text")
 		return 0
 	case o.get("json") != nil:
 		p.Kind, p.Text = llm.PartText, string(o.raw("json"))
-		return convJSON
+		return converseJSON
 	case o.get("guardContent") != nil:
-		return convDecodeGuard(o, p)
+		return converseDecodeGuard(o, p)
 	case o.get("citationsContent") != nil:
-		return convDecodeCited(o, p)
+		return converseDecodeCited(o, p)
 	case o.get("toolUse") != nil:
-		return convDecodeToolUse(o, p)
+		return converseDecodeToolUse(o, p)
 	case o.get("toolResult") != nil:
-		return convDecodeResult(o, p)
+		return converseDecodeResult(o, p)
 	case o.get("reasoningContent") != nil:
-		return convDecodeThought(o, p)
+		return converseDecodeThought(o, p)
 	}
-	for i := range convMedia {
-		if m := &convMedia[i]; o.get(m.member) != nil {
+	for i := range converseMedia {
+		if m := &converseMedia[i]; o.get(m.member) != nil {
 			return m.decode(o, p)
 		}
 	}
 	return 0
 }
 
-func convDecodeGuard(o *object, p *llm.Part) uint32 {
+func converseDecodeGuard(o *object, p *llm.Part) uint32 {
 	in := o.sub("guardContent")
 	text := in.sub("text")
 	if text == nil {
 		return 0
 	}
 	p.Kind, p.Text = llm.PartText, text.need("text")
-	return convGuard
+	return converseGuard
 }
 
-// convDecodeCited takes the text of citationsContent. Pieces of it are joined;
+// converseDecodeCited takes the text of citationsContent. Pieces of it are joined;
 // their list is kept then.
-func convDecodeCited(o *object, p *llm.Part) uint32 {
+func converseDecodeCited(o *object, p *llm.Part) uint32 {
 	in := o.sub("citationsContent")
 	list := in.list("content")
 	if list == nil {
 		p.Kind = llm.PartText
-		return convCited | convNoContent
+		return converseCited | converseNoContent
 	}
 	for i, raw := range list {
 		piece := in.open(raw, in.under("content").item(i))
@@ -114,25 +114,25 @@ func convDecodeCited(o *object, p *llm.Part) uint32 {
 		in.keep("content")
 	}
 	p.Kind = llm.PartText
-	return convCited
+	return converseCited
 }
 
-func convDecodeToolUse(o *object, p *llm.Part) (form uint32) {
+func converseDecodeToolUse(o *object, p *llm.Part) (form uint32) {
 	in := o.sub("toolUse")
 	if kind, _ := wire.String(in.get("type")); kind != "" && kind != "tool_use" {
 		return 0 // a tool that Bedrock runs itself
 	}
-	in.keepDefaults(convDefaults)
+	in.keepDefaults(converseDefaults)
 	input := in.take("input")
 	if input == nil {
-		form = convNoInput
+		form = converseNoInput
 	}
 	p.Kind = llm.PartToolCall
 	p.Tool = &llm.ToolCall{ID: in.need("toolUseId"), Name: in.need("name"), Arguments: string(input)}
 	return form
 }
 
-func convDecodeResult(o *object, p *llm.Part) (form uint32) {
+func converseDecodeResult(o *object, p *llm.Part) (form uint32) {
 	in := o.sub("toolResult")
 	if in.get("type") != nil {
 		return 0 // that of a tool that Bedrock runs itself
@@ -141,7 +141,7 @@ func convDecodeResult(o *object, p *llm.Part) (form uint32) {
 	switch status, _ := wire.String(in.get("status")); status {
 	case "success":
 		in.take("status")
-		form = convStatusSuccess
+		form = converseStatusSuccess
 	case "error":
 		in.take("status")
 		r.Error = true
@@ -152,11 +152,11 @@ func convDecodeResult(o *object, p *llm.Part) (form uint32) {
 	}
 	in.take("content")
 	p.Kind, p.Result = llm.PartToolResult, r
-	r.Parts = convBlocks(in, "content", list)
+	r.Parts = converseBlocks(in, "content", list)
 	return form
 }
 
-func convDecodeThought(o *object, p *llm.Part) (form uint32) {
+func converseDecodeThought(o *object, p *llm.Part) (form uint32) {
 	in := o.sub("reasoningContent")
 	if in.get("redactedContent") != nil {
 		p.Kind, p.Redacted, p.SignedBy = llm.PartThinking, true, llm.Converse
@@ -172,7 +172,7 @@ func convDecodeThought(o *object, p *llm.Part) (form uint32) {
 	var stated bool
 	p.Signature, stated = text.text("signature")
 	if !stated {
-		form = convNoSignature
+		form = converseNoSignature
 	}
 	if p.Signature != "" {
 		p.SignedBy = llm.Converse

@@ -9,13 +9,13 @@ import (
 
 // Forms of a reply (llm.Reply.Extra.Form): members that are not there.
 const (
-	convNoRole = 1 << iota
-	convNoStop
-	convNoUsage
+	converseNoRole = 1 << iota
+	converseNoStop
+	converseNoUsage
 )
 
-// convStops are the stop words.
-var convStops = stopTable{llm.Converse, []stopWord{
+// converseStops are the stop words.
+var converseStops = stopTable{llm.Converse, []stopWord{
 	{"end_turn", llm.StopEnd},
 	{"max_tokens", llm.StopLength},
 	{"stop_sequence", llm.StopSequence},
@@ -28,26 +28,26 @@ var convStops = stopTable{llm.Converse, []stopWord{
 	{"malformed_tool_use", llm.StopError},
 }}
 
-// convNoEquivalent is the detail of what Converse cannot say at all.
-const convNoEquivalent = "converse has no equivalent"
+// converseNoEquivalent is the detail of what Converse cannot say at all.
+const converseNoEquivalent = "converse has no equivalent"
 
-// convStopWord writes a stop.
-func convStopWord(stop llm.Stop, l *lossList) string {
-	word := convStops.say(stop, l)
+// converseStopWord writes a stop.
+func converseStopWord(stop llm.Stop, l *lossList) string {
+	word := converseStops.say(stop, l)
 	if stop.Sequence != "" {
 		l.add("stop_sequence", "converse does not tell which sequence it was")
 	}
 	return word
 }
 
-// convTakeStop takes stopReason; ok is false when there is none.
-func convTakeStop(o *object) (stop llm.Stop, ok bool) {
+// converseTakeStop takes stopReason; ok is false when there is none.
+func converseTakeStop(o *object) (stop llm.Stop, ok bool) {
 	word, ok := o.text("stopReason")
 	if word == "" {
 		o.release("stopReason")
 		return stop, false
 	}
-	return convStops.stop(word), ok
+	return converseStops.stop(word), ok
 }
 
 // DecodeReply implements [Codec].
@@ -70,7 +70,7 @@ func (ConverseCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 	}
 	var form uint32
 	if !wire.StringEquals(message.peek("role"), "assistant") {
-		form |= convNoRole
+		form |= converseNoRole
 	} else {
 		message.take("role")
 	}
@@ -79,24 +79,24 @@ func (ConverseCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 		message.wrong("content", "is required and must be a list")
 	}
 	message.take("content")
-	parts := convBlocks(message, "content", list)
-	return result(o, convFinishReply(o, parts, form))
+	parts := converseBlocks(message, "content", list)
+	return result(o, converseFinishReply(o, parts, form))
 }
 
-// convFinishReply takes what stands beside the message.
-func convFinishReply(o *object, parts []llm.Part, form uint32) *llm.Reply {
-	stop, has := convTakeStop(o)
+// converseFinishReply takes what stands beside the message.
+func converseFinishReply(o *object, parts []llm.Part, form uint32) *llm.Reply {
+	stop, has := converseTakeStop(o)
 	if !has {
-		form |= convNoStop
+		form |= converseNoStop
 	}
 	r := &llm.Reply{Choices: []llm.Choice{{Parts: parts, Stop: stop}}}
 	if raw := o.raw("usage"); raw == nil {
-		form |= convNoUsage
+		form |= converseNoUsage
 	} else {
-		r.Usage, r.UsageExtra = convDecodeUsage(o, raw)
+		r.Usage, r.UsageExtra = converseDecodeUsage(o, raw)
 		r.HasUsage = true
 	}
-	r.Extra = convExtra(o, form)
+	r.Extra = converseExtra(o, form)
 	return r
 }
 
@@ -106,29 +106,29 @@ func (ConverseCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	l := &lossList{}
 	choice := l.firstChoice(reply, llm.Converse)
 	parts := answerParts(reply, &choice, llm.Converse, l)
-	e := convEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(parts))}}
+	e := converseEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(parts))}}
 	own := reply.Extra.In(llm.Converse)
 	w := e.object(own)
 	output := w.sub("output")
 	message := output.sub("message")
-	if own.Form&convNoRole == 0 {
+	if own.Form&converseNoRole == 0 {
 		message.text("role", "assistant")
 	}
 	e.blocks(&message, "content", parts)
 	output.endSub("message", &message)
 	w.endSub("output", &output)
-	if own.Form&convNoStop == 0 {
-		w.text("stopReason", convStopWord(choice.Stop, l))
+	if own.Form&converseNoStop == 0 {
+		w.text("stopReason", converseStopWord(choice.Stop, l))
 	}
-	if own.Form&convNoUsage == 0 {
-		convPutUsage(&w, reply.Usage, reply.UsageExtra, l)
+	if own.Form&converseNoUsage == 0 {
+		conversePutUsage(&w, reply.Usage, reply.UsageExtra, l)
 	}
 	if reply.Extra.Dialect != llm.Converse {
-		w.put("metrics", []byte(convNoLatency))
+		w.put("metrics", []byte(converseNoLatency))
 	}
 	return w.end(), l.all, nil
 }
 
-// convNoLatency is the metrics of an answer that Bedrock did not give: its
+// converseNoLatency is the metrics of an answer that Bedrock did not give: its
 // clients take the member for granted.
-const convNoLatency = `{"latencyMs":0}`
+const converseNoLatency = `{"latencyMs":0}`

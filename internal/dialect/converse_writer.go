@@ -11,16 +11,16 @@ import (
 
 // Writer implements Codec. call may be nil.
 func (ConverseCodec) Writer(w io.Writer, _ *llm.Call) EventWriter {
-	return &convWriter{blockWriter: blockWriter{w: w, codec: ConverseCodec{}}}
+	return &converseWriter{blockWriter: blockWriter{w: w, codec: ConverseCodec{}}}
 }
 
-type convWriter struct {
+type converseWriter struct {
 	blockWriter
 	beside []byte // members of a complete answer: those of messageStop and of metadata
 }
 
 // Write implements EventWriter.
-func (a *convWriter) Write(ev llm.Event) error {
+func (a *converseWriter) Write(ev llm.Event) error {
 	start, ok := a.takes(&ev)
 	if start != nil {
 		a.start(start)
@@ -31,7 +31,7 @@ func (a *convWriter) Write(ev llm.Event) error {
 	return a.send()
 }
 
-func (a *convWriter) event(ev *llm.Event) {
+func (a *converseWriter) event(ev *llm.Event) {
 	switch ev.Kind {
 	case llm.EventStop:
 		a.blocks.drain(a, true)
@@ -39,7 +39,7 @@ func (a *convWriter) event(ev *llm.Event) {
 		a.keep(ev.Extra)
 	case llm.EventFault:
 		body := faultOf(ev)
-		a.out = convAppendException(a.out, convFaultName(body), body.Message)
+		a.out = converseAppendException(a.out, converseFaultName(body), body.Message)
 		a.done = true
 	case llm.EventOther:
 		a.other(ev)
@@ -50,32 +50,32 @@ func (a *convWriter) event(ev *llm.Event) {
 	}
 }
 
-func (a *convWriter) tell(kind convKind, data []byte) {
-	a.out = wire.AppendFrame(a.out, convKinds[kind], data)
+func (a *converseWriter) tell(kind converseKind, data []byte) {
+	a.out = wire.AppendFrame(a.out, converseKinds[kind], data)
 }
 
-func (a *convWriter) start(r *llm.Reply) {
+func (a *converseWriter) start(r *llm.Reply) {
 	a.begin(r)
 	a.keep(r.Extra)
 	w := newObject(llm.Extra{})
-	if !a.native || r.Extra.Form&convNoRole == 0 {
+	if !a.native || r.Extra.Form&converseNoRole == 0 {
 		w.text("role", "assistant")
 	}
-	a.tell(convMessageStart, w.end())
+	a.tell(converseMessageStart, w.end())
 }
 
 // keep notes members that stand at the top of a complete answer.
-func (a *convWriter) keep(e llm.Extra) {
+func (a *converseWriter) keep(e llm.Extra) {
 	own := e.In(llm.Converse)
 	a.beside = mergeMembers(a.beside, mergeMembers(own.Members, own.Spelled))
 }
 
 // waits says that p can be told only when it is complete: redacted thinking is
 // one delta.
-func (a *convWriter) waits(p *blockPart) bool { return p.redacted() }
+func (a *converseWriter) waits(p *blockPart) bool { return p.redacted() }
 
 // openBlock writes contentBlockStart for the blocks that have one.
-func (a *convWriter) openBlock(p *blockPart) {
+func (a *converseWriter) openBlock(p *blockPart) {
 	switch p.block.Kind {
 	case llm.PartToolCall:
 		w := newObject(llm.Extra{})
@@ -88,11 +88,11 @@ func (a *convWriter) openBlock(p *blockPart) {
 		start.endSub("toolUse", &tool)
 		w.endSub("start", &start)
 		w.integer("contentBlockIndex", int64(p.index))
-		a.tell(convBlockStart, w.end())
+		a.tell(converseBlockStart, w.end())
 	case llm.PartOther:
 		a.openOther(p)
 	case llm.PartImage, llm.PartFile, llm.PartAudio, llm.PartToolResult:
-		e := convEncoder{}
+		e := converseEncoder{}
 		e.block(&p.block)
 		p.block.Raw = e.buf
 		a.openOther(p)
@@ -101,7 +101,7 @@ func (a *convWriter) openBlock(p *blockPart) {
 
 // openOther tells a block of this dialect that stands whole in its Raw: what its
 // start says, and the rest as one delta.
-func (a *convWriter) openOther(p *blockPart) {
+func (a *converseWriter) openOther(p *blockPart) {
 	o, err := openObject(p.block.Raw, where{})
 	if err != nil || len(o.members) == 0 {
 		return
@@ -129,26 +129,26 @@ func (a *convWriter) openOther(p *blockPart) {
 	w := newObject(llm.Extra{})
 	w.put("start", closeRaw(appendRaw(nil, o.members[0].key, head)))
 	w.integer("contentBlockIndex", int64(p.index))
-	a.tell(convBlockStart, w.end())
+	a.tell(converseBlockStart, w.end())
 	if rest != nil {
 		a.delta(p.index, name, rest)
 	}
 }
 
 // delta writes one delta whose only member is name.
-func (a *convWriter) delta(index int, name string, value []byte) {
+func (a *converseWriter) delta(index int, name string, value []byte) {
 	w := newObject(llm.Extra{})
 	w.put("delta", closeRaw(appendRaw(nil, stringJSON(name), value)))
 	w.integer("contentBlockIndex", int64(index))
-	a.tell(convBlockDelta, w.end())
+	a.tell(converseBlockDelta, w.end())
 }
 
-// convInside is an object with one member, a text.
-func convInside(name, text string) []byte {
+// converseInside is an object with one member, a text.
+func converseInside(name, text string) []byte {
 	return closeRaw(appendRaw(nil, stringJSON(name), stringJSON(text)))
 }
 
-func (a *convWriter) tellText(p *blockPart) {
+func (a *converseWriter) tellText(p *blockPart) {
 	if len(p.text) == 0 || p.redacted() {
 		return
 	}
@@ -158,14 +158,14 @@ func (a *convWriter) tellText(p *blockPart) {
 	case llm.PartText, llm.PartRefusal:
 		a.delta(p.index, "text", stringJSON(text))
 	case llm.PartThinking:
-		a.delta(p.index, "reasoningContent", convInside("text", text))
+		a.delta(p.index, "reasoningContent", converseInside("text", text))
 	case llm.PartToolCall:
-		a.delta(p.index, "toolUse", convInside("input", text))
+		a.delta(p.index, "toolUse", converseInside("input", text))
 	}
 }
 
 // endBlock writes what is known only at the end, and contentBlockStop.
-func (a *convWriter) endBlock(p *blockPart) {
+func (a *converseWriter) endBlock(p *blockPart) {
 	switch p.block.Kind {
 	case llm.PartThinking:
 		a.sign(p)
@@ -181,23 +181,23 @@ func (a *convWriter) endBlock(p *blockPart) {
 	}
 	w := newObject(llm.Extra{})
 	w.integer("contentBlockIndex", int64(p.index))
-	a.tell(convBlockStop, w.end())
+	a.tell(converseBlockStop, w.end())
 }
 
 // sign writes the signature of thinking, or all of redacted thinking.
-func (a *convWriter) sign(p *blockPart) {
+func (a *converseWriter) sign(p *blockPart) {
 	s := p.signed()
 	member := "signature"
 	if s.Redacted && s.SignedBy == llm.Converse {
 		member = "redactedContent"
 	}
 	if signature := signatureFor(llm.Converse, &s); signature != "" {
-		a.delta(p.index, "reasoningContent", convInside(member, signature))
+		a.delta(p.index, "reasoningContent", converseInside(member, signature))
 	}
 }
 
 // cite writes the citations that a text's Extra keeps.
-func (a *convWriter) cite(index int, e llm.Extra) {
+func (a *converseWriter) cite(index int, e llm.Extra) {
 	o := kept(e.In(llm.Converse).Members)
 	if o == nil {
 		return
@@ -212,7 +212,7 @@ func (a *convWriter) cite(index int, e llm.Extra) {
 }
 
 // other passes on what only this dialect says.
-func (a *convWriter) other(ev *llm.Event) {
+func (a *converseWriter) other(ev *llm.Event) {
 	if !a.ownOther(ev) {
 		return
 	}
@@ -221,13 +221,13 @@ func (a *convWriter) other(ev *llm.Event) {
 	}
 }
 
-// convStopMembers are the members of a complete answer that stand in messageStop;
+// converseStopMembers are the members of a complete answer that stand in messageStop;
 // the others stand in metadata.
-var convStopMembers = []string{"additionalModelResponseFields"}
+var converseStopMembers = []string{"additionalModelResponseFields"}
 
 // finish writes messageStop and metadata. A native stream that had no metadata
 // gets none.
-func (a *convWriter) finish() {
+func (a *converseWriter) finish() {
 	a.blocks.drain(a, true)
 	a.done = true
 	beside := kept(a.beside)
@@ -237,29 +237,29 @@ func (a *convWriter) finish() {
 		stop = *a.stop
 		a.losses.extra("choices", stop.Extra, llm.Converse)
 	}
-	if stop.Extra.In(llm.Converse).Form&convNoStop == 0 {
-		w.text("stopReason", convStopWord(stop.Stop, &a.losses))
+	if stop.Extra.In(llm.Converse).Form&converseNoStop == 0 {
+		w.text("stopReason", converseStopWord(stop.Stop, &a.losses))
 	}
-	for _, name := range convStopMembers {
+	for _, name := range converseStopMembers {
 		w.put(name, keptIn(beside, name))
 	}
-	a.tell(convMessageStop, w.end())
+	a.tell(converseMessageStop, w.end())
 	a.metadata(beside)
 }
 
-func (a *convWriter) metadata(beside *object) {
+func (a *converseWriter) metadata(beside *object) {
 	w := newObject(llm.Extra{})
 	switch {
 	case a.usage != nil:
-		convPutUsage(w, *a.usage.Usage, a.usage.Extra, &a.losses)
+		conversePutUsage(w, *a.usage.Usage, a.usage.Extra, &a.losses)
 	case !a.native:
-		convPutUsage(w, llm.Usage{}, llm.Extra{}, &a.losses)
+		conversePutUsage(w, llm.Usage{}, llm.Extra{}, &a.losses)
 	}
 	if !a.native {
-		w.put("metrics", []byte(convNoLatency))
+		w.put("metrics", []byte(converseNoLatency))
 	}
 	w.rest(beside)
 	if data := w.end(); string(data) != "{}" {
-		a.tell(convMetadata, data)
+		a.tell(converseMetadata, data)
 	}
 }

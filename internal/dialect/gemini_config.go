@@ -9,8 +9,8 @@ import (
 
 // generationConfig, read.
 
-func gemDecodeConfig(c *llm.Call, o *object, form *uint32) {
-	in := gemSub(o, "generationConfig")
+func geminiDecodeConfig(c *llm.Call, o *object, form *uint32) {
+	in := geminiSub(o, "generationConfig")
 	if in == nil {
 		return
 	}
@@ -26,26 +26,26 @@ func gemDecodeConfig(c *llm.Call, o *object, form *uint32) {
 	s.Stop = in.strings("stopSequences", in.list("stopSequences"))
 	c.Logprobs.Want = in.flag("responseLogprobs")
 	c.Logprobs.Top = in.intPointer("logprobs")
-	in.keepDefaults(gemDefaults)
-	gemDecodeOutput(c, in, form)
-	gemDecodeThinking(c, in)
+	in.keepDefaults(geminiDefaults)
+	geminiDecodeOutput(c, in, form)
+	geminiDecodeThinking(c, in)
 }
 
 // The types of an answer's text.
 const (
-	gemMimeJSON = "application/json"
-	gemMimeText = "text/plain"
+	geminiMimeJSON = "application/json"
+	geminiMimeText = "text/plain"
 )
 
-// gemDecodeOutput reads the shape of the answer. A schema for another type than
+// geminiDecodeOutput reads the shape of the answer. A schema for another type than
 // JSON (text/x.enum) stays in Extra with that type.
-func gemDecodeOutput(c *llm.Call, in *object, form *uint32) {
+func geminiDecodeOutput(c *llm.Call, in *object, form *uint32) {
 	mime := in.str("responseMimeType")
 	out := &c.Output
 	switch mime {
-	case gemMimeJSON:
+	case geminiMimeJSON:
 		out.Kind = llm.OutputJSON
-	case gemMimeText:
+	case geminiMimeText:
 		out.Kind = llm.OutputText
 		return
 	case "":
@@ -54,9 +54,9 @@ func gemDecodeOutput(c *llm.Call, in *object, form *uint32) {
 		return
 	}
 	if out.Schema = in.schema("responseJsonSchema"); out.Schema != nil {
-		*form |= gemJSONSchema
+		*form |= geminiJSONSchema
 	} else if raw := in.schema("responseSchema"); raw != nil {
-		out.Schema = gemToSchema(raw)
+		out.Schema = geminiToSchema(raw)
 		in.keep("responseSchema")
 	}
 	if out.Schema == nil {
@@ -64,15 +64,15 @@ func gemDecodeOutput(c *llm.Call, in *object, form *uint32) {
 	}
 	out.Kind, out.Extra = llm.OutputSchema, llm.Extra{Dialect: llm.Gemini}
 	if mime == "" {
-		*form |= gemNoMime
+		*form |= geminiNoMime
 	}
 }
 
-// gemDynamic is the thinking budget that leaves it to the model.
-const gemDynamic = -1
+// geminiDynamic is the thinking budget that leaves it to the model.
+const geminiDynamic = -1
 
-func gemDecodeThinking(c *llm.Call, in *object) {
-	t := gemSub(in, "thinkingConfig")
+func geminiDecodeThinking(c *llm.Call, in *object) {
+	t := geminiSub(in, "thinkingConfig")
 	if t == nil {
 		return
 	}
@@ -92,7 +92,7 @@ func gemDecodeThinking(c *llm.Call, in *object) {
 	case !ok:
 	case budget == 0:
 		r.Mode = "disabled"
-	case budget == gemDynamic:
+	case budget == geminiDynamic:
 		r.Mode = "adaptive"
 	case budget > 0 && budget < 1<<31:
 		r.Budget = int(budget)
@@ -101,5 +101,7 @@ func gemDecodeThinking(c *llm.Call, in *object) {
 	}
 }
 
-// gemSame reports whether a kept schema still says what the canonical one does.
-func gemSame(raw, schema []byte) bool { return raw != nil && bytes.Equal(gemToSchema(raw), schema) }
+// geminiSame reports whether a kept schema still says what the canonical one does.
+func geminiSame(raw, schema []byte) bool {
+	return raw != nil && bytes.Equal(geminiToSchema(raw), schema)
+}

@@ -13,7 +13,7 @@ import (
 // with a conversation, the model is the path's unless the body names it. The
 // settings are those of the first of a batch.
 func DecodeGeminiEmbed(body []byte) (*EmbedCall, error) {
-	o, err := gemParse(body)
+	o, err := geminiParse(body)
 	if err != nil {
 		return nil, err
 	}
@@ -21,21 +21,21 @@ func DecodeGeminiEmbed(body []byte) (*EmbedCall, error) {
 	switch list := o.list("requests"); {
 	case list == nil:
 		c.Single = true
-		gemEmbedOne(c, o)
+		geminiEmbedOne(c, o)
 	case len(list) == 0:
 		o.wrong("requests", "must not be empty")
 	default:
 		for i, raw := range list {
-			gemEmbedOne(c, gemOpen(o, raw, o.under("requests").item(i)))
+			geminiEmbedOne(c, geminiOpen(o, raw, o.under("requests").item(i)))
 		}
 	}
 	return result(o, c)
 }
 
-// gemEmbedOne adds the text of one request, and its settings when it is the
+// geminiEmbedOne adds the text of one request, and its settings when it is the
 // first.
-func gemEmbedOne(c *EmbedCall, o *object) {
-	content := gemSub(o, "content")
+func geminiEmbedOne(c *EmbedCall, o *object) {
+	content := geminiSub(o, "content")
 	if content == nil {
 		o.wrong("content", "is missing")
 		return
@@ -43,7 +43,7 @@ func gemEmbedOne(c *EmbedCall, o *object) {
 	content.keep("role")
 	list := content.list("parts")
 	content.take("parts")
-	parts := gemDecodeParts(content, list)
+	parts := geminiDecodeParts(content, list)
 	var text strings.Builder
 	for i := range parts {
 		if parts[i].Kind != llm.PartText {
@@ -57,8 +57,8 @@ func gemEmbedOne(c *EmbedCall, o *object) {
 	if len(c.Texts) > 1 {
 		return
 	}
-	c.Model, c.Dimensions = strings.TrimPrefix(model, gemModels), size
-	c.Extra = gemExtra(o, 0)
+	c.Model, c.Dimensions = strings.TrimPrefix(model, geminiModels), size
+	c.Extra = geminiExtra(o, 0)
 }
 
 // EncodeGeminiEmbed writes a request of :batchEmbedContents.
@@ -66,13 +66,13 @@ func EncodeGeminiEmbed(c *EmbedCall) ([]byte, []llm.Loss) {
 	var losses lossList
 	losses.extra("", c.Extra, llm.Gemini)
 	if c.User != "" {
-		losses.add("user", gemNoEquivalent)
+		losses.add("user", geminiNoEquivalent)
 	}
 	w := newObject(llm.Extra{})
 	w.list("requests")
 	for _, text := range c.Texts {
 		in := w.object(llm.Extra{})
-		in.text("model", gemModels+c.Model)
+		in.text("model", geminiModels+c.Model)
 		content := in.sub("content")
 		content.list("parts")
 		part := content.object(llm.Extra{})
@@ -110,7 +110,7 @@ func DecodeGeminiEmbedReply(body []byte) (*EmbedReply, error) {
 		}
 		r.Vectors = append(r.Vectors, vector)
 	}
-	if r.Usage, r.HasUsage = gemUsage(o.get("usageMetadata")); !r.HasUsage {
+	if r.Usage, r.HasUsage = geminiUsage(o.get("usageMetadata")); !r.HasUsage {
 		r.Usage = llm.Usage{}
 	}
 	return result(o, r)

@@ -3,6 +3,7 @@ package dialect
 import (
 	"bytes"
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,12 +23,12 @@ import (
 
 // Forms of a part (llm.Part.Extra.Form).
 const (
-	gemNoID   = 1 << iota // a call or a result without id; the codec made one
-	gemIsFile             // media in fileData
+	geminiNoID   = 1 << iota // a call or a result without id; the codec made one
+	geminiIsFile             // media in fileData
 )
 
-// gemDecodePart reads one part, raw, opened as o, with its signature before it.
-func gemDecodePart(o *object, raw []byte) []llm.Part {
+// geminiDecodePart reads one part, raw, opened as o, with its signature before it.
+func geminiDecodePart(o *object, raw []byte) []llm.Part {
 	var p llm.Part
 	var form uint32
 	_, isText := wire.String(o.peek("text"))
@@ -35,25 +36,25 @@ func gemDecodePart(o *object, raw []byte) []llm.Part {
 	case isText:
 		p.Kind, p.Text = llm.PartText, o.need("text")
 	case o.get("functionCall") != nil:
-		form = gemDecodeCall(o, &p)
+		form = geminiDecodeCall(o, &p)
 	case o.get("functionResponse") != nil:
-		form = gemDecodeResult(o, &p)
+		form = geminiDecodeResult(o, &p)
 	case o.get("inlineData") != nil:
-		gemDecodeMedia(o, "inlineData", &p)
+		geminiDecodeMedia(o, "inlineData", &p)
 	case o.get("fileData") != nil:
-		gemDecodeMedia(o, "fileData", &p)
-		form = gemIsFile
+		geminiDecodeMedia(o, "fileData", &p)
+		form = geminiIsFile
 	default:
 		return []llm.Part{{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Gemini}}}
 	}
 	sign := o.str("thoughtSignature")
 	if isText && o.flag("thought") {
 		p.Kind, p.Signature, p.SignedBy = llm.PartThinking, sign, llm.Gemini
-		p.Extra = gemExtra(o, 0)
-		gemUnwrap(&p)
+		p.Extra = geminiExtra(o, 0)
+		geminiUnwrap(&p)
 		return []llm.Part{p}
 	}
-	p.Extra = gemExtra(o, form)
+	p.Extra = geminiExtra(o, form)
 	if sign == "" {
 		return []llm.Part{p}
 	}
@@ -64,18 +65,18 @@ func gemDecodePart(o *object, raw []byte) []llm.Part {
 	return []llm.Part{before, p}
 }
 
-// gemDecodeParts reads the elements of o's list of parts.
-func gemDecodeParts(o *object, list [][]byte) []llm.Part {
+// geminiDecodeParts reads the elements of o's list of parts.
+func geminiDecodeParts(o *object, list [][]byte) []llm.Part {
 	parts := make([]llm.Part, 0, len(list))
 	for i, raw := range list {
-		parts = append(parts, gemDecodePart(gemOpen(o, raw, o.under("parts").item(i)), raw)...)
+		parts = append(parts, geminiDecodePart(geminiOpen(o, raw, o.under("parts").item(i)), raw)...)
 	}
 	return parts
 }
 
-// gemWrap is a signature of another dialect in Gemini's place for one, whose
+// geminiWrap is a signature of another dialect in Gemini's place for one, whose
 // SDKs demand base64.
-func gemWrap(p *llm.Part) string {
+func geminiWrap(p *llm.Part) string {
 	own := p.SignedBy == llm.Gemini || p.SignedBy == byGeminiCall || p.SignedBy == byGeminiPart
 	if own {
 		return p.Signature
@@ -83,8 +84,8 @@ func gemWrap(p *llm.Part) string {
 	return base64.StdEncoding.EncodeToString([]byte(signatureFor(llm.Gemini, p)))
 }
 
-// gemUnwrap undoes gemWrap.
-func gemUnwrap(p *llm.Part) {
+// geminiUnwrap undoes geminiWrap.
+func geminiUnwrap(p *llm.Part) {
 	if !strings.HasPrefix(p.Signature, signatureBase64) {
 		return
 	}
@@ -101,12 +102,12 @@ func gemUnwrap(p *llm.Part) {
 	*p = q
 }
 
-func gemDecodeCall(o *object, p *llm.Part) (form uint32) {
-	in := gemSub(o, "functionCall")
+func geminiDecodeCall(o *object, p *llm.Part) (form uint32) {
+	in := geminiSub(o, "functionCall")
 	t := &llm.ToolCall{Name: in.str("name"), ID: in.str("id")}
 	p.Kind, p.Tool = llm.PartToolCall, t
 	if t.ID == "" {
-		form = gemNoID
+		form = geminiNoID
 	}
 	args := in.raw("args")
 	if args != nil && args[0] != '{' {
@@ -116,16 +117,16 @@ func gemDecodeCall(o *object, p *llm.Part) (form uint32) {
 	return form
 }
 
-// gemDecodeResult reads a functionResponse. Its name and its response stand as
+// geminiDecodeResult reads a functionResponse. Its name and its response stand as
 // spellings: the name is that of the call, the response is said by a text.
-func gemDecodeResult(o *object, p *llm.Part) (form uint32) {
-	in := gemSub(o, "functionResponse")
+func geminiDecodeResult(o *object, p *llm.Part) (form uint32) {
+	in := geminiSub(o, "functionResponse")
 	r := &llm.ToolResult{}
 	p.Kind, p.Result = llm.PartToolResult, r
 	in.str("name")
 	in.keep("name")
 	if r.CallID = in.str("id"); r.CallID == "" {
-		form = gemNoID
+		form = geminiNoID
 	}
 	if raw := in.raw("response"); raw != nil {
 		if raw[0] != '{' {
@@ -133,18 +134,18 @@ func gemDecodeResult(o *object, p *llm.Part) (form uint32) {
 		}
 		in.keep("response")
 		var text string
-		if text, r.Error = gemResultText(raw); text != "" {
+		if text, r.Error = geminiResultText(raw); text != "" {
 			r.Parts = append(r.Parts, llm.Part{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Gemini}})
 		}
 	}
-	r.Parts = append(r.Parts, gemDecodeParts(in, in.list("parts"))...)
+	r.Parts = append(r.Parts, geminiDecodeParts(in, in.list("parts"))...)
 	return form
 }
 
-// gemResultText is what a function's response says: the text of its one member
+// geminiResultText is what a function's response says: the text of its one member
 // output, result or error, which are Google's names for what has no name of its
 // own, else the object.
-func gemResultText(raw []byte) (text string, failed bool) {
+func geminiResultText(raw []byte) (text string, failed bool) {
 	o, err := openObject(raw, where{})
 	if err != nil || len(o.members) != 1 {
 		return string(raw), false
@@ -157,9 +158,9 @@ func gemResultText(raw []byte) (text string, failed bool) {
 	return string(raw), false
 }
 
-// gemDecodeMedia reads inlineData or fileData.
-func gemDecodeMedia(o *object, name string, p *llm.Part) {
-	in := gemSub(o, name)
+// geminiDecodeMedia reads inlineData or fileData.
+func geminiDecodeMedia(o *object, name string, p *llm.Part) {
+	in := geminiSub(o, name)
 	m := &llm.Media{Type: in.str("mimeType"), Name: in.str("displayName")}
 	p.Media = m
 	switch {
@@ -175,24 +176,24 @@ func gemDecodeMedia(o *object, name string, p *llm.Part) {
 		return
 	}
 	uri := in.str("fileUri")
-	if gemOwnFile(uri) {
+	if geminiOwnFile(uri) {
 		m.FileID = uri
 	} else {
 		m.URL = uri
 	}
 }
 
-// gemOwnFile reports whether an address means something to Google alone: a
+// geminiOwnFile reports whether an address means something to Google alone: a
 // file that was uploaded there, or an object in its storage.
-func gemOwnFile(uri string) bool {
+func geminiOwnFile(uri string) bool {
 	return strings.HasPrefix(uri, "gs://") || strings.HasPrefix(uri, "files/") ||
 		strings.HasPrefix(uri, "https://generativelanguage.googleapis.com/") && strings.Contains(uri, "/files/")
 }
 
-// gemPair gives each call without an id one, and each result without an id that
+// geminiPair gives each call without an id one, and each result without an id that
 // of the first call of its name that has no result yet. The ids depend on the
 // conversation before them alone, so they stay as it grows.
-func gemPair(turns []llm.Turn) {
+func geminiPair(turns []llm.Turn) {
 	type call struct{ id, name string }
 	var open []call
 	used := map[string]bool{}
@@ -223,7 +224,7 @@ func gemPair(turns []llm.Turn) {
 				}
 				open = append(open, call{p.Tool.ID, p.Tool.Name})
 			case llm.PartToolResult:
-				at, name := -1, gemResultName(p)
+				at, name := -1, geminiResultName(p)
 				for j := range open {
 					if open[j].id == p.Result.CallID || p.Result.CallID == "" && open[j].name == name {
 						at = j
@@ -243,8 +244,8 @@ func gemPair(turns []llm.Turn) {
 	}
 }
 
-// gemResultName is the function that a result names.
-func gemResultName(p *llm.Part) string {
+// geminiResultName is the function that a result names.
+func geminiResultName(p *llm.Part) string {
 	o := kept(p.Extra.In(llm.Gemini).Spelled)
 	if o == nil {
 		return ""
@@ -255,4 +256,53 @@ func gemResultName(p *llm.Part) string {
 	}
 	name, _ := wire.String(in.peek("name"))
 	return name
+}
+
+// geminiJoinThoughts makes one part of the pieces in which a client that collects
+// a stream hands back a thought of another provider: the text, piece by piece,
+// then a thought without text that holds the signature in our wrapping (see
+// geminiWrap); some SDKs give each piece a turn of its own. The provider takes the
+// text only together with its signature. Gemini's own thoughts stay as they
+// stand.
+func geminiJoinThoughts(turns []llm.Turn) []llm.Turn {
+	var pieces []*llm.Part // text that waits for its signature
+	joined := false
+	for i := range turns {
+		for k := range turns[i].Parts {
+			p := &turns[i].Parts[k]
+			if p.Kind == llm.PartThinking && p.SignedBy == llm.Gemini && p.Signature == "" {
+				pieces = append(pieces, p)
+				continue
+			}
+			unwrapped := p.Kind == llm.PartThinking && p.Extra.Dialect != llm.Gemini
+			if len(pieces) > 0 && unwrapped && p.Text == "" && !p.Redacted {
+				geminiJoin(pieces, p)
+				joined = true
+			}
+			pieces = pieces[:0]
+		}
+	}
+	if !joined {
+		return turns
+	}
+	kept := turns[:0]
+	for _, t := range turns {
+		before := len(t.Parts)
+		t.Parts = slices.DeleteFunc(t.Parts, func(p llm.Part) bool { return p.Kind == 0 })
+		if len(t.Parts) > 0 || before == 0 {
+			kept = append(kept, t)
+		}
+	}
+	return kept
+}
+
+// geminiJoin makes the signed thought of the pieces before it, which lose their
+// kind.
+func geminiJoin(pieces []*llm.Part, signed *llm.Part) {
+	var text strings.Builder
+	for _, p := range pieces {
+		text.WriteString(p.Text)
+		*p = llm.Part{}
+	}
+	signed.Text = text.String()
 }

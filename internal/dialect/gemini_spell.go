@@ -9,15 +9,15 @@ import (
 // Protobuf's JSON takes a member by two names, maxOutputTokens and
 // max_output_tokens. The codec reads and writes the first. When an object is
 // opened, a known name in the second spelling becomes the first, and a mark
-// under the second one is kept among the object's spellings; gemEnd finds the
+// under the second one is kept among the object's spellings; geminiEnd finds the
 // marks and gives the object its names back.
 
-// gemMark is the value of a mark, which no member that is kept for its
+// geminiMark is the value of a mark, which no member that is kept for its
 // spelling has.
-const gemMark = `"\u0000"`
+const geminiMark = `"\u0000"`
 
-// gemCamel maps the second spelling of every name that the codec reads.
-var gemCamel = map[string]string{
+// geminiCamel maps the second spelling of every name that the codec reads.
+var geminiCamel = map[string]string{
 	"allowed_function_names":   "allowedFunctionNames",
 	"candidate_count":          "candidateCount",
 	"code_execution_result":    "codeExecutionResult",
@@ -56,41 +56,41 @@ var gemCamel = map[string]string{
 	"top_p":                    "topP",
 }
 
-// gemParse is parseObject for both spellings.
-func gemParse(body []byte) (*object, error) {
+// geminiParse is parseObject for both spellings.
+func geminiParse(body []byte) (*object, error) {
 	o, err := parseObject(body)
 	if err == nil {
-		gemRename(o)
+		geminiRename(o)
 	}
 	return o, err
 }
 
-// gemOpen is object.open for both spellings.
-func gemOpen(o *object, raw []byte, at where) *object {
+// geminiOpen is object.open for both spellings.
+func geminiOpen(o *object, raw []byte, at where) *object {
 	in := o.open(raw, at)
-	gemRename(in)
+	geminiRename(in)
 	return in
 }
 
-// gemSub is object.sub for both spellings.
-func gemSub(o *object, name string) *object {
+// geminiSub is object.sub for both spellings.
+func geminiSub(o *object, name string) *object {
 	raw := o.raw(name)
 	if raw == nil {
 		return nil
 	}
-	child := gemOpen(o, raw, o.under(name))
+	child := geminiOpen(o, raw, o.under(name))
 	o.members[o.find(name)].sub = child
 	return child
 }
 
-func gemRename(o *object) {
+func geminiRename(o *object) {
 	for i := range len(o.members) {
 		key := o.members[i].key
 		if bytes.IndexByte(key, '_') < 0 {
 			continue
 		}
 		name := o.members[i].name()
-		camel, known := gemCamel[name]
+		camel, known := geminiCamel[name]
 		if !known {
 			continue
 		}
@@ -98,17 +98,17 @@ func gemRename(o *object) {
 			o.note(o.where.wrong("member %q appears twice, also as %q: send it once", camel, name))
 		}
 		o.members[i].key, o.members[i].escaped = stringJSON(camel), false
-		o.members = append(o.members, member{key: stringJSON(name), value: []byte(gemMark), use: useSpelled})
+		o.members = append(o.members, member{key: stringJSON(name), value: []byte(geminiMark), use: useSpelled})
 	}
 }
 
-// gemMarks takes the marks out of what a writer was given.
-func gemMarks(w *objectWriter) (keys [][]byte) {
+// geminiMarks takes the marks out of what a writer was given.
+func geminiMarks(w *objectWriter) (keys [][]byte) {
 	if w.spelled == nil {
 		return nil
 	}
 	for i := range w.spelled.members {
-		if m := &w.spelled.members[i]; m.use == useLeft && string(m.value) == gemMark {
+		if m := &w.spelled.members[i]; m.use == useLeft && string(m.value) == geminiMark {
 			m.use = useTaken
 			keys = append(keys, m.key)
 		}
@@ -116,23 +116,23 @@ func gemMarks(w *objectWriter) (keys [][]byte) {
 	return keys
 }
 
-// gemEnd is objectWriter.end, in the spelling that was marked.
-func gemEnd(w *objectWriter) []byte {
-	marks := gemMarks(w)
+// geminiEnd is objectWriter.end, in the spelling that was marked.
+func geminiEnd(w *objectWriter) []byte {
+	marks := geminiMarks(w)
 	w.end()
-	gemRespell(w, marks)
+	geminiRespell(w, marks)
 	return w.buf[w.start:]
 }
 
-// gemEndSub is objectWriter.endSub, in the spelling that was marked.
-func gemEndSub(w *objectWriter, name string, s *objectWriter) {
-	marks := gemMarks(s)
+// geminiEndSub is objectWriter.endSub, in the spelling that was marked.
+func geminiEndSub(w *objectWriter, name string, s *objectWriter) {
+	marks := geminiMarks(s)
 	w.endSub(name, s)
-	gemRespell(s, marks)
+	geminiRespell(s, marks)
 }
 
-// gemRespell gives the object at the end of the buffer the names of marks.
-func gemRespell(w *objectWriter, marks [][]byte) {
+// geminiRespell gives the object at the end of the buffer the names of marks.
+func geminiRespell(w *objectWriter, marks [][]byte) {
 	if marks == nil || len(w.buf) <= w.start {
 		return
 	}
@@ -145,7 +145,7 @@ func gemRespell(w *objectWriter, marks [][]byte) {
 		m := &o.members[i]
 		key := m.key
 		for _, mark := range marks {
-			if m.is(gemCamel[string(mark[1:len(mark)-1])]) {
+			if m.is(geminiCamel[string(mark[1:len(mark)-1])]) {
 				key = mark
 			}
 		}
@@ -156,14 +156,14 @@ func gemRespell(w *objectWriter, marks [][]byte) {
 	}
 }
 
-// gemExtra is object.extra; what Google's clients always say says nothing.
-func gemExtra(o *object, form uint32) llm.Extra {
-	o.keepDefaults(gemDefaults)
+// geminiExtra is object.extra; what Google's clients always say says nothing.
+func geminiExtra(o *object, form uint32) llm.Extra {
+	o.keepDefaults(geminiDefaults)
 	return o.extra(llm.Gemini, form)
 }
 
-// gemDefaults are members with the values that they have when unsaid.
-var gemDefaults = []defaultValue{
+// geminiDefaults are members with the values that they have when unsaid.
+var geminiDefaults = []defaultValue{
 	{"responseModalities", `["TEXT"]`},
 	{"responseModalities", `["text"]`},
 }

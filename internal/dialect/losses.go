@@ -87,5 +87,5 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// antNoEquivalent is the detail of what Anthropic cannot say at all.
-const antNoEquivalent = "anthropic has no equivalent"
+// anthropicNoEquivalent is the detail of what Anthropic cannot say at all.
+const anthropicNoEquivalent = "anthropic has no equivalent"

@@ -15,14 +15,14 @@ import (
 
 // Forms of a call.
 const (
-	respBareInput uint32 = 1 << iota // input is a bare string
-	respNoInput                      // there is no input
+	responsesBareInput uint32 = 1 << iota // input is a bare string
+	responsesNoInput                      // there is no input
 )
 
 // The members of include that the canonical form speaks of.
 const (
-	respIncludeLogprobs  = "message.output_text.logprobs"
-	respIncludeEncrypted = "reasoning.encrypted_content"
+	responsesIncludeLogprobs  = "message.output_text.logprobs"
+	responsesIncludeEncrypted = "reasoning.encrypted_content"
 )
 
 // DecodeCall implements [Codec].
@@ -36,55 +36,55 @@ func (ResponsesCodec) DecodeCall(body []byte) (*llm.Call, error) {
 		o.wrong("model", "must name a model")
 	}
 	steps := []func(*llm.Call, *object){
-		respInstructions, respTools, respToolChoice, respSampling, respOutput, respReasoning, respOwner,
+		responsesInstructions, responsesTools, responsesToolChoice, responsesSampling, responsesOutput, responsesReasoning, responsesOwner,
 	}
 	for _, step := range steps {
 		step(call, o)
 	}
-	form := respInput(call, o)
-	respQuiet(o)
+	form := responsesInput(call, o)
+	responsesQuiet(o)
 	call.Extra = o.extra(llm.Responses, form)
 	return result(o, call)
 }
 
-func respInstructions(call *llm.Call, o *object) {
+func responsesInstructions(call *llm.Call, o *object) {
 	if text := o.str("instructions"); text != "" {
 		call.System = []llm.Part{{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Responses}}}
 	}
 }
 
-func respInput(call *llm.Call, o *object) (form uint32) {
+func responsesInput(call *llm.Call, o *object) (form uint32) {
 	raw := o.raw("input")
 	if raw == nil {
-		return respNoInput
+		return responsesNoInput
 	}
 	extra := llm.Extra{Dialect: llm.Responses}
 	if s, ok := wire.String(raw); ok {
 		call.Turns = []llm.Turn{{
 			Role:  llm.RoleUser,
 			Parts: []llm.Part{{Kind: llm.PartText, Text: s, Extra: extra}},
-			Extra: llm.Extra{Dialect: llm.Responses, Form: respMessage | respBare},
+			Extra: llm.Extra{Dialect: llm.Responses, Form: responsesMessage | responsesBare},
 		}}
-		return respBareInput
+		return responsesBareInput
 	}
 	if raw[0] != '[' {
 		o.wrong("input", "must be a string or a list of items")
 	}
 	begins := true
 	for i, el := range elements(raw) {
-		turn := respItem(o.open(el, o.under("input").item(i)), el)
+		turn := responsesItem(o.open(el, o.under("input").item(i)), el)
 		for k := range turn.Parts {
 			unwrapThinking(&turn.Parts[k])
 		}
-		if begins = begins && respHoist(call, turn); !begins {
+		if begins = begins && responsesHoist(call, turn); !begins {
 			call.Turns = append(call.Turns, turn)
 		}
 	}
 	return 0
 }
 
-// respHoist makes a plain system message part of Call.System.
-func respHoist(call *llm.Call, t llm.Turn) bool {
+// responsesHoist makes a plain system message part of Call.System.
+func responsesHoist(call *llm.Call, t llm.Turn) bool {
 	if t.Role != llm.RoleSystem || len(t.Parts) == 0 || t.Extra.Members != nil || t.Extra.Spelled != nil {
 		return false
 	}
@@ -94,20 +94,20 @@ func respHoist(call *llm.Call, t llm.Turn) bool {
 		}
 	}
 	for i := range t.Parts {
-		t.Parts[i].Extra.Form |= respSystemItem | t.Extra.Form
+		t.Parts[i].Extra.Form |= responsesSystemItem | t.Extra.Form
 	}
-	t.Parts[len(t.Parts)-1].Extra.Form |= respItemEnd
+	t.Parts[len(t.Parts)-1].Extra.Form |= responsesItemEnd
 	call.System = append(call.System, t.Parts...)
 	return true
 }
 
-func respTools(call *llm.Call, o *object) {
+func responsesTools(call *llm.Call, o *object) {
 	for i, raw := range o.list("tools") {
-		call.Tools = append(call.Tools, respTool(o.open(raw, o.under("tools").item(i)), raw))
+		call.Tools = append(call.Tools, responsesTool(o.open(raw, o.under("tools").item(i)), raw))
 	}
 }
 
-func respTool(o *object, raw []byte) llm.Tool {
+func responsesTool(o *object, raw []byte) llm.Tool {
 	if o.need("type") != "function" {
 		return llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Responses}}
 	}
@@ -116,7 +116,7 @@ func respTool(o *object, raw []byte) llm.Tool {
 	return tool
 }
 
-func respToolChoice(call *llm.Call, o *object) {
+func responsesToolChoice(call *llm.Call, o *object) {
 	raw := o.raw("tool_choice")
 	if raw == nil {
 		return
@@ -140,17 +140,17 @@ func respToolChoice(call *llm.Call, o *object) {
 	call.Choice = llm.ToolChoice{Mode: llm.ToolNamed, Name: c.need("name"), Extra: c.extra(llm.Responses, 0)}
 }
 
-func respSampling(call *llm.Call, o *object) {
+func responsesSampling(call *llm.Call, o *object) {
 	s := &call.Sampling
 	s.MaxTokens = o.count("max_output_tokens")
 	s.Temperature = o.float("temperature")
 	s.TopP = o.float("top_p")
 	call.Parallel = o.boolean("parallel_tool_calls")
 	call.Stream = o.flag("stream")
-	respLogprobs(call, o)
+	responsesLogprobs(call, o)
 }
 
-func respLogprobs(call *llm.Call, o *object) {
+func responsesLogprobs(call *llm.Call, o *object) {
 	if top := o.integer("top_logprobs"); top != nil {
 		if *top < 0 || *top > math.MaxInt32 {
 			o.wrong("top_logprobs", "must be between 0 and %d", math.MaxInt32)
@@ -165,9 +165,9 @@ func respLogprobs(call *llm.Call, o *object) {
 	quiet := true
 	for _, el := range elements(raw) {
 		switch word, _ := wire.String(el); word {
-		case respIncludeLogprobs:
+		case responsesIncludeLogprobs:
 			call.Logprobs.Want = true
-		case respIncludeEncrypted:
+		case responsesIncludeEncrypted:
 		default:
 			quiet = false
 		}
@@ -177,7 +177,7 @@ func respLogprobs(call *llm.Call, o *object) {
 	}
 }
 
-func respOutput(call *llm.Call, o *object) {
+func responsesOutput(call *llm.Call, o *object) {
 	text := o.sub("text")
 	if text == nil {
 		return
@@ -207,7 +207,7 @@ func respOutput(call *llm.Call, o *object) {
 	out.Strict = format.boolean("strict")
 }
 
-func respReasoning(call *llm.Call, o *object) {
+func responsesReasoning(call *llm.Call, o *object) {
 	r := o.sub("reasoning")
 	if r == nil {
 		return
@@ -217,7 +217,7 @@ func respReasoning(call *llm.Call, o *object) {
 	call.Reasoning.Summary = r.str("summary")
 }
 
-func respOwner(call *llm.Call, o *object) {
+func responsesOwner(call *llm.Call, o *object) {
 	call.User = o.str("user")
 	meta := o.sub("metadata")
 	if meta == nil {
@@ -236,8 +236,8 @@ func respOwner(call *llm.Call, o *object) {
 	}
 }
 
-// respQuiet takes the members whose value is what a target does anyway.
-func respQuiet(o *object) {
+// responsesQuiet takes the members whose value is what a target does anyway.
+func responsesQuiet(o *object) {
 	o.keepDefaults([]defaultValue{
 		{"store", "false"},
 		{"background", "false"},
@@ -262,16 +262,16 @@ func ResponsesStateful(call *llm.Call) (member string, ok bool) {
 		}
 	}
 	for i := range call.Turns {
-		if slices.ContainsFunc(call.Turns[i].Parts, respIsReference) {
+		if slices.ContainsFunc(call.Turns[i].Parts, responsesIsReference) {
 			return "input[].item_reference", true
 		}
 	}
 	return "", false
 }
 
-// respIsReference reports whether a part stands for an item that the provider
+// responsesIsReference reports whether a part stands for an item that the provider
 // keeps. Its type may be left out.
-func respIsReference(p llm.Part) bool {
+func responsesIsReference(p llm.Part) bool {
 	if p.Kind != llm.PartOther || p.Extra.Dialect != llm.Responses {
 		return false
 	}

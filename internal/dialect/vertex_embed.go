@@ -27,7 +27,7 @@ func EncodeVertexEmbed(c *EmbedCall) ([][]byte, []llm.Loss) {
 	var losses lossList
 	losses.extra("", c.Extra, llm.Gemini)
 	if c.User != "" {
-		losses.add("user", gemNoEquivalent)
+		losses.add("user", geminiNoEquivalent)
 	}
 	var bodies [][]byte
 	for rest := c.Texts; len(rest) > 0; {

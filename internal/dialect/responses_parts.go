@@ -22,28 +22,28 @@ import (
 // Forms of items and parts. Those of a message item stand in its turn's Extra;
 // in the Extra of its part where it belongs to Call.System.
 const (
-	respMessage    uint32 = 1 << iota // the turn is a message item
-	respUntyped                       // "type":"message" is left out
-	respBare                          // content is a bare string
-	respDeveloper                     // the role is developer, not system
-	respSystemItem                    // the part of Call.System stands in the input, not in instructions
-	respItemEnd                       // the part is the last of its message item
-	respItemOpen                      // the part opens its message item in a stream
-	respEmptyItem                     // the message item has no parts; this empty text stands for it
-	respContent                       // the PartOther stands in a message's content, not among the items
-	respTextIn                        // the text is an input_text although the assistant speaks
-	respTextOut                       // the text is an output_text although another speaks
-	respTextPlain                     // the text is of type "text"
-	respList                          // the tool's output is a list of parts
-	respNoSummary                     // the reasoning item has no summary member
+	responsesMessage    uint32 = 1 << iota // the turn is a message item
+	responsesUntyped                       // "type":"message" is left out
+	responsesBare                          // content is a bare string
+	responsesDeveloper                     // the role is developer, not system
+	responsesSystemItem                    // the part of Call.System stands in the input, not in instructions
+	responsesItemEnd                       // the part is the last of its message item
+	responsesItemOpen                      // the part opens its message item in a stream
+	responsesEmptyItem                     // the message item has no parts; this empty text stands for it
+	responsesContent                       // the PartOther stands in a message's content, not among the items
+	responsesTextIn                        // the text is an input_text although the assistant speaks
+	responsesTextOut                       // the text is an output_text although another speaks
+	responsesTextPlain                     // the text is of type "text"
+	responsesList                          // the tool's output is a list of parts
+	responsesNoSummary                     // the reasoning item has no summary member
 )
 
-// respSeparator stands between the summaries of one reasoning item, and
+// responsesSeparator stands between the summaries of one reasoning item, and
 // between instructions that were separate elsewhere.
-const respSeparator = "\n\n"
+const responsesSeparator = "\n\n"
 
-// respItem reads one item, raw, opened as o, as one turn.
-func respItem(o *object, raw []byte) llm.Turn {
+// responsesItem reads one item, raw, opened as o, as one turn.
+func responsesItem(o *object, raw []byte) llm.Turn {
 	kind := o.str("type")
 	if !o.has("type") && o.has("role") {
 		kind = "message"
@@ -52,21 +52,21 @@ func respItem(o *object, raw []byte) llm.Turn {
 	o.keep("status")
 	switch kind {
 	case "message":
-		return respMessageItem(o)
+		return responsesMessageItem(o)
 	case "function_call":
-		return respCallItem(o)
+		return responsesCallItem(o)
 	case "function_call_output":
 		if id, ok := wire.String(o.peek("call_id")); ok && id != "" {
-			return respResultItem(o)
+			return responsesResultItem(o)
 		}
 	case "reasoning":
-		return respReasoningItem(o)
+		return responsesReasoningItem(o)
 	}
-	return respOtherItem(raw, kind)
+	return responsesOtherItem(raw, kind)
 }
 
-// respOtherItem keeps an item that only this dialect knows.
-func respOtherItem(raw []byte, kind string) llm.Turn {
+// responsesOtherItem keeps an item that only this dialect knows.
+func responsesOtherItem(raw []byte, kind string) llm.Turn {
 	role := llm.RoleAssistant
 	if strings.HasSuffix(kind, "_output") || kind == "mcp_approval_response" {
 		role = llm.RoleTool
@@ -79,27 +79,27 @@ func respOtherItem(raw []byte, kind string) llm.Turn {
 	}
 }
 
-func respMessageItem(o *object) llm.Turn {
-	role, form := llm.Role(o.need("role")), respMessage
+func responsesMessageItem(o *object) llm.Turn {
+	role, form := llm.Role(o.need("role")), responsesMessage
 	if !o.has("type") {
-		form |= respUntyped
+		form |= responsesUntyped
 	}
 	switch role {
 	case llm.RoleUser, llm.RoleAssistant, llm.RoleSystem:
 	case "developer":
-		role, form = llm.RoleSystem, form|respDeveloper
+		role, form = llm.RoleSystem, form|responsesDeveloper
 	default:
 		o.wrong("role", "must be user, assistant, system or developer")
 	}
-	parts, bare := respContentList(o, "content", role)
+	parts, bare := responsesContentList(o, "content", role)
 	if bare {
-		form |= respBare
+		form |= responsesBare
 	}
 	return llm.Turn{Role: role, Parts: parts, Extra: o.extra(llm.Responses, form)}
 }
 
-// respContentList reads content that is a bare string or a list of parts.
-func respContentList(o *object, name string, role llm.Role) (parts []llm.Part, bare bool) {
+// responsesContentList reads content that is a bare string or a list of parts.
+func responsesContentList(o *object, name string, role llm.Role) (parts []llm.Part, bare bool) {
 	raw := o.raw(name)
 	if s, ok := wire.String(raw); ok {
 		return []llm.Part{{Kind: llm.PartText, Text: s, Extra: llm.Extra{Dialect: llm.Responses}}}, true
@@ -108,19 +108,19 @@ func respContentList(o *object, name string, role llm.Role) (parts []llm.Part, b
 		o.wrong(name, "must be a string or a list of parts")
 	}
 	for i, el := range elements(raw) {
-		parts = append(parts, respPart(o.open(el, o.under(name).item(i)), el, role))
+		parts = append(parts, responsesPart(o.open(el, o.under(name).item(i)), el, role))
 	}
 	return parts, false
 }
 
-// respPart reads one part of the content of a message or of a tool's output: raw,
+// responsesPart reads one part of the content of a message or of a tool's output: raw,
 // opened as o.
-func respPart(o *object, raw []byte, role llm.Role) (p llm.Part) {
+func responsesPart(o *object, raw []byte, role llm.Role) (p llm.Part) {
 	var form uint32
 	switch kind := o.need("type"); kind {
 	case "input_text", "output_text", "text":
 		p.Kind = llm.PartText
-		form = respTextForm(kind, role)
+		form = responsesTextForm(kind, role)
 		p.Text = o.need("text")
 		o.keep("logprobs")
 		if list := o.peek("annotations"); list != nil && saysNothing(list) {
@@ -131,46 +131,46 @@ func respPart(o *object, raw []byte, role llm.Role) (p llm.Part) {
 		p.Text = o.need("refusal")
 	case "input_image":
 		p.Kind = llm.PartImage
-		p.Media = respImage(o)
+		p.Media = responsesImage(o)
 	case "input_file":
 		p.Kind = llm.PartFile
-		p.Media = respFile(o)
+		p.Media = responsesFile(o)
 	case "input_audio":
 		p.Kind = llm.PartAudio
-		p.Media = respAudio(o)
+		p.Media = responsesAudio(o)
 	}
 	if p.Kind == 0 || p.Media == nil && p.Kind >= llm.PartImage && p.Kind <= llm.PartFile {
 		return llm.Part{
 			Kind: llm.PartOther, Raw: bytes.Clone(raw),
-			Extra: llm.Extra{Dialect: llm.Responses, Form: respContent},
+			Extra: llm.Extra{Dialect: llm.Responses, Form: responsesContent},
 		}
 	}
 	p.Extra = o.extra(llm.Responses, form)
 	return p
 }
 
-// respTextForm notes a type of text that is not the one its role would have.
-func respTextForm(kind string, role llm.Role) uint32 {
+// responsesTextForm notes a type of text that is not the one its role would have.
+func responsesTextForm(kind string, role llm.Role) uint32 {
 	switch {
 	case kind == "text":
-		return respTextPlain
+		return responsesTextPlain
 	case kind == "output_text" && role != llm.RoleAssistant:
-		return respTextOut
+		return responsesTextOut
 	case kind == "input_text" && role == llm.RoleAssistant:
-		return respTextIn
+		return responsesTextIn
 	}
 	return 0
 }
 
-func respImage(o *object) *llm.Media {
+func responsesImage(o *object) *llm.Media {
 	m := mediaAt(o.str("image_url"))
 	m.FileID, m.Detail = o.str("file_id"), o.str("detail")
 	return m
 }
 
-// respFile reads a file; it gives nil when the inline data is neither base64
+// responsesFile reads a file; it gives nil when the inline data is neither base64
 // nor an address that can be taken apart.
-func respFile(o *object) *llm.Media {
+func responsesFile(o *object) *llm.Media {
 	m := &llm.Media{
 		Data: o.str("file_data"), URL: o.str("file_url"), FileID: o.str("file_id"), Name: o.str("filename"), Detail: o.str("detail"),
 	}
@@ -182,7 +182,7 @@ func respFile(o *object) *llm.Media {
 	return m
 }
 
-func respAudio(o *object) *llm.Media {
+func responsesAudio(o *object) *llm.Media {
 	in := o.sub("input_audio")
 	if in == nil {
 		o.wrong("input_audio", "is required and must be an object")
@@ -191,56 +191,56 @@ func respAudio(o *object) *llm.Media {
 	return &llm.Media{Data: in.need("data"), Type: in.need("format")}
 }
 
-func respCallItem(o *object) llm.Turn {
+func responsesCallItem(o *object) llm.Turn {
 	call := &llm.ToolCall{ID: o.need("call_id"), Name: o.need("name"), Arguments: o.need("arguments")}
-	return respOne(llm.RoleAssistant, llm.Part{Kind: llm.PartToolCall, Tool: call, Extra: o.extra(llm.Responses, 0)})
+	return responsesOne(llm.RoleAssistant, llm.Part{Kind: llm.PartToolCall, Tool: call, Extra: o.extra(llm.Responses, 0)})
 }
 
-// respOne is the turn of an item that is one part.
-func respOne(role llm.Role, p llm.Part) llm.Turn {
+// responsesOne is the turn of an item that is one part.
+func responsesOne(role llm.Role, p llm.Part) llm.Turn {
 	return llm.Turn{Role: role, Parts: []llm.Part{p}, Extra: llm.Extra{Dialect: llm.Responses}}
 }
 
-func respResultItem(o *object) llm.Turn {
+func responsesResultItem(o *object) llm.Turn {
 	id := o.need("call_id")
-	parts, bare := respContentList(o, "output", llm.RoleTool)
-	form := respList
+	parts, bare := responsesContentList(o, "output", llm.RoleTool)
+	form := responsesList
 	if bare {
 		form = 0
 	}
-	return respOne(llm.RoleTool, llm.Part{
+	return responsesOne(llm.RoleTool, llm.Part{
 		Kind:   llm.PartToolResult,
 		Result: &llm.ToolResult{CallID: id, Parts: parts},
 		Extra:  o.extra(llm.Responses, form),
 	})
 }
 
-// respReasoningItem reads thinking. Its text is the summaries, or where there
+// responsesReasoningItem reads thinking. Its text is the summaries, or where there
 // are none the reasoning itself, which open models show.
-func respReasoningItem(o *object) llm.Turn {
+func responsesReasoningItem(o *object) llm.Turn {
 	p := llm.Part{Kind: llm.PartThinking}
 	var form uint32
 	if !o.has("summary") {
-		form = respNoSummary
+		form = responsesNoSummary
 	}
-	summary := respTexts(o, "summary", "summary_text")
-	content := respTexts(o, "content", "reasoning_text")
+	summary := responsesTexts(o, "summary", "summary_text")
+	content := responsesTexts(o, "content", "reasoning_text")
 	o.keep("content")
-	p.Text = strings.Join(summary, respSeparator)
+	p.Text = strings.Join(summary, responsesSeparator)
 	if p.Text == "" {
 		p.Text = strings.Join(content, "")
 	}
-	if !bytes.Equal(respSummary(p.Text), o.peek("summary")) {
+	if !bytes.Equal(responsesSummary(p.Text), o.peek("summary")) {
 		o.keep("summary")
 	}
 	p.Signature, p.SignedBy = o.str("encrypted_content"), llm.Responses
 	p.Extra = o.extra(llm.Responses, form)
-	return respOne(llm.RoleAssistant, p)
+	return responsesOne(llm.RoleAssistant, p)
 }
 
-// respTexts returns the texts of a list of typed texts; nil when it is absent
+// responsesTexts returns the texts of a list of typed texts; nil when it is absent
 // or null.
-func respTexts(o *object, name, kind string) []string {
+func responsesTexts(o *object, name, kind string) []string {
 	var texts []string
 	list := o.list(name)
 	o.take(name)

@@ -2,7 +2,6 @@ package dialect
 
 import (
 	"bytes"
-	"strings"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
@@ -203,162 +202,190 @@ func chatToolMessage(turn *llm.Turn, m *object) {
 	turn.Extra = m.extra(llm.Chat, 0)
 }
 
-// chatBody is a content member.
-type chatBody struct {
-	parts []llm.Part
-	form  uint32
+func chatTools(call *llm.Call, o *object) {
+	for i, raw := range o.list("tools") {
+		call.Tools = append(call.Tools, chatTool(o.open(raw, o.under("tools").item(i)), raw))
+	}
+	call.Choice = chatToolChoice(o)
 }
 
-func chatContent(m *object) chatBody {
-	if !m.has("content") {
-		return chatBody{form: contentAbsent}
+func chatTool(o *object, raw []byte) llm.Tool {
+	other := llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Chat}}
+	if o.str("type") != "function" {
+		return other
 	}
-	raw := m.take("content")
-	if wire.IsNull(raw) {
-		return chatBody{form: contentNull}
+	in := o.sub("function")
+	if in == nil {
+		o.wrong("function", "is missing")
+		return other
 	}
-	if text, ok := wire.String(raw); ok {
-		body := chatBody{form: contentString}
-		if text != "" {
-			body.parts = []llm.Part{{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Chat}}}
+	tool := llm.Tool{
+		Name: in.need("name"), Description: in.str("description"), Schema: in.schema("parameters"), Strict: in.boolean("strict"),
+		Cache: cacheMark(o, 0),
+	}
+	tool.Extra = o.extra(llm.Chat, 0)
+	return tool
+}
+
+func chatToolChoice(o *object) llm.ToolChoice {
+	raw := o.raw("tool_choice")
+	if raw == nil {
+		return llm.ToolChoice{}
+	}
+	extra := llm.Extra{Dialect: llm.Chat}
+	if word, ok := wire.String(raw); ok {
+		switch mode := llm.ToolMode(word); mode {
+		case llm.ToolAuto, llm.ToolNone, llm.ToolRequired:
+			return llm.ToolChoice{Mode: mode, Extra: extra}
 		}
-		return body
+		if word == "any" { // Mistral's word
+			extra.Form = 1
+			return llm.ToolChoice{Mode: llm.ToolRequired, Extra: extra}
+		}
+		return llm.ToolChoice{Raw: bytes.Clone(raw), Extra: extra}
+	}
+	if raw[0] != '{' {
+		o.wrong("tool_choice", "must be a string or an object")
+	}
+	c := o.open(raw, o.under("tool_choice"))
+	if kind, _ := wire.String(c.raw("type")); kind != "function" {
+		return llm.ToolChoice{Raw: bytes.Clone(raw), Extra: extra}
+	}
+	in := c.sub("function")
+	if in == nil {
+		return llm.ToolChoice{Raw: bytes.Clone(raw), Extra: extra}
+	}
+	return llm.ToolChoice{Mode: llm.ToolNamed, Name: in.need("name"), Extra: c.extra(llm.Chat, 0)}
+}
+
+// chatSettings reads the remaining members and returns the call's form.
+func chatSettings(call *llm.Call, o *object) (form uint32) {
+	steps := []func(*llm.Call, *object, *uint32){
+		chatMaxTokens, chatSampling, chatStop, chatStream, chatOutput, chatReasoning, chatWantLogprobs, chatOwner,
+	}
+	for _, step := range steps {
+		step(call, o, &form)
+	}
+	return form
+}
+
+// chatMaxTokens: max_completion_tokens counts; max_tokens beside it stays in
+// Extra.
+func chatMaxTokens(call *llm.Call, o *object, form *uint32) {
+	s := &call.Sampling
+	if s.MaxTokens = o.count("max_completion_tokens"); s.MaxTokens != 0 {
+		return
+	}
+	if s.MaxTokens = o.count("max_tokens"); s.MaxTokens != 0 {
+		*form |= chatMaxTokensOld
+	}
+}
+
+func chatSampling(call *llm.Call, o *object, _ *uint32) {
+	s := &call.Sampling
+	s.Temperature = o.float("temperature")
+	s.TopP = o.float("top_p")
+	s.FrequencyPenalty = o.float("frequency_penalty")
+	s.PresencePenalty = o.float("presence_penalty")
+	s.TopK = o.intPointer("top_k")
+	s.Seed = o.integer("seed")
+	s.N = o.count("n")
+}
+
+func chatStop(call *llm.Call, o *object, form *uint32) {
+	raw := o.raw("stop")
+	if raw == nil {
+		return
+	}
+	if s, ok := wire.String(raw); ok {
+		if s == "" {
+			o.keep("stop")
+			return
+		}
+		call.Sampling.Stop = []string{s}
+		*form |= chatStopString
+		return
 	}
 	if raw[0] != '[' {
-		m.wrong("content", "must be a string or a list of parts")
-		return chatBody{}
+		o.wrong("stop", "must be a string or a list of strings")
 	}
-	body := chatBody{form: contentList}
-	for k, item := range elements(raw) {
-		part := chatItem(m.open(item, m.under("content").item(k)), item)
-		body.parts = append(body.parts, part)
-	}
-	return body
+	call.Sampling.Stop = o.strings("stop", o.list("stop"))
 }
 
-// chatItem reads one item of a content list: raw, opened as o.
-func chatItem(o *object, raw []byte) llm.Part {
-	if !o.has("type") {
-		o.wrong("type", "is missing")
+func chatStream(call *llm.Call, o *object, _ *uint32) {
+	call.Stream = o.flag("stream")
+	if options := o.sub("stream_options"); options != nil {
+		call.WantUsage = options.flag("include_usage")
 	}
-	part, form := chatItemOf(o.str("type"), o)
-	if part.Kind == llm.PartOther {
-		return chatOther(raw, 0)
-	}
-	part.Cache = cacheMark(o, 0)
-	part.Extra = o.extra(llm.Chat, form)
-	return part
 }
 
-func chatOther(raw []byte, form uint32) llm.Part {
-	return llm.Part{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Chat, Form: form}}
-}
-
-func chatItemOf(kind string, o *object) (part llm.Part, form uint32) {
-	switch kind {
+func chatOutput(call *llm.Call, o *object, _ *uint32) {
+	out := &call.Output
+	out.Verbosity = o.str("verbosity")
+	raw := o.raw("response_format")
+	if raw == nil {
+		return
+	}
+	f := o.open(raw, o.under("response_format"))
+	switch kind, _ := wire.String(f.raw("type")); kind {
 	case "text":
-		part.Kind = llm.PartText
-		part.Text = o.need("text")
-	case "refusal":
-		part.Kind, form = llm.PartRefusal, refusalItem
-		part.Text = o.need("refusal")
-	case "image_url":
-		part.Kind = llm.PartImage
-		part.Media, form = chatImage(o)
-	case "input_audio":
-		part.Kind = llm.PartAudio
-		part.Media = chatAudio(o)
-	case "file":
-		part.Kind = llm.PartFile
-		part.Media, form = chatFile(o)
-	case "thinking":
-		return chatThinkingItem(o)
-	default:
-		part.Kind = llm.PartOther
+		out.Kind = llm.OutputText
+	case "json_object":
+		out.Kind = llm.OutputJSON
+	case "json_schema":
+		in := f.sub("json_schema")
+		if in == nil {
+			f.wrong("json_schema", "is missing")
+			return
+		}
+		chatSchema(out, in)
+	default: // an engine's own kind of grammar
+		o.release("response_format")
+		return
 	}
-	return part, form
+	out.Extra = f.extra(llm.Chat, 0)
 }
 
-func chatImage(o *object) (*llm.Media, uint32) {
-	if url, ok := wire.String(o.peek("image_url")); ok {
-		o.raw("image_url")
-		return mediaAt(url), imageBare
-	}
-	in := o.sub("image_url")
-	if in == nil {
-		o.wrong("image_url", "is missing")
-		return nil, 0
-	}
-	media := mediaAt(in.need("url"))
-	media.Detail = in.str("detail")
-	return media, 0
+func chatSchema(out *llm.Output, in *object) {
+	out.Kind = llm.OutputSchema
+	out.Name = in.str("name")
+	out.Description = in.str("description")
+	out.Schema = bytes.Clone(in.raw("schema"))
+	out.Strict = in.boolean("strict")
 }
 
-func mediaAt(url string) *llm.Media {
-	if mime, data, ok := dataURL(url); ok {
-		return &llm.Media{Type: mime, Data: data}
+// chatReasoning reads reasoning_effort, or the reasoning object that OpenRouter
+// has instead; where both stand, the object stays in Extra.
+func chatReasoning(call *llm.Call, o *object, form *uint32) {
+	r := &call.Reasoning
+	if r.Effort = o.str("reasoning_effort"); r.Effort != "" {
+		return
 	}
-	return &llm.Media{URL: url}
+	if raw := o.peek("reasoning"); len(raw) == 0 || raw[0] != '{' {
+		return
+	}
+	in := o.open(o.raw("reasoning"), o.under("reasoning"))
+	r.Effort = in.str("effort")
+	r.Budget = in.count("max_tokens")
+	*form |= chatReasoningObj
+	r.Extra = in.extra(llm.Chat, chatReasoningObj)
 }
 
-func chatAudio(o *object) *llm.Media {
-	in := o.sub("input_audio")
-	if in == nil {
-		o.wrong("input_audio", "is missing")
-		return nil
-	}
-	return &llm.Media{Data: in.need("data"), Type: in.str("format")}
+func chatWantLogprobs(call *llm.Call, o *object, _ *uint32) {
+	call.Logprobs.Want = o.flag("logprobs")
+	call.Logprobs.Top = o.intPointer("top_logprobs")
 }
 
-func chatFile(o *object) (media *llm.Media, form uint32) {
-	in := o.sub("file")
-	if in == nil {
-		o.wrong("file", "is missing")
-		return nil, 0
-	}
-	media = &llm.Media{FileID: in.str("file_id"), Name: in.str("filename")}
-	data := in.str("file_data")
-	if mime, inner, ok := dataURL(data); ok {
-		media.Type, media.Data, form = mime, inner, fileDataURL
-	} else if strings.Contains(data, ":") {
-		media.URL = data
-	} else {
-		media.Data = data
-	}
-	return media, form
+func chatOwner(call *llm.Call, o *object, _ *uint32) {
+	call.Parallel = o.boolean("parallel_tool_calls")
+	call.User = o.str("user")
+	call.Metadata = stringMap(o, "metadata")
 }
 
-// chatThinkingItem reads Mistral's item: thinking is a list of texts.
-func chatThinkingItem(o *object) (part llm.Part, form uint32) {
-	part = llm.Part{Kind: llm.PartThinking, SignedBy: llm.Chat}
-	raw := o.raw("thinking")
-	if text, ok := wire.String(raw); ok {
-		part.Text = text
-		return part, thinkingItem | thinkingString
-	}
-	if len(raw) == 0 || raw[0] != '[' {
-		return llm.Part{Kind: llm.PartOther}, 0
-	}
-	items := elements(raw)
-	if len(items) != 1 {
-		return llm.Part{Kind: llm.PartOther}, 0
-	}
-	in, err := openObject(items[0], o.under("thinking"))
-	if err != nil || len(in.members) != 2 || !wire.StringEquals(in.peek("type"), "text") {
-		return llm.Part{Kind: llm.PartOther}, 0
-	}
-	text, ok := wire.String(in.peek("text"))
-	if !ok {
-		return llm.Part{Kind: llm.PartOther}, 0
-	}
-	part.Text = text
-	return part, thinkingItem
-}
-
-// cacheMark takes cache_control when it is a mark; anything else stays where
-// it is.
-func cacheMark(o *object, form uint32) *llm.CacheMark {
-	raw := o.peek("cache_control")
+// stringMap takes an object whose values are all strings; any other value
+// stays in Extra.
+func stringMap(o *object, name string) map[string]string {
+	raw := o.peek(name)
 	if len(raw) == 0 || raw[0] != '{' {
 		return nil
 	}
@@ -366,15 +393,18 @@ func cacheMark(o *object, form uint32) *llm.CacheMark {
 	if err != nil {
 		return nil
 	}
-	mark := &llm.CacheMark{}
-	var ok bool
-	if mark.Type, ok = wire.String(in.raw("type")); !ok {
+	values := make(map[string]string, len(in.members))
+	for i := range in.members {
+		s, ok := wire.String(in.members[i].value)
+		if !ok {
+			return nil
+		}
+		values[in.members[i].name()] = s
+	}
+	o.raw(name)
+	if len(values) == 0 {
+		o.keep(name)
 		return nil
 	}
-	if mark.TTL = in.str("ttl"); in.err() != nil {
-		return nil
-	}
-	o.raw("cache_control")
-	mark.Extra = in.extra(llm.Chat, form)
-	return mark
+	return values
 }
