@@ -100,7 +100,7 @@ func anthropicContent(o *object, name string, top bool) (parts []llm.Part, bare 
 func anthropicBlocks(o *object, name string, list [][]byte, top bool) []llm.Part {
 	parts := make([]llm.Part, 0, len(list))
 	for i, raw := range list {
-		parts = append(parts, anthropicDecodeBlock(o.open(raw, o.under(name).item(i)), raw, top))
+		parts = append(parts, anthropicDecodeBlock(o.openItem(name, i, raw), raw, top))
 	}
 	return parts
 }
@@ -113,7 +113,7 @@ func anthropicDecodeMessages(c *llm.Call, o *object, _ *uint32) {
 	o.take("messages")
 	c.Turns = make([]llm.Turn, 0, len(list))
 	for i, raw := range list {
-		c.Turns = append(c.Turns, anthropicDecodeTurn(o.open(raw, o.under("messages").item(i))))
+		c.Turns = append(c.Turns, anthropicDecodeTurn(o.openItem("messages", i, raw)))
 	}
 }
 
@@ -142,7 +142,7 @@ func anthropicDecodeTools(c *llm.Call, o *object, form *uint32) {
 		*form |= anthropicToolsEmpty
 	}
 	for i, raw := range list {
-		c.Tools = append(c.Tools, anthropicDecodeTool(o.open(raw, o.under("tools").item(i)), raw))
+		c.Tools = append(c.Tools, anthropicDecodeTool(o.openItem("tools", i, raw), raw))
 	}
 }
 

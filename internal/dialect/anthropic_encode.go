@@ -107,7 +107,7 @@ func (e *anthropicEncoder) call(c *llm.Call) {
 	e.output(&w, c, own.Form)
 	metadata := w.sub("metadata")
 	metadata.str("user_id", c.User)
-	w.endSub("metadata", &metadata)
+	metadata.endSub()
 	w.end()
 }
 
@@ -208,7 +208,7 @@ func (e *anthropicEncoder) output(w *objectWriter, c *llm.Call, form uint32) {
 	if schema {
 		e.format(&config, "format", &c.Output)
 	}
-	w.endSub("output_config", &config)
+	config.endSub()
 }
 
 func (e *anthropicEncoder) format(w *objectWriter, name string, out *llm.Output) {

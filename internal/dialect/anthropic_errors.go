@@ -49,7 +49,7 @@ func anthropicErrorBody(kind, message, requestID string) []byte {
 	in := w.sub("error")
 	in.text("type", kind)
 	in.text("message", message)
-	w.endSub("error", &in)
+	in.endSub()
 	w.str("request_id", requestID)
 	return w.end()
 }

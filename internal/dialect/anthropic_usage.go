@@ -204,7 +204,7 @@ func anthropicPutUsage(w *objectWriter, u llm.Usage, extra llm.Extra, l *lossLis
 		split := in.sub("cache_creation")
 		split.integer("ephemeral_5m_input_tokens", max(u.CacheWrite-u.CacheWrite1h, 0))
 		split.integer("ephemeral_1h_input_tokens", u.CacheWrite1h)
-		in.endSub("cache_creation", &split)
+		split.endSub()
 	}
 	if form&anthropicUsageNoOutput == 0 {
 		in.integer("output_tokens", u.Output)
@@ -212,7 +212,7 @@ func anthropicPutUsage(w *objectWriter, u llm.Usage, extra llm.Extra, l *lossLis
 	if form&anthropicUsageThinking != 0 {
 		details := in.sub("output_tokens_details")
 		details.integer("thinking_tokens", u.Reasoning)
-		in.endSub("output_tokens_details", &details)
+		details.endSub()
 	}
 	in.end()
 }

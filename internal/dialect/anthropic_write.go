@@ -64,7 +64,7 @@ func (e *anthropicEncoder) source(w *objectWriter, p *llm.Part) {
 		in.str("media_type", m.Type)
 		in.text("data", m.Data)
 	}
-	w.endSub("source", &in)
+	in.endSub()
 }
 
 func (e *anthropicEncoder) result(w *objectWriter, r *llm.ToolResult, form uint32) {

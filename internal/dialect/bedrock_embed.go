@@ -235,7 +235,7 @@ func (f InvokeEmbedding) InvokeReply(body []byte) (out []byte, tokens int64, err
 	}
 	var vectors [][]byte
 	for i, raw := range elements(o.get("data")) {
-		in := o.open(raw, o.under("data").item(i))
+		in := o.openItem("data", i, raw)
 		v := in.get("embedding")
 		if _, isText := wire.String(v); isText { // else it passes as it is
 			if v, isText = readVector(v); !isText {
@@ -257,7 +257,7 @@ func (f InvokeEmbedding) InvokeReply(body []byte) (out []byte, tokens int64, err
 	case InvokeCohereV4:
 		in := w.sub("embeddings")
 		in.items("float", vectors)
-		w.endSub("embeddings", &in)
+		in.endSub()
 		w.text("response_type", "embeddings_by_type")
 	case InvokeCohereV3:
 		w.items("embeddings", vectors)

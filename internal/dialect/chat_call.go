@@ -91,7 +91,7 @@ func chatMessages(call *llm.Call, o *object) {
 	}
 	leading := true
 	for i, raw := range o.list("messages") {
-		m := o.open(raw, o.under("messages").item(i))
+		m := o.openItem("messages", i, raw)
 		if leading {
 			parts := chatSystem(m)
 			if leading = parts != nil; leading {
@@ -204,7 +204,7 @@ func chatToolMessage(turn *llm.Turn, m *object) {
 
 func chatTools(call *llm.Call, o *object) {
 	for i, raw := range o.list("tools") {
-		call.Tools = append(call.Tools, chatTool(o.open(raw, o.under("tools").item(i)), raw))
+		call.Tools = append(call.Tools, chatTool(o.openItem("tools", i, raw), raw))
 	}
 	call.Choice = chatToolChoice(o)
 }

@@ -35,7 +35,7 @@ func (c *choiceReader) delta(d *object, emit emitter) {
 	c.content(d, emit)
 	c.text(llm.PartRefusal, 0, d.str("refusal"), emit)
 	for i, raw := range d.list("tool_calls") {
-		c.call(d.open(raw, d.under("tool_calls").item(i)), raw, emit)
+		c.call(d.openItem("tool_calls", i, raw), raw, emit)
 	}
 }
 

@@ -80,7 +80,7 @@ func (c *chatReader) read(o *object, data []byte, kind string, each func(o *obje
 	items := o.list("choices")
 	c.head(reply, o, len(items) > 0 || rawUsage != nil, emit)
 	for i, raw := range items {
-		each(o.open(raw, o.under("choices").item(i)), emit)
+		each(o.openItem("choices", i, raw), emit)
 	}
 	if rawUsage != nil {
 		if u, ok := openAIUsage(rawUsage); ok {

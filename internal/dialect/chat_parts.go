@@ -19,7 +19,7 @@ func chatAssistant(m *object, content []llm.Part) []llm.Part {
 		parts = append(parts, llm.Part{Kind: llm.PartRefusal, Text: refusal, Extra: llm.Extra{Dialect: llm.Chat}})
 	}
 	for i, raw := range m.list("tool_calls") {
-		parts = append(parts, chatToolCall(m.open(raw, m.under("tool_calls").item(i)), raw))
+		parts = append(parts, chatToolCall(m.openItem("tool_calls", i, raw), raw))
 	}
 	return parts
 }
@@ -190,7 +190,7 @@ func chatContent(m *object) chatBody {
 	}
 	body := chatBody{form: contentList}
 	for k, item := range elements(raw) {
-		part := chatItem(m.open(item, m.under("content").item(k)), item)
+		part := chatItem(m.openItem("content", k, item), item)
 		body.parts = append(body.parts, part)
 	}
 	return body

@@ -78,7 +78,7 @@ func openAIReply(body []byte, d llm.Dialect, kind string, each func(o *object, i
 		o.wrong("choices", "is missing")
 	}
 	for i, raw := range o.list("choices") {
-		reply.Choices = append(reply.Choices, each(o.open(raw, o.under("choices").item(i)), i))
+		reply.Choices = append(reply.Choices, each(o.openItem("choices", i, raw), i))
 	}
 	openAIUsageOf(reply, o, d)
 	reply.Extra = o.extra(d, form)
@@ -207,7 +207,7 @@ func (e *chatEncoder) replyChoice(list *objectWriter, c *llm.Choice, i int) {
 	if foreign && !slices.ContainsFunc(c.Parts, func(p llm.Part) bool { return p.Kind == llm.PartRefusal }) {
 		m.null("refusal")
 	}
-	w.endSub("message", &m)
+	m.endSub()
 	other, probs := w.takeKept("logprobs")
 	switch {
 	case other != nil:

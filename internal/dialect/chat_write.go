@@ -135,7 +135,7 @@ func (e *chatEncoder) image(w *objectWriter, p *llm.Part, path string) bool {
 	in := w.sub("image_url")
 	in.text("url", url)
 	in.str("detail", m.Detail)
-	w.endSub("image_url", &in)
+	in.endSub()
 	return true
 }
 
@@ -165,7 +165,7 @@ func (e *chatEncoder) audio(w *objectWriter, p *llm.Part, path string) bool {
 	in := w.sub("input_audio")
 	in.text("data", m.Data)
 	in.str("format", format)
-	w.endSub("input_audio", &in)
+	in.endSub()
 	return true
 }
 
@@ -194,7 +194,7 @@ func (e *chatEncoder) file(w *objectWriter, p *llm.Part, path string) bool {
 	in.str("filename", name)
 	in.str("file_data", data)
 	in.str("file_id", m.FileID)
-	w.endSub("file", &in)
+	in.endSub()
 	return true
 }
 
@@ -360,7 +360,7 @@ func (e *chatEncoder) toolCall(p *llm.Part, path string) []byte {
 	} else {
 		f.str("arguments", args)
 	}
-	w.endSub("function", &f)
+	f.endSub()
 	if p.Cache != nil && (p.Cache.Extra.Dialect != llm.Chat || p.Cache.Extra.Form != markMessage) {
 		w.put("cache_control", e.mark(p, path))
 	}

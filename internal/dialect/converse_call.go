@@ -75,7 +75,7 @@ func converseDecodeMessages(c *llm.Call, o *object, form *uint32) {
 	o.take("messages")
 	c.Turns = make([]llm.Turn, 0, len(list))
 	for i, raw := range list {
-		c.Turns = append(c.Turns, converseDecodeTurn(o.open(raw, o.under("messages").item(i))))
+		c.Turns = append(c.Turns, converseDecodeTurn(o.openItem("messages", i, raw)))
 	}
 }
 
@@ -97,7 +97,7 @@ func converseDecodeTools(c *llm.Call, o *object, _ *uint32) {
 		return
 	}
 	for i, raw := range in.list("tools") {
-		t, mark := converseDecodeTool(in.open(raw, in.under("tools").item(i)), raw)
+		t, mark := converseDecodeTool(in.openItem("tools", i, raw), raw)
 		if n := len(c.Tools); mark != nil && n > 0 && c.Tools[n-1].Raw == nil && c.Tools[n-1].Cache == nil {
 			c.Tools[n-1].Cache = mark
 			continue

@@ -52,7 +52,7 @@ func (e *converseEncoder) call(c *llm.Call, form uint32) {
 	if len(s.Stop) > 0 {
 		config.strings("stopSequences", s.Stop)
 	}
-	w.endSub("inferenceConfig", &config)
+	config.endSub()
 	e.tools(&w, c)
 	conversePutFields(&w, c, form)
 	e.output(&w, c, form)
@@ -105,10 +105,10 @@ func (e *converseEncoder) tools(w *objectWriter, c *llm.Call) {
 		if m.mode == llm.ToolNamed {
 			kind.text("name", c.Choice.Name)
 		}
-		choice.endSub(m.word, &kind)
+		kind.endSub()
 		choice.end()
 	}
-	w.endSub("toolConfig", &in)
+	in.endSub()
 }
 
 func (e *converseEncoder) tool(t *llm.Tool) {
@@ -124,10 +124,10 @@ func (e *converseEncoder) tool(t *llm.Tool) {
 	if own.Form&converseNoSchema == 0 || t.Schema != nil {
 		schema := in.sub("inputSchema")
 		schema.put("json", t.Schema)
-		in.endSub("inputSchema", &schema)
+		schema.endSub()
 	}
 	in.boolean("strict", t.Strict)
-	w.endSub("toolSpec", &in)
+	in.endSub()
 	w.end()
 	e.cache(t.Cache)
 }
@@ -143,12 +143,12 @@ func (e *converseEncoder) output(w *objectWriter, c *llm.Call, form uint32) {
 		schema.text("schema", string(out.Schema))
 		schema.str("name", out.Name)
 		schema.str("description", out.Description)
-		structure.endSub("jsonSchema", &schema)
-		format.endSub("structure", &structure)
-		config.endSub("textFormat", &format)
+		schema.endSub()
+		structure.endSub()
+		format.endSub()
 	}
 	if form&converseOutputEffort != 0 {
 		config.text("effort", c.Reasoning.Effort)
 	}
-	w.endSub("outputConfig", &config)
+	config.endSub()
 }

@@ -141,7 +141,7 @@ func conversePutFields(w *objectWriter, c *llm.Call, form uint32) {
 		nova := in.sub("reasoningConfig")
 		nova.text("type", r.Mode)
 		nova.str("maxReasoningEffort", r.Effort)
-		in.endSub("reasoningConfig", &nova)
+		nova.endSub()
 	}
 	if form&converseReasoningWord != 0 {
 		in.text("reasoning_config", r.Effort)
@@ -152,16 +152,16 @@ func conversePutFields(w *objectWriter, c *llm.Call, form uint32) {
 	if form&converseClaudeEffort != 0 {
 		config := in.sub("output_config")
 		config.text("effort", r.Effort)
-		in.endSub("output_config", &config)
+		config.endSub()
 	}
 	if k := c.Sampling.TopK; form&converseTopK != 0 {
 		in.intPointer("top_k", k)
 	} else if form&converseNovaTopK != 0 {
 		config := in.sub("inferenceConfig")
 		config.intPointer("topK", k)
-		in.endSub("inferenceConfig", &config)
+		config.endSub()
 	}
-	w.endSub(converseFields, &in)
+	in.endSub()
 }
 
 func conversePutThinking(in *objectWriter, name string, r *llm.Reasoning) {
@@ -171,5 +171,5 @@ func conversePutThinking(in *objectWriter, name string, r *llm.Reasoning) {
 	if extra := kept(r.Extra.In(llm.Anthropic).Members); extra != nil { // Claude's own words pass
 		w.rest(extra)
 	}
-	in.endSub(name, &w)
+	w.endSub()
 }

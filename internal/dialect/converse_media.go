@@ -151,13 +151,13 @@ func (e *converseEncoder) media(w *objectWriter, p *llm.Part, form uint32) {
 	case m.FileID != "":
 		place := source.sub("s3Location")
 		place.text("uri", m.FileID)
-		source.endSub("s3Location", &place)
+		place.endSub()
 	case form&converseSourceText != 0:
 		text, _ := base64.StdEncoding.DecodeString(m.Data)
 		source.text("text", string(text))
 	default:
 		source.text("bytes", m.Data)
 	}
-	in.endSub("source", &source)
-	w.endSub(k.member, &in)
+	source.endSub()
+	in.endSub()
 }

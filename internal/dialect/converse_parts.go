@@ -30,7 +30,7 @@ const (
 func converseBlocks(up *object, name string, list [][]byte) []llm.Part {
 	var parts []llm.Part
 	for i, raw := range list {
-		o := up.open(raw, up.under(name).item(i))
+		o := up.openItem(name, i, raw)
 		mark := converseDecodeCache(o)
 		if n := len(parts); mark != nil && n > 0 && parts[n-1].Kind != llm.PartOther && parts[n-1].Cache == nil {
 			parts[n-1].Cache = mark
@@ -101,7 +101,7 @@ func converseDecodeCited(o *object, p *llm.Part) uint32 {
 		return converseCited | converseNoContent
 	}
 	for i, raw := range list {
-		piece := in.open(raw, in.under("content").item(i))
+		piece := in.openItem("content", i, raw)
 		text, ok := wire.String(piece.peek("text"))
 		if !ok {
 			return 0

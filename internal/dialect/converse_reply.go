@@ -115,8 +115,8 @@ func (ConverseCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 		message.text("role", "assistant")
 	}
 	e.blocks(&message, "content", parts)
-	output.endSub("message", &message)
-	w.endSub("output", &output)
+	message.endSub()
+	output.endSub()
 	if own.Form&converseNoStop == 0 {
 		w.text("stopReason", converseStopWord(choice.Stop, l))
 	}

@@ -40,15 +40,15 @@ func (e *converseEncoder) block(p *llm.Part) {
 		if own.Form&converseNoInput == 0 || p.Tool.Arguments != "" {
 			in.put("input", toolInput(p, llm.Converse))
 		}
-		w.endSub("toolUse", &in)
+		in.endSub()
 	case llm.PartToolResult:
 		in := w.sub("toolResult")
 		e.result(&in, p.Result, own.Form)
-		w.endSub("toolResult", &in)
+		in.endSub()
 	case llm.PartThinking:
 		in := w.sub("reasoningContent")
 		e.thought(&in, p, own.Form)
-		w.endSub("reasoningContent", &in)
+		in.endSub()
 	}
 	w.end()
 }
@@ -61,8 +61,8 @@ func (e *converseEncoder) text(w *objectWriter, text string, form uint32) {
 		in := w.sub("guardContent")
 		inner := in.sub("text")
 		inner.text("text", text)
-		in.endSub("text", &inner)
-		w.endSub("guardContent", &in)
+		inner.endSub()
+		in.endSub()
 	case form&converseCited != 0:
 		in := w.sub("citationsContent")
 		if _, pieces := in.takeKept("content"); pieces != nil {
@@ -74,7 +74,7 @@ func (e *converseEncoder) text(w *objectWriter, text string, form uint32) {
 			piece.end()
 			in.closeList()
 		}
-		w.endSub("citationsContent", &in)
+		in.endSub()
 	default:
 		w.text("text", text)
 	}
@@ -101,7 +101,7 @@ func (e *converseEncoder) thought(w *objectWriter, p *llm.Part, form uint32) {
 	if form&converseNoSignature == 0 || p.Signature != "" {
 		in.text("signature", signatureFor(llm.Converse, p))
 	}
-	w.endSub("reasoningText", &in)
+	in.endSub()
 }
 
 func (e *converseEncoder) cache(m *llm.CacheMark) {

@@ -85,8 +85,8 @@ func (a *converseWriter) openBlock(p *blockPart) {
 		tool := start.sub("toolUse")
 		tool.text("toolUseId", p.block.Tool.ID)
 		tool.text("name", p.block.Tool.Name)
-		start.endSub("toolUse", &tool)
-		w.endSub("start", &start)
+		tool.endSub()
+		start.endSub()
 		w.integer("contentBlockIndex", int64(p.index))
 		a.tell(converseBlockStart, w.end())
 	case llm.PartOther:

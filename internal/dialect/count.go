@@ -42,7 +42,7 @@ func (c ConverseCodec) EncodeCount(call *llm.Call) ([]byte, []llm.Loss, error) {
 	w := newObject(llm.Extra{})
 	in := w.sub("input")
 	in.put("converse", body)
-	w.endSub("input", &in)
+	in.endSub()
 	return w.end(), losses, nil
 }
 

@@ -101,7 +101,7 @@ func DecodeOpenAIEmbedReply(body []byte) (*EmbedReply, error) {
 		o.wrong("data", "must be a list")
 	}
 	for i, raw := range list {
-		in := o.open(raw, o.under("data").item(i))
+		in := o.openItem("data", i, raw)
 		vector, ok := readVector(in.peek("embedding"))
 		if !ok {
 			in.wrong("embedding", "must be a list of numbers or their base64")
@@ -168,7 +168,7 @@ func EncodeOpenAIEmbedReply(r *EmbedReply, c *EmbedCall) []byte {
 	usage := w.sub("usage")
 	usage.integer("prompt_tokens", r.Usage.Input)
 	usage.integer("total_tokens", r.Usage.Total())
-	w.endSub("usage", &usage)
+	usage.endSub()
 	return w.end()
 }
 

@@ -93,7 +93,7 @@ func geminiDecodeContents(c *llm.Call, o *object, _ *uint32) {
 	o.take("contents")
 	c.Turns = make([]llm.Turn, 0, len(list))
 	for i, raw := range list {
-		c.Turns = append(c.Turns, geminiDecodeTurn(geminiOpen(o, raw, o.under("contents").item(i))))
+		c.Turns = append(c.Turns, geminiDecodeTurn(geminiOpenItem(o, "contents", i, raw)))
 	}
 	c.Turns = geminiJoinThoughts(c.Turns)
 }
@@ -131,7 +131,7 @@ func geminiDecodeTools(c *llm.Call, o *object, form *uint32) {
 		return
 	}
 	for i, raw := range o.list("tools") {
-		geminiDecodeTool(c, geminiOpen(o, raw, o.under("tools").item(i)), raw)
+		geminiDecodeTool(c, geminiOpenItem(o, "tools", i, raw), raw)
 	}
 }
 
@@ -149,7 +149,7 @@ func geminiDecodeTool(c *llm.Call, o *object, raw []byte) {
 		form = geminiToolSnake
 	}
 	for i, item := range list {
-		in := geminiOpen(o, item, o.under("functionDeclarations").item(i))
+		in := geminiOpenItem(o, "functionDeclarations", i, item)
 		c.Tools = append(c.Tools, geminiDecodeFunction(in, form))
 		form |= geminiToolMore
 	}

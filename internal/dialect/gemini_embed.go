@@ -26,7 +26,7 @@ func DecodeGeminiEmbed(body []byte) (*EmbedCall, error) {
 		o.wrong("requests", "must not be empty")
 	default:
 		for i, raw := range list {
-			geminiEmbedOne(c, geminiOpen(o, raw, o.under("requests").item(i)))
+			geminiEmbedOne(c, geminiOpenItem(o, "requests", i, raw))
 		}
 	}
 	return result(o, c)
@@ -79,7 +79,7 @@ func EncodeGeminiEmbed(c *EmbedCall) ([]byte, []llm.Loss) {
 		part.text("text", text)
 		part.end()
 		content.closeList()
-		in.endSub("content", &content)
+		content.endSub()
 		in.count("outputDimensionality", c.Dimensions)
 		in.end()
 	}
@@ -102,7 +102,7 @@ func DecodeGeminiEmbedReply(body []byte) (*EmbedReply, error) {
 	}
 	r := &EmbedReply{}
 	for i, raw := range list {
-		in := o.open(raw, o.under("embeddings").item(i))
+		in := o.openItem("embeddings", i, raw)
 		values := in.peek("values")
 		vector, ok := readVector(values)
 		if _, isText := wire.String(values); !ok || isText {
@@ -122,7 +122,7 @@ func EncodeGeminiEmbedReply(r *EmbedReply, c *EmbedCall) []byte {
 	if c.Single && len(r.Vectors) == 1 {
 		in := w.sub("embedding")
 		in.put("values", r.Vectors[0])
-		w.endSub("embedding", &in)
+		in.endSub()
 	} else {
 		w.list("embeddings")
 		for _, vector := range r.Vectors {
@@ -136,7 +136,7 @@ func EncodeGeminiEmbedReply(r *EmbedReply, c *EmbedCall) []byte {
 		in := w.sub("usageMetadata")
 		in.integer("promptTokenCount", r.Usage.Input)
 		in.integer("totalTokenCount", r.Usage.Total())
-		w.endSub("usageMetadata", &in)
+		in.endSub()
 	}
 	return w.end()
 }

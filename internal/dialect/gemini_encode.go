@@ -109,7 +109,7 @@ func (e *geminiEncoder) system(w *objectWriter, parts []llm.Part) {
 	} else {
 		in.set("parts", nil)
 	}
-	geminiEndSub(w, "systemInstruction", &in)
+	geminiEndSub(&in)
 }
 
 func (e *geminiEncoder) turn(t *llm.Turn) {
@@ -248,8 +248,8 @@ func (e *geminiEncoder) choice(w *objectWriter, c *llm.Call) {
 	if c.Choice.Mode == llm.ToolNamed {
 		in.strings("allowedFunctionNames", []string{c.Choice.Name})
 	}
-	geminiEndSub(&config, "functionCallingConfig", &in)
-	geminiEndSub(w, "toolConfig", &config)
+	geminiEndSub(&in)
+	geminiEndSub(&config)
 }
 
 func (e *geminiEncoder) config(w *objectWriter, c *llm.Call) {
@@ -276,7 +276,7 @@ func (e *geminiEncoder) config(w *objectWriter, c *llm.Call) {
 	in.flag("responseLogprobs", c.Logprobs.Want)
 	in.intPointer("logprobs", c.Logprobs.Top)
 	e.thinking(&in, &c.Reasoning)
-	geminiEndSub(w, "generationConfig", &in)
+	geminiEndSub(&in)
 }
 
 func (e *geminiEncoder) output(in *objectWriter, c *llm.Call) {
@@ -318,5 +318,5 @@ func (e *geminiEncoder) thinking(in *objectWriter, r *llm.Reasoning) {
 	default:
 		t.set("thinkingBudget", nil)
 	}
-	geminiEndSub(in, "thinkingConfig", &t)
+	geminiEndSub(&t)
 }

@@ -137,7 +137,7 @@ func (g *geminiError) json() []byte {
 		g.details(in.jsonWriter)
 		in.closeList()
 	}
-	w.endSub("error", &in)
+	in.endSub()
 	return w.end()
 }
 

@@ -78,7 +78,7 @@ func (g *geminiReader) chunk(o *object, _ []byte, emit emitter) {
 	stop, blocked := geminiBlockStop(o)
 	g.head(r, o, emit)
 	for i, raw := range list {
-		g.candidate(o.open(raw, o.under("candidates").item(i)), emit)
+		g.candidate(o.openItem("candidates", i, raw), emit)
 	}
 	if counted {
 		emit(llm.Event{Kind: llm.EventUsage, Usage: &figures, Extra: geminiUsageExtra(usage)})
@@ -253,7 +253,7 @@ func (c *geminiChoice) piece(up *object, raw []byte, at where, emit emitter) boo
 		return len(in.members) == 0 // the mark of an end that has been told
 	}
 	for i, piece := range pieces {
-		c.partial.set(in.open(piece, in.under("partialArgs").item(i)))
+		c.partial.set(in.openItem("partialArgs", i, piece))
 	}
 	if !more {
 		c.endCall(emit)

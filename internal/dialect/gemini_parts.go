@@ -69,7 +69,7 @@ func geminiDecodePart(o *object, raw []byte) []llm.Part {
 func geminiDecodeParts(o *object, list [][]byte) []llm.Part {
 	parts := make([]llm.Part, 0, len(list))
 	for i, raw := range list {
-		parts = append(parts, geminiDecodePart(geminiOpen(o, raw, o.under("parts").item(i)), raw)...)
+		parts = append(parts, geminiDecodePart(geminiOpenItem(o, "parts", i, raw), raw)...)
 	}
 	return parts
 }

@@ -148,7 +148,7 @@ func (GeminiCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 		o.wrong("candidates", "is missing")
 	}
 	for i, raw := range list {
-		c := o.open(raw, o.under("candidates").item(i))
+		c := o.openItem("candidates", i, raw)
 		r.Choices = append(r.Choices, geminiDecodeCandidate(c, geminiReplyAt{r.ID, i}))
 	}
 	if raw := o.peek("usageMetadata"); raw != nil {
@@ -331,7 +331,7 @@ func (e *geminiEncoder) content(w *objectWriter, parts []llm.Part, stop llm.Stop
 		in.set("parts", nil)
 	}
 	in.constant("role", `"model"`, form&geminiNoContentRole != 0)
-	w.endSub("content", &in)
+	in.endSub()
 	if len(w.buf) > 0 && w.buf[len(w.buf)-1] == '{' { // a content that says nothing
 		w.put("content", []byte("{}"))
 	}

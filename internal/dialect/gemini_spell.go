@@ -72,6 +72,11 @@ func geminiOpen(o *object, raw []byte, at where) *object {
 	return in
 }
 
+// geminiOpenItem is object.openItem for both spellings.
+func geminiOpenItem(o *object, name string, i int, raw []byte) *object {
+	return geminiOpen(o, raw, o.under(name).item(i))
+}
+
 // geminiSub is object.sub for both spellings.
 func geminiSub(o *object, name string) *object {
 	raw := o.raw(name)
@@ -125,9 +130,9 @@ func geminiEnd(w *objectWriter) []byte {
 }
 
 // geminiEndSub is objectWriter.endSub, in the spelling that was marked.
-func geminiEndSub(w *objectWriter, name string, s *objectWriter) {
+func geminiEndSub(s *objectWriter) {
 	marks := geminiMarks(s)
-	w.endSub(name, s)
+	s.endSub()
 	geminiRespell(s, marks)
 }
 

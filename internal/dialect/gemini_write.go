@@ -115,7 +115,7 @@ func (e *geminiEncoder) call(w *objectWriter, p *llm.Part) {
 	default:
 		in.put("args", []byte("{}"))
 	}
-	geminiEndSub(w, "functionCall", &in)
+	geminiEndSub(&in)
 	if len(w.buf) == w.start+1 { // all of it was unsaid
 		w.put("functionCall", []byte("{}"))
 	}
@@ -166,7 +166,7 @@ func (e *geminiEncoder) result(w *objectWriter, p *llm.Part) {
 		e.parts(slices.Clone(media))
 		in.closeList()
 	}
-	geminiEndSub(w, "functionResponse", &in)
+	geminiEndSub(&in)
 	if len(w.buf) == w.start+1 {
 		w.put("functionResponse", []byte("{}"))
 	}
@@ -211,7 +211,7 @@ func (e *geminiEncoder) media(w *objectWriter, p *llm.Part) {
 	} else {
 		in.str("data", m.Data)
 	}
-	geminiEndSub(w, name, &in)
+	geminiEndSub(&in)
 	if len(w.buf) == w.start+1 {
 		w.put(name, []byte("{}"))
 	}

@@ -156,6 +156,11 @@ func (o *object) open(raw []byte, at where) *object {
 	return in
 }
 
+// openItem opens element i of the list that is member name.
+func (o *object) openItem(name string, i int, raw []byte) *object {
+	return o.open(raw, o.under(name).item(i))
+}
+
 // none is a member of o without members of its own.
 func (o *object) none(name string) *object {
 	return &object{where: o.under(name), noted: o.notes()}

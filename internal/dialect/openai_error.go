@@ -219,7 +219,7 @@ func openAIEnvelope(b llm.ErrorBody) []byte {
 	in.nullable("type", b.Type)
 	in.nullable("param", b.Param)
 	in.nullable("code", b.Code)
-	w.endSub("error", &in)
+	in.endSub()
 	return w.end()
 }
 

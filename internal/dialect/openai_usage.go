@@ -153,13 +153,13 @@ func usageJSON(u *llm.Usage) []byte {
 			d.integer("cache_write_tokens", u.CacheWrite)
 		}
 		d.integer("audio_tokens", u.InputAudio)
-		w.endSub("prompt_tokens_details", &d)
+		d.endSub()
 	}
 	if u.Reasoning != 0 || u.OutputAudio != 0 {
 		d := w.sub("completion_tokens_details")
 		d.integer("reasoning_tokens", u.Reasoning)
 		d.integer("audio_tokens", u.OutputAudio)
-		w.endSub("completion_tokens_details", &d)
+		d.endSub()
 	}
 	return w.end()
 }

@@ -72,7 +72,7 @@ func responsesInput(call *llm.Call, o *object) (form uint32) {
 	}
 	begins := true
 	for i, el := range elements(raw) {
-		turn := responsesItem(o.open(el, o.under("input").item(i)), el)
+		turn := responsesItem(o.openItem("input", i, el), el)
 		for k := range turn.Parts {
 			unwrapThinking(&turn.Parts[k])
 		}
@@ -103,7 +103,7 @@ func responsesHoist(call *llm.Call, t llm.Turn) bool {
 
 func responsesTools(call *llm.Call, o *object) {
 	for i, raw := range o.list("tools") {
-		call.Tools = append(call.Tools, responsesTool(o.open(raw, o.under("tools").item(i)), raw))
+		call.Tools = append(call.Tools, responsesTool(o.openItem("tools", i, raw), raw))
 	}
 }
 

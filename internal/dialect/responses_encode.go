@@ -137,7 +137,7 @@ func responsesMetadata(w *objectWriter, meta map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(meta)) {
 		m.text(name, meta[name])
 	}
-	w.endSub("metadata", &m)
+	m.endSub()
 }
 
 func (e *responsesEncoder) tools(w *objectWriter, tools []llm.Tool) {
@@ -231,8 +231,8 @@ func (e *responsesEncoder) output(w *objectWriter, out *llm.Output) {
 		format.set("schema", schema)
 		format.boolean("strict", out.Strict)
 	}
-	text.endSub("format", &format)
-	w.endSub("text", &text)
+	format.endSub()
+	text.endSub()
 }
 
 // thinking says how much to think. A budget in tokens becomes an effort.
@@ -251,7 +251,7 @@ func (e *responsesEncoder) thinking(w *objectWriter, r *llm.Reasoning) {
 	in := w.sub("reasoning")
 	in.str("effort", effort)
 	in.str("summary", r.Summary)
-	w.endSub("reasoning", &in)
+	in.endSub()
 }
 
 // unsaid declares what the dialect has no member for.

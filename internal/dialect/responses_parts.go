@@ -108,7 +108,7 @@ func responsesContentList(o *object, name string, role llm.Role) (parts []llm.Pa
 		o.wrong(name, "must be a string or a list of parts")
 	}
 	for i, el := range elements(raw) {
-		parts = append(parts, responsesPart(o.open(el, o.under(name).item(i)), el, role))
+		parts = append(parts, responsesPart(o.openItem(name, i, el), el, role))
 	}
 	return parts, false
 }
@@ -245,7 +245,7 @@ func responsesTexts(o *object, name, kind string) []string {
 	list := o.list(name)
 	o.take(name)
 	for i, el := range list {
-		part := o.open(el, o.under(name).item(i))
+		part := o.openItem(name, i, el)
 		if wire.StringEquals(part.peek("type"), kind) {
 			texts = append(texts, part.need("text"))
 		}

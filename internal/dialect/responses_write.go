@@ -235,7 +235,7 @@ func (e *responsesEncoder) part(p *llm.Part, role llm.Role) []byte {
 		in := w.sub("input_audio")
 		in.text("data", p.Media.Data)
 		in.text("format", audioFormat(p.Media.Type))
-		w.endSub("input_audio", &in)
+		in.endSub()
 	}
 	return w.end()
 }

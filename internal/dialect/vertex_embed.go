@@ -43,7 +43,7 @@ func EncodeVertexEmbed(c *EmbedCall) ([][]byte, []llm.Loss) {
 		if c.Dimensions > 0 {
 			in := w.sub("parameters")
 			in.count("outputDimensionality", c.Dimensions)
-			w.endSub("parameters", &in)
+			in.endSub()
 		}
 		bodies, rest = append(bodies, w.end()), rest[n:]
 	}
@@ -61,7 +61,7 @@ func DecodeVertexEmbedReply(r *EmbedReply, body []byte) error {
 		o.wrong("predictions", "is missing")
 	}
 	for i, raw := range list {
-		p := o.open(raw, o.under("predictions").item(i))
+		p := o.openItem("predictions", i, raw)
 		in := p.sub("embeddings")
 		if in == nil {
 			p.wrong("embeddings", "is missing")
