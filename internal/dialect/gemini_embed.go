@@ -48,6 +48,7 @@ func geminiEmbedOne(c *EmbedCall, o *object) {
 	for i := range parts {
 		if parts[i].Kind != llm.PartText {
 			o.note(content.under("parts").item(i).wrong("must be a text: other content cannot be translated"))
+			return
 		}
 		text.WriteString(parts[i].Text)
 	}

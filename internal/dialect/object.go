@@ -146,9 +146,13 @@ func openObject(raw []byte, at where) (*object, error) {
 }
 
 // open opens an object inside of o's body. One that cannot be opened, which is
-// noted, has no members.
+// noted, has no members; nor has one behind something that is wrong, so that a
+// body costs no more than up to there.
 func (o *object) open(raw []byte, at where) *object {
 	in := &object{where: at, noted: o.notes()}
+	if in.err() != nil {
+		return in
+	}
 	if err := in.fill(raw); err != nil {
 		in.members = nil
 		in.note(err)
@@ -183,7 +187,9 @@ func (o *object) note(err error) {
 
 // wrong notes what is wrong with a member.
 func (o *object) wrong(name, format string, args ...any) {
-	o.note(o.under(name).wrong(format, args...))
+	if o.err() == nil {
+		o.note(o.under(name).wrong(format, args...))
+	}
 }
 
 // err is the first thing that was wrong in o's body.

@@ -185,6 +185,7 @@ func (o *object) strings(name string, items [][]byte) []string {
 		s, ok := wire.String(item)
 		if !ok {
 			o.note(o.under(name).item(i).wrong("must be a string"))
+			return nil
 		}
 		all = append(all, s)
 	}
