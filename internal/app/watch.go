@@ -13,7 +13,7 @@ import (
 
 // newWatcher makes what looks at targets, and registers what it brings.
 func (s *Server) newWatcher() {
-	s.watcher = watch.New(watch.Options{Counts: s.metrics.Looks(), Log: s.log.Logger, Changed: s.groups.Forget})
+	s.watcher = watch.New(watch.Options{Counts: s.metrics.Looks(), Log: s.log.Logger, Changed: s.groups.Forget, Emptied: s.groups.Cleared})
 	s.metrics.Watch("engine_signal_missing", "Always 1: signals of a target's engine that are not on its page.", []string{"upstream", "signal"},
 		func(emit func(float64, ...string)) {
 			s.watcher.Missing(func(target, signal string) { emit(1, target, signal) })

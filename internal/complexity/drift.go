@@ -1,6 +1,7 @@
 package complexity
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"sync"
@@ -101,15 +102,9 @@ func DefaultDrift() Drift { return Drift{Window: 512, Fewest: 64, PSI: 0.15} }
 
 // Or returns d with what is zero taken from e.
 func (d Drift) Or(e Drift) Drift {
-	if d.Window == 0 {
-		d.Window = e.Window
-	}
-	if d.Fewest == 0 {
-		d.Fewest = e.Fewest
-	}
-	if d.PSI == 0 {
-		d.PSI = e.PSI
-	}
+	d.Window = cmp.Or(d.Window, e.Window)
+	d.Fewest = cmp.Or(d.Fewest, e.Fewest)
+	d.PSI = cmp.Or(d.PSI, e.PSI)
 	return d
 }
 
@@ -144,12 +139,10 @@ func NewGuard(m *Model, set Drift) *Guard {
 // lookEvery is after how many requests the whole window is judged again.
 const lookEvery = 16
 
-// Observe takes a request into the window and says what to think of it: a
-// request with more unknown words than hardly any in the training is off by
-// itself.
-func (g *Guard) Observe(s Score, shape *Shape) Sight {
+// Observe takes a request into the window.
+func (g *Guard) Observe(s Score, shape *Shape) {
 	if !g.ref.Measured {
-		return Sight{Verdict: Off, Figure: "no reference"}
+		return
 	}
 	var row [tracks]uint8
 	for t, x := range figures(s.Need, s.Novelty, shape) {
@@ -161,6 +154,16 @@ func (g *Guard) Observe(s Score, shape *Shape) Sight {
 	if g.since++; len(g.ring) >= g.set.Fewest && (g.since >= lookEvery || g.told.Verdict == Cold) {
 		g.told, g.since = g.judge(), 0
 	}
+}
+
+// Look says what to think of a request, and changes nothing: one with more unknown
+// words than hardly any in the training is off by itself.
+func (g *Guard) Look(s Score) Sight {
+	if !g.ref.Measured {
+		return Sight{Verdict: Off, Figure: "no reference"}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.told.Verdict == Same && s.Novelty > g.ref.MostNew {
 		return Sight{Verdict: Off, Figure: "unknown words of the request"}
 	}

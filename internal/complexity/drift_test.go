@@ -5,10 +5,16 @@ import (
 	"unsafe"
 )
 
+// sight is what a guard says of a request that it has taken in.
+func sight(g *Guard, s Score, shape *Shape) Sight {
+	g.Observe(s, shape)
+	return g.Look(s)
+}
+
 func watch(g *Guard, m *Model, samples []Sample) (n map[Verdict]int) {
 	n = map[Verdict]int{}
 	for i := range samples {
-		n[g.Observe(m.Score(samples[i].Vector), &samples[i].Shape).Verdict]++
+		n[sight(g, m.Score(samples[i].Vector), &samples[i].Shape).Verdict]++
 	}
 	return n
 }
@@ -53,16 +59,40 @@ func TestTheGuardSeesOtherTrafficAndItsEnd(t *testing.T) {
 	}
 }
 
+// TestALookTeachesTheGuardNothing, however many there are: not that traffic is like
+// the training, and not that it is another one.
+func TestALookTeachesTheGuardNothing(t *testing.T) {
+	m := trained(t)
+	share := 0.3
+	r := NewRouter(Config{StrongShare: &share}, m, nil)
+	for range 200 {
+		if d := r.Look(Ask{Text: "hello there"}); d.Why != BecauseCold || !d.Scored {
+			t.Fatalf("a guard that has seen no traffic: %s", d)
+		}
+	}
+	watch(r.guard, m, drawn(200, 9))
+	counts, next, since, told := r.guard.counts, r.guard.next, r.guard.since, r.Sight()
+	for range 1000 {
+		r.Look(Ask{Text: "SELECT qty_q FROM ledger WHERE id = 12 AND x[3] > 4;"})
+	}
+	if r.guard.counts != counts || r.guard.next != next || r.guard.since != since || r.Sight() != told {
+		t.Errorf("looks were taken for traffic: %+v, before %+v", r.Sight(), told)
+	}
+	if looked, routed := r.Look(Ask{Text: "hello there"}), r.Route(Ask{Text: "hello there"}); looked != routed {
+		t.Errorf("looked at it is %s, and routed %s", looked, routed)
+	}
+}
+
 func TestOneStrangeRequestIsOffByItself(t *testing.T) {
 	m := trained(t)
 	g := NewGuard(m, Drift{})
 	watch(g, m, drawn(200, 9))
 	strange := see("zzyzx qwfpgj arstdh")
-	if s := g.Observe(m.Score(strange), &strange.Shape); s.Verdict != Off {
+	if s := sight(g, m.Score(strange), &strange.Shape); s.Verdict != Off {
 		t.Errorf("%+v", s)
 	}
 	plain := drawn(1, 9)[0]
-	if s := g.Observe(m.Score(plain.Vector), &plain.Shape); s.Verdict != Same {
+	if s := sight(g, m.Score(plain.Vector), &plain.Shape); s.Verdict != Same {
 		t.Errorf("the next one: %+v", s)
 	}
 }
@@ -94,7 +124,7 @@ func TestKnownPromptsAreNoReasonToDoubt(t *testing.T) {
 }
 
 func TestAGuardWithoutReferenceIsNotAsked(t *testing.T) {
-	if s := NewGuard(&Model{}, Drift{}).Observe(Score{}, &Shape{}); s.Verdict != Off {
+	if s := sight(NewGuard(&Model{}, Drift{}), Score{}, &Shape{}); s.Verdict != Off {
 		t.Errorf("%+v", s)
 	}
 }

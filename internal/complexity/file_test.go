@@ -119,7 +119,7 @@ func FuzzDecode(f *testing.F) {
 		if again := m.Encode(); !bytes.Equal(again, file) {
 			t.Fatal("it is written otherwise")
 		}
-		NewGuard(m, Drift{}).Observe(m.Score(see("prove this lemma")), &Shape{})
+		sight(NewGuard(m, Drift{}), m.Score(see("prove this lemma")), &Shape{})
 		m.Floor("acme", 0.9)
 	})
 }

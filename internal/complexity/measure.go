@@ -214,7 +214,8 @@ func (m *Model) Test(s Set, seed uint64) (Test, error) {
 	for _, i := range rand.New(rand.NewPCG(seed, 2)).Perm(n) {
 		score := m.Score(s.Samples[i].Vector)
 		bare[i], guarded[i] = float64(score.Need), 1
-		switch guard.Observe(score, &s.Samples[i].Shape).Verdict {
+		guard.Observe(score, &s.Samples[i].Shape)
+		switch guard.Look(score).Verdict {
 		case Cold:
 			g.Cold++
 		case Same:

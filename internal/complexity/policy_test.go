@@ -158,7 +158,7 @@ func TestARouterKeepsItsShare(t *testing.T) {
 	n := map[string]int{}
 	for i := range samples {
 		score := m.Score(samples[i].Vector)
-		d := Decide(Facts{Score: score, Threshold: r.threshold, Sight: r.guard.Observe(score, &samples[i].Shape)})
+		d := Decide(Facts{Score: score, Threshold: r.threshold, Sight: sight(r.guard, score, &samples[i].Shape)})
 		n[fmt.Sprint(d.Choice, d.Why)]++
 	}
 	strong := n[fmt.Sprint(Strong, BecauseNeeded)]

@@ -66,9 +66,19 @@ type Ask struct {
 	Held      Choice // see [Facts]
 }
 
-// Route looks at a request and decides. The guard learns of each that has a text,
-// and an embedding of the right model where the trained model wants one.
-func (r *Router) Route(a Ask) (d Decision) {
+// Route decides about a request that is under way. The guard learns of each that has
+// a text, and an embedding of the right model where the trained model wants one.
+func (r *Router) Route(a Ask) Decision {
+	return r.decide(a, r.guard)
+}
+
+// Look is what [Router.Route] would decide, of which the guard does not learn.
+func (r *Router) Look(a Ask) Decision {
+	return r.decide(a, nil)
+}
+
+// decide scores a request, shows that to learner where there is one, and decides.
+func (r *Router) decide(a Ask, learner *Guard) (d Decision) {
 	if a.Text == "" {
 		return Decision{Choice: Strong, Why: BecauseNoText}
 	}
@@ -82,7 +92,10 @@ func (r *Router) Route(a Ask) (d Decision) {
 			return
 		}
 		score := r.model.Score(v)
-		d = Decide(Facts{Score: score, Threshold: r.threshold, Floor: r.FloorOf(a.Customer), Sight: r.guard.Observe(score, &v.Shape), Held: a.Held})
+		if learner != nil {
+			learner.Observe(score, &v.Shape)
+		}
+		d = Decide(Facts{Score: score, Threshold: r.threshold, Floor: r.FloorOf(a.Customer), Sight: r.guard.Look(score), Held: a.Held})
 	})
 	return d
 }

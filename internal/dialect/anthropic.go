@@ -23,11 +23,10 @@ func (AnthropicCodec) Framing() wire.Framing { return wire.SSE }
 // path, makes it OpCount for count_tokens.
 func (AnthropicCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	at.Members = [len(at.Members)]wire.Member{}
-	o, err := wire.Scan(body, anthropicGlanceNames[:], at.Members[:])
-	if err != nil {
+	var err error
+	if at.Object, at.Said, err = at.Words.Scan(body, anthropicGlanceNames[:], at.Members[:]); err != nil {
 		return llm.Glance{}, err
 	}
-	at.Object = o
 	g := llm.Glance{Op: llm.OpGenerate, Dialect: llm.Anthropic, WantUsage: true, Bytes: len(body)}
 	model, ok := wire.String(at.Members[0].Value.Of(body))
 	if !ok || model == "" {

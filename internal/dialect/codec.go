@@ -85,14 +85,19 @@ type At struct {
 	Options wire.Object    // chat: the stream_options object, when present
 	Nested  [2]wire.Member // chat: the members of stream_options
 
+	// Words are what Glance looks out for on its way, Said has a bit for each that a
+	// string begins with.
+	Words *wire.Words
+	Said  uint8
+
 	edits wire.Rewrite // the memory of Splice, used again
 	text  []byte
 }
 
-// reset forgets a request, but keeps the memory.
+// reset forgets a request, but keeps the memory and the words.
 func (at *At) reset() {
 	at.edits.Reset()
-	*at = At{edits: at.edits, text: at.text[:0]}
+	*at = At{Words: at.Words, edits: at.edits, text: at.text[:0]}
 }
 
 // Rewrite says what the splice lane changes in a request.

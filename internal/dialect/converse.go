@@ -27,11 +27,10 @@ var (
 // Glance implements [Surface]. Model is empty and Stream false: the path has both.
 func (ConverseCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	at.reset()
-	o, err := wire.Scan(body, converseGlanceNames[:], at.Members[:])
-	if err != nil {
+	var err error
+	if at.Object, at.Said, err = at.Words.Scan(body, converseGlanceNames[:], at.Members[:]); err != nil {
 		return llm.Glance{}, err
 	}
-	at.Object = o
 	g := llm.Glance{Op: llm.OpGenerate, Dialect: llm.Converse, WantUsage: true, Bytes: len(body)}
 	config := at.Members[0].Value
 	if config.IsZero() || wire.IsNull(config.Of(body)) {

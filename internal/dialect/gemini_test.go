@@ -207,7 +207,7 @@ func TestGeminiSignaturesComeBackThroughEveryClient(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !CarriesWrappedSignature(request) {
+			if !carriesWrapped(t, request) {
 				t.Errorf("no wrapping is seen in %s", request)
 			}
 			call, err := c.codec.DecodeCall(request)
@@ -261,7 +261,7 @@ func TestGeminiClientsHandBackForeignSignatures(t *testing.T) {
 		t.Fatal(err)
 	}
 	request := append(append([]byte(`{"contents":[{"role":"user","parts":[{"text":"x"}]},`), content.Candidates[0].Content...), `]}`...)
-	if !CarriesWrappedSignature(request) {
+	if !carriesWrapped(t, request) {
 		t.Errorf("no wrapping is seen in %s", request)
 	}
 	for _, text := range [][]byte{request, []byte(strings.NewReplacer("+", "-", "/", "_").Replace(string(request)))} {

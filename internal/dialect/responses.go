@@ -42,7 +42,7 @@ var responsesGlanceNames = []string{"model", "stream", "max_output_tokens"}
 func (ResponsesCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	g := llm.Glance{Op: llm.OpGenerate, Dialect: llm.Responses, WantUsage: true, Bytes: len(body)}
 	var err error
-	if at.Object, err = wire.Scan(body, responsesGlanceNames, at.Members[:]); err != nil {
+	if at.Object, at.Said, err = at.Words.Scan(body, responsesGlanceNames, at.Members[:]); err != nil {
 		return g, err
 	}
 	model, ok := wire.String(at.Members[0].Value.Of(body))

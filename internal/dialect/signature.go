@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"bytes"
 	"encoding/base64"
 	"strings"
 
@@ -100,24 +99,11 @@ func unwrapTurns(turns []llm.Turn) {
 	}
 }
 
-// CarriesWrappedSignature reports whether a request's bytes seem to hold a
-// wrapped signature. Such a request must be translated even to a target of
-// its own dialect: spliced, the wrapping would reach a provider that takes it
-// for a forged signature. It may be true of a text that merely quotes one.
-func CarriesWrappedSignature(body []byte) bool {
-	// Every request is looked at: quotes are found many bytes at a time, and there
-	// are few in a long prompt.
-	for {
-		i := bytes.IndexByte(body, '"')
-		if i < 0 {
-			return false
-		}
-		body = body[i+1:]
-		if bytes.HasPrefix(body, []byte(signaturePrefix)) || bytes.HasPrefix(body, []byte(signatureBase64)) {
-			return true
-		}
-	}
-}
+// WrappedSignatures is what strings with a wrapped signature begin with. A request
+// that has one must be translated even to a target of its own dialect: spliced,
+// the wrapping would reach a provider that takes it for a forged signature. A
+// text that merely quotes one is translated, too.
+func WrappedSignatures() []string { return []string{signaturePrefix, signatureBase64} }
 
 // signatureBase64 is how a wrapped signature begins in base64, as Gemini's
 // clients keep it: five characters, because the sixth has bits of what

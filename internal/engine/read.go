@@ -22,6 +22,7 @@ type Reader struct {
 	order  []Signal
 	tops   map[Signal][]*tally
 	seed   maphash.Seed
+	starts int // of processes that a page names
 	twins  map[uint64]bool
 }
 
@@ -95,7 +96,9 @@ func (r *Reader) Read(from io.Reader, model string) (Sample, error) {
 	var s Sample
 	p := r.page
 	p.reset(from)
-	wanted := func(name []byte) bool { return len(r.wants[string(name)]) > 0 || r.moves[string(name)] }
+	wanted := func(name []byte) bool {
+		return len(r.wants[string(name)]) > 0 || r.moves[string(name)] || string(name) == startName
+	}
 	for {
 		err := p.next(wanted)
 		if errors.Is(err, io.EOF) {
@@ -115,7 +118,20 @@ func (r *Reader) Read(from io.Reader, model string) (Sample, error) {
 	return s, nil
 }
 
+// startName is the metric by which clients of Prometheus say when a process began.
+const startName = "process_start_time_seconds"
+
+// start takes in when the process of a page was started. A page of several says
+// nothing.
+func (r *Reader) start(s *Sample, at float64) {
+	if r.starts++; r.starts > 1 || !(at > 0 && at < mostCounted) {
+		at = 0
+	}
+	s.Started = at
+}
+
 func (r *Reader) reset() {
+	r.starts = 0
 	clear(r.twins)
 	for _, list := range r.wants {
 		for _, t := range list {
@@ -132,6 +148,9 @@ func (r *Reader) take(s *Sample, one *series, model string) {
 	if r.moves[string(one.name)] {
 		s.Moving = true
 		s.Motion += r.fingerprint(one, nil) ^ maphash.Bytes(r.seed, one.raw)
+	}
+	if string(one.name) == startName {
+		r.start(s, one.value)
 	}
 	tallies := r.wants[string(one.name)]
 	if len(tallies) == 0 || r.twin(one) {

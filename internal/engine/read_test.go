@@ -39,7 +39,7 @@ func TestRecordedPages(t *testing.T) {
 	}{
 		{"vllm", "vllm", "", Sample{
 			Known: signalEnd - 1, Running: 8, Waiting: 4, KVUsage: 0.375, KVTokens: 16 * 45000, Prompt: 80014, Generated: 2000,
-			PrefixHit: 0.5, Preemptions: 4, Adapters: []string{"sql", "legal", "tone"}, MostAdapters: 4, Awake: 1,
+			PrefixHit: 0.5, Preemptions: 4, Adapters: []string{"sql", "legal", "tone"}, MostAdapters: 4, Awake: 1, Started: 1.76382e9,
 		}},
 		{"vllm-old", "vllm", "m", Sample{Known: load | SignalKVUsage | SignalGenerated, Running: 2, Waiting: 7, KVUsage: 0.125, Generated: 10}},
 		{"sglang", "sglang", "", Sample{
@@ -58,7 +58,7 @@ func TestRecordedPages(t *testing.T) {
 		{"dynamo", "dynamo", "", Sample{Known: load | counted | SignalPrefixCache, Running: 10, Waiting: 7, Prompt: 20000, Generated: 5007, PrefixHit: 0.25}},
 		{"vllm", "vllm", "an-alias", Sample{
 			Known: signalEnd - 1, Running: 8, Waiting: 4, KVUsage: 0.375, KVTokens: 16 * 45000, Prompt: 80014, Generated: 2000,
-			PrefixHit: 0.5, Preemptions: 4, Adapters: []string{"sql", "legal", "tone"}, MostAdapters: 4, Awake: 1,
+			PrefixHit: 0.5, Preemptions: 4, Adapters: []string{"sql", "legal", "tone"}, MostAdapters: 4, Awake: 1, Started: 1.76382e9,
 		}},
 	}
 	for _, c := range cases {
@@ -68,6 +68,22 @@ func TestRecordedPages(t *testing.T) {
 		}
 		if diff := cmp.Diff(c.want, got, cmpopts.IgnoreFields(Sample{}, "Motion", "Moving")); diff != "" {
 			t.Errorf("%s for model %q (-want +got):\n%s", c.page, c.model, diff)
+		}
+	}
+}
+
+// TestAStartIsThatOfOneProcess: a page of several, or one that cannot be, says
+// nothing.
+func TestAStartIsThatOfOneProcess(t *testing.T) {
+	for page, want := range map[string]float64{
+		"process_start_time_seconds 1.5e9\n": 1.5e9, "up 1\n": 0, "process_start_time_seconds NaN\n": 0, "process_start_time_seconds -4\n": 0,
+		"process_start_time_seconds{pid=\"1\"} 1.5e9\nprocess_start_time_seconds{pid=\"2\"} 1.6e9\n": 0,
+	} {
+		r := NewReader(&vllm)
+		for range 2 { // a reader keeps nothing of the page before
+			if s, err := r.Read(strings.NewReader(page), ""); err != nil || s.Started != want {
+				t.Errorf("%q: started at %v, want %v (%v)", page, s.Started, want, err)
+			}
 		}
 	}
 }

@@ -74,6 +74,10 @@ type Sample struct {
 	MostAdapters int     // that it holds at once; 0 is not known
 	Awake        float64 // 0 is asleep
 
+	// Started is when the process of the page was started, in seconds since 1970; 0 is
+	// not known. Clients of Prometheus show it under one name, whatever the engine.
+	Started float64
+
 	// Motion changes whenever the engine works; Moving says that there was
 	// anything to see it by.
 	Motion uint64

@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"tailplane/internal/ledger"
@@ -18,7 +19,12 @@ import (
 //     sent, when its first token came, how it ended.
 //   - Nothing is worked out for requests that no policy chooses for.
 //   - What a group learned is kept by what is served, not by the name that
-//     clients call, and outlives reloads.
+//     clients call nor by the policy that chooses, and outlives reloads.
+//   - A prompt's hashes begin with what tells caches apart: the customer, so that
+//     nobody is routed (nor answered sooner) by what another one has sent, and the
+//     adapter, whose cache is not its base model's. The model is not among them:
+//     each group has an index of its own, and two names of a model share it. They
+//     are the same on every gateway.
 
 // replica is a candidate's place among those that share traffic with it.
 type replica struct {
@@ -43,18 +49,18 @@ func (p *Plane) replicas(d *destination) {
 
 func (p *Plane) shareTraffic(d *destination, shared []candidate) {
 	policy := shared[0].policy
-	if d.made || !route.Ranks(policy) {
+	if d.crowded || !route.Ranks(policy) {
 		return
 	}
-	name := shared[0].served()
-	for i := range shared {
-		if shared[i].served() != name {
-			name = d.name // its members differ: they are a group for this name alone
-			break
+	name, label := grouped(shared)
+	if label == "" {
+		label = d.name
+		if d.steered {
+			name = "steered " + d.name // callers make up as many sets of candidates as they like
 		}
 	}
 	d.priced = d.priced || slices.ContainsFunc(shared[1:], func(t candidate) bool { return t.rate != shared[0].rate })
-	g := p.groups.Group(policy.Name+" "+name, policy)
+	g := p.group(d, name)
 	for i := range shared {
 		t := &shared[i]
 		t.replica = replica{group: g, name: t.Name + "/" + t.served()}
@@ -62,11 +68,37 @@ func (p *Plane) shareTraffic(d *destination, shared []candidate) {
 			t.replica.adapter = t.model
 		}
 	}
-	l := p.lineOf(g, name, shared)
+	d.balanced = true
+	if d.dry {
+		return // nobody waits
+	}
+	l := p.lineOf(g, label, shared)
 	for i := range shared {
 		shared[i].replica.line = l
 	}
-	d.balanced = true
+}
+
+// group is the group of that name that a destination's candidates are members of.
+func (p *Plane) group(d *destination, name string) *route.Group {
+	if d.dry {
+		return p.groups.Peek(name)
+	}
+	return p.groups.Group(name)
+}
+
+// grouped is the name of the group of candidates that share traffic: the model where
+// all serve the same one, and served is that, too; else who they are.
+func grouped(shared []candidate) (name, served string) {
+	served = shared[0].served()
+	if !slices.ContainsFunc(shared, func(t candidate) bool { return t.served() != served }) {
+		return served, served
+	}
+	var members []string
+	for i := range shared {
+		members = append(members, shared[i].Name+"/"+shared[i].served())
+	}
+	slices.Sort(members)
+	return strings.Join(slices.Compact(members), " "), ""
 }
 
 // served is the model that takes the load: the base of an adapter.
@@ -74,7 +106,6 @@ func (c *candidate) served() string { return cmp.Or(c.base, c.model) }
 
 // balance ranks the candidates that share traffic, where a policy does.
 func (c *call) balance(at time.Time) {
-	c.describe()
 	hold, ranked := time.Duration(0), false // by the group that is asked first
 	c.saw = append(c.saw[:0], make([]seen, len(c.views))...)
 	for begin := 0; begin < len(c.views); {
@@ -109,34 +140,42 @@ func (c *call) reconsider() *llm.Fault {
 	return nil
 }
 
-// describe works out what policies want to know of the request.
-func (c *call) describe() {
-	if c.described {
+// describe works out what policies want to know of the request, where it is asked of
+// that adapter.
+func (c *call) describe(adapter string) {
+	q := &c.asked
+	if c.described && q.Adapter == adapter {
 		return
 	}
-	c.described = true
-	q := &c.asked
+	if !c.described {
+		c.described = true
+		q.Roll, q.Session, q.Dry, q.Held = c.plane.roll(), 0, c.dry, false
+		if c.ex.Session != "" {
+			q.Session = route.Hash(c.ex.Session)
+		}
+		input, output := c.expects()
+		c.input, q.Output = int(input), int(output)
+	}
+	q.Adapter = adapter
 	q.Chain.Reset()
-	q.Roll, q.Session, q.Adapter, q.Dry, q.Held = c.plane.roll(), 0, "", c.dry, false
-	if c.ex.Session != "" {
-		q.Session = route.Hash(c.ex.Session)
+	switch q.Work, q.Size = c.work(); {
+	case q.Work == route.WorkText:
+		q.Chain.Bytes = len(c.body)
+	case q.Work == route.WorkPrompt:
+		prefix.FromBody(&q.Chain, prefix.Seed(c.ex.Customer, "", adapter), c.body)
 	}
-	if c.seen.Op == llm.OpGenerate && c.surface.forward == nil {
-		prefix.FromBody(&q.Chain, prefix.Seed(c.ex.Customer, c.seen.Model, ""), c.body)
-	}
-	input, output := c.expects()
-	c.input, q.Output = int(input), int(output)
 }
 
 // rank lets a group rank its candidates; those that may not be asked keep their
 // places behind the others. It reports whether there was one to rank.
 func (c *call) rank(at time.Time, g *route.Group, begin, end int) bool {
+	c.describe(c.dest.candidates[begin].replica.adapter)
 	c.facts, c.ranked = c.facts[:0], c.ranked[:0]
 	for i := begin; i < end; i++ {
 		if v := &c.views[i]; v.Able() && v.Ready() {
 			c.ranked = append(c.ranked, i)
 			f := c.fact(&c.dest.candidates[i], v)
-			f.Engine, f.Risk = c.dest.candidates[i].State.Signals(at).Sample, risk(c.live[i].Penalty)
+			f.Engine, f.Penalty = c.dest.candidates[i].State.Signals(at).Sample, c.live[i].Penalty
 			c.facts = append(c.facts, f)
 		}
 	}
@@ -144,7 +183,7 @@ func (c *call) rank(at time.Time, g *route.Group, begin, end int) bool {
 		return false
 	}
 	c.decision.Order = c.decision.Order[:0]
-	c.asked.Adapter = c.dest.candidates[begin].replica.adapter
+	c.asked.Policy = c.dest.candidates[begin].policy
 	g.Pick(at, &c.asked, c.facts, &c.decision, true)
 	c.see()
 	for place, k := range c.decision.Order {
@@ -166,7 +205,7 @@ func (c *call) fact(t *candidate, v *route.View) route.Facts {
 // follow tells a group that an attempt is about to be sent.
 func (c *call) follow(target *candidate, at time.Time) {
 	if g := target.replica.group; g != nil {
-		c.asked.Adapter = target.replica.adapter
+		c.describe(target.replica.adapter)
 		g.Sent(at, &c.asked, target.replica.name, &c.ticket)
 		c.turn.Sent(at)
 	}

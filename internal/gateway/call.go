@@ -75,6 +75,7 @@ type call struct {
 	ticket    route.Ticket // of the current attempt
 	race      *race        // that the attempt is in; nil for one that is alone
 	turn      queue.Ticket // the request's place at replicas that others wait for
+	cost      float64      // seconds that it was expected to take when it got that
 	saturated *route.Group // has no room for the request; those behind it are asked
 	leg       prefillLeg   // of the current attempt, at the prefill side of its target
 
@@ -109,7 +110,7 @@ type call struct {
 }
 
 func newCall(g *Gateway) *call {
-	return &call{gateway: g, chain: make([]*account.Account, 0, 8), views: make([]route.View, 0, 4), order: make([]int, 0, 4)}
+	return &call{gateway: g, at: dialect.At{Words: g.words}, chain: make([]*account.Account, 0, 8), views: make([]route.View, 0, 4), order: make([]int, 0, 4)}
 }
 
 // kept is the largest buffer that a pooled call holds on to.
@@ -345,8 +346,10 @@ const replicaWait = 5 * time.Second
 
 // choose ranks the candidates.
 func (c *call) choose() *llm.Fault {
-	c.dest.metrics.InFlight.Inc()
-	c.chosen = true
+	if !c.dry {
+		c.dest.metrics.InFlight.Inc()
+		c.chosen = true
+	}
 	if len(c.dest.candidates) == 0 {
 		return &llm.Fault{
 			Kind: llm.FaultUnavailable, Retry: llm.RetrySame, Scope: llm.ScopeModel, Phase: llm.PhaseAdmit, After: replicaWait,

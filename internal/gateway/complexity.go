@@ -62,7 +62,10 @@ func (c *call) judge() *llm.Fault {
 		return nil
 	}
 	decision := complexity.Decision{Choice: complexity.Strong, Why: complexity.BecauseNoText}
-	if d.router != nil {
+	switch {
+	case d.router != nil && c.dry:
+		decision = d.router.Look(ask)
+	case d.router != nil:
 		decision = d.router.Route(ask)
 	}
 	c.judged.choice, c.judged.why = decision.Choice, decision.String()

@@ -37,7 +37,7 @@ type ExplainedPart struct {
 }
 
 // Explain takes a request of a key the way up to the first attempt and tells what it
-// found. Nothing is sent or recorded, and no policy takes a turn for it.
+// found. Nothing is sent, recorded, counted or learned, and no policy takes a turn for it.
 func (g *Gateway) Explain(ctx context.Context, key *policy.Key, path string, header http.Header, body []byte) Explained {
 	s, at, found := g.paths.find(path, http.MethodPost)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, path, http.NoBody)
@@ -76,7 +76,6 @@ func (c *call) explained(out *Explained) *llm.Fault {
 		return f
 	}
 	f := c.choose()
-	c.dest.metrics.InFlight.Dec() // nothing follows
 	out.Why, out.Input, out.Output = c.ex.Reason, c.input, c.asked.Output
 	for i := range c.views {
 		t, v := &c.dest.candidates[i], &c.views[i]

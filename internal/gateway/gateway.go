@@ -22,6 +22,7 @@ import (
 	"tailplane/internal/llm"
 	"tailplane/internal/owner"
 	"tailplane/internal/telemetry"
+	"tailplane/internal/wire"
 )
 
 // Gateway serves the data listener. Its plane can be replaced while it serves:
@@ -33,6 +34,7 @@ type Gateway struct {
 	log     *telemetry.Log
 	owners  *owner.Index
 	paths   *table
+	words   *wire.Words
 	calls   sync.Pool
 
 	draining atomic.Bool
@@ -40,7 +42,7 @@ type Gateway struct {
 
 // New makes a gateway that serves p.
 func New(p *Plane, journal *ledger.Journal, metrics *telemetry.Metrics, log *telemetry.Log) *Gateway {
-	g := &Gateway{journal: journal, metrics: metrics, log: log, owners: memoryOwners(), paths: surfaces(codecs)}
+	g := &Gateway{journal: journal, metrics: metrics, log: log, owners: memoryOwners(), paths: surfaces(codecs), words: newWords()}
 	g.calls.New = func() any { return newCall(g) }
 	g.plane.Store(p)
 	return g

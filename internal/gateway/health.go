@@ -15,11 +15,7 @@ import (
 //   - A drained candidate gets no conversation. What is kept there is still had
 //     from there.
 //   - Candidates that start slowly, or are late, get less: of the weight where it
-//     is drawn, in seconds of risk where a policy ranks.
-
-// riskSeconds is what it costs to have most of a candidate's traffic kept off it:
-// for half of it that long, for nine tenths nine times as long.
-const riskSeconds = 1.0
+//     is drawn, and the same part of the traffic where a policy ranks.
 
 // standings fills in how every candidate stands.
 func (c *call) standings(at time.Time) {
@@ -73,9 +69,6 @@ func (c *call) lighten() {
 		v.Weight = max(1, int(float64(max(1, v.Weight)*scale)*(1-c.live[i].Penalty)))
 	}
 }
-
-// risk is what a candidate's health adds to its cost, in seconds.
-func risk(penalty float64) float64 { return riskSeconds * penalty / max(0.01, 1-penalty) }
 
 // nobody is the fault when no candidate can serve a request: the request's, unless
 // one could that is drained.

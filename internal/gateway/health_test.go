@@ -109,27 +109,34 @@ keys: {required: false}
 	})
 }
 
-// TestASlowStartGetsLess of the traffic that is drawn by weight.
+// TestASlowStartGetsLess of the traffic, and not nothing, whether it is drawn by weight
+// or a policy ranks.
 func TestASlowStartGetsLess(t *testing.T) {
-	const config = `
+	const targets = `
 targets: {a: {kind: vllm, url: "http://a"}, b: {kind: vllm, url: "http://b"}}
-models: {m: {route: [{to: a/x, weight: 1}, {to: b/x, weight: 1}]}}
 keys: {required: false}
+models:
 `
-	bubble(t, config, func(t *testing.T, r *rig) {
-		r.host("a", reply(t, okScript))
-		r.host("b", reply(t, okScript))
-		a := r.fleet.Target("a")
-		a.Unready(time.Now(), time.Minute)
-		a.Ready(time.Now())
-		if got := r.answered(300); got["a"] == 0 || got["a"] > 80 {
-			t.Errorf("at its beginning it gets %d of 300", got["a"])
-		}
-		time.Sleep(time.Minute)
-		if got := r.answered(300); got["a"] < 100 {
-			t.Errorf("after a minute it gets %d of 300", got["a"])
-		}
-	})
+	for name, model := range map[string]string{
+		"by weight":   "{route: [{to: a/x, weight: 1}, {to: b/x, weight: 1}]}",
+		"auto":        "{pool: [a, b], served_as: x}",
+		"round_robin": "{pool: [a, b], served_as: x, policy: round_robin}",
+	} {
+		bubble(t, targets+"  m: "+model+"\n", func(t *testing.T, r *rig) {
+			r.host("a", reply(t, okScript))
+			r.host("b", reply(t, okScript))
+			a := r.fleet.Target("a")
+			a.Unready(time.Now(), time.Minute)
+			a.Ready(time.Now())
+			if got := r.answered(300); got["a"] < 10 || got["a"] > 80 {
+				t.Errorf("%s: at its beginning it gets %d of 300", name, got["a"])
+			}
+			time.Sleep(time.Minute)
+			if got := r.answered(300); got["a"] < 100 {
+				t.Errorf("%s: after a minute it gets %d of 300", name, got["a"])
+			}
+		})
+	}
 }
 
 func TestReadinessEndsWithTheOrderToStop(t *testing.T) {

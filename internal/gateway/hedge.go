@@ -165,7 +165,7 @@ func (c *call) sibling(r *race) *call {
 	s.plane, s.surface, s.w, s.r, s.key, s.party = c.plane, c.surface, c.w, c.r, c.key, c.party
 	s.place, s.body, s.seen, s.dest, s.rule, s.judged = c.place, c.body, c.seen, c.dest, c.rule, c.judged
 	_, _ = s.surface.dialect.Glance(s.body, &s.at) // which has been read before
-	s.to, s.deadline, s.wanted, s.asked, s.lossless, s.race = c.to, c.deadline, c.wanted, c.asked, c.lossless, r
+	s.to, s.deadline, s.wanted, s.asked, s.described, s.lossless, s.race = c.to, c.deadline, c.wanted, c.asked, c.described, c.lossless, r
 	s.chain, s.held = append(s.chain[:0], c.chain...), c.held // to tell what is left of them, no more
 	s.ex = ledger.Exchange{
 		ID: c.ex.ID, Start: c.ex.Start, Op: c.ex.Op, Dialect: c.ex.Dialect, Model: c.ex.Model,

@@ -10,6 +10,7 @@ import (
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
 	"tailplane/internal/models"
+	"tailplane/internal/queue"
 	"tailplane/internal/route"
 	"tailplane/internal/upstream"
 )
@@ -32,6 +33,8 @@ type prefillLeg struct {
 	failed bool            // the side has failed this request
 	open   bool            // the replica counts as busy with it
 	ticket route.Ticket    // in the side's group
+	turn   queue.Ticket    // its place there
+	alone  float64         // seconds that the prompt would take where it is answered; 0 is not known
 	held   account.Hold    // of the replica's limits
 
 	views    []route.View
@@ -45,10 +48,17 @@ func (l *prefillLeg) clear() {
 	if l.side == nil {
 		return // most targets have none
 	}
-	l.side, l.by, l.body, l.as = nil, nil, nil, ledger.Attempt{}
+	l.side, l.by, l.body, l.as, l.alone = nil, nil, nil, ledger.Attempt{}, 0
 	l.id, l.params, l.took, l.told, l.cached = "", l.params[:0], 0, false, 0
 	clear(l.tried) // they are of a plane
 	l.tried = l.tried[:0]
+}
+
+// waited notes how long the prompt has waited for its turn: it is none of the
+// gateway's own time.
+func (l *prefillLeg) waited(d time.Duration, ex *ledger.Exchange) {
+	l.took += d
+	ex.Queued += d
 }
 
 // without notes why nobody else computes the prompt.
@@ -77,6 +87,7 @@ func (c *call) engage(target *candidate, at time.Time) (outcome string) {
 	l.open = true
 	by.Metrics.InFlight.Inc()
 	l.side.group.Sent(at, &c.asked, by.replica.name, &l.ticket)
+	l.turn.Sent(at)
 	if l.side.convention.Asks() {
 		l.id = c.legID(target)
 		return ""
@@ -126,6 +137,7 @@ func (l *prefillLeg) release(at time.Time, r route.Result, f *llm.Fault, u llm.U
 	l.by.State.End()
 	l.by.State.Report(at, l.by.model, f)
 	l.ticket.Done(at, r)
+	l.turn.Leave(at, l.side.group.Spent(max(r.Input, l.found.Uncached), max(0, r.Cached), 0))
 	l.by.replica.poke(at)
 	l.held.Settle(at, account.Used{Input: u.Input, Output: u.Output})
 }

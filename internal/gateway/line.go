@@ -21,6 +21,7 @@ type line struct {
 
 	mu      sync.Mutex
 	members []*candidate // each replica once
+	tells   bool         // it is a prefill side whose legs end when their prompt is computed
 }
 
 // lineOf returns the line of a group, which the candidates are members of.
@@ -51,6 +52,13 @@ func (l *line) join(shared []candidate) {
 	}
 }
 
+// told notes that the members tell when a prompt is computed.
+func (l *line) told() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tells = true
+}
+
 // stand says how the members are.
 func (l *line) stand(now time.Time, to []route.Standing) []route.Standing {
 	l.mu.Lock()
@@ -59,7 +67,7 @@ func (l *line) stand(now time.Time, to []route.Standing) []route.Standing {
 		live := t.State.View(now, t.model)
 		to = append(to, route.Standing{
 			Name: t.replica.name, Ready: live.Wait <= 0 && !live.Broken && live.Spills <= 0, InFlight: int(live.InFlight),
-			Most: t.Limits.InFlight, Engine: t.Kind.Engine, Says: t.State.Signals(now).Sample,
+			Most: t.Limits.InFlight, Engine: t.Kind.Engine, Tells: l.tells, Says: t.State.Signals(now).Sample,
 		})
 	}
 	return to

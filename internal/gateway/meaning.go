@@ -28,7 +28,7 @@ import (
 // meaning asks for the embedding of a text; it is empty where none came.
 func (c *call) meaning(text string) complexity.Embedding {
 	from := &c.dest.embeddings
-	dest, err := c.plane.destination(from.From, c.key)
+	dest, err := c.plane.destination(from.From, c.key, c.dry)
 	if err != nil {
 		return complexity.Embedding{} // no target of that name is there now
 	}
@@ -143,7 +143,7 @@ func (c *call) embedding() (expected, most int64, ok bool) {
 	if from.From == "" || c.seen.Op != llm.OpGenerate || c.surface.forward != nil {
 		return 0, 0, true
 	}
-	dest, err := c.plane.destination(from.From, c.key)
+	dest, err := c.plane.destination(from.From, c.key, c.dry)
 	if err != nil {
 		return 0, 0, true // nobody will be asked
 	}

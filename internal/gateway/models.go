@@ -82,7 +82,7 @@ func (c *call) modelOrNothing() *llm.Fault {
 	if !ok || name == "" || c.r.Method != http.MethodGet {
 		return &llm.Fault{Kind: llm.FaultNotFound, Message: "there is no " + cut(c.r.URL.Path, 200) + " here"}
 	}
-	if _, err := c.plane.destination(name, c.key); err != nil {
+	if _, err := c.plane.destination(name, c.key, false); err != nil {
 		return &llm.Fault{Kind: llm.FaultUnknownModel, Param: "model", Message: err.Error()}
 	}
 	if !c.mayCall(name) {

@@ -72,9 +72,9 @@ func (c *call) destination() (*destination, *llm.Fault) {
 func (c *call) byName() (*destination, error) {
 	if r := c.ruled(); r != nil {
 		c.rule = r
-		return c.plane.under(r, c.seen.Model, c.key)
+		return c.plane.under(r, c.seen.Model, c.key, c.dry)
 	}
-	return c.plane.destination(c.seen.Model, c.key)
+	return c.plane.destination(c.seen.Model, c.key, c.dry)
 }
 
 func (c *call) toOwner() (*destination, *llm.Fault) {
@@ -119,15 +119,12 @@ func (p *Plane) at(target string) *destination {
 	if !slices.ContainsFunc(p.Targets, func(t Target) bool { return t.Name == target }) {
 		return nil
 	}
-	return p.build(p.Catalog.Only(target), telemetry.Other)
+	return p.build(p.Catalog.Only(target), telemetry.Other, false, false)
 }
 
 // pinned leaves only the target that keeps what a Responses request goes on
 // from. An id that is not known here passes: its target will say so.
 func (c *call) pinned(dest *destination) (*destination, *llm.Fault) {
-	if !bytes.Contains(c.body, []byte("previous_response_id")) && !bytes.Contains(c.body, []byte("conversation")) {
-		return dest, nil
-	}
 	for _, id := range c.refersTo() {
 		o, ok := c.gateway.owners.Get(id)
 		if !ok {

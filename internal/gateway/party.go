@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"net/netip"
 	"strings"
 
@@ -92,7 +91,7 @@ func (c *call) mark() {
 			tags = append(tags, strings.Split(value, ",")...)
 		}
 	}
-	if bytes.Contains(c.body, []byte(`"tags"`)) {
+	if c.mentions(wordTags) {
 		c.look(policy.TagMembers(), func(_ string, value []byte) bool {
 			for at := range wire.Elements(value, wire.Span{End: len(value)}) {
 				if tag, ok := wire.String(at.Of(value)); ok {

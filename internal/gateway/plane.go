@@ -123,7 +123,7 @@ func NewPlane(parts Parts) *Plane {
 	p.rules = compile(parts.Models.Rules)
 	for _, name := range p.Catalog.Names() {
 		if plan, err := p.Catalog.Resolve(name); err == nil {
-			p.dests[name] = p.build(plan, name)
+			p.dests[name] = p.build(plan, name, false, false)
 		}
 	}
 	return p
@@ -160,7 +160,10 @@ type destination struct {
 	headroom   bool                        // candidates with more of it are preferred
 	balanced   bool                        // a policy chooses among some of them
 	priced     bool                        // and their prices may differ
-	made       bool                        // of a name that a caller made up: nothing is learned of it
+	made       bool                        // of a name that a caller made up
+	crowded    bool                        // and of too many to remember them all: nothing is learned of it
+	dry        bool                        // it is for a look: nothing of it is kept, and it has no metrics and no account
+	steered    bool                        // as a caller wants it: its candidates are no set of the config's
 	single     bool                        // the first candidate is asked, and no other
 	router     *complexity.Router          // decides between the weak and the strong candidates; nil without
 	learns     bool                        // its requests can be judged later
@@ -216,7 +219,8 @@ const mostOthers = 1024
 
 // destination returns where a name leads. The error is fit for the client that
 // shows the key: it suggests no name that the key may not call.
-func (p *Plane) destination(name string, key *policy.Key) (*destination, error) {
+// What is made for a dry request is not kept.
+func (p *Plane) destination(name string, key *policy.Key, dry bool) (*destination, error) {
 	if d, ok := p.dests[name]; ok {
 		return d, nil
 	}
@@ -233,19 +237,24 @@ func (p *Plane) destination(name string, key *policy.Key) (*destination, error) 
 		}
 		return nil, err
 	}
-	d := p.build(plan, telemetry.Other)
+	kept := !dry && p.known.Add(1) <= mostOthers
+	d := p.build(plan, telemetry.Other, dry, !dry && !kept)
 	d.made = true
-	if p.known.Add(1) <= mostOthers {
+	if kept {
 		p.others.Store(name, d)
 	}
 	return d, nil
 }
 
-func (p *Plane) build(plan *models.Plan, label string) *destination {
+func (p *Plane) build(plan *models.Plan, label string, dry, crowded bool) *destination {
 	d := &destination{
+		dry: dry, crowded: crowded,
 		embeddings: plan.Embeddings, name: plan.Name, why: plan.Why, headroom: plan.Prefer == models.PreferHeadroom,
-		require: plan.Require, timeouts: plan.Timeouts, retry: plan.Retry, metrics: p.Metrics.Model(label), typical: new(atomic.Int64),
-		account: p.Accounts.Account(account.Model, plan.Name, account.Rules{Limits: plan.Limits}, now()),
+		require: plan.Require, timeouts: plan.Timeouts, retry: plan.Retry, typical: new(atomic.Int64),
+	}
+	if !dry {
+		d.metrics = p.Metrics.Model(label)
+		d.account = p.Accounts.Account(account.Model, plan.Name, account.Rules{Limits: plan.Limits}, now())
 	}
 	d.router, d.learns = p.routers[plan.Name], plan.Learns && p.learning.keeps()
 	sides := map[*models.PrefillSide]*side{}

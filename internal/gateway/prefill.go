@@ -18,6 +18,9 @@ import (
 //   - Candidates of a pool with a prefill side only decode. Who decodes is chosen
 //     first; then, when enough of the prompt is missing there, who computes it, by a
 //     group of its own.
+//   - A prompt waits for its turn at the side, in a queue of the side's own, and not in
+//     the engines': as long as it is predicted to be computed there in time. Else it
+//     is computed where it is answered.
 //   - No request fails because of the prefill side: without it the replica that
 //     decodes computes the prompt itself, and the side is not asked again for that
 //     request. Where it cannot (models.Convention.Needs), all of the side are asked
@@ -33,6 +36,7 @@ type side struct {
 	timeout    time.Duration // 0 is half of the time to the first token
 	members    []candidate
 	group      *route.Group
+	line       *line // where prompts wait for it
 }
 
 // side builds the prefill side that some candidates of a destination share.
@@ -45,10 +49,15 @@ func (p *Plane) side(d *destination, of *models.PrefillSide) *side {
 		}
 	}
 	if len(s.members) > 0 {
-		by := s.members[0].policy
-		s.group = p.groups.Group("prefill "+by.Name+" "+s.members[0].model, by)
+		s.group = p.group(d, "prefill "+s.members[0].model)
+		if !d.dry { // else nobody waits
+			s.line = p.lineOf(s.group, "prefill "+s.members[0].model, s.members)
+			if s.convention.Asks() {
+				s.line.told()
+			}
+		}
 		for i := range s.members {
-			s.members[i].replica.group = s.group
+			s.members[i].replica.group, s.members[i].replica.line = s.group, s.line
 		}
 	}
 	return s
@@ -108,28 +117,63 @@ func (c *call) undivided(outcome string) *llm.Fault {
 // legOf chooses who computes the prompt for an attempt at target, and has it computed.
 // The attempt's group is told in any case.
 func (c *call) legOf(target *candidate, at time.Time) (outcome string) {
-	if outcome = c.choosePrefill(target, at); outcome == "" {
-		outcome = c.engage(target, at)
-	}
-	c.notePrefill()
-	again := c.leg.took > 0 // it was told of the leg before
-	if !again {
-		c.asked.Prefilled = c.leg.by != nil
+	outcome = c.choosePrefill(target, at)
+	elsewhere := outcome == ""
+	if c.leg.took == 0 { // else it was told of the leg before
+		c.asked.Prefilled = elsewhere
 		c.follow(target, at)
 		c.asked.Prefilled = false
 	}
-	if outcome != "" {
-		c.dest.metrics.Leg(outcome, 0)
-		return outcome
+	if elsewhere {
+		if outcome = c.takeTurn(at); outcome == "" {
+			at = now()
+			outcome = c.engage(target, at)
+		}
 	}
-	outcome, took := c.askLeg(at)
-	c.leg.took += took
+	c.notePrefill()
+	took := time.Duration(0)
+	if outcome == "" {
+		outcome, took = c.askLeg(at)
+		c.leg.took += took
+	}
 	c.dest.metrics.Leg(outcome, took)
-	if outcome != legDone && !c.leg.side.convention.Needs() {
-		c.ticket.Done(now(), route.Result{Cached: -1})
-		c.follow(target, now()) // which computes the prompt after all
+	if elsewhere && outcome != legDone && outcome != legNamed {
+		c.leg.turn.Leave(now(), 0)
+		if !c.leg.side.convention.Needs() {
+			c.ticket.Alone(now())
+		}
 	}
 	return outcome
+}
+
+// takeTurn waits until the side has room for the prompt, as long as it would be
+// computed there in time, and chooses among its replicas anew then. The outcome is empty
+// where it has.
+func (c *call) takeTurn(at time.Time) (outcome string) {
+	l := &c.leg
+	s := l.side
+	first := &l.decision.Replicas[l.decision.Order[0]]
+	it := c.tenant(at)
+	it.Cost, _ = s.group.Seconds(&c.asked)
+	it.Deadline = c.legDeadline(at)
+	if l.alone > 0 && !s.convention.Needs() {
+		if due := at.Add(time.Duration((patience*l.alone - first.Adapter - first.Prefill) * float64(time.Second))); due.Before(it.Deadline) {
+			it.Deadline = due
+		}
+	}
+	turn, no := s.line.queue.Enter(c.ctx, at, it)
+	if no != nil {
+		l.waited(no.Waited, &c.ex)
+		s.line.metrics.Refused(no.Band.String(), no.Reason.String())
+		return l.without(legBusy, fmt.Sprintf("the prefill side is full (%s), and computing it where it is answered takes %.1f s", no.Reason, l.alone))
+	}
+	l.turn = turn
+	if turn.Waited == 0 {
+		return ""
+	}
+	l.waited(turn.Waited, &c.ex)
+	s.line.metrics.Wait.Observe(turn.Waited.Seconds())
+	return c.rankPrefill(now(), s)
 }
 
 // divides reports whether the request is one whose prompt can be computed elsewhere.
@@ -139,9 +183,10 @@ func (c *call) divides() bool { return c.seen.Op == llm.OpGenerate && c.surface.
 // for people, c.leg.found. The outcome is empty where somebody is to.
 func (c *call) choosePrefill(target *candidate, at time.Time) (outcome string) {
 	s := target.prefill
-	c.describe()
+	c.describe(target.replica.adapter)
 	c.leg.side = s
 	uncached, alone := c.alone(target)
+	c.leg.alone = alone
 	c.leg.found = ledger.Prefill{Convention: string(s.convention), Uncached: uncached, Choice: c.leg.found.Choice[:0]}
 	switch {
 	case c.leg.failed:
@@ -209,7 +254,7 @@ func (c *call) rankPrefill(at time.Time, s *side) (outcome string) {
 		}
 		lowest = t.group
 		f := c.fact(t, &v)
-		f.Engine, f.Risk = t.State.Signals(at).Sample, risk(live.Penalty)
+		f.Engine, f.Penalty = t.State.Signals(at).Sample, live.Penalty
 		l.facts, l.ranked = append(l.facts, f), append(l.ranked, i)
 	}
 	l.found.Among = len(s.members)
@@ -218,6 +263,7 @@ func (c *call) rankPrefill(at time.Time, s *side) (outcome string) {
 		return l.without(legUnready, "no replica of the prefill side is ready")
 	}
 	l.decision.Order = l.decision.Order[:0]
+	c.asked.Policy = s.members[0].policy
 	s.group.Pick(at, &c.asked, l.facts, &l.decision, true)
 	l.by = &s.members[l.ranked[l.decision.Order[0]]]
 	l.found.Target, l.found.Why, l.found.Policy = l.by.Name, string(l.decision.Why), l.by.policy.Name

@@ -165,7 +165,8 @@ func TestAPrefillSideThatDiesFailsNoRequest(t *testing.T) {
 
 // TestReplicasAreBusyWithWhatIsOnItsWayToThem: one that will decode counts a request
 // while its prompt is computed, so that many at once are spread; a prefill replica takes
-// as many as its limit allows, and the others go without.
+// one prompt at a time, and as many requests as its limit allows, and the others go
+// without.
 func TestReplicasAreBusyWithWhatIsOnItsWayToThem(t *testing.T) {
 	for _, c := range []struct {
 		name, limit string
@@ -173,7 +174,8 @@ func TestReplicasAreBusyWithWhatIsOnItsWayToThem(t *testing.T) {
 		busy        map[string]int64
 		ok, unready float64
 	}{
-		{"no limit", "", 4, map[string]int64{"d1": 2, "d2": 2, "p2": 4}, 4, 0},
+		{"no limit", "", 4, map[string]int64{"d1": 2, "d2": 2, "p2": 1}, 2, 0}, // the others would be computed too late
+
 		{"one at a time", ", limits: {in_flight: 1}", 2, map[string]int64{"d1": 1, "d2": 1, "p2": 1}, 1, 1},
 		{"one in a minute", ", limits: {requests: 1/m}", 2, map[string]int64{"d1": 1, "d2": 1, "p2": 1}, 1, 1},
 	} {
@@ -257,6 +259,22 @@ func TestExplainTellsWhoWouldComputeThePrompt(t *testing.T) {
 func TestAPrefillSideThatIsBehindIsNotWaitedFor(t *testing.T) {
 	bubble(t, strings.Replace(divided, "pool: [p1, p2]", "pool: [p1]", 1), func(t *testing.T, r *rig) {
 		r.engines(t, "d1", "d2", "p1")
+		for i := range 100 { // until it is known how long such prompts take
+			r.say(t, t.Context(), "", words(fmt.Sprint("w", i, "x"), 3000))
+		}
+		warm, warmed := scrape(r.metrics), len(r.records())
+		most, stop := int64(0), make(chan struct{})
+		var watched sync.WaitGroup
+		watched.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Millisecond):
+					most = max(most, r.fleet.Target("p1").View(time.Now(), "big").InFlight)
+				}
+			}
+		})
 		var asked sync.WaitGroup
 		for i := range 12 {
 			asked.Go(func() { r.say(t, t.Context(), "", words(fmt.Sprint("s", i, "x"), 3000)) })
@@ -264,13 +282,25 @@ func TestAPrefillSideThatIsBehindIsNotWaitedFor(t *testing.T) {
 		}
 		asked.Wait()
 		m := scrape(r.metrics)
-		ok, busy := m[`tailplane_prefill_legs_total{model="m",outcome="ok"}`], m[`tailplane_prefill_legs_total{model="m",outcome="busy"}`]
+		made := func(outcome string) float64 {
+			name := fmt.Sprintf(`tailplane_prefill_legs_total{model="m",outcome=%q}`, outcome)
+			return m[name] - warm[name]
+		}
+		ok, busy := made("ok"), made("busy")
+		close(stop)
+		watched.Wait()
+		if most > 2 {
+			t.Errorf("%d prompts were at the prefill engine at once: they are to wait here", most)
+		}
 		if busy == 0 || ok < 4 || ok+busy != 12 {
 			t.Errorf("%v legs were made, and %v would have been too late", ok, busy)
 		}
-		for _, ex := range r.records() {
-			if p := &ex.Prefill; p.Target == "" && (len(ex.Attempts) != 1 || !strings.HasPrefix(p.Why, "p1 is ") || len(p.Choice) != 1) {
+		for _, ex := range r.records()[warmed:] {
+			if p := &ex.Prefill; p.Target == "" && (len(ex.Attempts) != 1 || !strings.HasPrefix(p.Why, "p1 is ") && !strings.HasPrefix(p.Why, "the prefill side is full") || len(p.Choice) != 1) {
 				t.Errorf("%+v", ex)
+			}
+			if strings.Contains(ex.Prefill.Why, "expired") {
+				t.Errorf("a prompt has waited %v in vain, though it was known how long others take", ex.Queued)
 			}
 		}
 	})

@@ -23,7 +23,7 @@ const (
 func (c *call) prepare(target *candidate, a *ledger.Attempt) (dialect.Surface, *llm.Fault) {
 	own := c.surface.dialect
 	c.ex.Losses = nil
-	if target.Serves(c.seen.Op, own.Name(), target.model) && !dialect.CarriesWrappedSignature(c.body) {
+	if target.Serves(c.seen.Op, own.Name(), target.model) && !c.mentions(wordSignature) {
 		a.Lane, a.Dialect = laneSplice, own.Name()
 		c.out = own.Splice(c.out[:0], c.body, &c.at, dialect.Rewrite{
 			Model: target.ModelName(target.model),

@@ -25,6 +25,7 @@ import (
 	"tailplane/internal/ledger"
 	"tailplane/internal/llmtest"
 	"tailplane/internal/meter"
+	"tailplane/internal/models"
 	"tailplane/internal/policy"
 	"tailplane/internal/route"
 	"tailplane/internal/telemetry"
@@ -58,27 +59,29 @@ type tester interface {
 
 // rig is a gateway with everything that it works with, in memory.
 type rig struct {
-	t        tester
-	net      *llmtest.Network
-	client   *h1.Client
-	journal  *ledger.Journal
-	store    *ledger.Memory
-	metrics  *telemetry.Metrics
-	fleet    *fleet.Fleet
-	account  *account.Accounts
-	learned  *account.Estimator
-	groups   route.Groups
-	keys     *policy.Store
-	log      *bytes.Buffer
-	lines    *telemetry.LogWriter
-	learning *gateway.Learning // and the outcomes that it kept, once it has ended
-	outcomes func() []complexity.Outcome
-	gateway  *gateway.Gateway
-	server   *http.Server
-	hosts    []*llmtest.Upstream
-	closers  []func() // of other servers
-	cancel   context.CancelFunc
-	running  sync.WaitGroup
+	t          tester
+	net        *llmtest.Network
+	client     *h1.Client
+	journal    *ledger.Journal
+	store      *ledger.Memory
+	metrics    *telemetry.Metrics
+	fleet      *fleet.Fleet
+	account    *account.Accounts
+	learned    *account.Estimator
+	groups     route.Groups
+	discovered []models.Target   // beside those of the config
+	told       func(route.Delta) // is given what other gateways would be; nil is nobody
+	keys       *policy.Store
+	log        *bytes.Buffer
+	lines      *telemetry.LogWriter
+	learning   *gateway.Learning // and the outcomes that it kept, once it has ended
+	outcomes   func() []complexity.Outcome
+	gateway    *gateway.Gateway
+	server     *http.Server
+	hosts      []*llmtest.Upstream
+	closers    []func() // of other servers
+	cancel     context.CancelFunc
+	running    sync.WaitGroup
 }
 
 // newRig builds a gateway from the text of a config. dial reaches upstreams;
@@ -92,6 +95,11 @@ func newRigWith(t tester, text string, dial upstream.Dialer, o ledger.JournalOpt
 	r := &rig{t: t, net: &llmtest.Network{}, store: ledger.NewMemory(0), metrics: telemetry.New("test"), fleet: &fleet.Fleet{}, account: account.New(account.Options{}), learned: account.NewEstimator(0), log: &bytes.Buffer{}}
 	if dial == nil {
 		dial = r.net.Dial
+	}
+	r.groups.Tell = func(d route.Delta) {
+		if r.told != nil {
+			r.told(d)
+		}
 	}
 	r.client = h1.New(h1.Options{Dial: dial})
 	var err error
@@ -135,7 +143,7 @@ func (r *rig) plane(text string) *gateway.Plane {
 	keys.Use(time.Now())
 	parts := gateway.Parts{
 		Hash: file.Hash, Listen: file.Listen, Models: file.ModelConfig(), Keys: keys, Fleet: r.fleet, Groups: &r.groups, Book: book, Metrics: r.metrics,
-		Accounts: r.account, Estimates: r.learned,
+		Accounts: r.account, Estimates: r.learned, Discovered: r.discovered,
 	}
 	r.judges(file, &parts)
 	for _, name := range slices.Sorted(maps.Keys(file.Targets)) {

@@ -61,20 +61,21 @@ type variant struct {
 }
 
 // under returns where a name leads under a rule.
-func (p *Plane) under(r *rule, name string, key *policy.Key) (*destination, error) {
+func (p *Plane) under(r *rule, name string, key *policy.Key, dry bool) (*destination, error) {
 	name = cmp.Or(r.To, name)
 	if r.Policy.IsZero() && len(r.Only) == 0 && len(r.Require) == 0 {
-		return p.destination(name, key)
+		return p.destination(name, key, dry)
 	}
 	at := variant{r.number, name}
 	if d, ok := p.others.Load(at); ok {
 		return d.(*destination), nil
 	}
-	base, err := p.destination(name, key)
+	base, err := p.destination(name, key, dry)
 	if err != nil {
 		return nil, err
 	}
 	d := base.changed()
+	d.dry = dry
 	d.bar(r.bars)
 	for i := range d.candidates {
 		t := &d.candidates[i]
@@ -83,7 +84,7 @@ func (p *Plane) under(r *rule, name string, key *policy.Key) (*destination, erro
 		}
 	}
 	p.replicas(d)
-	if p.known.Add(1) <= mostOthers {
+	if !dry && p.known.Add(1) <= mostOthers {
 		p.others.Store(at, d)
 	}
 	return d, nil

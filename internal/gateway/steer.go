@@ -77,7 +77,7 @@ func (s *steering) isZero() bool {
 
 // wishes reads what the body says of the route and takes it out.
 func (c *call) wishes(s *steering) *llm.Fault {
-	if !bytes.Contains(c.body, []byte(`"provider"`)) && !bytes.Contains(c.body, []byte(`"models"`)) {
+	if !c.mentions(wordProvider) && !c.mentions(wordModels) {
 		return nil
 	}
 	var found [2]wire.Member
@@ -176,8 +176,9 @@ var sorts = map[string]string{"price": "lowest_cost", "throughput": "lowest_late
 // follows makes the destination that the caller wants of the one of the model.
 func (c *call) follows(d *destination, s *steering) (*destination, *llm.Fault) {
 	out := d.changed()
+	out.dry, out.steered = c.dry, true
 	for _, name := range s.models {
-		more, err := c.plane.destination(name, c.key)
+		more, err := c.plane.destination(name, c.key, c.dry)
 		if err != nil {
 			return nil, &llm.Fault{Kind: llm.FaultUnknownModel, Param: "models", Message: err.Error()}
 		}
@@ -214,7 +215,7 @@ func (d *destination) append(more *destination) {
 		return
 	}
 	d.hedges = nil // an attempt that is not the answer may cost money there
-	d.made = d.made || more.made
+	d.made, d.crowded = d.made || more.made, d.crowded || more.made
 	last := 0
 	if n := len(d.candidates); n > 0 {
 		last = d.candidates[n-1].group + 1

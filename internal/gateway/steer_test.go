@@ -21,7 +21,8 @@ func FuzzWishes(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		c := &call{body: append([]byte(nil), body...), surface: surface{dialect: dialect.CodecFor(llm.Chat)}}
+		c := &call{body: append([]byte(nil), body...), surface: surface{dialect: dialect.CodecFor(llm.Chat)}, at: dialect.At{Words: newWords()}}
+		_, _ = c.surface.dialect.Glance(c.body, &c.at)
 		var s steering
 		if fault := c.wishes(&s); fault != nil {
 			return

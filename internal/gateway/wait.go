@@ -8,6 +8,7 @@ import (
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
 	"tailplane/internal/queue"
+	"tailplane/internal/route"
 )
 
 // The rules of waiting:
@@ -19,10 +20,13 @@ import (
 //   - Its place is held until the call is closed, whatever happens on the way.
 //   - One that is refused goes on to those behind the group, if one of them is
 //     ready: that is what they are there for.
+//   - What computes something waits, whatever is asked for. Questions that cost next
+//     to nothing (tokens counted), what a target keeps, and sessions go on as they
+//     come.
 
 // wait returns when a replica of the request has room.
 func (c *call) wait() *llm.Fault {
-	if !c.dest.balanced || c.seen.Op != llm.OpGenerate || c.surface.forward != nil {
+	if work, size := c.work(); !c.dest.balanced || work == route.WorkOther && size == 0 {
 		return nil
 	}
 	at := now()
@@ -30,7 +34,7 @@ func (c *call) wait() *llm.Fault {
 	if t == nil {
 		return nil
 	}
-	c.describe()
+	c.describe(t.replica.adapter)
 	l := t.replica.line
 	turn, no := l.queue.Enter(c.ctx, at, c.item(at, t))
 	if no == nil {
@@ -54,6 +58,24 @@ func (c *call) wait() *llm.Fault {
 		Kind: llm.FaultShed, Retry: llm.RetrySame, Scope: llm.ScopeModel, Phase: llm.PhaseAdmit, Code: "queue_" + no.Reason.String(),
 		After: max(no.After, leastAfter), Message: no.Error(),
 	}
+}
+
+// work is what the request makes a replica do, and how large it is where that does
+// not follow from a text; 0 is hardly anything.
+func (c *call) work() (k route.Work, size int) {
+	switch c.seen.Op {
+	case llm.OpGenerate:
+		if c.surface.forward == nil {
+			return route.WorkPrompt, 0
+		}
+	case llm.OpEmbed, llm.OpRerank, llm.OpModerate:
+		return route.WorkText, 0
+	case llm.OpTranscribe, llm.OpTranslateAudio, llm.OpSpeech:
+		return route.WorkOther, len(c.body)
+	case llm.OpImage:
+		return route.WorkOther, 1
+	}
+	return route.WorkOther, 0
 }
 
 // leastAfter is the shortest wait that a refused client is told.
@@ -99,14 +121,19 @@ func (c *call) passOver() {
 	}
 }
 
-// item is the request as a queue sees it.
+// tenant is the request as any queue sees it: whose it is.
+func (c *call) tenant(at time.Time) queue.Item {
+	it := queue.Item{Tenant: cmp.Or(c.ex.Customer, c.ex.Team, c.key.ID), Bytes: cap(c.body), Lane: c.asked.Chain.Lane, Enqueued: at}
+	it.Band, it.Weight = c.key.Turn(c.party)
+	return it
+}
+
+// item is the request as the queue of its replicas sees it.
 func (c *call) item(at time.Time, t *candidate) queue.Item {
 	prefill, decode := t.replica.group.Seconds(&c.asked)
-	it := queue.Item{
-		Tenant: cmp.Or(c.ex.Customer, c.ex.Team, c.key.ID), Cost: prefill + decode, Bytes: cap(c.body),
-		Lane: c.asked.Chain.Lane, Enqueued: at,
-	}
-	it.Band, it.Weight = c.key.Turn(c.party)
+	it := c.tenant(at)
+	it.Cost, it.Apart = prefill+decode, c.asked.Work == route.WorkOther
+	c.cost = it.Cost
 	if c.deadline.Before(at.Add(t.replica.line.config.MaxWait)) {
 		it.Deadline = c.deadline
 	}
@@ -144,12 +171,17 @@ func (c *call) within() time.Duration {
 // leave gives the request's place back, with what it has cost the replicas. It is
 // called whenever a call is closed.
 func (c *call) leave() {
+	c.leg.turn.Leave(now(), 0) // of a leg that was never made
 	if c.turn == (queue.Ticket{}) {
 		return
 	}
 	real := 0.0
 	for i := range c.ex.Attempts {
-		if a := &c.ex.Attempts[i]; a.Usage.Source != llm.UsageNone {
+		switch a := &c.ex.Attempts[i]; {
+		case c.asked.Work != route.WorkPrompt && a.Fault == "": // what it used is no measure of its time
+			real = c.cost
+		case c.asked.Work != route.WorkPrompt:
+		case a.Usage.Source != llm.UsageNone:
 			real += c.spent(a)
 		}
 	}

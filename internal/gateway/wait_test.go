@@ -312,7 +312,7 @@ func heldUntilHeard(t *testing.T, config string) {
 		}
 		r.post(long("other")) // what is typical
 		tell := func(target string, kind route.DeltaKind) {
-			r.groups.Apply(time.Now(), "peer", route.Delta{Group: route.Hash("auto x"), Replica: route.Hash(target + "/x"), Kind: kind, Work: 3, Tokens: 50_000})
+			r.groups.Apply(time.Now(), "peer", route.Delta{Group: route.Hash("x"), Replica: route.Hash(target + "/x"), Kind: kind, Work: 3, Tokens: 50_000})
 		}
 		tell("a", route.DeltaSent)
 		var callers sync.WaitGroup

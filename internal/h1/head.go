@@ -23,7 +23,7 @@ import (
 // checkRequest refuses what cannot be written as exactly one request.
 func checkRequest(req *Request) error {
 	switch {
-	case !isToken(req.Method):
+	case !http1.IsToken(req.Method):
 		return fmt.Errorf("method %q is not a token", req.Method)
 	case req.Method == "CONNECT":
 		return errors.New("CONNECT is not supported: give Options.Dial a dialer that tunnels")
@@ -36,16 +36,16 @@ func checkRequest(req *Request) error {
 	}
 	for i := range req.Header {
 		f := &req.Header[i]
-		if !isToken(f.Name) {
+		if !http1.IsToken(f.Name) {
 			return fmt.Errorf("header name %q is not a token", f.Name)
 		}
-		if !isValue(f.Value) {
+		if !http1.IsValue(f.Value) {
 			return fmt.Errorf("value of header %s has a control character", f.Name)
 		}
 		switch len(f.Name) {
 		case len("Host"), len("Connection"), len("Content-Length"), len("Transfer-Encoding"):
 			for _, own := range [...]string{"Host", "Connection", "Content-Length", "Transfer-Encoding"} {
-				if equalFold(f.Name, own) {
+				if http1.EqualFold(f.Name, own) {
 					return fmt.Errorf("header %s is written by the client: leave it out", own)
 				}
 			}
@@ -163,11 +163,11 @@ func (r *Response) parse(raw []byte) (message, error) {
 			break
 		}
 		colon := strings.IndexByte(line, ':')
-		if colon < 0 || !isToken(line[:colon]) {
+		if colon < 0 || !http1.IsToken(line[:colon]) {
 			return m, errors.New("malformed response: a header line without a valid name")
 		}
 		value := strings.Trim(line[colon+1:], " \t")
-		if !isValue(value) {
+		if !http1.IsValue(value) {
 			return m, fmt.Errorf("malformed response: header %s has a control character", line[:colon])
 		}
 		start := at + colon + 1 + leadingSpace(line[colon+1:])
@@ -189,11 +189,11 @@ func (r *Response) parse(raw []byte) (message, error) {
 func (m *message) note(name, value string, codings *int) error {
 	switch len(name) {
 	case len("Connection"):
-		if equalFold(name, "Connection") && hasToken(value, "close") {
+		if http1.EqualFold(name, "Connection") && hasToken(value, "close") {
 			m.close = true
 		}
 	case len("Content-Length"):
-		if !equalFold(name, "Content-Length") {
+		if !http1.EqualFold(name, "Content-Length") {
 			return nil
 		}
 		n, err := strconv.ParseUint(value, 10, 63)
@@ -205,10 +205,10 @@ func (m *message) note(name, value string, codings *int) error {
 		}
 		m.length = int64(n)
 	case len("Transfer-Encoding"):
-		if !equalFold(name, "Transfer-Encoding") {
+		if !http1.EqualFold(name, "Transfer-Encoding") {
 			return nil
 		}
-		if *codings++; *codings > 1 || !equalFold(value, "chunked") {
+		if *codings++; *codings > 1 || !http1.EqualFold(value, "chunked") {
 			return errors.New("malformed response: Transfer-Encoding is not chunked alone")
 		}
 		m.chunked = true
@@ -223,7 +223,7 @@ func (r *Response) parseStatus(line string) (minor int, err error) {
 		return 0, errors.New("malformed response: it does not begin with HTTP/1.x and a status")
 	}
 	code, reason, _ := strings.Cut(strings.TrimLeft(rest, " "), " ")
-	if len(code) != 3 || code[0] < '1' || code[0] > '9' || !isDigit(code[1]) || !isDigit(code[2]) {
+	if len(code) != 3 || code[0] < '1' || code[0] > '9' || !http1.IsDigit(code[1]) || !http1.IsDigit(code[2]) {
 		return 0, errors.New("malformed response: the status is not a number of three digits")
 	}
 	r.Status = int(code[0]-'0')*100 + int(code[1]-'0')*10 + int(code[2]-'0')
@@ -265,39 +265,17 @@ func unfold(head string) string {
 
 func leadingSpace(s string) int { return len(s) - len(strings.TrimLeft(s, " \t")) }
 
-func isDigit(c byte) bool { return c-'0' < 10 }
-
 // hasToken looks for an element of a comma-separated list.
 func hasToken(list, token string) bool {
 	for part := range strings.SplitSeq(list, ",") {
-		if equalFold(strings.Trim(part, " \t"), token) {
+		if http1.EqualFold(strings.Trim(part, " \t"), token) {
 			return true
 		}
 	}
 	return false
 }
 
-// isToken checks RFC 9110 5.6.2.
-func isToken(s string) bool {
-	for i := range len(s) {
-		if !http1.IsTokenByte(s[i]) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// isValue checks that s has no control character but the tab.
-func isValue(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
 // visible checks that s has no control character and no space.
 func visible(s string) bool {
-	return isValue(s) && !strings.ContainsAny(s, " \t")
+	return http1.IsValue(s) && !strings.ContainsAny(s, " \t")
 }

@@ -1,6 +1,10 @@
 package h1
 
-import "iter"
+import (
+	"iter"
+
+	"tailplane/internal/http1"
+)
 
 // Header holds the fields of a response in their order. It is a view of the
 // response head and stays valid after Response.Close. Names keep their
@@ -19,7 +23,7 @@ func (h Header) Len() int { return len(h.fields) }
 // Get returns the first value of name, in any case, or "".
 func (h Header) Get(name string) string {
 	for _, f := range h.fields {
-		if equalFold(h.head[f.name:f.nameEnd], name) {
+		if http1.EqualFold(h.head[f.name:f.nameEnd], name) {
 			return h.head[f.value:f.valueEnd]
 		}
 	}
@@ -29,7 +33,7 @@ func (h Header) Get(name string) string {
 // Has reports whether there is a field name, in any case.
 func (h Header) Has(name string) bool {
 	for _, f := range h.fields {
-		if equalFold(h.head[f.name:f.nameEnd], name) {
+		if http1.EqualFold(h.head[f.name:f.nameEnd], name) {
 			return true
 		}
 	}
@@ -40,7 +44,7 @@ func (h Header) Has(name string) bool {
 func (h Header) Values(name string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, f := range h.fields {
-			if equalFold(h.head[f.name:f.nameEnd], name) && !yield(h.head[f.value:f.valueEnd]) {
+			if http1.EqualFold(h.head[f.name:f.nameEnd], name) && !yield(h.head[f.value:f.valueEnd]) {
 				return
 			}
 		}
@@ -56,22 +60,4 @@ func (h Header) All() iter.Seq2[string, string] {
 			}
 		}
 	}
-}
-
-// equalFold compares ASCII without regard to case. Unlike strings.EqualFold it
-// folds no other letters: the Kelvin sign is not a k in a field name.
-func equalFold(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		x, y := a[i], b[i]
-		if x == y {
-			continue
-		}
-		if x|0x20 != y|0x20 || x|0x20 < 'a' || x|0x20 > 'z' {
-			return false
-		}
-	}
-	return true
 }

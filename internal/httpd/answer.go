@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tailplane/internal/http1"
 )
 
 // This file writes heads. The part that the handler decides is written when it
@@ -47,7 +49,7 @@ func (w *response) statusLine(status int) {
 // in a value becomes a space, so that no value can be more than a value.
 func (w *response) fields(status int) {
 	for name, values := range w.header {
-		if !isToken(name) || frames(name) || status == http.StatusNotModified && name == "Content-Type" {
+		if !http1.IsToken(name) || frames(name) || status == http.StatusNotModified && name == "Content-Type" {
 			continue
 		}
 		for _, value := range values {
@@ -63,20 +65,20 @@ func (w *response) fields(status int) {
 func frames(name string) bool {
 	switch len(name) {
 	case len("Trailer"):
-		return equalFold(name, "Trailer")
+		return http1.EqualFold(name, "Trailer")
 	case len("Connection"):
-		return equalFold(name, "Connection")
+		return http1.EqualFold(name, "Connection")
 	case len("Content-Length"):
-		return equalFold(name, "Content-Length")
+		return http1.EqualFold(name, "Content-Length")
 	case len("Transfer-Encoding"):
-		return equalFold(name, "Transfer-Encoding")
+		return http1.EqualFold(name, "Transfer-Encoding")
 	}
 	return false
 }
 
 func appendValue(b []byte, value string) []byte {
 	value = strings.Trim(value, " \t\r\n")
-	if isValue(value) {
+	if http1.IsValue(value) {
 		return append(b, value...)
 	}
 	for i := range len(value) {

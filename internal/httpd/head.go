@@ -67,12 +67,12 @@ func parseLine(line string) (requestLine, *refusal) {
 	target, proto, ok := strings.Cut(rest, " ")
 	l := requestLine{method: method, target: target}
 	switch {
-	case !ok || !isToken(method) || target == "" || !isValue(target):
+	case !ok || !http1.IsToken(method) || target == "" || !http1.IsValue(target):
 		return l, badRequest("the request line is malformed")
 	case proto == "HTTP/1.1":
 		l.minor = 1
 	case proto == "HTTP/1.0":
-	case len(proto) == len("HTTP/x.y") && proto[:5] == "HTTP/" && isDigit(proto[5]) && proto[6] == '.' && isDigit(proto[7]):
+	case len(proto) == len("HTTP/x.y") && proto[:5] == "HTTP/" && http1.IsDigit(proto[5]) && proto[6] == '.' && http1.IsDigit(proto[7]):
 		return l, &refusal{http.StatusHTTPVersionNotSupported, "HTTP/1.1 and HTTP/1.0 are served here"}
 	default:
 		return l, badRequest("the request line is malformed")
@@ -124,14 +124,14 @@ func (x *exchange) parseFields(rest string) *refusal {
 			return tooLarge("there are too many header fields")
 		}
 		colon := strings.IndexByte(line, ':')
-		if colon < 0 || !isToken(line[:colon]) {
+		key, ok := canonical(line[:max(colon, 0)])
+		if !ok {
 			return badRequest("a header line has no valid name, or is folded")
 		}
 		value := trimBlanks(line[colon+1:])
-		if !isValue(value) {
+		if !http1.IsValue(value) {
 			return badRequest("a header value has a control character")
 		}
-		key := canonical(line[:colon])
 		if seen := x.header[key]; seen != nil {
 			x.header[key] = append(seen, value)
 			continue
@@ -176,7 +176,7 @@ func plainPath(path string) bool {
 	}
 	for i := range len(path) {
 		switch c := path[i]; {
-		case isDigit(c), c|0x20-'a' < 26:
+		case http1.IsDigit(c), c|0x20-'a' < 26:
 		case c == '/', c == '-', c == '_', c == '.', c == '~', c == ':':
 		default:
 			return false
@@ -232,7 +232,7 @@ func (x *exchange) frame() *refusal {
 	switch {
 	case len(codings) > 0 && (len(lengths) > 0 || x.minor == 0):
 		return badRequest("there is a Transfer-Encoding beside a Content-Length, or in HTTP/1.0")
-	case len(codings) > 1 || len(codings) == 1 && !equalFold(codings[0], "chunked"):
+	case len(codings) > 1 || len(codings) == 1 && !http1.EqualFold(codings[0], "chunked"):
 		return &refusal{http.StatusNotImplemented, "chunked is the only Transfer-Encoding that is served here"}
 	case len(codings) == 1:
 		delete(h, "Transfer-Encoding")

@@ -69,8 +69,13 @@ func TestCanonicalNamesAreThoseOfNetHTTP(t *testing.T) {
 		"Content-Type", "content-type", "CONTENT-TYPE", "x-api-key", "X-Api-Key", "etag", "www-authenticate", "-", "a--b", "1a", "x_y-z",
 		strings.Repeat("long-name-", 9),
 	} {
-		if got, want := canonical(name), http.CanonicalHeaderKey(name); got != want {
-			t.Errorf("%s: %s, want %s", name, got, want)
+		if got, ok := canonical(name); !ok || got != http.CanonicalHeaderKey(name) {
+			t.Errorf("%s: %s %v, want %s", name, got, ok, http.CanonicalHeaderKey(name))
+		}
+	}
+	for _, name := range []string{"", "a b", "a:", "ä", "content-type "} {
+		if got, ok := canonical(name); ok {
+			t.Errorf("%q is taken for %q", name, got)
 		}
 	}
 	for name := range interned {

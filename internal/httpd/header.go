@@ -28,30 +28,42 @@ var interned = func() map[string]string {
 	return m
 }()
 
-// canonical is http.CanonicalHeaderKey for a token, without an allocation for
-// names that are canonical already or well known.
-func canonical(name string) string {
-	var short [48]byte
+// canonical checks that a field may have this name, and returns it as
+// http.CanonicalHeaderKey does: without an allocation where it is canonical
+// already or well known.
+func canonical(name string) (key string, ok bool) {
 	upper, same := true, true
-	if len(name) > len(short) {
-		return http.CanonicalHeaderKey(name)
-	}
-	b := short[:len(name)]
 	for i := range len(name) {
 		c := name[i]
-		switch {
-		case upper && 'a' <= c && c <= 'z':
-			c -= 'a' - 'A'
-			same = false
-		case !upper && 'A' <= c && c <= 'Z':
-			c += 'a' - 'A'
+		if !http1.IsTokenByte(c) {
+			return "", false
+		}
+		if c|0x20-'a' < 26 && c&0x20 == 0 != upper {
 			same = false
 		}
-		b[i] = c
 		upper = c == '-'
 	}
 	if same {
-		return name
+		return name, name != ""
+	}
+	return respelled(name), true
+}
+
+// respelled is the canonical form of a name.
+func respelled(name string) string {
+	var short [48]byte
+	if len(name) > len(short) {
+		return http.CanonicalHeaderKey(name)
+	}
+	b := short[:copy(short[:], name)]
+	upper := true
+	for i, c := range b {
+		if c|0x20-'a' < 26 {
+			if b[i] = c | 0x20; upper {
+				b[i] = c &^ 0x20
+			}
+		}
+		upper = c == '-'
 	}
 	if known, ok := interned[string(b)]; ok {
 		return known
@@ -68,47 +80,13 @@ func hasToken(lists []string, token string) bool {
 			if n < 0 {
 				n = len(list)
 			}
-			if equalFold(list[:n], token) {
+			if http1.EqualFold(list[:n], token) {
 				return true
 			}
 			list = list[min(n+1, len(list)):]
 		}
 	}
 	return false
-}
-
-// equalFold compares ASCII without regard to case; it folds no other letters.
-func equalFold(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		x, y := a[i], b[i]
-		if x != y && (x|0x20 != y|0x20 || x|0x20 < 'a' || x|0x20 > 'z') {
-			return false
-		}
-	}
-	return true
-}
-
-// isToken checks RFC 9110 5.6.2.
-func isToken(s string) bool {
-	for i := range len(s) {
-		if !http1.IsTokenByte(s[i]) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// isValue checks that s has no control character but the tab.
-func isValue(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }
 
 // isHost checks the form of a Host field: host and port, or a literal address,
@@ -123,5 +101,3 @@ func isHost(s string) bool {
 	}
 	return true
 }
-
-func isDigit(c byte) bool { return c-'0' < 10 }

@@ -29,13 +29,30 @@ func (j *Journal) Flush(ctx context.Context) error {
 	return err
 }
 
-// drainPaced is Flush at a quarter of a processor at most, and in between others
-// may drain. It rests less when the journal fills up.
+// drainPaced drains what is settled now, at a quarter of a processor at most, and
+// in between others may drain. It rests less when the journal fills up. What
+// comes meanwhile waits for the next time: a drain that ran after it would never
+// end under load, in batches as small as its rests are short.
 func (j *Journal) drainPaced(ctx context.Context) error {
+	end, err := j.end()
+	if err != nil {
+		return err
+	}
+	return j.drainWhile(ctx, func() bool { return j.pos.Before(end) })
+}
+
+// drainFull drains, as drainPaced does, as long as a whole batch is waiting.
+func (j *Journal) drainFull(ctx context.Context) error {
+	return j.drainWhile(ctx, func() bool { return j.Stats().Lag >= drainBatch })
+}
+
+// drainWhile drains a batch at a time while there is more, which it asks with the
+// token in its hand.
+func (j *Journal) drainWhile(ctx context.Context, more func() bool) error {
 	for {
 		begin := time.Now()
-		more, err := j.drainStep(ctx)
-		if err != nil || !more {
+		again, err := j.drainStep(ctx, more)
+		if err != nil || !again {
 			return err
 		}
 		if rest := 3 * time.Since(begin); !j.filling() {
@@ -75,8 +92,8 @@ func (j *Journal) filling() bool {
 	return int64(j.cur.seq-min(j.cur.seq, j.drains.Segment)) > j.opt.MaxBytes/4/j.opt.SegmentBytes
 }
 
-// drainStep drains a batch and says whether there is more.
-func (j *Journal) drainStep(ctx context.Context) (more bool, err error) {
+// drainStep drains a batch, if there is more, and says whether there still is.
+func (j *Journal) drainStep(ctx context.Context, more func() bool) (again bool, err error) {
 	select {
 	case j.drain <- struct{}{}:
 		defer func() { <-j.drain }()
@@ -84,11 +101,11 @@ func (j *Journal) drainStep(ctx context.Context) (more bool, err error) {
 		return false, fmt.Errorf("drain journal: %w", ctx.Err())
 	}
 	end, err := j.end()
-	if err != nil || !j.pos.Before(end) {
+	if err != nil || !j.pos.Before(end) || !more() {
 		return false, err
 	}
 	err = j.drainSome(ctx, end)
-	return j.pos.Before(end), err
+	return more(), err
 }
 
 // end is where the journal ends now.
@@ -144,11 +161,14 @@ func (j *Journal) drainSome(ctx context.Context, end Position) error {
 	return j.retire(seg.seq)
 }
 
-// nextStretch closes the stretch that grows, and returns the one to drain next,
-// if there is one. The caller holds the token.
+// nextStretch returns the stretch to drain next, if there is one: the one that
+// grows only when there is no whole one. The caller holds the token.
 func (j *Journal) nextStretch() *stretch {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if s := j.fresh.next(j.pos); s != nil {
+		return s
+	}
 	j.fresh.close()
 	return j.fresh.next(j.pos)
 }

@@ -16,7 +16,7 @@ import (
 func TestFullBatchIsDrainedBeforeSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(0)
-		j := openTest(t, JournalOptions{Sync: time.Hour, Store: m})
+		j := openTest(t, JournalOptions{SegmentBytes: 16 << 20, Sync: time.Hour, Store: m})
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- j.Run(ctx) }()
@@ -51,6 +51,61 @@ type slow struct {
 func (s slow) Append(ctx context.Context, pos Position, batch []*Exchange) error {
 	time.Sleep(s.took)
 	return s.Memory.Append(ctx, pos, batch)
+}
+
+// batches is a store that counts them.
+type batches struct {
+	*Memory
+	n int
+}
+
+func (b *batches) Append(ctx context.Context, pos Position, batch []*Exchange) error {
+	b.n++
+	time.Sleep(2 * time.Millisecond)
+	return b.Memory.Append(ctx, pos, batch)
+}
+
+func (b *batches) appendRecords(ctx context.Context, pos Position, batch *recordBatch) error {
+	b.n++
+	time.Sleep(2 * time.Millisecond)
+	decoded := make([]*Exchange, len(batch.entries))
+	for i, e := range batch.entries {
+		var err error
+		if decoded[i], err = decodeExchange(e.record); err != nil {
+			return err
+		}
+	}
+	return b.Memory.Append(ctx, pos, decoded)
+}
+
+// What is settled while a batch is drained must not make the next one small: each
+// costs as much as some hundred exchanges.
+func TestSteadyLoadIsDrainedInWholeBatches(t *testing.T) {
+	for _, rate := range []int{1, 5, 20} { // settled in a millisecond
+		synctest.Test(t, func(t *testing.T) {
+			const seconds = 5
+			b := &batches{Memory: NewMemory(1 << 20)}
+			j := openTest(t, JournalOptions{SegmentBytes: 16 << 20, Sync: time.Second, Store: b})
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- j.Run(ctx) }()
+			for i := range seconds * 1000 * rate {
+				if err := j.Settle(typical(id(i))); err != nil {
+					t.Fatal(err)
+				}
+				if i%rate == 0 {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			if n, want := b.n, seconds*1000*rate/drainBatch+2*seconds; n > want {
+				t.Errorf("%d records in a millisecond were drained in %d batches, want %d at most", rate, n, want)
+			}
+			stop()
+			if err := <-done; err != nil || b.stored() != seconds*1000*rate {
+				t.Errorf("the store has %d of %d, %v", b.stored(), seconds*1000*rate, err)
+			}
+		})
+	}
 }
 
 func TestBacklogIsDrainedAtAQuarterOfTheTime(t *testing.T) {

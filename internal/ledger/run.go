@@ -33,7 +33,7 @@ func (j *Journal) Run(ctx context.Context) error {
 		case <-j.rotated:
 			j.prepare()
 		case <-j.full:
-			if pause == j.opt.Sync && j.drainPaced(ctx) != nil {
+			if pause == j.opt.Sync && j.drainFull(ctx) != nil {
 				timer.Reset(0) // pass says what went wrong
 				armed = true
 			}

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -152,21 +153,11 @@ type Retry struct {
 
 // Or returns r with what is zero taken from d.
 func (r Retry) Or(d Retry) Retry {
-	if r.Attempts == 0 {
-		r.Attempts = d.Attempts
-	}
-	if r.Backoff == 0 {
-		r.Backoff = d.Backoff
-	}
-	if r.MaxBackoff == 0 {
-		r.MaxBackoff = d.MaxBackoff
-	}
-	if r.MaxWait == 0 {
-		r.MaxWait = d.MaxWait
-	}
-	if r.Budget == 0 {
-		r.Budget = d.Budget
-	}
+	r.Attempts = cmp.Or(r.Attempts, d.Attempts)
+	r.Backoff = cmp.Or(r.Backoff, d.Backoff)
+	r.MaxBackoff = cmp.Or(r.MaxBackoff, d.MaxBackoff)
+	r.MaxWait = cmp.Or(r.MaxWait, d.MaxWait)
+	r.Budget = cmp.Or(r.Budget, d.Budget)
 	return r
 }
 

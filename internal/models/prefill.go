@@ -78,7 +78,7 @@ func (w *walk) side(m Model, policy Policy) *PrefillSide {
 		policy = Policy{Name: PolicyAuto} // these do not rank replicas
 	}
 	for _, target := range p.Pool {
-		out.Candidates = append(out.Candidates, expand(w.replicas, Candidate{Target: target, Model: cmp.Or(p.ServedAs, m.ServedAs), Policy: policy})...)
+		out.Candidates = append(out.Candidates, expand(w.replicas, Candidate{Target: target, Model: cmp.Or(p.ServedAs, m.ServedAs), Policy: policy, Queue: m.Queue})...)
 	}
 	return out
 }

@@ -220,14 +220,15 @@ const mostAsked = 4
 // next is what should be let through now: the next request of the tenant whose
 // turn it is, or of one of those near it, if there is no room for that. longest
 // is what must not be passed for good.
-func (b *band) next(longest *entry, admits func(Item) bool) *entry {
+func (b *band) next(longest *entry, claim float64, admits func(Item) bool) *entry {
+	longest.Claim = claim
 	if b.passing >= b.grace && admits(longest.Item) {
 		return longest
 	}
 	for _, turn := range b.ready.slots[:min(mostAsked, b.ready.len())] {
 		f := turn.item
 		e := f.next()
-		e.Owed = b.lags(f)
+		e.Owed, e.Claim = b.lags(f), claim
 		if admits(e.Item) {
 			return e
 		}

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -19,9 +20,11 @@ type Config struct {
 	// those that come next.
 	Target time.Duration `yaml:"target"`
 	// Reserve is the part of a replica that is kept for requests of high priority,
-	// and of tenants that have had less than their part, in percent of Target and
-	// of whatever else limits it; 40 by default. There is always room for a first
-	// request.
+	// and of tenants that have had less than their part, in percent of whatever
+	// limits it; 50 by default. Of Target it is twice that: from 50 on a prompt of
+	// the others is sent when those before it are thought to be computed. Half of it
+	// is kept while none of those for whom it is come. There is always room for a
+	// first request.
 	Reserve int `yaml:"reserve_percent"`
 	// What differs for a priority.
 	High   BandConfig `yaml:"high"`
@@ -37,37 +40,23 @@ type BandConfig struct {
 
 // Default is what holds where the file says nothing.
 func Default() Config {
-	return Config{MaxWait: 30 * time.Second, Requests: 1000, Bytes: 256 << 20, Target: 100 * time.Millisecond, Reserve: 40}
+	return Config{MaxWait: 30 * time.Second, Requests: 1000, Bytes: 256 << 20, Target: 100 * time.Millisecond, Reserve: 50}
 }
 
 // Or returns c with what is zero taken from d.
 func (c Config) Or(d Config) Config {
-	if c.MaxWait == 0 {
-		c.MaxWait = d.MaxWait
-	}
-	if c.Requests == 0 {
-		c.Requests = d.Requests
-	}
-	if c.Bytes == 0 {
-		c.Bytes = d.Bytes
-	}
-	if c.Target == 0 {
-		c.Target = d.Target
-	}
-	if c.Reserve == 0 {
-		c.Reserve = d.Reserve
-	}
+	c.MaxWait = cmp.Or(c.MaxWait, d.MaxWait)
+	c.Requests = cmp.Or(c.Requests, d.Requests)
+	c.Bytes = cmp.Or(c.Bytes, d.Bytes)
+	c.Target = cmp.Or(c.Target, d.Target)
+	c.Reserve = cmp.Or(c.Reserve, d.Reserve)
 	c.High, c.Normal, c.Low = c.High.or(d.High), c.Normal.or(d.Normal), c.Low.or(d.Low)
 	return c
 }
 
 func (b BandConfig) or(d BandConfig) BandConfig {
-	if b.MaxWait == 0 {
-		b.MaxWait = d.MaxWait
-	}
-	if b.Requests == 0 {
-		b.Requests = d.Requests
-	}
+	b.MaxWait = cmp.Or(b.MaxWait, d.MaxWait)
+	b.Requests = cmp.Or(b.Requests, d.Requests)
 	return b
 }
 
@@ -98,24 +87,28 @@ func (c *Config) due(it *Item) time.Time {
 }
 
 // Part is the part of a replica up to which it may be filled by the item, whatever
-// a routing group measures that by.
+// a routing group measures that by. All of what is kept is kept while those for whom
+// it is ask for it; half of it stands by for the first of them.
 func (c Config) Part(it Item) float64 {
-	if it.Band == High || it.Owed {
+	if it.privileged() {
 		return 1
 	}
-	return 1 - float64(c.Reserve)/100
+	return 1 - float64(c.Reserve)/100*(1+it.Claim)/2
 }
 
 // Ceiling is how much prefill a replica may have before it and still be sent the item.
+// What is kept counts twice here: to hold a prompt back until the one before it is
+// computed spares those who come next much and costs little work, a smaller batch
+// costs more.
 func (c Config) Ceiling(it Item) time.Duration {
-	return time.Duration(float64(c.Target) * c.Part(it))
+	return time.Duration(float64(c.Target) * max(0, 2*c.Part(it)-1))
 }
 
 // Places is how many requests a replica may have, with the item, if it takes limit
 // at once: where something is reserved one less than that, and never none. The
 // limit is the operator's word or was found; no more of it stands idle.
 func (c Config) Places(limit int, it Item) int {
-	if it.Band == High || it.Owed || limit <= 1 {
+	if it.privileged() || limit <= 1 {
 		return limit
 	}
 	if c.Part(it) < 1 {
@@ -157,6 +150,6 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 		report(path+".target", fmt.Sprintf("%v is out of range", c.Target), "1ms to 1m; 100ms is the default")
 	}
 	if c.Reserve < 0 || c.Reserve > 90 {
-		report(path+".reserve_percent", fmt.Sprintf("%d%% is out of range", c.Reserve), "1 to 90; 40 is the default")
+		report(path+".reserve_percent", fmt.Sprintf("%d%% is out of range", c.Reserve), "1 to 90; 50 is the default")
 	}
 }

@@ -45,6 +45,13 @@ func TestSomethingIsKeptForHighPriority(t *testing.T) {
 	if a, b, h := c.Ceiling(normal), c.Ceiling(owed), c.Ceiling(high); a != 750*time.Millisecond || b != time.Second || h != time.Second {
 		t.Errorf("the ceilings are %v, %v and %v", a, b, h)
 	}
+	claimed, wide := queue.Item{Claim: 1}, queue.Config{Target: time.Second, Reserve: 50}
+	if a, b := c.Part(normal), c.Part(claimed); a != 0.875 || b != 0.75 {
+		t.Errorf("of a replica %v are left while nobody claims what is kept, and %v while somebody does", a, b)
+	}
+	if a, b := c.Ceiling(claimed), wide.Ceiling(claimed); a != 500*time.Millisecond || b != 0 {
+		t.Errorf("the ceilings beside those who claim what is kept are %v and %v", a, b)
+	}
 	for _, of := range []struct{ limit, normal int }{{1, 1}, {2, 1}, {3, 2}, {8, 7}, {100, 99}} {
 		if got := c.Places(of.limit, normal); got != of.normal {
 			t.Errorf("of %d places a normal request may use %d, want %d", of.limit, got, of.normal)

@@ -23,6 +23,7 @@ const memory = 10 * time.Second
 // by the same factor, so that waits come out right.
 type drain struct {
 	served   [bands]float64 // predicted seconds let through, by rank; fading
+	owed     float64        // of these, of requests for which room is kept
 	prior    float64        // stands for what has not been seen yet
 	elapsed  float64        // seconds in which they were; fading
 	at       time.Time
@@ -46,6 +47,7 @@ func (d *drain) look(o Outlook) {
 	for i := range d.served {
 		d.served[i] *= f
 	}
+	d.owed *= f
 	d.prior *= f
 	d.replicas = n
 }
@@ -60,15 +62,32 @@ func (d *drain) pass(now time.Time) {
 	for i := range d.served {
 		d.served[i] *= fade
 	}
+	d.owed *= fade
 	d.prior *= fade
 	d.elapsed = d.elapsed*fade + dt
 	d.at = now
 }
 
 // note counts what was let through.
-func (d *drain) note(now time.Time, rank int, cost float64) {
+func (d *drain) note(now time.Time, rank int, it *Item) {
 	d.pass(now)
-	d.served[rank] += cost
+	d.served[rank] += it.Cost
+	if it.privileged() {
+		d.owed += it.Cost
+	}
+}
+
+// claimed is the part of what was let through from which on the whole reserve is
+// kept for those that it is for.
+const claimed = 0.25
+
+// claim is Item.Claim.
+func (d *drain) claim() float64 {
+	sum := d.prior
+	for _, s := range d.served {
+		sum += s
+	}
+	return min(1, d.owed/(claimed*sum))
 }
 
 // leastSpeed keeps waits finite when nothing moves.

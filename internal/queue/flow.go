@@ -34,6 +34,20 @@ type flow struct {
 // share is how long the flow waits alone on its part.
 func (f *flow) share() float64 { return f.waits / f.weight }
 
+// mostBefore bounds how many items before is the sum of.
+const mostBefore = 512
+
+// before is how many seconds of the flow's items are due at that time or before it, as
+// far as they are looked at.
+func (f *flow) before(due int64) (sum float64) {
+	for _, s := range f.items.slots[:min(mostBefore, f.items.len())] {
+		if s.item.due <= due {
+			sum += s.item.Cost
+		}
+	}
+	return sum
+}
+
 // turn is a flow's key in ready and idle: of those with one tag the one goes
 // first whose next request is the oldest.
 func (f *flow) turn() key {

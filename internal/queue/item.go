@@ -61,15 +61,24 @@ type Item struct {
 	Deadline time.Time
 	// Lane is what the request shares a cached prefix with; 0 is nothing.
 	Lane uint64
+	// Apart: it is no text. What computes texts before it, or holds their caches, says
+	// nothing of room for it.
+	Apart bool
 	// Enqueued is when it came; zero is when it is pushed.
 	Enqueued time.Time
 
 	// Owed is set where the item is offered for room: its tenant has had less than
 	// its part lately, and may use what is kept for High, too.
 	Owed bool
+	// Claim is set where the item is offered for room: how much of what is kept for
+	// others these have asked for lately, 0 to 1.
+	Claim float64
 
 	serial uint64 // of the flow that was charged; 0: none was
 }
+
+// privileged reports whether what is kept of a replica is kept for the item.
+func (it *Item) privileged() bool { return it.Band == High || it.Owed }
 
 // What a caller may claim.
 const (

@@ -87,6 +87,7 @@ func (q *Queue) Configure(c Config) {
 func (q *Queue) Enter(ctx context.Context, now time.Time, it Item) (Ticket, *Refusal) {
 	q.mu.Lock()
 	if q.s.Len() == 0 {
+		it.Claim = q.s.drain.claim()
 		if ok, _ := q.room(now, it, q.promised); ok {
 			q.promised++
 			q.counts[it.Band.rank()].passed++

@@ -87,11 +87,11 @@ func (s *Scheduler) Pop(now time.Time, admits func(Item) bool) (Item, bool) {
 			continue
 		}
 		longest := b.longest(s.expiries.top())
-		e := b.next(longest, admits)
+		e := b.next(longest, s.drain.claim(), admits)
 		if e == nil {
 			continue
 		}
-		s.drain.note(now, rank, e.Cost)
+		s.drain.note(now, rank, &e.Item)
 		b.charge(e, longest)
 		s.unlink(e)
 		b.served = now
@@ -189,7 +189,8 @@ func (s *Scheduler) look(now time.Time, o Outlook) {
 
 // ahead is how long it would wait here: for everything of higher bands, and for
 // its part of its own. That is what its tenant has waiting, and owes, drawn out
-// by the part that the others take, and never more than all there is.
+// by the part that the others take: never more than all there is, and never less
+// than what its tenant has waiting that is due before it, however much that is owed.
 func (s *Scheduler) ahead(it *Item) time.Duration {
 	rank := it.Band.rank()
 	higher := 0.0
@@ -209,6 +210,9 @@ func (s *Scheduler) ahead(it *Item) time.Duration {
 		weights += it.Weight
 	}
 	own := min(b.waits, owed*weights)
+	if f != nil {
+		own = max(own, f.before(s.config.due(it).UnixNano()))
+	}
 	return seconds(higher/s.drain.speed() + own/s.drain.left(rank))
 }
 

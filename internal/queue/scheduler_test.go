@@ -400,3 +400,67 @@ func TestIdleTenantsSaveUpAGraceAtMost(t *testing.T) {
 		t.Errorf("a had %d turns and b %d", turns["a"], turns["b"])
 	}
 }
+
+// TestHalfOfTheReserveIsGivenWhereNobodyClaimsIt: what tenants that have had less than
+// their part, and high priority, have asked for lately is told to whoever knows of room.
+func TestHalfOfTheReserveIsGivenWhereNobodyClaimsIt(t *testing.T) {
+	id, now := uint64(0), epoch
+	serve := func(s *queue.Scheduler, it queue.Item) (claim float64) {
+		for range 400 {
+			id++
+			now = now.Add(100 * time.Millisecond)
+			it.ID, it.Cost = id, 0.1
+			if _, no := s.Push(now, it, queue.Outlook{}); no != nil {
+				t.Fatal(no)
+			}
+			s.Pop(now, func(it queue.Item) bool { claim = it.Claim; return true })
+		}
+		return claim
+	}
+	s := queue.New(queue.Config{MaxWait: time.Hour})
+	backlog := queue.Item{ID: 1 << 40, Tenant: "heavy", Cost: 0.1} // something always waits
+	if _, no := s.Push(now, backlog, queue.Outlook{}); no != nil {
+		t.Fatal(no)
+	}
+	if claim := serve(s, queue.Item{Tenant: "heavy"}); claim > 0.05 {
+		t.Errorf("one tenant alone claims %v of the reserve against itself", claim)
+	}
+	if claim := serve(s, queue.Item{Tenant: "urgent", Band: queue.High}); claim != 1 {
+		t.Errorf("high priority alone claims %v of the reserve", claim)
+	}
+	if claim := serve(s, queue.Item{Tenant: "heavy"}); claim > 0.1 {
+		t.Errorf("the reserve is still claimed by %v of high priority that has gone", claim)
+	}
+}
+
+// TestATenantAloneWaitsForWhatGoesBeforeIt, whatever it is owed: there is nobody else to
+// go ahead of. What is due later does not go before it.
+func TestATenantAloneWaitsForWhatGoesBeforeIt(t *testing.T) {
+	s := queue.New(queue.Config{})
+	within := func(id uint64, tenant string, d time.Duration) *queue.Refusal {
+		_, no := s.Push(epoch, queue.Item{ID: id, Tenant: tenant, Cost: 0.2, Deadline: epoch.Add(d)}, queue.Outlook{})
+		return no
+	}
+	for id := range uint64(10) {
+		if no := within(id, "t", 10*time.Second); no != nil {
+			t.Fatal(no)
+		}
+	}
+	if no := within(10, "t", time.Second); no != nil {
+		t.Errorf("a request that is due before all others of its tenant is refused: %v", no)
+	}
+	for id := range uint64(3) {
+		if no := within(11+id, "t", time.Second); no != nil {
+			t.Fatal(no)
+		}
+	}
+	if no := within(14, "t", 800*time.Millisecond); no != nil {
+		t.Errorf("it is due before those of the second: %v", no)
+	}
+	if no := within(15, "t", time.Second); no == nil || no.Reason != queue.ReasonDeadline {
+		t.Errorf("a request behind a second of its own is let in for one, or told %v", no)
+	}
+	if no := within(16, "u", time.Second); no != nil {
+		t.Errorf("another tenant is refused: %v", no)
+	}
+}

@@ -32,8 +32,12 @@ type lengths struct {
 }
 
 // chats are prompts of 3000 tokens in the median, 4500 on average, with answers
-// of 150.
-var chats = lengths{median: 3000, sigma: 0.9, most: 32_000, output: 150}
+// of 150. shorts are 800, 1200 on average: there the decoding is a third of the
+// work, and a step of a full batch is long beside a prompt.
+var (
+	chats  = lengths{median: 3000, sigma: 0.9, most: 32_000, output: 150}
+	shorts = lengths{median: 800, sigma: 0.9, most: 32_000, output: 150}
+)
 
 // load is one tenant's Poisson process.
 type load struct {
@@ -126,7 +130,7 @@ func (r *replica) wait(now time.Duration) float64 {
 		sum += s.work
 	}
 	if len(r.unstarted) > 0 {
-		sum -= min((now - r.moved).Seconds(), 0.9*r.unstarted[0].work)
+		sum -= min((now - r.moved).Seconds(), r.unstarted[0].work)
 	}
 	return sum
 }
@@ -147,8 +151,8 @@ func (w *world) room(it queue.Item) (best *replica, again time.Duration) {
 			continue
 		}
 		wait := r.wait(w.now)
-		if wait >= ceiling {
-			if r.moved+time.Duration((r.unstarted[0].work*0.9)*1e9) > w.now {
+		if wait > ceiling {
+			if r.moved+time.Duration(r.unstarted[0].work*1e9) > w.now {
 				at := w.now + time.Duration((wait-ceiling)*1e9) + time.Microsecond
 				if again == 0 || at < again {
 					again = at

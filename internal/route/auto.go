@@ -2,7 +2,7 @@ package route
 
 // auto ranks replicas by one cost in seconds:
 //
-//	wait + k*prefill + delay + memory + adapter + decode + risk + price - home
+//	wait + k*prefill + delay + memory + adapter + decode + price - home
 //
 // Wait is for the prompts that were sent there before and have no first token.
 // A prompt that is not in the cache costs more than its own prefill (k): it
@@ -14,7 +14,7 @@ package route
 // where conversations return to their caches; there, one that begins stays, so
 // for it those count, too, that are there most of the time. Memory is what
 // happens when the KV cache runs full. Adapter is the time to load the
-// LoRA adapter where it is not in memory.
+// LoRA adapter where it is not in memory. Ill health has no price here: part.go.
 type auto struct{}
 
 // The constants of auto are the same for every trace and engine. They were found
@@ -49,7 +49,7 @@ func (auto) Rank(_ *Query, rs []Replica) Why {
 		own := autoAnswer * r.Reuse * (float64(r.Context) + autoStay*fresh*r.Usual)
 		slow := max(1, r.Drag)
 		r.Decode = autoInFlight*float64(r.InFlight) + r.Answer*(slow*priorContext*(others+own)+autoDrag*priorToken*(slow-1))
-		r.Cost = r.Wait + autoPrefill*r.Prefill + r.Delay + r.Memory + r.Adapter + r.Decode + r.Risk + autoDollar*r.Price - r.Home
+		r.Cost = r.Wait + autoPrefill*r.Prefill + r.Delay + r.Memory + r.Adapter + r.Decode + autoDollar*r.Price - r.Home
 	}
 	return WhyCost
 }

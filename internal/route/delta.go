@@ -103,6 +103,10 @@ func (g *Group) Apply(now time.Time, peer string, d Delta) {
 	if d.Kind == DeltaSent {
 		m.backlog += m.speed * d.Work
 		g.index.Head(m.slot, d.Head.Hash, d.Head.End)
+		m.events.due += uncached
+		if m.events.decide() {
+			g.resize(m)
+		}
 		g.index.Elsewhere(m.slot, int64(uncached*g.model.bytesPerToken))
 	}
 	m.drain(now)
@@ -147,7 +151,7 @@ const ownWorth = 2
 // and where what others may decide would change nothing. Held back are those that
 // would wait at their replica anyway, or might meet another gateway's there.
 func (g *Group) hold(q *Query, order []int) time.Duration {
-	if _, ours := g.policy.(auto); !ours || len(g.others) == 0 || len(order) < 2 || q.Held || q.Dry {
+	if len(g.others) == 0 || len(order) < 2 || q.Held || q.Dry || q.Work != WorkPrompt {
 		return 0
 	}
 	first, second := &g.seen[order[0]], &g.seen[order[1]]

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"tailplane/internal/models"
 )
 
 // Groups are the groups of a process, by name: what was learned outlives the
@@ -23,10 +21,9 @@ type Groups struct {
 	byKey  map[uint64]*Group
 }
 
-// Group returns the group of that name with the policy that the config asks for
-// now, making it when it is new. A policy keeps its state as long as it is asked
-// for in the same words.
-func (gs *Groups) Group(name string, p models.Policy) *Group {
+// Group returns the group of that name, making it when it is new. Its queries say by
+// which policy they rank.
+func (gs *Groups) Group(name string) *Group {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	g, ok := gs.byName[name]
@@ -34,23 +31,22 @@ func (gs *Groups) Group(name string, p models.Policy) *Group {
 		if gs.byName == nil {
 			gs.byName, gs.byKey = map[string]*Group{}, map[uint64]*Group{}
 		}
-		g = NewGroup(name, NewPolicy(p), gs.Tell)
-		g.asked, g.self = p, gs.Self
+		g = NewGroup(name, auto{}, gs.Tell)
+		g.self = gs.Self
 		gs.byName[name], gs.byKey[g.key] = g, g
-		return g
 	}
-	g.use(p)
 	return g
 }
 
-// use changes the policy when the config asks for another one, and keeps what
-// was learned.
-func (g *Group) use(p models.Policy) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if p != g.asked {
-		g.policy, g.asked = NewPolicy(p), p
+// Peek is [Groups.Group] for a look: a group that there is not is made for the caller
+// alone.
+func (gs *Groups) Peek(name string) *Group {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	if g, ok := gs.byName[name]; ok {
+		return g
 	}
+	return NewGroup(name, auto{}, nil)
 }
 
 // each calls do for every group.
@@ -85,6 +81,6 @@ func (gs *Groups) Forget(target string) { gs.each(func(g *Group) { g.forget(targ
 // Cleared says that a target's cache is empty: its engine has started anew.
 func (gs *Groups) Cleared(target string) {
 	gs.each(func(g *Group) {
-		g.of(target, func(m *member) { g.index.Clear(m.slot); m.adapters = adapters{}; g.resize(m) })
+		g.of(target, func(m *member) { g.index.Clear(m.slot); m.adapters = adapters{}; m.events.began(); g.resize(m) })
 	})
 }

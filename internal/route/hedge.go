@@ -78,7 +78,7 @@ func (g *Group) Expect(now time.Time, q *Query, name string) (d time.Duration, k
 	}
 	tokens := g.model.tokens(q.Chain.Bytes)
 	hit := g.hit(m, &q.Chain, tokens)
-	s := m.wait(now) + m.speed*(g.model.fixed+g.model.prefill(tokens-hit, tokens))
+	s := m.wait(now) + m.speed*(g.model.fixed+g.model.seconds(q.Work, tokens-hit, tokens))
 	s += g.adapter * float64(m.adapters.loads(q.Adapter, &m.says))
 	return time.Duration(s * float64(time.Second)), true
 }

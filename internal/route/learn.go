@@ -75,7 +75,7 @@ func (m *model) learn(t *Ticket, speed, took float64) (slower bool) {
 	if t.wait > teachable*took {
 		return false
 	}
-	u, pairs := shape(t.uncached, t.tokens)
+	u, pairs := t.kind.shape(t.uncached, t.tokens)
 	alone := (took - t.wait) / speed
 	if t.context == 0 { // nobody else was there
 		if by, sure := m.slow.take(alone / (m.fixed + m.linear*u + m.pair*pairs)); sure {
@@ -326,12 +326,14 @@ const (
 	noise         = 0.25
 )
 
-// learnCapacity takes in what an engine says that its cache holds.
-func (m *member) learnCapacity(g *Group, e engine.Sample) {
-	if e.Known.Has(engine.SignalKVTokens) && e.KVTokens > 0 && e.KVTokens != m.capacity {
-		m.capacity, m.told = e.KVTokens, true
-		g.resize(m)
+// learnCapacity takes in what an engine says that its cache holds, and reports whether
+// that is another size.
+func (m *member) learnCapacity(e engine.Sample) (resized bool) {
+	if !e.Known.Has(engine.SignalKVTokens) || e.KVTokens <= 0 || e.KVTokens == m.capacity {
+		return false
 	}
+	m.capacity, m.told = e.KVTokens, true
+	return true
 }
 
 // confirm takes in what a target says that it found in its cache, and how fast it
@@ -341,6 +343,7 @@ func (m *member) confirm(g *Group, t *Ticket, r Result, wrote float64) {
 		m.learnPace(t, wrote/float64(r.Output-1))
 	}
 	m.tells = m.tells || r.Cached > 0
+	m.events.shown(float64(r.Cached), float64(r.Cached-t.hit))
 	if r.Cached == NothingSaid && m.tells {
 		r.Cached = 0
 	}
@@ -350,7 +353,7 @@ func (m *member) confirm(g *Group, t *Ticket, r Result, wrote float64) {
 	share := min(1, float64(r.Cached)/float64(t.hit))
 	m.kept += (share - m.kept) / 64
 	m.trust = min(1, max(leastTrust, m.kept/doubtful))
-	if m.told { // the engine says how much it holds
+	if m.told || m.events.decide() { // the engine says how much it holds
 		return
 	}
 	if share < 0.5 {
@@ -371,6 +374,9 @@ const (
 	mostCapacity  = 64 << 20
 )
 
-func (g *Group) resize(m *member) {
-	g.index.Resize(m.slot, int64(m.capacity*g.model.bytesPerToken))
+func (g *Group) resize(m *member) { g.resizeFor(m, 0) }
+
+// resizeFor leaves room for so many tokens beside what is thought to be there.
+func (g *Group) resizeFor(m *member, tokens int) {
+	g.index.Resize(m.slot, int64((m.events.room(m.capacity)+float64(tokens))*g.model.bytesPerToken))
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tailplane/internal/engine"
+	"tailplane/internal/models"
 	"tailplane/internal/prefix"
 )
 
@@ -19,15 +20,22 @@ type Policy interface {
 
 // Query is what is known of a request when it is routed.
 type Query struct {
-	// Chain is the prompt as checkpoints; the zero Chain shares nothing.
+	// Work is what the request makes a replica do; Size how large it is where that is
+	// WorkOther, in a unit of its own kind: 0 is nothing that would be learned from.
+	Work Work
+	Size int
+	// Chain is the prompt as checkpoints, or how long the text is; the zero Chain
+	// shares nothing.
 	Chain   prefix.Chain
-	Output  int       // tokens that the answer is expected to have
-	Session uint64    // hash of what the caller says that it belongs to; 0 is nothing
-	Adapter string    // LoRA adapter that it needs; empty is none
-	Roll    uint64    // chance
-	Now     time.Time // set by the group
-	Held    bool      // it was held back as [Decision.Hold] said, and goes now
-	Dry     bool      // somebody only asks: the policy takes no turn and remembers nothing
+	Output  int    // tokens that the answer is expected to have
+	Session uint64 // hash of what the caller says that it belongs to; 0 is nothing
+	Adapter string // LoRA adapter that it needs; empty is none
+	// Policy is the one to rank by; zero is the group's own.
+	Policy models.Policy
+	Roll   uint64    // chance
+	Now    time.Time // set by the group
+	Held   bool      // it was held back as [Decision.Hold] said, and goes now
+	Dry    bool      // somebody only asks: the policy takes no turn and remembers nothing
 	// Prefilled: another replica computes the prompt. What is sent then costs no
 	// prefill, and its answer teaches nothing of how fast one is.
 	Prefilled bool
@@ -57,6 +65,8 @@ type Replica struct {
 	PerToken   float64 // for each further one
 	Drag       float64 // how much longer it takes for one than the others; 1 is as long
 
+	Rests bool // it has had its part, and is asked after the others
+
 	Terms
 
 	Engine engine.Sample // what the engine says of itself
@@ -70,7 +80,7 @@ type Terms struct {
 	Memory  float64 `json:"memory"`  // pressure on its KV cache
 	Adapter float64 `json:"adapter"` // to load the LoRA adapter
 	Decode  float64 `json:"decode"`  // to write the answer beside those who are there
-	Risk    float64 `json:"risk"`    // slow start, ill health
+	Risk    float64 `json:"risk"`    // what puts it behind the others where it has had its part: slow start, ill health
 	Home    float64 `json:"home"`    // taken off for the replica where the conversation lives
 	Cost    float64 `json:"cost"`    // by which it is ranked; other policies than auto set this alone
 }

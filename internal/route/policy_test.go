@@ -101,7 +101,6 @@ func TestPoliciesAskTheOneThatTheyAreFor(t *testing.T) {
 			}
 			rs[0].InFlight, rs[1].Queue, rs[2].Queue = 1, .1, .2
 		}, "b"},
-		{"auto: not at risk", models.Policy{Name: "auto"}, Query{}, func(rs []Replica) { rs[0].Risk, rs[2].Risk = 1, .2 }, "b"},
 		{"auto: a cent is a second", models.Policy{Name: "auto"}, Query{}, func(rs []Replica) { rs[0].Price, rs[1].Price, rs[2].Price, rs[2].Queue = .01, .02, 0, .9 }, "c"},
 	}
 	for _, c := range cases {
@@ -199,5 +198,49 @@ func TestCacheAwareRemembersSessions(t *testing.T) {
 	}
 	if got := shares(p, 1, query(3*time.Hour), func(rs []Replica) { rs[1].InFlight = 5 }); got["b"] != 0 {
 		t.Errorf("hours later: %v", got)
+	}
+}
+
+// TestNamesWithPoliciesOfTheirOwnShareAGroup: each keeps its turn, whatever the others
+// do, and all see the same load.
+func TestNamesWithPoliciesOfTheirOwnShareAGroup(t *testing.T) {
+	var gs Groups
+	g := gs.Group("m")
+	if gs.Group("m") != g || gs.Peek("m") != g || gs.Peek("n") == gs.Group("n") {
+		t.Fatal("a name has not one group")
+	}
+	facts := []Facts{{Name: "a/m"}, {Name: "b/m"}, {Name: "c/m"}}
+	now := time.Unix(1_800_000_000, 0)
+	pick := func(p models.Policy) (string, Why) {
+		var d Decision
+		q := Query{Policy: p, Roll: 1}
+		g.Pick(now, &q, facts, &d, false)
+		var ticket Ticket
+		g.Sent(now, &q, facts[d.Order[0]].Name, &ticket)
+		return facts[d.Order[0]].Name, d.Why
+	}
+	for i := range 6 {
+		if at, why := pick(models.Policy{Name: "round_robin"}); at != facts[i%3].Name || why != "its turn" {
+			t.Errorf("turn %d is at %s: %s", i, at, why)
+		}
+		pick(models.Policy{Name: "random"})
+		if _, why := pick(models.Policy{Name: models.PolicyAuto}); why != WhyCost {
+			t.Errorf("auto ranks by %s", why)
+		}
+	}
+	d := Decision{}
+	g.Pick(now, &Query{Policy: models.Policy{Name: "least_request"}}, facts, &d, true)
+	total := 0
+	for _, r := range d.Replicas {
+		total += r.InFlight
+	}
+	if total != 18 {
+		t.Errorf("%d are in flight for the last one, and 18 were sent", total)
+	}
+	for i := range 100 { // callers cannot make it keep more and more
+		g.Pick(now, &Query{Policy: models.Policy{Name: "chwbl", LoadFactor: 101 + i}}, facts, &d, false)
+	}
+	if n := len(g.asked); n > mostPolicies {
+		t.Errorf("it keeps %d policies", n)
 	}
 }

@@ -11,12 +11,13 @@ import (
 
 // The rules of room:
 //
-//   - An engine has room while less prefill than the queue's target is before
+//   - An engine has room while no more prefill than the queue's ceiling is before
 //     the next request, and its cache is not nearly full of what is in flight. It
 //     computes prompts one after the other, so one request is let through for each
 //     that has room, until that one is on its way.
 //   - Everything has room up to the requests that its config allows at once, and up
-//     to what it was found to take before it refuses.
+//     to what it was found to take before it refuses. For what is no text (Item.Apart)
+//     that is all that is known.
 //   - A replica with nothing in flight has room for a first request.
 //   - Where no replica may be asked nothing is held back: the request goes on to a
 //     fallback, or is told why.
@@ -29,6 +30,7 @@ type Standing struct {
 	InFlight int  // at the target, for all models together
 	Most     int  // that may be in flight there; 0 is any number
 	Engine   bool // it is a server on hardware of its own
+	Tells    bool // its answers end when their prompt is computed: one that has not ended is not
 	Says     engine.Sample
 }
 
@@ -105,11 +107,15 @@ func (g *Group) places(now time.Time, s *Standing, c *queue.Config, it queue.Ite
 	if most := m.limit.Most(); most > 0 {
 		n = min(n, c.Places(most, it)-m.inFlight)
 	}
-	if !s.Engine || n <= 0 {
+	if !s.Engine || it.Apart || n <= 0 {
 		return max(0, n), again
 	}
-	if wait := m.wait(now) - c.Ceiling(it).Seconds(); wait >= 0 {
-		return 0, min(again, time.Duration(wait*float64(time.Second)))
+	ceiling := c.Ceiling(it).Seconds()
+	if s.Tells && m.speed*m.pending > ceiling {
+		return 0, again
+	}
+	if wait := m.wait(now) - ceiling; wait > 0 {
+		return 0, min(again, time.Duration(wait*float64(time.Second))+1) // 0 would be only when told
 	}
 	if float64(m.inFlight)+m.remote.inFlight >= 0.5 && m.fill(s.Says) >= mostFill*c.Part(it) {
 		return 0, again
@@ -121,11 +127,11 @@ func (g *Group) places(now time.Time, s *Standing, c *queue.Config, it queue.Ite
 const mostFill = 0.85
 
 // fill is the part that they do, as far as it is known: the capacity is that which
-// an engine told.
+// an engine told, or its events show.
 func (m *member) fill(e engine.Sample) float64 {
 	fill := 0.0
 	if m.told {
-		fill = (float64(m.context) + m.remote.context) / m.capacity
+		fill = (float64(m.context) + m.remote.context) / m.events.estimate(m.capacity)
 	}
 	if e.Known.Has(engine.SignalKVUsage) {
 		fill = max(fill, e.KVUsage)
@@ -148,7 +154,10 @@ func (g *Group) outlook(now time.Time) queue.Outlook {
 		o.Replicas++
 		wait := 0.0
 		if s.Engine {
-			wait = g.member(now, s.Name).wait(now)
+			m := g.member(now, s.Name)
+			if wait = m.wait(now); s.Tells {
+				wait = max(wait, m.speed*m.pending) // it is not done, whatever the clock says
+			}
 		}
 		least = min(least, wait)
 	}
@@ -159,7 +168,8 @@ func (g *Group) outlook(now time.Time) queue.Outlook {
 }
 
 // Seconds is what a request is expected to cost a replica: the prefill of what the
-// best cache does not hold, and its part of the decoding.
+// best cache does not hold, and its part of the decoding. Of what is no text it is how
+// long those before it took.
 func (g *Group) Seconds(q *Query) (prefill, decode float64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -169,10 +179,16 @@ func (g *Group) Seconds(q *Query) (prefill, decode float64) {
 			hit = max(hit, g.hit(m, &q.Chain, tokens))
 		}
 	}
+	switch q.Work {
+	case WorkOther:
+		return g.apart.expect(q.Size), 0
+	case WorkText:
+		return g.model.seconds(WorkText, tokens, tokens), 0
+	}
 	return g.model.prefill(tokens-hit, tokens), float64(q.Output) * tokenPart
 }
 
-// Spent is what a request has cost that was counted.
+// Spent is what a conversation has cost that was counted.
 func (g *Group) Spent(input, cached, output int) float64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()

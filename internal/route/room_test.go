@@ -132,7 +132,7 @@ func TestSecondsLeaveOutWhatACacheHolds(t *testing.T) {
 // push out those that are being written.
 func TestAFullCacheHasNoRoom(t *testing.T) {
 	s := newStandings(route.Standing{Name: "a", Ready: true, Engine: true})
-	s.list[0].Says = engine.Sample{Known: engine.SignalKVUsage, KVUsage: 0.6}
+	s.list[0].Says = engine.Sample{Known: engine.SignalKVUsage, KVUsage: 0.65}
 	if !s.enters(t, noon, queue.Normal) {
 		t.Error("a first request is held back for the load of others")
 	}

@@ -11,7 +11,7 @@ func (m *Metrics) Forget(upstream string) {
 	at := prometheus.Labels{"upstream": upstream}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
 		m.attempts, m.upstreamTTFT, m.upstreamBusy, m.spills, m.credentialParked, m.credentialFailed,
-		m.looks.scrapes, m.looks.refused, m.looks.probes, m.looks.identities,
+		m.looks.scrapes, m.looks.refused, m.looks.probes, m.looks.identities, m.looks.restarts,
 	} {
 		v.DeletePartialMatch(at)
 	}

@@ -5,7 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 // Looks are the counters of what looking at targets brings; package watch counts
 // by them.
 type Looks struct {
-	scrapes, refused, probes, identities *prometheus.CounterVec
+	scrapes, refused, probes, identities, restarts *prometheus.CounterVec
 }
 
 // Looks are the counters of the process.
@@ -18,6 +18,7 @@ func newLooks(counter func(name, help string, labels ...string) *prometheus.Coun
 		refused:    counter("engine_signal_refused_total", "Values of an engine's metrics that cannot be true.", "upstream", "signal"),
 		probes:     counter("target_probes_total", "Health checks of targets.", "upstream", "tier", "result"),
 		identities: counter("model_identity_changes_total", "Times that a target was found to serve another model under a name.", "upstream"),
+		restarts:   counter("engine_restarts_total", "Times that a target's engine was found to have been started anew, with an empty prefix cache.", "upstream"),
 	}
 }
 
@@ -36,3 +37,6 @@ func (l *Looks) Probed(target, tier, result string) {
 
 // IdentityChanged counts another model under a name.
 func (l *Looks) IdentityChanged(target string) { l.identities.WithLabelValues(target).Inc() }
+
+// Restarted counts an engine that was started anew.
+func (l *Looks) Restarted(target string) { l.restarts.WithLabelValues(target).Inc() }

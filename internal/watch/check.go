@@ -86,7 +86,7 @@ func (c *checker) check(ctx context.Context, t *Target) {
 	blind := inFlight == 0 && served == c.served || t.State.Standing(now).State == fleet.Ejected
 	c.served = served
 	c.health(ctx, t, blind)
-	if c.engine != nil && c.look.Health != fleet.Off && now.Sub(c.listed) >= identityEvery && !c.identityQ {
+	if c.engine != nil && c.look.Health != fleet.Off && (now.Sub(c.listed) >= identityEvery || c.anew.Swap(false)) && !c.identityQ {
 		c.listed = now
 		c.identify(ctx, t)
 	}
@@ -126,8 +126,10 @@ func (c *checker) heard(t *Target, answer engine.Health, blind bool) {
 		t.State.Ready(now)
 	case engine.NotReady:
 		c.down = 0
+		c.lost.Store(true)
 		t.State.Unready(now, unreadyHolds)
 	default:
+		c.lost.Store(true)
 		if c.down++; c.down >= failedChecks && blind {
 			t.State.Eject(now, fleet.CauseProbe)
 		}

@@ -9,13 +9,14 @@ import (
 
 // identity is which models a target was seen to serve.
 type identity struct {
-	known map[string]string // facts by name
-	gone  map[string]int    // looks without a model that was there
+	known map[string]engine.Identity // by name
+	gone  map[string]int             // looks without a model that was there
 }
 
 // change is what a look found.
 type change struct {
 	model, was, is string // is is empty for one that is gone
+	adapter        bool
 }
 
 // see takes what a server says of its models, of those that matter: the ones
@@ -23,7 +24,7 @@ type change struct {
 // missing counts when it is so twice; one that is new is no change.
 func (d *identity) see(list []engine.Identity, sent []string) (changes []change) {
 	if d.known == nil {
-		d.known, d.gone = map[string]string{}, map[string]int{}
+		d.known, d.gone = map[string]engine.Identity{}, map[string]int{}
 	}
 	seen := map[string]bool{}
 	for _, one := range list {
@@ -31,10 +32,10 @@ func (d *identity) see(list []engine.Identity, sent []string) (changes []change)
 			continue
 		}
 		seen[one.Model] = true
-		if was, ok := d.known[one.Model]; ok && was != one.Facts {
-			changes = append(changes, change{one.Model, was, one.Facts})
+		if was, ok := d.known[one.Model]; ok && was.Facts != one.Facts {
+			changes = append(changes, change{one.Model, was.Facts, one.Facts, one.Adapter})
 		}
-		d.known[one.Model] = one.Facts
+		d.known[one.Model] = one
 		delete(d.gone, one.Model)
 	}
 	for name, was := range d.known {
@@ -42,7 +43,7 @@ func (d *identity) see(list []engine.Identity, sent []string) (changes []change)
 			continue
 		}
 		if d.gone[name]++; d.gone[name] >= failedChecks {
-			changes = append(changes, change{model: name, was: was})
+			changes = append(changes, change{model: name, was: was.Facts, adapter: was.Adapter})
 			delete(d.known, name)
 			delete(d.gone, name)
 		}
@@ -80,6 +81,9 @@ func (c *checker) identify(ctx context.Context, t *Target) {
 		c.opt.Counts.IdentityChanged(t.Name)
 		if one.is == "" {
 			c.opt.Log.Warn("a target does not list a model any more", "target", t.Name, "model", one.model)
+			if !one.adapter { // should it come back, it comes without its cache
+				c.opt.Emptied(t.Name)
+			}
 			continue
 		}
 		c.opt.Log.Warn("a target serves another model under the same name", "target", t.Name, "model", one.model, "was", one.was, "is", one.is)

@@ -25,7 +25,8 @@ import (
 type server struct {
 	mu      sync.Mutex
 	health  int
-	page    string // of metrics; empty is a 404
+	page    string        // of metrics; empty is a 404
+	turns   func() string // the next page, where each look has another
 	models  string
 	token   bool // whether one comes when it is asked for
 	slow    time.Duration
@@ -60,6 +61,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	s.mu.Lock()
 	s.heard[r.URL.Path]++
+	if s.turns != nil && r.URL.Path == "/metrics" {
+		s.page = s.turns()
+	}
 	health, page, models, token, slow := s.health, s.page, s.models, s.token, s.slow
 	if r.URL.Path == "/v1/chat/completions" {
 		s.prompts = append(s.prompts, string(body))
@@ -119,6 +123,7 @@ func (c *counts) ScrapeFailed(_, reason string)  { c.add("scrape", reason) }
 func (c *counts) SignalRefused(_, signal string) { c.add("refused", signal) }
 func (c *counts) Probed(_, tier, result string)  { c.add(tier, result) }
 func (c *counts) IdentityChanged(string)         { c.add("identity") }
+func (c *counts) Restarted(string)               { c.add("restart") }
 
 // said keeps what was logged.
 type said struct {
@@ -160,6 +165,7 @@ func bubble(t *testing.T, c upstream.Config, test func(t *testing.T, r *rig)) {
 		r.client = h1.New(h1.Options{Dial: r.net.Dial})
 		r.watcher = watch.New(watch.Options{
 			Counts: r.counts, Log: slog.New(slog.NewTextHandler(&r.log, nil)), Changed: func(target string) { r.counts.add("changed", target) },
+			Emptied: func(target string) { r.counts.add("emptied", target) },
 		})
 		stop := r.host("a", r.server)
 		ctx, cancel := context.WithCancel(t.Context())

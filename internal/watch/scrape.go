@@ -42,6 +42,7 @@ type scraper struct {
 	failures int
 	still    standstill
 	trust    trust
+	asleep   bool
 }
 
 // scrapes reads the target's metrics until ctx ends. Where there are none it sees
@@ -75,6 +76,10 @@ func (s *scraper) adopt() *Target {
 	key := fmt.Sprint(t.Kind.Name, t.Address(), t.Root(), t.Config.Watch, t.Models)
 	if key == s.key {
 		return t
+	}
+	if s.past.adopt(t.Address()+t.Root(), key) {
+		s.opt.Log.Info("a target has another address now: its prefix cache is taken for empty", "target", t.Name)
+		s.opt.Emptied(t.Name)
 	}
 	s.key, s.model, s.reader = key, "", nil
 	s.look, s.engine = lookOf(t)
@@ -155,6 +160,9 @@ var _ io.Reader = (*bounded)(nil)
 // itself.
 func (s *scraper) failed(t *Target, reason string) {
 	s.opt.Counts.ScrapeFailed(t.Name, reason)
+	if reason == reasonUnreachable {
+		s.lost.Store(true)
+	}
 	if s.failures++; s.failures == sayAfter {
 		s.opt.Log.Warn("an engine's metrics cannot be had; it is balanced by what is in flight here",
 			"target", t.Name, "why", reason, "metrics", s.engine.Metrics)
@@ -169,11 +177,11 @@ func (s *scraper) judge(t *Target, sample engine.Sample, now time.Time) {
 	}
 	s.missing.Store(uint32(s.engine.Publishes() &^ (sample.Known | sample.Refused)))
 	_, served := t.State.Load()
-	why, anew := s.trust.see(now, &sample, served)
+	saw := s.past.see(now, &sample, s.lost.Swap(false))
+	why := s.trust.see(now, &sample, saw, served)
 	s.believe(t, why)
-	if anew {
-		s.opt.Log.Info("an engine was started anew", "target", t.Name)
-		s.opt.Changed(t.Name)
+	if saw.anew && why != distrustUnsteady {
+		s.restarted(t)
 	}
 	stood := s.still.see(now, &sample, served)
 	if why != "" {
@@ -181,10 +189,33 @@ func (s *scraper) judge(t *Target, sample engine.Sample, now time.Time) {
 	} else if stood >= patience {
 		t.State.Eject(now, fleet.CauseWedged)
 	}
-	if sample.Known.Has(engine.SignalAwake) && sample.Awake == 0 {
-		t.State.Unready(now, 4*s.look.Interval+pageTime)
-	}
+	s.rest(t, &sample, now)
 	t.State.Observe(fleet.Signals{At: now, Every: s.look.Interval, Sample: sample})
+}
+
+// rest keeps requests off an engine that sleeps. It gives its cache away for that.
+func (s *scraper) rest(t *Target, sample *engine.Sample, now time.Time) {
+	if !sample.Known.Has(engine.SignalAwake) {
+		return
+	}
+	if sample.Awake > 0 {
+		s.asleep = false
+		return
+	}
+	t.State.Unready(now, 4*s.look.Interval+pageTime)
+	if !s.asleep {
+		s.asleep = true
+		s.opt.Emptied(t.Name)
+	}
+}
+
+// restarted tells that the engine was started anew. What it serves may be another
+// model now: that is looked at next.
+func (s *scraper) restarted(t *Target) {
+	s.opt.Counts.Restarted(t.Name)
+	s.opt.Log.Warn("an engine was started anew: its prefix cache is empty", "target", t.Name)
+	s.opt.Emptied(t.Name)
+	s.anew.Store(true)
 }
 
 // believe tells when an engine is believed no more, or again.
@@ -203,7 +234,7 @@ func (s *scraper) believe(t *Target, why string) {
 	}
 	meaning := map[string]string{
 		distrustFrozen:   "answers come, and its counters stand still",
-		distrustUnsteady: "its counters go back and forth, as if several servers were behind one address",
+		distrustUnsteady: "its counters or its start go back and forth, as if several servers were behind one address: restarts are not noticed there",
 	}[why]
 	s.opt.Log.Warn("an engine's metrics are not used; it is balanced by what is in flight here", "target", t.Name, "why", meaning)
 }

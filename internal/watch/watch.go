@@ -4,7 +4,8 @@
 //
 // It owns the looking (when, how often, how long) and the judgement of what was
 // seen over time: standstill (standstill.go), pages that cannot be believed
-// (trust.go), models that changed (identity.go). It never decides where a
+// (trust.go), engines that were started anew (lives.go), models that changed
+// (identity.go). It never decides where a
 // request goes, never asks for anything that is billed, and writes nothing into
 // the ledger. A target about which nothing can be seen is balanced by what is in
 // flight here; the log says so.
@@ -40,16 +41,18 @@ type Counts interface {
 	SignalRefused(target, signal string)
 	Probed(target, tier, result string)
 	IdentityChanged(target string)
+	Restarted(target string)
 }
 
 // Options are what a Watcher works with.
 type Options struct {
 	Counts Counts
 	Log    *slog.Logger
-	// Changed is told when a target serves another model, or has started anew:
-	// what was learned of it holds no longer. It is told from any goroutine. nil is
-	// nobody.
-	Changed func(target string)
+	// Changed is told when a target serves another model: what was learned of it
+	// holds no longer. Emptied is told when only its prefix cache is gone, since its
+	// engine has started anew, sleeps, put a model away, or is another one. Both are told from any goroutine.
+	// nil is nobody.
+	Changed, Emptied func(target string)
 }
 
 // Watcher watches targets. All methods are safe for concurrent use.
@@ -60,6 +63,7 @@ type Watcher struct {
 	mu      sync.Mutex
 	want    []Target
 	lookers map[string]*looker // that run; Run alone changes it
+	pasts   pasts              // of those that run, and of those that ran lately
 }
 
 // New makes a Watcher that watches nobody.
@@ -67,7 +71,10 @@ func New(o Options) *Watcher {
 	if o.Changed == nil {
 		o.Changed = func(string) {}
 	}
-	return &Watcher{opt: o, kick: make(chan struct{}, 1), lookers: map[string]*looker{}}
+	if o.Emptied == nil {
+		o.Emptied = func(string) {}
+	}
+	return &Watcher{opt: o, kick: make(chan struct{}, 1), lookers: map[string]*looker{}, pasts: pasts{}}
 }
 
 // Watch names all targets that are to be watched from now on. What was seen of
@@ -127,7 +134,7 @@ func (w *Watcher) apply(ctx context.Context, wg *sync.WaitGroup) {
 			l.target.Store(t)
 			continue
 		}
-		l := newLooker(w.opt, t)
+		l := newLooker(w.opt, t, w.pasts.of(t.Name))
 		w.lookers[t.Name] = l
 		own, stop := context.WithCancel(ctx)
 		l.stop = stop
@@ -140,6 +147,7 @@ func (w *Watcher) apply(ctx context.Context, wg *sync.WaitGroup) {
 			delete(w.lookers, name)
 		}
 	}
+	w.pasts.forget(time.Now(), named)
 }
 
 // Missing tells which signals of which targets are not on their pages although
@@ -170,13 +178,16 @@ type looker struct {
 	opt    Options
 	target atomic.Pointer[Target]
 	stop   context.CancelFunc
+	past   *past
 
+	lost     atomic.Bool            // it could not be reached, or did not serve, since its metrics were last read
+	anew     atomic.Bool            // it was started anew since its models were last listed
 	missing  atomic.Uint32          // an engine.Signal
 	distrust atomic.Pointer[string] // why its signals are not used
 }
 
-func newLooker(o Options, t *Target) *looker {
-	l := &looker{opt: o}
+func newLooker(o Options, t *Target, p *past) *looker {
+	l := &looker{opt: o, past: p}
 	l.target.Store(t)
 	return l
 }

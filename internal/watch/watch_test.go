@@ -200,15 +200,19 @@ func TestANewModelAndANewStartAreTold(t *testing.T) {
 		}
 		r.server.set(func(s *server) { s.models = `{"data":[{"id":"other"}]}` })
 		time.Sleep(3 * time.Minute)
-		if r.counts.of("identity") != 2 || !r.said("does not list a model any more") {
+		if r.counts.of("identity") != 2 || r.counts.of("emptied", "a") != 1 || !r.said("does not list a model any more") {
 			t.Errorf("a model that is gone: %v, %s", r.counts.n, &r.log)
 		}
 		r.server.set(func(s *server) { s.page = load(1, 0, 500) })
 		time.Sleep(2 * time.Second)
+		listed := r.server.count("/v1/models")
 		r.server.set(func(s *server) { s.page = load(1, 0, 3) })
-		time.Sleep(2 * time.Second)
-		if r.counts.of("changed", "a") != 2 || !r.said("started anew") {
+		time.Sleep(7 * time.Second)
+		if r.counts.of("restart") != 1 || r.counts.of("emptied", "a") != 2 || r.counts.of("changed", "a") != 1 || !r.said("started anew") {
 			t.Errorf("a counter that begins anew: %v", r.counts.n)
+		}
+		if r.server.count("/v1/models") != listed+1 {
+			t.Error("after a restart it is not looked which model is served")
 		}
 	})
 }

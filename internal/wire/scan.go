@@ -59,12 +59,16 @@ const (
 // (other duplicates pass); found then holds nothing of use. The work grows with the
 // length of body alone; no error is worse than linear.
 func Scan(body []byte, names []string, found []Member) (Object, error) {
-	return ScanAt(body, Span{0, len(body)}, names, found)
+	return scan(body, Span{0, len(body)}, names, found, nil)
 }
 
 // ScanAt is Scan for the object that stands at span at inside body. All offsets, those in
 // errors too, stay relative to body.
 func ScanAt(body []byte, at Span, names []string, found []Member) (Object, error) {
+	return scan(body, at, names, found, nil)
+}
+
+func scan(body []byte, at Span, names []string, found []Member, heard *heard) (Object, error) {
 	b := body[:at.End]
 	found = found[:len(names)]
 	clear(found)
@@ -79,7 +83,7 @@ func ScanAt(body []byte, at Span, names []string, found []Member) (Object, error
 		return obj, atEnd(b, i+1)
 	}
 	for {
-		m, reason := nextMember(b, i)
+		m, reason := nextMember(b, i, heard)
 		if reason != "" {
 			return obj, syntax(b, m.Value.End, reason)
 		}
@@ -104,31 +108,30 @@ func ScanAt(body []byte, at Span, names []string, found []Member) (Object, error
 
 // nextMember reads the member whose key starts at i. When reason is not empty, Value.End
 // of the member is where the fault is.
-func nextMember(b []byte, i int) (m Member, reason string) {
+func nextMember(b []byte, i int, heard *heard) (m Member, reason string) {
 	m.Key.Start = i
-	m.Key.End, m.Value.Start, reason = skipKey(b, i)
+	m.Key.End, m.Value.Start, reason = skipKey(b, i, heard)
 	if reason != "" {
 		m.Value.End = m.Value.Start
 		return m, reason
 	}
-	m.Value.End, reason = skipValue(b, m.Value.Start)
+	m.Value.End, reason = skipValue(b, m.Value.Start, heard)
 	return m, reason
 }
 
 // match returns the index of the name that the raw key spells, or -1.
 func match(key []byte, names []string) int {
-	if bytes.IndexByte(key, '\\') >= 0 {
+	plain := key[1 : len(key)-1]
+	for n, name := range names {
+		if string(plain) == name {
+			return n
+		}
+	}
+	if bytes.IndexByte(plain, '\\') >= 0 {
 		for n, name := range names {
 			if StringEquals(key, name) {
 				return n
 			}
-		}
-		return -1
-	}
-	key = key[1 : len(key)-1]
-	for n, name := range names {
-		if string(key) == name {
-			return n
 		}
 	}
 	return -1

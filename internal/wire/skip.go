@@ -2,7 +2,8 @@ package wire
 
 // The skippers of this file step over one piece of JSON that starts at b[i] and return the
 // offset behind it. A reason that is not empty says what is wrong, and then the offset is
-// where. They take offsets up to and including len(b).
+// where. They take offsets up to and including len(b), and tell the strings that they come by
+// to heard, which may be nil.
 
 // space has a bit for each of the four JSON white space characters.
 const space = 1<<' ' | 1<<'\t' | 1<<'\n' | 1<<'\r'
@@ -16,11 +17,11 @@ func skipSpace(b []byte, i int) int {
 
 // skipKey steps over a member's key, its colon and the white space behind that. It returns
 // the end of the key and the start of the value; on failure value is where the fault is.
-func skipKey(b []byte, i int) (key, value int, reason string) {
+func skipKey(b []byte, i int, heard *heard) (key, value int, reason string) {
 	if i >= len(b) || b[i] != '"' {
 		return i, i, needsKey
 	}
-	key, reason = skipString(b, i)
+	key, reason = skipString(b, i, heard)
 	if reason != "" {
 		return key, key, reason
 	}
@@ -31,22 +32,22 @@ func skipKey(b []byte, i int) (key, value int, reason string) {
 	return key, skipSpace(b, value+1), ""
 }
 
-func skipValue(b []byte, i int) (int, string) {
+func skipValue(b []byte, i int, heard *heard) (int, string) {
 	if i >= len(b) {
 		return i, endsEarly
 	}
 	switch b[i] {
 	case '"':
-		return skipString(b, i)
+		return skipString(b, i, heard)
 	case '{', '[':
-		return skipContainer(b, i)
+		return skipContainer(b, i, heard)
 	}
 	return skipScalar(b, i)
 }
 
 // skipContainer steps over an object or array with all it holds. It has room for the
 // MaxDepth-1 levels below an outermost object.
-func skipContainer(b []byte, i int) (end int, reason string) {
+func skipContainer(b []byte, i int, heard *heard) (end int, reason string) {
 	var open nesting
 	for {
 		if i >= len(b) {
@@ -54,7 +55,7 @@ func skipContainer(b []byte, i int) (end int, reason string) {
 		}
 		switch c := b[i]; c {
 		case '"':
-			i, reason = skipString(b, i)
+			i, reason = skipString(b, i, heard)
 		case '{', '[':
 			if !open.push(c) {
 				return i, nestsDeep
@@ -65,7 +66,7 @@ func skipContainer(b []byte, i int) (end int, reason string) {
 			case c == '[':
 				continue
 			default:
-				if _, i, reason = skipKey(b, i); reason == "" {
+				if _, i, reason = skipKey(b, i, heard); reason == "" {
 					continue
 				}
 			}
@@ -86,7 +87,7 @@ func skipContainer(b []byte, i int) (end int, reason string) {
 		}
 		i = skipSpace(b, i+1)
 		if open.closer == '}' {
-			if _, i, reason = skipKey(b, i); reason != "" {
+			if _, i, reason = skipKey(b, i, heard); reason != "" {
 				return i, reason
 			}
 		}

@@ -102,12 +102,17 @@ func escapable(c byte) bool {
 }
 
 // skipString steps over the string whose opening quote is b[i].
-func skipString(b []byte, i int) (int, string) {
+func skipString(b []byte, i int, heard *heard) (int, string) {
 	i++
-	if len(b)-i >= 8 { // keys and short values
-		hits := special(binary.LittleEndian.Uint64(b[i:])) & tops
-		if end := i + bits.TrailingZeros64(hits)/8; hits != 0 && b[end] == '"' {
-			return end + 1, ""
+	if heard != nil {
+		heard.hear(b[i:])
+	}
+	for most := min(i+32, len(b)-8); i <= most; i += 8 { // keys and short values
+		if hits := special(binary.LittleEndian.Uint64(b[i:])) & tops; hits != 0 {
+			if i += bits.TrailingZeros64(hits) / 8; b[i] == '"' {
+				return i + 1, ""
+			}
+			break
 		}
 	}
 	for {

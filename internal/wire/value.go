@@ -66,7 +66,7 @@ func isString(raw []byte) bool {
 	if len(raw) < 2 || raw[0] != '"' {
 		return false
 	}
-	end, reason := skipString(raw, 0)
+	end, reason := skipString(raw, 0, nil)
 	return reason == "" && end == len(raw)
 }
 

@@ -9,7 +9,7 @@ func Elements(body []byte, at Span) iter.Seq[Span] {
 		b := body[:at.End]
 		i := enter(b, at, '[')
 		for i < len(b) && b[i] != ']' {
-			end, reason := skipValue(b, i)
+			end, reason := skipValue(b, i, nil)
 			if reason != "" || !yield(Span{i, end}) {
 				return
 			}
@@ -25,7 +25,7 @@ func Members(body []byte, at Span) iter.Seq[Member] {
 		b := body[:at.End]
 		i := enter(b, at, '{')
 		for i < len(b) && b[i] != '}' {
-			m, reason := nextMember(b, i)
+			m, reason := nextMember(b, i, nil)
 			if reason != "" || !yield(m) {
 				return
 			}
