@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"time"
 
 	"tailplane/internal/gateway"
 	"tailplane/internal/kvevents"
+	"tailplane/internal/route"
 )
 
 // publisher is one stream of cache events.
@@ -22,12 +24,21 @@ type cacheEvents struct {
 	wanted chan map[publisher]bool // one slot, the newest
 
 	mu      sync.Mutex
-	streams map[publisher]*kvevents.Subscriber
+	streams map[publisher]*stream
+	decide  map[string]bool // by target, whether its events say what is evicted
+}
+
+// stream is the listener to a publisher, and what that said of its cache.
+type stream struct {
+	*kvevents.Subscriber
+	held kvevents.Held   // of the listener's goroutine
+	said kvevents.Change // with the last batch; the owner's lock guards it
 }
 
 func newCacheEvents(s *Server) *cacheEvents {
-	e := &cacheEvents{server: s, wanted: make(chan map[publisher]bool, 1), streams: map[publisher]*kvevents.Subscriber{}}
+	e := &cacheEvents{server: s, wanted: make(chan map[publisher]bool, 1), streams: map[publisher]*stream{}, decide: map[string]bool{}}
 	s.metrics.Total("cache_events_total", "Cache events of engines, and batches of them that were lost.", []string{"upstream", "what"}, e.count)
+	s.metrics.Watch("cache_events_decide", "Whether what is known of a cache follows its engine's events (1), or an estimate of its capacity (0).", []string{"upstream"}, e.state)
 	return e
 }
 
@@ -52,8 +63,8 @@ func (e *cacheEvents) follow(p *gateway.Plane) {
 	want := map[publisher]bool{}
 	for i := range p.Targets {
 		t := &p.Targets[i]
-		for _, address := range t.Config.KVEvents.Addresses() {
-			want[publisher{t.Name, address, t.Config.KVEvents.Topic}] = true
+		for _, at := range t.Config.CacheEvents(t.Name) {
+			want[publisher{t.Name, at.Address, t.Config.KVEvents.Topic}] = true
 		}
 	}
 	select {
@@ -100,21 +111,38 @@ func (e *cacheEvents) Run(ctx context.Context) error {
 	}
 }
 
+// state tells of each target whether its events decide.
+func (e *cacheEvents) state(emit func(float64, ...string)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for target, decide := range e.decide {
+		value := 0.0
+		if decide {
+			value = 1
+		}
+		emit(value, target)
+	}
+}
+
 // open makes the listener to one engine.
 func (e *cacheEvents) open(p publisher) (*kvevents.Subscriber, error) {
 	dialer, err := e.server.direct(e.server.outside.Load())
 	if err != nil {
 		return nil, fmt.Errorf("the way to %s: %w", p.address, err)
 	}
-	groups := &e.server.groups
-	sub := kvevents.New(p.address, p.topic, kvevents.Options{
-		Dial: dialer.DialContext,
+	groups, t := &e.server.groups, new(stream)
+	t.Subscriber = kvevents.New(p.address, p.topic, kvevents.Options{
+		Dial:  dialer.DialContext,
+		Begun: t.held.Begin,
 		Event: func(ev kvevents.Event) {
+			t.held.Add(&ev)
 			if ev.Kind == kvevents.Cleared {
 				groups.Cleared(p.target)
 			}
 		},
+		Batch: func() { e.tell(p, t) },
 		Lost: func(l kvevents.Lost) {
+			t.held.Miss(l)
 			if l.Restarted {
 				groups.Cleared(p.target)
 			}
@@ -122,14 +150,56 @@ func (e *cacheEvents) open(p publisher) (*kvevents.Subscriber, error) {
 		Log: e.server.log.Logger,
 	})
 	e.mu.Lock()
-	e.streams[p] = sub
+	e.streams[p] = t
+	if !e.decide[p.target] {
+		e.decide[p.target] = false // it is told of
+	}
 	e.mu.Unlock()
-	return sub, nil
+	return t.Subscriber, nil
 }
 
-// keep forgets the streams that have ended.
+// tell brings what a publisher said to the groups, with what the other ranks of its
+// target hold, and logs when the events of a target begin to decide, or end to.
+func (e *cacheEvents) tell(p publisher, t *stream) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.streams[p] != t {
+		return // it is listened to no more
+	}
+	target := p.target
+	t.said = t.held.Take()
+	c := route.Cached{Stored: t.said.Stored, Removed: t.said.Removed, Exact: true}
+	for p, other := range e.streams {
+		if p.target == target {
+			c.Held += other.said.Held
+			c.Exact = c.Exact && other.said.Exact
+		}
+	}
+	decide := e.server.groups.Cached(time.Now(), target, c)
+	if decide == e.decide[target] {
+		return
+	}
+	e.decide[target] = decide
+	if decide {
+		e.server.log.Info("cache events: what is known of the cache follows them", "target", target, "tokens", c.Held)
+		return
+	}
+	e.server.log.Warn("cache events: they are not all there, cannot be true, or other gateways send there, too; what is known of the cache follows its capacity", "target", target)
+}
+
+// keep forgets the streams that have ended, and what they said.
 func (e *cacheEvents) keep(running map[publisher]context.CancelFunc) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	maps.DeleteFunc(e.streams, func(p publisher, _ *kvevents.Subscriber) bool { return running[p] == nil })
+	heard := map[string]bool{}
+	for p := range running {
+		heard[p.target] = true
+	}
+	maps.DeleteFunc(e.streams, func(p publisher, _ *stream) bool { return running[p] == nil })
+	for target := range e.decide {
+		if !heard[target] {
+			delete(e.decide, target)
+			e.server.groups.Cached(time.Now(), target, route.Cached{}) // an estimate decides
+		}
+	}
 }

@@ -83,6 +83,7 @@ func (s *Server) destinations(f *config.File) []egress.Destination {
 		var at []egress.Destination
 		for _, r := range s.members(f, target) {
 			at = append(at, egress.Destination{Address: r.Address, Why: "target " + r.Called})
+			at = append(at, f.Targets[target].Replica(r).CacheEvents(r.Called)...)
 		}
 		out = append(out, f.Egress.Reach(f.Targets[target].Egress, at)...)
 	}

@@ -107,6 +107,9 @@ func newRouteFlags(cmd *cobra.Command) *routeFlags {
 	f.DurationVar(&s.Scrape, "scrape", 0, "how often gateways read the engines' metrics; 0 is as the policy's authors do (llmd 50ms, others never)")
 	f.BoolVar(&s.SessionIDs, "session-ids", false, "clients say which session a request belongs to (the policy session always knows)")
 	f.BoolVar(&s.Untold, "no-cached-tokens", false, "engines do not say what they found in their caches")
+	f.BoolVar(&s.Events, "cache-events", false, "gateways hear what engines say of their caches, as by kv_events")
+	f.IntVar(&s.Says, "told-kv-tokens", 0, "tokens that gateways are told that a cache holds; 0 is the truth")
+	f.Float64Var(&s.Strangers, "strangers", 0, "share of the conversations that another client has, which asks an engine of its own choice; they are not in the figures")
 	f.IntVar(&o.rules.Block, "block-size", 512, "tokens of a block of hash_ids")
 	f.IntVar(&o.rules.Turns, "turns", 60, "turns of a session that are played; -1 is all")
 	f.IntVar(&o.rules.MaxInput, "max-prompt", 120_000, "tokens; a session ends before a longer prompt; -1 is no limit")
@@ -170,8 +173,8 @@ func (o *routeFlags) canBeLive(s *replay.Setup) error {
 	switch {
 	case !o.live:
 		return nil
-	case s.Gateways > 1 || len(s.Slow)+len(s.Kill) > 0 || o.seeds > 1 || s.SessionIDs:
-		return errors.New("--live plays one gateway before engines that are alike and stay alive, once")
+	case s.Gateways > 1 || len(s.Slow)+len(s.Kill) > 0 || o.seeds > 1 || s.SessionIDs || s.Events || s.Says > 0 || s.Strangers > 0:
+		return errors.New("--live plays one gateway before engines that are alike, stay alive and have no other client, once")
 	case !(o.speedup >= 1 && o.speedup <= 1000):
 		return errors.New("--speedup wants 1 to 1000")
 	}

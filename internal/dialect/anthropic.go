@@ -7,17 +7,11 @@ import (
 	"tailplane/internal/wire"
 )
 
-// AnthropicCodec is Anthropic's /v1/messages and /v1/messages/count_tokens.
-// This file holds what the splice lane needs. Requests are read in
-// anthropic_call.go and written in anthropic_encode.go, after those of other
-// dialects were made sayable in anthropic_settle.go and anthropic_shape.go;
-// the blocks of content are in anthropic_parts.go and anthropic_write.go,
-// answers in anthropic_reply.go, streams in anthropic_events.go and
-// anthropic_writer.go.
+// AnthropicCodec speaks Anthropic's /v1/messages and /v1/messages/count_tokens.
 type AnthropicCodec struct{}
 
 // The members that Glance looks for, in the order of At.Members.
-var antGlanceNames = [...]string{"model", "stream", "max_tokens"}
+var anthropicGlanceNames = [...]string{"model", "stream", "max_tokens"}
 
 // Name is llm.Anthropic.
 func (AnthropicCodec) Name() llm.Dialect { return llm.Anthropic }
@@ -30,7 +24,7 @@ func (AnthropicCodec) Framing() wire.Framing { return wire.SSE }
 func (AnthropicCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	at.Members = [len(at.Members)]wire.Member{}
 	var err error
-	if at.Object, at.Said, err = at.Words.Scan(body, antGlanceNames[:], at.Members[:]); err != nil {
+	if at.Object, at.Said, err = at.Words.Scan(body, anthropicGlanceNames[:], at.Members[:]); err != nil {
 		return llm.Glance{}, err
 	}
 	g := llm.Glance{Op: llm.OpGenerate, Dialect: llm.Anthropic, WantUsage: true, Bytes: len(body)}
@@ -46,7 +40,7 @@ func (AnthropicCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	}
 	if raw := at.Members[2].Value.Of(body); len(raw) > 0 && !wire.IsNull(raw) {
 		n, ok := wire.Int(raw)
-		if !ok || n > antMaxInt || n < -antMaxInt {
+		if !ok || n > maxWhole || n < -maxWhole {
 			return llm.Glance{}, where{name: "max_tokens"}.wrong("must be an integer")
 		}
 		g.MaxTokens = int(max(n, 0))
@@ -65,60 +59,60 @@ func (AnthropicCodec) Splice(dst, body []byte, at *At, r Rewrite) []byte {
 	return append(dst, body[where.End:]...)
 }
 
-// antKind is the type of a stream's event.
-type antKind uint8
+// anthropicKind is the type of a stream's event.
+type anthropicKind uint8
 
 const (
-	antUnknown antKind = iota
-	antMessageStart
-	antBlockStart
-	antBlockDelta
-	antBlockStop
-	antMessageDelta
-	antMessageStop
-	antPing
-	antErrorEvent
+	anthropicUnknown anthropicKind = iota
+	anthropicMessageStart
+	anthropicBlockStart
+	anthropicBlockDelta
+	anthropicBlockStop
+	anthropicMessageDelta
+	anthropicMessageStop
+	anthropicPing
+	anthropicErrorEvent
 )
 
 var (
-	antKinds = [...]string{
-		antUnknown: "", antMessageStart: "message_start", antBlockStart: "content_block_start",
-		antBlockDelta: "content_block_delta", antBlockStop: "content_block_stop", antMessageDelta: "message_delta",
-		antMessageStop: "message_stop", antPing: "ping", antErrorEvent: "error",
+	anthropicKinds = [...]string{
+		anthropicUnknown: "", anthropicMessageStart: "message_start", anthropicBlockStart: "content_block_start",
+		anthropicBlockDelta: "content_block_delta", anthropicBlockStop: "content_block_stop", anthropicMessageDelta: "message_delta",
+		anthropicMessageStop: "message_stop", anthropicPing: "ping", anthropicErrorEvent: "error",
 	}
-	antTypeNames    = [...]string{"type"}
-	antMessageNames = [...]string{"message"}
-	antStartNames   = [...]string{"usage", "model", "stop_reason"}
-	antDeltaNames   = [...]string{"usage", "delta"}
-	antReasonNames  = [...]string{"stop_reason"}
+	anthropicTypeNames    = [...]string{"type"}
+	anthropicMessageNames = [...]string{"message"}
+	anthropicStartNames   = [...]string{"usage", "model", "stop_reason"}
+	anthropicDeltaNames   = [...]string{"usage", "delta"}
+	anthropicReasonNames  = [...]string{"stop_reason"}
 )
 
-// antKindOf names the event by its event field, which Anthropic always sends
+// anthropicKindOf names the event by its event field, which Anthropic always sends
 // and which equals the type in the data; where it is missing or names no known
 // event, by the data.
-func antKindOf(ev wire.Event) antKind {
-	for i := 1; i < len(antKinds); i++ {
-		if len(ev.Name) > 0 && string(ev.Name) == antKinds[i] {
-			return antKind(i)
+func anthropicKindOf(ev wire.Event) anthropicKind {
+	for i := 1; i < len(anthropicKinds); i++ {
+		if len(ev.Name) > 0 && string(ev.Name) == anthropicKinds[i] {
+			return anthropicKind(i)
 		}
 	}
 	var found [1]wire.Member
 	if len(ev.Data) == 0 {
-		return antUnknown
+		return anthropicUnknown
 	}
-	if _, err := wire.Scan(ev.Data, antTypeNames[:], found[:]); err != nil {
-		return antUnknown
+	if _, err := wire.Scan(ev.Data, anthropicTypeNames[:], found[:]); err != nil {
+		return anthropicUnknown
 	}
 	raw := found[0].Value.Of(ev.Data)
-	for i := 1; i < len(antKinds); i++ {
-		if wire.StringEquals(raw, antKinds[i]) {
-			return antKind(i)
+	for i := 1; i < len(anthropicKinds); i++ {
+		if wire.StringEquals(raw, anthropicKinds[i]) {
+			return anthropicKind(i)
 		}
 	}
 	if len(raw) == 0 && bytes.Contains(ev.Data, []byte(`"error"`)) {
-		return antErrorEvent
+		return anthropicErrorEvent
 	}
-	return antUnknown
+	return anthropicUnknown
 }
 
 // TapEvent implements [Surface]. Only message_start and message_delta carry
@@ -128,36 +122,36 @@ func (AnthropicCodec) TapEvent(t *Tap, ev wire.Event) Sight {
 	if t.Ended {
 		return 0
 	}
-	switch antKindOf(ev) {
-	case antBlockDelta:
+	switch anthropicKindOf(ev) {
+	case anthropicBlockDelta:
 		if bytes.Contains(ev.Data, []byte(`"partial_json":""`)) {
 			return 0
 		}
 		t.Tokens++
 		return SightContent
-	case antMessageStart:
-		antTapStart(t, ev.Data)
-	case antMessageDelta:
-		return antTapDelta(t, ev.Data)
-	case antMessageStop:
+	case anthropicMessageStart:
+		anthropicTapStart(t, ev.Data)
+	case anthropicMessageDelta:
+		return anthropicTapDelta(t, ev.Data)
+	case anthropicMessageStop:
 		t.Ended = true
 		return SightEnd
-	case antErrorEvent:
+	case anthropicErrorEvent:
 		return SightFault
 	}
 	return 0
 }
 
-// antTapStart notes the first message_start; a repeated one says nothing new.
-func antTapStart(t *Tap, data []byte) {
+// anthropicTapStart notes the first message_start; a repeated one says nothing new.
+func anthropicTapStart(t *Tap, data []byte) {
 	var message [1]wire.Member
 	if t.Model != "" || t.HasUsage {
 		return
 	}
-	if _, err := wire.Scan(data, antMessageNames[:], message[:]); err != nil || message[0].IsZero() {
+	if _, err := wire.Scan(data, anthropicMessageNames[:], message[:]); err != nil || message[0].IsZero() {
 		return
 	}
-	antTapMessage(t, data, message[0].Value)
+	anthropicTapMessage(t, data, message[0].Value)
 	t.Stop = ""
 	t.Usage.Source = ""
 	if t.HasUsage {
@@ -165,49 +159,49 @@ func antTapStart(t *Tap, data []byte) {
 	}
 }
 
-// antTapMessage notes model, usage and stop of the message at span at.
-func antTapMessage(t *Tap, body []byte, at wire.Span) {
-	var found [len(antStartNames)]wire.Member
+// anthropicTapMessage notes model, usage and stop of the message at span at.
+func anthropicTapMessage(t *Tap, body []byte, at wire.Span) {
+	var found [len(anthropicStartNames)]wire.Member
 	if body[at.Start] != '{' {
 		return
 	}
-	if _, err := wire.ScanAt(body, at, antStartNames[:], found[:]); err != nil {
+	if _, err := wire.ScanAt(body, at, anthropicStartNames[:], found[:]); err != nil {
 		return
 	}
-	antTapUsage(t, body, found[0])
+	anthropicTapUsage(t, body, found[0])
 	if t.Model == "" {
 		t.name(found[1].Value.Of(body))
 	}
-	antTapStop(t, found[2].Value.Of(body))
+	anthropicTapStop(t, found[2].Value.Of(body))
 }
 
-func antTapUsage(t *Tap, body []byte, m wire.Member) {
+func anthropicTapUsage(t *Tap, body []byte, m wire.Member) {
 	if m.IsZero() || body[m.Value.Start] != '{' {
 		return
 	}
-	n := antCountsOf(t.Usage)
+	n := anthropicCountsOf(t.Usage)
 	if n.count(body, m.Value) {
 		t.Usage, t.HasUsage = n.usage(), true
 	}
 }
 
-func antTapStop(t *Tap, raw []byte) {
+func anthropicTapStop(t *Tap, raw []byte) {
 	if len(raw) < 3 || raw[0] != '"' {
 		return
 	}
-	t.Stop = antStops.reason(raw[1 : len(raw)-1])
+	t.Stop = anthropicStops.reason(raw[1 : len(raw)-1])
 }
 
-func antTapDelta(t *Tap, data []byte) Sight {
-	var found [len(antDeltaNames)]wire.Member
+func anthropicTapDelta(t *Tap, data []byte) Sight {
+	var found [len(anthropicDeltaNames)]wire.Member
 	var reason [1]wire.Member
-	if _, err := wire.Scan(data, antDeltaNames[:], found[:]); err != nil {
+	if _, err := wire.Scan(data, anthropicDeltaNames[:], found[:]); err != nil {
 		return 0
 	}
-	antTapUsage(t, data, found[0])
+	anthropicTapUsage(t, data, found[0])
 	if m := found[1]; !m.IsZero() && data[m.Value.Start] == '{' {
-		if _, err := wire.ScanAt(data, m.Value, antReasonNames[:], reason[:]); err == nil {
-			antTapStop(t, reason[0].Value.Of(data))
+		if _, err := wire.ScanAt(data, m.Value, anthropicReasonNames[:], reason[:]); err == nil {
+			anthropicTapStop(t, reason[0].Value.Of(data))
 		}
 	}
 	return SightContent
@@ -219,6 +213,6 @@ func (AnthropicCodec) TapReply(t *Tap, body []byte) (Sight, error) {
 		return SightFault, err
 	}
 	body = bytes.TrimSpace(body)
-	antTapMessage(t, body, wire.Span{End: len(body)})
+	anthropicTapMessage(t, body, wire.Span{End: len(body)})
 	return SightContent, nil
 }

@@ -13,22 +13,22 @@ import (
 
 // Forms of a call (llm.Call.Extra.Form).
 const (
-	antSystemBare   = 1 << iota // system is a string
-	antSystemEmpty              // system is []
-	antToolsEmpty               // tools is []
-	antStopEmpty                // stop_sequences is []
-	antStreamFalse              // stream is stated as false
-	antLegacyFormat             // the schema stands in output_format (beta of 2025), not output_config.format
+	anthropicSystemBare   = 1 << iota // system is a string
+	anthropicSystemEmpty              // system is []
+	anthropicToolsEmpty               // tools is []
+	anthropicStopEmpty                // stop_sequences is []
+	anthropicStreamFalse              // stream is stated as false
+	anthropicLegacyFormat             // the schema stands in output_format (beta of 2025), not output_config.format
 )
 
 // Forms of a turn (llm.Turn.Extra.Form).
-const antContentBare = 1 // content is a string
+const anthropicContentBare = 1 // content is a string
 
 // Forms of a tool (llm.Tool.Extra.Form).
 const (
-	antToolCustom   = 1 << iota // type "custom" is stated
-	antToolNoSchema             // there is no input_schema
-	antToolBlank                // description is stated as ""
+	anthropicToolCustom   = 1 << iota // type "custom" is stated
+	anthropicToolNoSchema             // there is no input_schema
+	anthropicToolBlank                // description is stated as ""
 )
 
 // DecodeCall implements [Codec].
@@ -38,32 +38,24 @@ func (AnthropicCodec) DecodeCall(body []byte) (*llm.Call, error) {
 		return nil, err
 	}
 	c := &llm.Call{WantUsage: true}
-	if c.Model, err = o.need("model"); err != nil {
-		return nil, err
-	}
+	c.Model = o.need("model")
 	var form uint32
-	steps := [...]func(*llm.Call, *object, *uint32) error{
-		antDecodeSystem, antDecodeMessages, antDecodeTools, antDecodeChoice,
-		antDecodeSampling, antDecodeOutput, antDecodeThinking, antDecodeRest,
+	steps := [...]func(*llm.Call, *object, *uint32){
+		anthropicDecodeSystem, anthropicDecodeMessages, anthropicDecodeTools, anthropicDecodeChoice,
+		anthropicDecodeSampling, anthropicDecodeOutput, anthropicDecodeThinking, anthropicDecodeRest,
 	}
 	for _, step := range steps {
-		if err := step(c, o, &form); err != nil {
-			return nil, err
-		}
+		step(c, o, &form)
 	}
-	c.Extra = antExtra(o, form)
-	for i := range c.Turns {
-		for k := range c.Turns[i].Parts {
-			unwrapThinking(&c.Turns[i].Parts[k])
-		}
-	}
-	return c, nil
+	c.Extra = anthropicExtra(o, form)
+	unwrapTurns(c.Turns)
+	return result(o, c)
 }
 
-// antDefaults are members that Anthropic's newer models and clients always
+// anthropicDefaults are members that Anthropic's newer models and clients always
 // send, with the values that say no more than their absence. The caller of a
 // tool is direct when the model itself, and not a program that it wrote, calls.
-var antDefaults = []defaultValue{
+var anthropicDefaults = []defaultValue{
 	{"service_tier", `"standard"`},
 	{"inference_geo", `"not_available"`},
 	{"inference_geo", `"global"`},
@@ -71,192 +63,127 @@ var antDefaults = []defaultValue{
 	{"caller", `{"type":"direct"}`},
 }
 
-// antExtra is object.extra, for which defaults say nothing.
-func antExtra(o *object, form uint32) llm.Extra {
-	o.keepDefaults(antDefaults)
+// anthropicExtra is object.extra, for which defaults say nothing.
+func anthropicExtra(o *object, form uint32) llm.Extra {
+	o.keepDefaults(anthropicDefaults)
 	return o.extra(llm.Anthropic, form)
 }
 
-func antDecodeSystem(c *llm.Call, o *object, form *uint32) error {
-	raw := o.raw("system")
-	if raw == nil {
-		return nil
+func anthropicDecodeSystem(c *llm.Call, o *object, form *uint32) {
+	if o.raw("system") == nil {
+		return
 	}
-	parts, bare, err := antContent(raw, o.under("system"), true)
-	if err != nil {
-		return err
-	}
+	parts, bare := anthropicContent(o, "system", true)
 	c.System = parts
 	switch {
 	case bare:
-		*form |= antSystemBare
+		*form |= anthropicSystemBare
 	case len(parts) == 0:
-		*form |= antSystemEmpty
+		*form |= anthropicSystemEmpty
 	}
-	return nil
 }
 
-// antContent reads content that is a string or a list of blocks.
-func antContent(raw []byte, at where, top bool) (parts []llm.Part, bare bool, err error) {
+// anthropicContent reads the member name, which is a string or a list of blocks.
+func anthropicContent(o *object, name string, top bool) (parts []llm.Part, bare bool) {
+	raw := o.peek(name)
 	if s, ok := wire.String(raw); ok {
-		return []llm.Part{{Kind: llm.PartText, Text: s, Extra: llm.Extra{Dialect: llm.Anthropic}}}, true, nil
+		return []llm.Part{{Kind: llm.PartText, Text: s, Extra: llm.Extra{Dialect: llm.Anthropic}}}, true
 	}
 	if raw[0] != '[' {
-		return nil, false, at.wrong("must be a string or a list of blocks")
+		o.wrong(name, "must be a string or a list of blocks")
+		return nil, false
 	}
-	parts, err = antBlocks(elements(raw), at, top)
-	return parts, false, err
+	return anthropicBlocks(o, name, elements(raw), top), false
 }
 
-func antBlocks(list [][]byte, at where, top bool) ([]llm.Part, error) {
+// anthropicBlocks reads the elements of the list name.
+func anthropicBlocks(o *object, name string, list [][]byte, top bool) []llm.Part {
 	parts := make([]llm.Part, 0, len(list))
 	for i, raw := range list {
-		p, err := antDecodeBlock(raw, at.item(i), top)
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, p)
+		parts = append(parts, anthropicDecodeBlock(o.openItem(name, i, raw), raw, top))
 	}
-	return parts, nil
+	return parts
 }
 
-func antDecodeMessages(c *llm.Call, o *object, _ *uint32) error {
-	at := o.under("messages")
-	list, err := o.list("messages")
-	if err != nil {
-		return err
-	}
+func anthropicDecodeMessages(c *llm.Call, o *object, _ *uint32) {
+	list := o.list("messages")
 	if list == nil {
-		return at.wrong("is required and must be a list")
+		o.wrong("messages", "is required and must be a list")
 	}
 	o.take("messages")
 	c.Turns = make([]llm.Turn, 0, len(list))
 	for i, raw := range list {
-		t, err := antDecodeTurn(raw, at.item(i))
-		if err != nil {
-			return err
-		}
-		c.Turns = append(c.Turns, t)
+		c.Turns = append(c.Turns, anthropicDecodeTurn(o.openItem("messages", i, raw)))
 	}
-	return nil
 }
 
-func antDecodeTurn(raw []byte, at where) (llm.Turn, error) {
-	var t llm.Turn
-	o, err := openObject(raw, at)
-	if err != nil {
-		return t, err
-	}
-	role, err := o.need("role")
-	if err != nil {
-		return t, err
-	}
-	switch t.Role = llm.Role(role); t.Role {
-	case llm.RoleUser, llm.RoleAssistant, llm.RoleSystem:
-	default:
-		return t, o.under("role").wrong(`must be "user", "assistant" or "system"`)
-	}
-	content := o.raw("content")
-	if content == nil {
-		return t, o.under("content").wrong("is required and must be a string or a list of blocks")
+func anthropicDecodeTurn(o *object) (t llm.Turn) {
+	t.Role = takeRole(o)
+	if o.raw("content") == nil {
+		o.wrong("content", "is required and must be a string or a list of blocks")
+		return t
 	}
 	var bare bool
-	if t.Parts, bare, err = antContent(content, o.under("content"), true); err != nil {
-		return t, err
-	}
 	var form uint32
-	if bare {
-		form = antContentBare
+	if t.Parts, bare = anthropicContent(o, "content", true); bare {
+		form = anthropicContentBare
 	}
-	t.Extra = antExtra(o, form)
-	return t, nil
+	t.Extra = anthropicExtra(o, form)
+	return t
 }
 
-func antDecodeTools(c *llm.Call, o *object, form *uint32) error {
-	list, err := o.list("tools")
+func anthropicDecodeTools(c *llm.Call, o *object, form *uint32) {
+	list := o.list("tools")
 	if list == nil {
-		return err
+		return
 	}
 	o.take("tools")
 	if len(list) == 0 {
-		*form |= antToolsEmpty
+		*form |= anthropicToolsEmpty
 	}
 	for i, raw := range list {
-		t, err := antDecodeTool(raw, o.under("tools").item(i))
-		if err != nil {
-			return err
-		}
-		c.Tools = append(c.Tools, t)
+		c.Tools = append(c.Tools, anthropicDecodeTool(o.openItem("tools", i, raw), raw))
 	}
-	return nil
 }
 
-// antDecodeTool reads a tool. One of the provider's own types stays raw.
-func antDecodeTool(raw []byte, at where) (llm.Tool, error) {
-	var t llm.Tool
+// anthropicDecodeTool reads a tool. One of the provider's own types stays raw.
+func anthropicDecodeTool(o *object, raw []byte) (t llm.Tool) {
 	var form uint32
-	o, err := openObject(raw, at)
-	if err != nil {
-		return t, err
+	switch kind, typed := o.text("type"); {
+	case typed && kind != "custom":
+		return llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Anthropic}}
+	case typed:
+		form |= anthropicToolCustom
 	}
-	kind, typed, err := o.text("type")
-	if err != nil {
-		return t, err
-	}
-	if typed && kind != "custom" {
-		return llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Anthropic}}, nil
-	}
-	if typed {
-		form |= antToolCustom
-	}
-	if t.Name, err = o.need("name"); err != nil {
-		return t, err
-	}
+	t.Name = o.need("name")
 	var stated bool
-	if t.Description, stated, err = o.text("description"); err != nil {
-		return t, err
-	}
+	t.Description, stated = o.text("description")
 	if stated && t.Description == "" {
-		form |= antToolBlank
+		form |= anthropicToolBlank
 	}
-	if t.Schema, err = takeSchema(o, "input_schema"); err != nil {
-		return t, err
-	}
+	t.Schema = o.schema("input_schema")
 	if t.Schema == nil {
-		form |= antToolNoSchema
+		form |= anthropicToolNoSchema
 	}
-	if t.Strict, err = o.boolean("strict"); err != nil {
-		return t, err
-	}
-	if t.Cache, err = antDecodeCache(o); err != nil {
-		return t, err
-	}
-	t.Extra = antExtra(o, form)
-	return t, nil
+	t.Strict = o.boolean("strict")
+	t.Cache = anthropicDecodeCache(o)
+	t.Extra = anthropicExtra(o, form)
+	return t
 }
 
-// antDecodeCache takes cache_control.
-func antDecodeCache(o *object) (*llm.CacheMark, error) {
+// anthropicDecodeCache takes cache_control.
+func anthropicDecodeCache(o *object) *llm.CacheMark {
 	raw := o.raw("cache_control")
 	if raw == nil {
-		return nil, nil
+		return nil
 	}
-	in, err := openObject(raw, o.under("cache_control"))
-	if err != nil {
-		return nil, err
-	}
-	m := &llm.CacheMark{}
-	if m.Type, err = in.need("type"); err != nil {
-		return nil, err
-	}
-	if m.TTL, err = in.str("ttl"); err != nil {
-		return nil, err
-	}
-	m.Extra = antExtra(in, 0)
-	return m, nil
+	in := o.open(raw, o.under("cache_control"))
+	m := &llm.CacheMark{Type: in.need("type"), TTL: in.str("ttl")}
+	m.Extra = anthropicExtra(in, 0)
+	return m
 }
 
-var antModes = [...]struct {
+var anthropicModes = [...]struct {
 	mode llm.ToolMode
 	word string
 }{
@@ -266,174 +193,101 @@ var antModes = [...]struct {
 	{llm.ToolNone, "none"},
 }
 
-func antDecodeChoice(c *llm.Call, o *object, _ *uint32) error {
+func anthropicDecodeChoice(c *llm.Call, o *object, _ *uint32) {
 	raw := o.raw("tool_choice")
 	if raw == nil {
-		return nil
+		return
 	}
-	in, err := openObject(raw, o.under("tool_choice"))
-	if err != nil {
-		return err
-	}
-	word, err := in.need("type")
-	if err != nil {
-		return err
-	}
-	for _, m := range antModes {
+	in := o.open(raw, o.under("tool_choice"))
+	word := in.need("type")
+	for _, m := range anthropicModes {
 		if m.word == word {
 			c.Choice.Mode = m.mode
 		}
 	}
 	if c.Choice.Mode == "" {
 		c.Choice = llm.ToolChoice{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Anthropic}}
-		return nil
+		return
 	}
 	if c.Choice.Mode == llm.ToolNamed {
-		if c.Choice.Name, err = in.need("name"); err != nil {
-			return err
-		}
+		c.Choice.Name = in.need("name")
 	}
-	single, err := in.boolean("disable_parallel_tool_use")
-	if err != nil {
-		return err
-	}
-	if single != nil {
+	if single := in.boolean("disable_parallel_tool_use"); single != nil {
 		c.Parallel = new(!*single)
 	}
-	c.Choice.Extra = antExtra(in, 0)
-	return nil
+	c.Choice.Extra = anthropicExtra(in, 0)
 }
 
-func antDecodeSampling(c *llm.Call, o *object, form *uint32) (err error) {
+func anthropicDecodeSampling(c *llm.Call, o *object, form *uint32) {
 	s := &c.Sampling
-	if s.MaxTokens, err = antInt(o, "max_tokens"); err != nil {
-		return err
-	}
-	if s.Temperature, err = o.float("temperature"); err != nil {
-		return err
-	}
-	if s.TopP, err = o.float("top_p"); err != nil {
-		return err
-	}
-	if s.TopK, err = o.intPointer("top_k"); err != nil {
-		return err
-	}
-	list, err := o.list("stop_sequences")
+	s.MaxTokens = o.bounded("max_tokens")
+	s.Temperature = o.float("temperature")
+	s.TopP = o.float("top_p")
+	s.TopK = o.intPointer("top_k")
+	list := o.list("stop_sequences")
 	if list == nil {
-		return err
+		return
 	}
 	o.take("stop_sequences")
 	if len(list) == 0 {
-		*form |= antStopEmpty
+		*form |= anthropicStopEmpty
 	}
-	s.Stop, err = takeStrings(list, o.under("stop_sequences"))
-	return err
+	s.Stop = o.strings("stop_sequences", list)
 }
 
-// antMaxInt bounds the integers that the codec takes, so that sums of several
-// cannot overflow.
-const antMaxInt = 1 << 53
-
-// antInt takes a number that means nothing when it is 0.
-func antInt(o *object, name string) (int, error) {
-	n, ok, err := o.whole(name)
-	if !ok {
-		return 0, err
-	}
-	if n > antMaxInt || n < -antMaxInt {
-		return 0, o.under(name).wrong("must be a whole number below 2^53")
-	}
-	if n == 0 {
-		o.keep(name)
-	}
-	return int(n), nil
-}
-
-// antDecodeOutput takes output_config.effort and the JSON schema of
+// anthropicDecodeOutput takes output_config.effort and the JSON schema of
 // output_config.format or, in its older spelling, output_format.
-func antDecodeOutput(c *llm.Call, o *object, form *uint32) error {
-	in, err := o.sub("output_config")
-	if err != nil {
-		return err
-	}
-	if in != nil {
-		if c.Reasoning.Effort, err = in.str("effort"); err != nil {
-			return err
-		}
-		if err := antDecodeFormat(c, in, "format"); err != nil {
-			return err
-		}
+func anthropicDecodeOutput(c *llm.Call, o *object, form *uint32) {
+	if in := o.sub("output_config"); in != nil {
+		c.Reasoning.Effort = in.str("effort")
+		anthropicDecodeFormat(c, in, "format")
 	}
 	if c.Output.Kind != "" {
-		return nil
+		return
 	}
-	err = antDecodeFormat(c, o, "output_format")
+	anthropicDecodeFormat(c, o, "output_format")
 	if c.Output.Kind != "" {
-		*form |= antLegacyFormat
+		*form |= anthropicLegacyFormat
 	}
-	return err
 }
 
-// antDecodeFormat takes a format of type json_schema; others stay.
-func antDecodeFormat(c *llm.Call, o *object, name string) error {
+// anthropicDecodeFormat takes a format of type json_schema; others stay.
+func anthropicDecodeFormat(c *llm.Call, o *object, name string) {
 	raw := o.get(name)
 	if raw == nil {
-		return nil
+		return
 	}
-	in, err := openObject(raw, o.under(name))
-	if err != nil {
-		return err
-	}
-	kind, err := in.need("type")
-	if err != nil {
-		return err
-	}
+	in := o.open(raw, o.under(name))
+	kind := in.need("type")
 	schema := in.raw("schema")
 	if kind != "json_schema" || schema == nil {
-		return nil
+		return
 	}
 	o.take(name)
-	c.Output = llm.Output{Kind: llm.OutputSchema, Schema: bytes.Clone(schema), Extra: antExtra(in, 0)}
-	return nil
+	c.Output = llm.Output{Kind: llm.OutputSchema, Schema: bytes.Clone(schema), Extra: anthropicExtra(in, 0)}
 }
 
-func antDecodeThinking(c *llm.Call, o *object, _ *uint32) error {
+func anthropicDecodeThinking(c *llm.Call, o *object, _ *uint32) {
 	raw := o.raw("thinking")
 	if raw == nil {
-		return nil
+		return
 	}
-	in, err := openObject(raw, o.under("thinking"))
-	if err != nil {
-		return err
-	}
+	in := o.open(raw, o.under("thinking"))
 	r := &c.Reasoning
-	if r.Mode, err = in.need("type"); err != nil {
-		return err
+	if r.Mode = in.need("type"); r.Mode == "" {
+		in.wrong("type", "must not be empty")
 	}
-	if r.Mode == "" {
-		return in.under("type").wrong("must not be empty")
-	}
-	if r.Budget, err = antInt(in, "budget_tokens"); err != nil {
-		return err
-	}
-	r.Extra = antExtra(in, 0)
-	return nil
+	r.Budget = in.bounded("budget_tokens")
+	r.Extra = anthropicExtra(in, 0)
 }
 
-func antDecodeRest(c *llm.Call, o *object, form *uint32) error {
-	stream, err := o.boolean("stream")
-	if err != nil {
-		return err
-	}
-	if stream != nil {
+func anthropicDecodeRest(c *llm.Call, o *object, form *uint32) {
+	if stream := o.boolean("stream"); stream != nil {
 		if c.Stream = *stream; !c.Stream {
-			*form |= antStreamFalse
+			*form |= anthropicStreamFalse
 		}
 	}
-	in, err := o.sub("metadata")
-	if in == nil {
-		return err
+	if in := o.sub("metadata"); in != nil {
+		c.User = in.str("user_id")
 	}
-	c.User, err = in.str("user_id")
-	return err
 }

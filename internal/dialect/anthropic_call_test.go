@@ -9,7 +9,7 @@ import (
 	"tailplane/internal/wire"
 )
 
-var antCalls = map[string]string{
+var anthropicCalls = map[string]string{
 	"bare strings":         `{"model":"m","max_tokens":5,"system":"be brief","messages":[{"role":"user","content":"hi"}]}`,
 	"count without a cap":  `{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}]}`,
 	"empty lists":          `{"model":"m","system":[],"tools":[],"stop_sequences":[],"messages":[],"metadata":{},"output_config":{}}`,
@@ -33,8 +33,8 @@ var antCalls = map[string]string{
 }
 
 func TestAnthropicCallSurvivesARoundTrip(t *testing.T) {
-	for name, body := range antCalls {
-		t.Run(name, func(t *testing.T) { antRoundTripCall(t, []byte(body)) })
+	for name, body := range anthropicCalls {
+		t.Run(name, func(t *testing.T) { anthropicRoundTripCall(t, []byte(body)) })
 	}
 }
 
@@ -167,11 +167,11 @@ func TestAnthropicForeignThinkingNeverReachesTheProvider(t *testing.T) {
 	if err != nil || len(losses) != 1 || losses[0].Feature != "messages.content.thinking" {
 		t.Fatalf("%v %v", losses, err)
 	}
-	antSameJSON(t, got, []byte(`{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"text","text":"b"}]}]}`))
+	anthropicSameJSON(t, got, []byte(`{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"text","text":"b"}]}]}`))
 }
 
 func TestAnthropicEncodingDoesNotWriteThroughTheCall(t *testing.T) {
-	c := antForeign()
+	c := anthropicForeign()
 	c.Turns = append(c.Turns, llm.Turn{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartText, Text: "end  "}, {Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: "a b", Arguments: "{"}}}},
 		llm.Turn{Role: llm.RoleTool, Parts: []llm.Part{{Kind: llm.PartToolResult, Result: &llm.ToolResult{CallID: "a b"}}}}, llm.Turn{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartText, Text: "end  "}}})
 	first, _, err := AnthropicCodec{}.EncodeCall(c)
@@ -184,8 +184,8 @@ func TestAnthropicEncodingDoesNotWriteThroughTheCall(t *testing.T) {
 	}
 }
 
-// antForeign is a small call of another dialect.
-func antForeign() *llm.Call {
+// anthropicForeign is a small call of another dialect.
+func anthropicForeign() *llm.Call {
 	return &llm.Call{
 		Model: "claude-sonnet-4-5",
 		Turns: []llm.Turn{{Role: llm.RoleUser, Parts: []llm.Part{{Kind: llm.PartText, Text: "hi", Extra: llm.Extra{Dialect: llm.Chat}}}}},

@@ -11,7 +11,7 @@ import (
 // came, but for thinking that another dialect signed.
 
 // EncodeCall implements [Codec]. When a foreign call states no output cap,
-// max_tokens is the documented one of the model's family (antFamilies); that
+// max_tokens is the documented one of the model's family (anthropicFamilies); that
 // is no loss.
 func (AnthropicCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	if call.Model == "" {
@@ -19,14 +19,14 @@ func (AnthropicCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	}
 	c, l := *call, &lossList{}
 	if c.Extra.Dialect == llm.Anthropic {
-		dropForeign(&c, llm.Anthropic, antOwnThought, l)
+		dropForeign(&c, llm.Anthropic, anthropicOwnThought, l)
 	} else {
-		antSettle(&c, l)
+		anthropicSettle(&c, l)
 	}
 	if len(c.Turns) == 0 && c.Extra.Dialect != llm.Anthropic {
 		return nil, nil, errors.New("messages: must hold something that can be said to anthropic")
 	}
-	e := antEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(c.System)+turnSize(c.Turns))}}
+	e := anthropicEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(c.System)+turnSize(c.Turns))}}
 	e.call(&c)
 	return e.buf, l.all, nil
 }
@@ -47,8 +47,8 @@ func textSize(parts []llm.Part) (n int) {
 	return n
 }
 
-// antEncoder writes requests and answers.
-type antEncoder struct{ jsonWriter }
+// anthropicEncoder writes requests and answers.
+type anthropicEncoder struct{ jsonWriter }
 
 // dropForeign leaves out the parts of a native call of dialect d that only
 // another dialect may be given, and the turns that have nothing else. thinks
@@ -81,7 +81,7 @@ func dropForeign(c *llm.Call, d llm.Dialect, thinks func(*llm.Part, *lossList) b
 	c.Turns = turns
 }
 
-func (e *antEncoder) call(c *llm.Call) {
+func (e *anthropicEncoder) call(c *llm.Call) {
 	own := c.Extra.In(llm.Anthropic)
 	s := &c.Sampling
 	w := e.object(own)
@@ -94,33 +94,33 @@ func (e *antEncoder) call(c *llm.Call) {
 	}
 	w.closeList()
 	e.tools(&w, c, own.Form)
-	if len(s.Stop) > 0 || own.Form&antStopEmpty != 0 {
+	if len(s.Stop) > 0 || own.Form&anthropicStopEmpty != 0 {
 		w.strings("stop_sequences", s.Stop)
 	}
 	w.float("temperature", s.Temperature)
 	w.float("top_p", s.TopP)
 	w.intPointer("top_k", s.TopK)
-	if c.Stream || own.Form&antStreamFalse != 0 {
+	if c.Stream || own.Form&anthropicStreamFalse != 0 {
 		w.bool("stream", c.Stream)
 	}
 	e.thinking(&w, &c.Reasoning)
 	e.output(&w, c, own.Form)
 	metadata := w.sub("metadata")
 	metadata.str("user_id", c.User)
-	w.endSub("metadata", &metadata)
+	metadata.endSub()
 	w.end()
 }
 
-func (e *antEncoder) system(w *objectWriter, parts []llm.Part, form uint32) {
+func (e *anthropicEncoder) system(w *objectWriter, parts []llm.Part, form uint32) {
 	switch {
-	case form&antSystemBare != 0 && antPlain(parts):
+	case form&anthropicSystemBare != 0 && anthropicPlain(parts):
 		w.text("system", parts[0].Text)
-	case len(parts) > 0 || form&antSystemEmpty != 0:
+	case len(parts) > 0 || form&anthropicSystemEmpty != 0:
 		e.blocks(w, "system", parts)
 	}
 }
 
-func (e *antEncoder) turn(t *llm.Turn) {
+func (e *anthropicEncoder) turn(t *llm.Turn) {
 	own := t.Extra.In(llm.Anthropic)
 	w := e.object(own)
 	role := t.Role
@@ -128,7 +128,7 @@ func (e *antEncoder) turn(t *llm.Turn) {
 		role = llm.RoleUser
 	}
 	w.text("role", string(role))
-	if own.Form&antContentBare != 0 && antPlain(t.Parts) {
+	if own.Form&anthropicContentBare != 0 && anthropicPlain(t.Parts) {
 		w.text("content", t.Parts[0].Text)
 	} else {
 		e.blocks(&w, "content", t.Parts)
@@ -136,8 +136,8 @@ func (e *antEncoder) turn(t *llm.Turn) {
 	w.end()
 }
 
-func (e *antEncoder) tools(w *objectWriter, c *llm.Call, form uint32) {
-	if len(c.Tools) > 0 || form&antToolsEmpty != 0 {
+func (e *anthropicEncoder) tools(w *objectWriter, c *llm.Call, form uint32) {
+	if len(c.Tools) > 0 || form&anthropicToolsEmpty != 0 {
 		w.list("tools")
 		for i := range c.Tools {
 			e.tool(&c.Tools[i])
@@ -148,7 +148,7 @@ func (e *antEncoder) tools(w *objectWriter, c *llm.Call, form uint32) {
 		w.put("tool_choice", c.Choice.Raw)
 		return
 	}
-	for _, m := range antModes {
+	for _, m := range anthropicModes {
 		if m.mode != c.Choice.Mode {
 			continue
 		}
@@ -165,18 +165,18 @@ func (e *antEncoder) tools(w *objectWriter, c *llm.Call, form uint32) {
 	}
 }
 
-func (e *antEncoder) tool(t *llm.Tool) {
+func (e *anthropicEncoder) tool(t *llm.Tool) {
 	if t.Raw != nil {
 		e.value(t.Raw)
 		return
 	}
 	own := t.Extra.In(llm.Anthropic)
 	w := e.object(own)
-	if own.Form&antToolCustom != 0 {
+	if own.Form&anthropicToolCustom != 0 {
 		w.text("type", "custom")
 	}
 	w.text("name", t.Name)
-	if t.Description != "" || own.Form&antToolBlank != 0 {
+	if t.Description != "" || own.Form&anthropicToolBlank != 0 {
 		w.text("description", t.Description)
 	}
 	w.set("input_schema", t.Schema)
@@ -185,7 +185,7 @@ func (e *antEncoder) tool(t *llm.Tool) {
 	w.end()
 }
 
-func (e *antEncoder) thinking(w *objectWriter, r *llm.Reasoning) {
+func (e *anthropicEncoder) thinking(w *objectWriter, r *llm.Reasoning) {
 	if r.Mode == "" {
 		return
 	}
@@ -197,9 +197,9 @@ func (e *antEncoder) thinking(w *objectWriter, r *llm.Reasoning) {
 }
 
 // output writes output_config, and output_format where the call came with it.
-func (e *antEncoder) output(w *objectWriter, c *llm.Call, form uint32) {
+func (e *anthropicEncoder) output(w *objectWriter, c *llm.Call, form uint32) {
 	schema := c.Output.Kind == llm.OutputSchema && c.Output.Schema != nil
-	if schema && form&antLegacyFormat != 0 {
+	if schema && form&anthropicLegacyFormat != 0 {
 		e.format(w, "output_format", &c.Output)
 		schema = false
 	}
@@ -208,10 +208,10 @@ func (e *antEncoder) output(w *objectWriter, c *llm.Call, form uint32) {
 	if schema {
 		e.format(&config, "format", &c.Output)
 	}
-	w.endSub("output_config", &config)
+	config.endSub()
 }
 
-func (e *antEncoder) format(w *objectWriter, name string, out *llm.Output) {
+func (e *anthropicEncoder) format(w *objectWriter, name string, out *llm.Output) {
 	w.drop(name)
 	w.key(name)
 	in := e.object(out.Extra.In(llm.Anthropic))

@@ -8,8 +8,8 @@ import (
 // Errors: {"type":"error","error":{"type","message"},"request_id"}, as a
 // body and as the last event of a stream.
 
-// antErrorTypes gives each fault Anthropic's word for it; others are api_error.
-var antErrorTypes = map[llm.FaultKind]string{
+// anthropicErrorTypes gives each fault Anthropic's word for it; others are api_error.
+var anthropicErrorTypes = map[llm.FaultKind]string{
 	llm.FaultBadRequest:    "invalid_request_error",
 	llm.FaultTooLong:       "invalid_request_error",
 	llm.FaultUnsupported:   "invalid_request_error",
@@ -32,24 +32,24 @@ var antErrorTypes = map[llm.FaultKind]string{
 	llm.FaultTotal:         "timeout_error",
 }
 
-const antAPIError = "api_error"
+const anthropicAPIError = "api_error"
 
 // EncodeError implements [Surface].
 func (AnthropicCodec) EncodeError(f *llm.Fault, requestID string) []byte {
-	kind, ok := antErrorTypes[f.Kind]
+	kind, ok := anthropicErrorTypes[f.Kind]
 	if !ok {
-		kind = antAPIError
+		kind = anthropicAPIError
 	}
-	return antErrorBody(kind, faultText(f), requestID)
+	return anthropicErrorBody(kind, faultText(f), requestID)
 }
 
-func antErrorBody(kind, message, requestID string) []byte {
+func anthropicErrorBody(kind, message, requestID string) []byte {
 	w := newObject(llm.Extra{})
 	w.text("type", "error")
 	in := w.sub("error")
 	in.text("type", kind)
 	in.text("message", message)
-	w.endSub("error", &in)
+	in.endSub()
 	w.str("request_id", requestID)
 	return w.end()
 }
@@ -59,15 +59,15 @@ func (c AnthropicCodec) AppendFault(dst []byte, f *llm.Fault, requestID string) 
 	return wire.AppendEvent(dst, "error", c.EncodeError(f, requestID))
 }
 
-// antFaultBody is the error event for a fault that an upstream reported in
+// anthropicFaultBody is the error event for a fault that an upstream reported in
 // its own words. A type that Anthropic knows stays; OpenAI's words are mapped.
-func antFaultBody(b *llm.ErrorBody) []byte {
-	kind := antAPIError
+func anthropicFaultBody(b *llm.ErrorBody) []byte {
+	kind := anthropicAPIError
 	for _, word := range []string{b.Type, b.Code} {
 		switch word {
 		case "invalid_request_error", "authentication_error", "permission_error", "not_found_error", "billing_error",
 			"request_too_large", "rate_limit_error", "overloaded_error", "timeout_error":
-			return antErrorBody(word, b.Message, "")
+			return anthropicErrorBody(word, b.Message, "")
 		case "rate_limit_exceeded", "insufficient_quota", "tokens", "requests", "429":
 			kind = "rate_limit_error"
 		case "context_length_exceeded", "invalid_prompt", "400":
@@ -80,7 +80,7 @@ func antFaultBody(b *llm.ErrorBody) []byte {
 			kind = "overloaded_error"
 		}
 	}
-	return antErrorBody(kind, b.Message, "")
+	return anthropicErrorBody(kind, b.Message, "")
 }
 
 // DecodeError implements [Surface]. Anthropic's envelope is among those that

@@ -2,10 +2,10 @@ package dialect
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 
 	"tailplane/internal/llm"
@@ -24,7 +24,7 @@ import (
 // complete, whatever their deltas were (server tool input, compaction).
 //
 // The figures of a message_delta are cumulative and replace those of
-// message_start, also for the input; see antCounts.count.
+// message_start, also for the input; see anthropicCounts.count.
 
 // Events implements Codec.
 func (AnthropicCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
@@ -32,44 +32,22 @@ func (AnthropicCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
 		var events wire.EventReader
 		events.Reset(r, 0)
 		defer events.Release()
-		s := &antStream{blocks: make(map[int64]*antBlock)}
-		for {
-			err := events.Fill()
-			for ev, ok := events.Next(); ok; ev, ok = events.Next() {
-				if bad := s.event(ev); bad != nil {
-					s.flush(yield)
-					yield(llm.Event{}, bad)
-					return
-				}
-				if !s.flush(yield) || s.ended {
-					return
-				}
-			}
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			if err != nil {
-				yield(llm.Event{}, err)
-				return
-			}
-		}
+		s := &anthropicStream{blocks: make(map[int64]*anthropicBlock)}
+		s.read(&events, s.event, func() error { return io.ErrUnexpectedEOF }, yield)
 	}
 }
 
-// antStream is the state of one stream.
-type antStream struct {
-	out     []llm.Event
-	started bool
-	ended   bool
-	id      string
-	parts   int // parts opened so far
-	blocks  map[int64]*antBlock
-	counts  antCounts
-	usage   object // the members of all usage objects, later over earlier
+// anthropicStream is the state of one stream.
+type anthropicStream struct {
+	blockReader
+	id     string
+	blocks map[int64]*anthropicBlock // open, by their index on the wire
+	counts anthropicCounts
+	usage  object // the members of all usage objects, later over earlier
 }
 
-// antBlock is a block that has begun and not ended.
-type antBlock struct {
+// anthropicBlock is a block that has begun and not ended.
+type anthropicBlock struct {
 	part  int
 	kind  llm.PartKind
 	extra llm.Extra // of the start, for citations
@@ -79,27 +57,15 @@ type antBlock struct {
 	input     []byte  // PartOther: the pieces of its input
 }
 
-func (s *antStream) flush(yield func(llm.Event, error) bool) bool {
-	for _, ev := range s.out {
-		if !yield(ev, nil) {
-			return false
-		}
-	}
-	s.out = s.out[:0]
-	return true
-}
-
-func (s *antStream) emit(ev llm.Event) { s.out = append(s.out, ev) }
-
-func (s *antStream) event(ev wire.Event) error {
+func (s *anthropicStream) event(ev wire.Event) error {
 	if len(ev.Data) == 0 || string(ev.Data) == "[DONE]" {
-		if antKindOf(ev) == antPing {
+		if anthropicKindOf(ev) == anthropicPing {
 			s.emit(llm.Event{Kind: llm.EventPing})
 		}
 		return nil
 	}
-	kind := antKindOf(ev)
-	if kind == antErrorEvent {
+	kind := anthropicKindOf(ev)
+	if kind == anthropicErrorEvent {
 		b := AnthropicCodec{}.DecodeError(ev.Data)
 		s.emit(llm.Event{Kind: llm.EventFault, Fault: &b})
 		return nil
@@ -108,150 +74,118 @@ func (s *antStream) event(ev wire.Event) error {
 	if err != nil {
 		return fmt.Errorf("event %s: %w", ev.Name, err)
 	}
-	if !s.started && kind != antMessageStart && kind != antPing && kind != antUnknown {
-		return fmt.Errorf("event %s: comes before message_start", antKinds[kind])
+	if !s.started && kind != anthropicMessageStart && kind != anthropicPing && kind != anthropicUnknown {
+		return fmt.Errorf("event %s: comes before message_start", anthropicKinds[kind])
 	}
+	s.object = o
 	switch kind {
-	case antMessageStart:
-		err = s.start(o)
-	case antBlockStart:
-		err = s.open(o)
-	case antBlockDelta:
-		err = s.delta(o, ev.Data)
-	case antBlockStop:
-		err = s.stop(o)
-	case antMessageDelta:
-		err = s.finish(o)
-	case antMessageStop:
+	case anthropicMessageStart:
+		s.start(o)
+	case anthropicBlockStart:
+		s.begin(o)
+	case anthropicBlockDelta:
+		s.delta(o, ev.Data)
+	case anthropicBlockStop:
+		s.close(o.place("index"))
+	case anthropicMessageDelta:
+		s.finish(o)
+	case anthropicMessageStop:
 		s.closeAll()
 		s.emit(llm.Event{Kind: llm.EventEnd})
 		s.ended = true
-	case antPing:
+	case anthropicPing:
 		s.emit(llm.Event{Kind: llm.EventPing})
 	default:
 		s.other(ev.Data)
 	}
-	if err != nil {
-		return fmt.Errorf("event %s: %w", antKinds[kind], err)
+	if err := o.err(); err != nil {
+		return fmt.Errorf("event %s: %w", anthropicKinds[kind], err)
 	}
 	return nil
 }
 
 // other passes on what only this dialect knows.
-func (s *antStream) other(data []byte) {
+func (s *anthropicStream) other(data []byte) {
 	s.emit(llm.Event{Kind: llm.EventOther, Raw: bytes.Clone(data), Extra: llm.Extra{Dialect: llm.Anthropic}})
 }
 
-func (s *antStream) start(o *object) error {
-	m, err := openObject(o.get("message"), o.under("message"))
-	if err != nil {
-		return err
-	}
+func (s *anthropicStream) start(o *object) {
+	m := o.open(o.get("message"), o.under("message"))
 	if s.started {
 		if id, _ := wire.String(m.peek("id")); id != s.id {
-			return m.under("id").wrong("a second message begins before the first has ended")
+			m.wrong("id", "a second message begins before the first has ended")
 		}
-		return nil
+		return
 	}
-	r, stop, err := antDecodeMessage(m)
-	if err != nil {
-		return err
-	}
+	r, stop := anthropicDecodeMessage(m)
 	s.started, s.id = true, r.ID
 	if stop.Reason != "" {
 		m.release("stop_reason")
-		r.Extra.Form |= antNoStop
+		r.Extra.Form |= anthropicNoStop
 	}
-	parts, err := antBlocks(elements(m.take("content")), m.under("content"), true)
-	if err != nil {
-		return err
-	}
-	r.Extra = antExtra(m, r.Extra.Form)
+	parts := anthropicBlocks(m, "content", elements(m.take("content")), true)
+	r.Extra = anthropicExtra(m, r.Extra.Form)
 	if r.HasUsage {
 		r.Usage.Source = llm.UsageTapped
 	}
 	s.emit(llm.Event{Kind: llm.EventStart, Start: r})
 	if r.HasUsage {
-		if err := s.count(m.peek("usage"), m.under("usage"), llm.UsageTapped); err != nil {
-			return err
-		}
+		s.count(m, m.peek("usage"), llm.UsageTapped)
 	}
 	for i := range parts {
-		s.emit(llm.Event{Kind: llm.EventPart, Part: s.parts, New: &parts[i]})
-		s.emit(llm.Event{Kind: llm.EventPartEnd, Part: s.parts})
-		s.parts++
+		s.emit(llm.Event{Kind: llm.EventPartEnd, Part: s.open(&parts[i])})
 	}
-	return nil
 }
 
-// count takes a usage object over the earlier ones and tells the sum of them.
-func (s *antStream) count(raw []byte, at where, source llm.UsageSource) error {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return err
-	}
+// count takes the usage that stands in up over the earlier ones and tells the sum
+// of them.
+func (s *anthropicStream) count(up *object, raw []byte, source llm.UsageSource) {
+	at := up.under("usage")
+	o := up.open(raw, at)
 	before := s.counts
 	if !s.counts.count(raw, wire.Span{End: len(raw)}) {
-		return at.wrong("is not a usage")
+		up.wrong("usage", "is not a usage")
 	}
-	keeps := before.input+before.write+before.read > 0 && antNoInputIn(o)
+	keeps := before.input+before.write+before.read > 0 && anthropicNoInputIn(o)
 	for i := range o.members {
 		m := &o.members[i]
-		silent := wire.IsNull(m.value) || keeps && slices.Contains(antUsageNames[:3], m.name())
+		silent := wire.IsNull(m.value) || keeps && slices.Contains(anthropicUsageNames[:3], m.name())
 		if !silent || s.usage.find(m.name()) < 0 {
 			s.usage.put(m.key, m.value)
 		}
 	}
-	_, extra, err := antDecodeUsage(s.usage.left(), at)
-	if err != nil {
-		return err
-	}
+	sum := s.usage.left()
+	_, extra := anthropicDecodeUsage(up.open(sum, at), sum)
 	u := s.counts.usage()
 	u.Source = source
 	s.emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: extra})
-	return nil
 }
 
-func antNoInputIn(o *object) bool {
-	for _, name := range antUsageNames[:3] {
-		if n, ok := antFigure(o.get(name)); ok && n > 0 {
+func anthropicNoInputIn(o *object) bool {
+	for _, name := range anthropicUsageNames[:3] {
+		if n, ok := tokenCount(o.get(name)); ok && n > 0 {
 			return false
 		}
 	}
 	return true
 }
 
-func (s *antStream) index(o *object) (int64, error) {
-	i, err := o.integer("index")
-	if err != nil {
-		return 0, err
-	}
-	if i == nil {
-		return 0, o.under("index").wrong("is required")
-	}
-	return *i, nil
-}
-
-func (s *antStream) open(o *object) error {
-	i, err := s.index(o)
-	if err != nil {
-		return err
-	}
+// begin reads content_block_start.
+func (s *anthropicStream) begin(o *object) {
+	i := o.place("index")
 	s.close(i)
 	raw := o.raw("content_block")
 	if raw == nil {
-		return o.under("content_block").wrong("is required")
+		o.wrong("content_block", "is required")
+		return
 	}
-	p, err := antDecodeBlock(raw, o.under("content_block"), true)
-	if err != nil {
-		return err
-	}
-	b := &antBlock{kind: p.Kind, extra: p.Extra}
+	p := anthropicDecodeBlock(o.open(raw, o.under("content_block")), raw, true)
+	b := &anthropicBlock{kind: p.Kind, extra: p.Extra}
 	s.blocks[i] = b
 	switch p.Kind {
 	case llm.PartOther:
-		b.other, err = openObject(p.Raw, where{})
-		return err
+		b.other, _ = openObject(p.Raw, where{}) // it has been opened before
+		return
 	case llm.PartToolCall:
 		if ofSuch([]byte(p.Tool.Arguments), func([]byte) bool { return false }) {
 			p.Tool.Arguments = ""
@@ -259,15 +193,12 @@ func (s *antStream) open(o *object) error {
 	case llm.PartThinking:
 		p.SignedBy = llm.Anthropic
 	}
-	b.part = s.parts
-	s.parts++
-	s.emit(llm.Event{Kind: llm.EventPart, Part: b.part, New: &p})
-	return nil
+	b.part = s.open(&p)
 }
 
-// antTextDeltas are the deltas that are text of a part, with the member that
+// anthropicTextDeltas are the deltas that are text of a part, with the member that
 // holds it.
-var antTextDeltas = []struct {
+var anthropicTextDeltas = []struct {
 	kind   llm.PartKind
 	word   string
 	member string
@@ -278,36 +209,26 @@ var antTextDeltas = []struct {
 	{llm.PartToolCall, "input_json_delta", "partial_json"},
 }
 
-func (s *antStream) delta(o *object, data []byte) error {
-	i, err := s.index(o)
-	if err != nil {
-		return err
-	}
-	d, err := openObject(o.get("delta"), o.under("delta"))
-	if err != nil {
-		return err
-	}
-	kind, err := d.need("type")
-	if err != nil {
-		return err
-	}
+func (s *anthropicStream) delta(o *object, data []byte) {
+	i := o.place("index")
+	d := o.open(o.get("delta"), o.under("delta"))
+	kind := d.need("type")
 	b := s.blocks[i]
 	if b == nil {
 		if b = s.openUnasked(i, kind); b == nil {
-			return o.under("index").wrong("names a block that is not open")
+			o.wrong("index", "names a block that is not open")
+			return
 		}
 	}
 	if b.kind == llm.PartOther {
-		return b.grow(d, kind)
+		b.grow(d, kind)
+		return
 	}
-	for _, t := range antTextDeltas {
+	for _, t := range anthropicTextDeltas {
 		if t.kind != b.kind || t.word != kind {
 			continue
 		}
-		text, err := d.need(t.member)
-		if err != nil {
-			return err
-		}
+		text := d.need(t.member)
 		ev := llm.Event{Kind: llm.EventDelta, Part: b.part, Text: text}
 		if kind == "signature_delta" {
 			ev.Kind = llm.EventSign
@@ -315,19 +236,18 @@ func (s *antStream) delta(o *object, data []byte) error {
 		if text != "" {
 			s.emit(ev)
 		}
-		return nil
+		return
 	}
 	if citation := d.get("citation"); kind == "citations_delta" && citation != nil && b.kind == llm.PartText {
 		b.citations = append(b.citations, bytes.Clone(citation))
-		return nil
+		return
 	}
 	s.other(data)
-	return nil
 }
 
 // openUnasked opens the block of a server that sends text without a
 // content_block_start.
-func (s *antStream) openUnasked(i int64, delta string) *antBlock {
+func (s *anthropicStream) openUnasked(i int64, delta string) *anthropicBlock {
 	p := &llm.Part{Extra: llm.Extra{Dialect: llm.Anthropic}}
 	switch delta {
 	case "text_delta":
@@ -337,20 +257,17 @@ func (s *antStream) openUnasked(i int64, delta string) *antBlock {
 	default:
 		return nil
 	}
-	b := &antBlock{kind: p.Kind, part: s.parts, extra: p.Extra}
+	b := &anthropicBlock{kind: p.Kind, part: s.open(p), extra: p.Extra}
 	s.blocks[i] = b
-	s.parts++
-	s.emit(llm.Event{Kind: llm.EventPart, Part: b.part, New: p})
 	return b
 }
 
 // grow adds a delta to a block of PartOther: the pieces of its input, or
 // members that extend (strings) or replace those of the block.
-func (b *antBlock) grow(d *object, kind string) error {
+func (b *anthropicBlock) grow(d *object, kind string) {
 	if kind == "input_json_delta" {
-		piece, err := d.need("partial_json")
-		b.input = append(b.input, piece...)
-		return err
+		b.input = append(b.input, d.need("partial_json")...)
+		return
 	}
 	d.take("type")
 	for i := range d.members {
@@ -365,19 +282,10 @@ func (b *antBlock) grow(d *object, kind string) error {
 		}
 		b.other.put(m.key, value)
 	}
-	return nil
-}
-
-func (s *antStream) stop(o *object) error {
-	i, err := s.index(o)
-	if err == nil {
-		s.close(i)
-	}
-	return err
 }
 
 // close ends the block of a wire index, if one is open.
-func (s *antStream) close(i int64) {
+func (s *anthropicStream) close(i int64) {
 	b := s.blocks[i]
 	if b == nil {
 		return
@@ -385,12 +293,10 @@ func (s *antStream) close(i int64) {
 	delete(s.blocks, i)
 	end := llm.Event{Kind: llm.EventPartEnd}
 	if b.kind == llm.PartOther {
-		b.part = s.parts
-		s.parts++
-		s.emit(llm.Event{Kind: llm.EventPart, Part: b.part, New: b.whole()})
+		b.part = s.open(b.whole())
 	}
 	if b.citations != nil {
-		end.New = &llm.Part{Kind: llm.PartText, Extra: antCite(b.extra, b.citations)}
+		end.New = &llm.Part{Kind: llm.PartText, Extra: anthropicCite(b.extra, b.citations)}
 	}
 	end.Part = b.part
 	s.emit(end)
@@ -398,23 +304,23 @@ func (s *antStream) close(i int64) {
 
 // whole is the complete block of PartOther. Input that is no JSON, because the
 // answer was cut off at its cap, stays as the block began with it.
-func (b *antBlock) whole() *llm.Part {
+func (b *anthropicBlock) whole() *llm.Part {
 	if len(bytes.TrimSpace(b.input)) > 0 && isJSON(b.input) && b.other.has("input") {
 		b.other.put([]byte(`"input"`), b.input)
 	}
 	return &llm.Part{Kind: llm.PartOther, Raw: b.other.left(), Extra: llm.Extra{Dialect: llm.Anthropic}}
 }
 
-// antCite adds citations to those of a text block's Extra.
-func antCite(e llm.Extra, more [][]byte) llm.Extra {
-	all := append(antCitations(e), more...)
+// anthropicCite adds citations to those of a text block's Extra.
+func anthropicCite(e llm.Extra, more [][]byte) llm.Extra {
+	all := append(anthropicCitations(e), more...)
 	cited := closeRaw(appendRaw(nil, []byte(`"citations"`), arrayJSON(all)))
 	e.Members = mergeMembers(e.Members, cited)
 	return e
 }
 
-// antCitations are the citations that a text block's Extra keeps.
-func antCitations(e llm.Extra) [][]byte {
+// anthropicCitations are the citations that a text block's Extra keeps.
+func anthropicCitations(e llm.Extra) [][]byte {
 	o := kept(e.In(llm.Anthropic).Members)
 	if o == nil {
 		return nil
@@ -423,13 +329,8 @@ func antCitations(e llm.Extra) [][]byte {
 }
 
 // closeAll ends the blocks that the upstream left open.
-func (s *antStream) closeAll() {
-	open := make([]int64, 0, len(s.blocks))
-	for i := range s.blocks {
-		open = append(open, i)
-	}
-	slices.Sort(open)
-	for _, i := range open {
+func (s *anthropicStream) closeAll() {
+	for _, i := range slices.Sorted(maps.Keys(s.blocks)) {
 		s.close(i)
 	}
 }
@@ -437,23 +338,15 @@ func (s *antStream) closeAll() {
 // finish reads message_delta: usage first, then the stop. The Extra of the
 // stop has what stands beside it (stop_details, container) and beside the
 // delta (context_management), which a complete answer has side by side too.
-func (s *antStream) finish(o *object) error {
+func (s *anthropicStream) finish(o *object) {
 	if raw := o.raw("usage"); raw != nil {
-		if err := s.count(raw, o.under("usage"), llm.UsageReported); err != nil {
-			return err
-		}
+		s.count(o, raw, llm.UsageReported)
 	}
-	d := &object{where: o.under("delta")}
+	d := o.none("delta")
 	if raw := o.raw("delta"); raw != nil {
-		var err error
-		if d, err = openObject(raw, d.where); err != nil {
-			return err
-		}
+		d = o.open(raw, d.where)
 	}
-	stop, form, err := antDecodeStop(d)
-	if err != nil {
-		return err
-	}
+	stop, form := anthropicDecodeStop(d)
 	o.take("type")
 	o.take("delta")
 	o.take("usage")
@@ -462,11 +355,10 @@ func (s *antStream) finish(o *object) error {
 			d.members = append(d.members, *m)
 		}
 	}
-	extra := antExtra(d, form)
+	extra := anthropicExtra(d, form)
 	if stop.Reason == "" && extra.Members == nil && extra.Spelled == nil {
-		return nil
+		return
 	}
 	s.closeAll()
 	s.emit(llm.Event{Kind: llm.EventStop, Stop: stop, Extra: extra})
-	return nil
 }

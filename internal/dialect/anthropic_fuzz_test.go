@@ -11,7 +11,7 @@ import (
 )
 
 func FuzzAnthropicCall(f *testing.F) {
-	for _, body := range antCalls {
+	for _, body := range anthropicCalls {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -26,46 +26,46 @@ func FuzzAnthropicCall(f *testing.F) {
 		if err != nil || len(losses) > 0 {
 			t.Fatalf("%v %v", err, losses)
 		}
-		antSameJSON(t, got, body)
+		anthropicSameJSON(t, got, body)
 		c.Extra = llm.Extra{Dialect: llm.Chat}
 		if got, _, err = (AnthropicCodec{}).EncodeCall(c); err == nil {
-			antJSON(t, got)
+			anthropicJSON(t, got)
 		}
 	})
 }
 
 func FuzzAnthropicReply(f *testing.F) {
-	for _, body := range antReplies {
+	for _, body := range anthropicReplies {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		AnthropicCodec{}.DecodeError(body)
 		if _, err := (AnthropicCodec{}).DecodeReply(body); err == nil && !bytes.Contains(body, []byte(`\u`)) {
-			antRoundTripReply(t, body)
+			anthropicRoundTripReply(t, body)
 		}
 	})
 }
 
 func FuzzAnthropicEvents(f *testing.F) {
-	f.Add([]byte(antLines(antFull)))
-	f.Add([]byte(antLines(antHead + antHead + antTail)))
+	f.Add([]byte(anthropicLines(anthropicFull)))
+	f.Add([]byte(anthropicLines(anthropicHead + anthropicHead + anthropicTail)))
 	f.Add([]byte("data: {\"type\":\"error\"}\n\n"))
 	f.Add([]byte("event:0\ndata: {\"type\":\"message_start\"}\n\ndata: {\"type\":\"message_start\",\"message\":{}}\n\ndata: {\"type\":\"message_stop\"}\n\n"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		events, err := antEvents(bytes.NewReader(stream))
-		again, errAgain := antEvents(iotest.OneByteReader(bytes.NewReader(stream)))
+		events, err := anthropicEvents(bytes.NewReader(stream))
+		again, errAgain := anthropicEvents(iotest.OneByteReader(bytes.NewReader(stream)))
 		if !reflect.DeepEqual(events, again) || (err == nil) != (errAgain == nil) {
 			t.Fatalf("cut differently:\n%+v %v\n%+v %v", events, err, again, errAgain)
 		}
-		text, _ := antWrite(events)
+		text, _ := anthropicWrite(events)
 		if err != nil {
 			return
 		}
-		if _, err := antEvents(bytes.NewReader([]byte(text))); err != nil && err != io.ErrUnexpectedEOF {
+		if _, err := anthropicEvents(bytes.NewReader([]byte(text))); err != nil && err != io.ErrUnexpectedEOF {
 			t.Fatalf("%v in %s", err, text)
 		}
-		if tap := antTap(string(stream)); !bytes.Contains(stream, []byte(`\u`)) && tap.Usage != antGather(events, nil).Usage {
-			t.Fatalf("tap %+v, decoded %+v", tap.Usage, antGather(events, nil).Usage)
+		if tap := anthropicTap(string(stream)); !bytes.Contains(stream, []byte(`\u`)) && tap.Usage != anthropicGather(events, nil).Usage {
+			t.Fatalf("tap %+v, decoded %+v", tap.Usage, anthropicGather(events, nil).Usage)
 		}
 	})
 }

@@ -14,181 +14,138 @@ import (
 
 // Forms of a part (llm.Part.Extra.Form).
 const (
-	antNoInput      = 1 << iota // tool_use without input
-	antResultBare               // tool_result whose content is a string
-	antResultEmpty              // tool_result whose content is []
-	antErrorFalse               // tool_result with is_error stated as false
-	antNoSignature              // thinking without signature
-	antSourceText               // document whose source is plain text
-	antContentBlank             // tool_result whose content is absent or null
+	anthropicNoInput      = 1 << iota // tool_use without input
+	anthropicResultBare               // tool_result whose content is a string
+	anthropicResultEmpty              // tool_result whose content is []
+	anthropicErrorFalse               // tool_result with is_error stated as false
+	anthropicNoSignature              // thinking without signature
+	anthropicSourceText               // document whose source is plain text
+	anthropicContentBlank             // tool_result whose content is absent or null
 )
 
-// antDecodeBlock reads one content block. top is false inside a tool_result,
+// anthropicDecodeBlock reads one content block: raw, opened as o. top is false inside a tool_result,
 // where only text, images and documents are parts of their own.
-func antDecodeBlock(raw []byte, at where, top bool) (llm.Part, error) {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return llm.Part{}, err
-	}
-	kind, err := o.need("type")
-	if err != nil {
-		return llm.Part{}, err
-	}
-	p, form, err := antDecodeKind(kind, o, top)
-	if err != nil {
-		return p, err
-	}
+func anthropicDecodeBlock(o *object, raw []byte, top bool) llm.Part {
+	p, form := anthropicDecodeKind(o.need("type"), o, top)
 	if p.Kind == llm.PartOther {
-		return llm.Part{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Anthropic}}, nil
+		return llm.Part{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Anthropic}}
 	}
-	if p.Cache, err = antDecodeCache(o); err != nil {
-		return p, err
-	}
-	p.Extra = antExtra(o, form)
-	return p, nil
+	p.Cache = anthropicDecodeCache(o)
+	p.Extra = anthropicExtra(o, form)
+	return p
 }
 
-// antDecodeKind takes what a block of the kind has; a PartOther stands for a
+// anthropicDecodeKind takes what a block of the kind has; a PartOther stands for a
 // kind that only this dialect knows.
-func antDecodeKind(kind string, o *object, top bool) (p llm.Part, form uint32, err error) {
+func anthropicDecodeKind(kind string, o *object, top bool) (p llm.Part, form uint32) {
 	p.Kind = llm.PartOther
 	switch kind {
 	case "text":
 		p.Kind = llm.PartText
-		p.Text, err = o.need("text")
-		return p, 0, err
+		p.Text = o.need("text")
+		return p, 0
 	case "image":
-		form, err = antDecodeSource(o, &p, llm.PartImage)
-		return p, form, err
+		form = anthropicDecodeSource(o, &p, llm.PartImage)
+		return p, form
 	case "document":
-		form, err = antDecodeSource(o, &p, llm.PartFile)
-		if err == nil && p.Media != nil {
-			p.Media.Name, err = o.str("title")
+		if form = anthropicDecodeSource(o, &p, llm.PartFile); p.Media != nil {
+			p.Media.Name = o.str("title")
 		}
-		return p, form, err
+		return p, form
 	}
 	if !top {
-		return p, 0, nil
+		return p, 0
 	}
 	switch kind {
 	case "tool_use":
-		form, err = antDecodeToolUse(o, &p)
+		form = anthropicDecodeToolUse(o, &p)
 	case "tool_result":
-		form, err = antDecodeResult(o, &p)
+		form = anthropicDecodeResult(o, &p)
 	case "thinking":
-		form, err = antDecodeThought(o, &p)
+		form = anthropicDecodeThought(o, &p)
 	case "redacted_thinking":
 		p.Kind, p.Redacted, p.SignedBy = llm.PartThinking, true, llm.Anthropic
-		p.Signature, err = o.need("data")
+		p.Signature = o.need("data")
 	}
-	return p, form, err
+	return p, form
 }
 
-// antDecodeSource takes a source that is inline, an address, a file id or, in
+// anthropicDecodeSource takes a source that is inline, an address, a file id or, in
 // a document, a text. Any other leaves the whole block to PartOther.
-func antDecodeSource(o *object, p *llm.Part, kind llm.PartKind) (form uint32, err error) {
-	in, err := o.sub("source")
-	if err != nil {
-		return 0, err
-	}
+func anthropicDecodeSource(o *object, p *llm.Part, kind llm.PartKind) (form uint32) {
+	in := o.sub("source")
 	if in == nil {
-		return 0, o.under("source").wrong("is required and must be an object")
-	}
-	word, err := in.need("type")
-	if err != nil {
-		return 0, err
+		o.wrong("source", "is required and must be an object")
+		return 0
 	}
 	m := &llm.Media{}
 	said := ""
-	switch word {
+	switch in.need("type") {
 	case "base64":
-		if m.Type, err = in.str("media_type"); err != nil {
-			return 0, err
-		}
-		m.Data, err = in.need("data")
+		m.Type = in.str("media_type")
+		m.Data = in.need("data")
 		said = m.Data
 	case "url":
-		m.URL, err = in.need("url")
+		m.URL = in.need("url")
 		said = m.URL
 	case "file":
-		m.FileID, err = in.need("file_id")
+		m.FileID = in.need("file_id")
 		said = m.FileID
 	case "text":
 		text, _ := wire.String(in.take("data"))
 		m.Type, _ = wire.String(in.take("media_type"))
 		if kind == llm.PartFile && m.Type != "" {
-			m.Data, said, form = base64.StdEncoding.EncodeToString([]byte(text)), text, antSourceText
+			m.Data, said, form = base64.StdEncoding.EncodeToString([]byte(text)), text, anthropicSourceText
 		}
 	}
-	if err == nil && said != "" {
+	if said != "" {
 		p.Kind, p.Media = kind, m
 	}
-	return form, err
+	return form
 }
 
-func antDecodeToolUse(o *object, p *llm.Part) (form uint32, err error) {
-	t := &llm.ToolCall{}
-	if t.ID, err = o.need("id"); err != nil {
-		return 0, err
-	}
-	if t.Name, err = o.need("name"); err != nil {
-		return 0, err
-	}
-	p.Kind, p.Tool = llm.PartToolCall, t
+func anthropicDecodeToolUse(o *object, p *llm.Part) (form uint32) {
 	input := o.take("input")
 	if input == nil {
-		form = antNoInput
+		form = anthropicNoInput
 	}
-	t.Arguments = string(input)
-	return form, nil
+	p.Kind = llm.PartToolCall
+	p.Tool = &llm.ToolCall{ID: o.need("id"), Name: o.need("name"), Arguments: string(input)}
+	return form
 }
 
-func antDecodeResult(o *object, p *llm.Part) (form uint32, err error) {
-	r := &llm.ToolResult{}
-	if r.CallID, err = o.need("tool_use_id"); err != nil {
-		return 0, err
-	}
-	failed, err := o.boolean("is_error")
-	if err != nil {
-		return 0, err
-	}
-	if failed != nil {
+func anthropicDecodeResult(o *object, p *llm.Part) (form uint32) {
+	r := &llm.ToolResult{CallID: o.need("tool_use_id")}
+	if failed := o.boolean("is_error"); failed != nil {
 		if r.Error = *failed; !r.Error {
-			form |= antErrorFalse
+			form |= anthropicErrorFalse
 		}
 	}
 	p.Kind, p.Result = llm.PartToolResult, r
-	content := o.raw("content")
-	if content == nil {
-		return form | antContentBlank, nil
+	if o.raw("content") == nil {
+		return form | anthropicContentBlank
 	}
 	var bare bool
-	if r.Parts, bare, err = antContent(content, o.under("content"), false); err != nil {
-		return 0, err
-	}
+	r.Parts, bare = anthropicContent(o, "content", false)
 	switch {
 	case bare:
-		form |= antResultBare
+		form |= anthropicResultBare
 	case len(r.Parts) == 0:
-		form |= antResultEmpty
+		form |= anthropicResultEmpty
 	}
-	return form, nil
+	return form
 }
 
-func antDecodeThought(o *object, p *llm.Part) (form uint32, err error) {
+func anthropicDecodeThought(o *object, p *llm.Part) (form uint32) {
 	p.Kind = llm.PartThinking
-	if p.Text, err = o.need("thinking"); err != nil {
-		return 0, err
-	}
+	p.Text = o.need("thinking")
 	var stated bool
-	if p.Signature, stated, err = o.text("signature"); err != nil {
-		return 0, err
-	}
+	p.Signature, stated = o.text("signature")
 	if !stated {
-		form = antNoSignature
+		form = anthropicNoSignature
 	}
 	if p.Signature != "" {
 		p.SignedBy = llm.Anthropic
 	}
-	return form, nil
+	return form
 }

@@ -1,8 +1,6 @@
 package dialect
 
 import (
-	"strconv"
-
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
@@ -12,17 +10,17 @@ import (
 // Forms of a reply (llm.Reply.Extra.Form): members that are not there, or are
 // there with a value that stays in Extra.
 const (
-	antNoType = 1 << iota
-	antNoRole
-	antNoID
-	antNoModel
-	antNoStop
-	antNoSequence
-	antNoUsage
+	anthropicNoType = 1 << iota
+	anthropicNoRole
+	anthropicNoID
+	anthropicNoModel
+	anthropicNoStop
+	anthropicNoSequence
+	anthropicNoUsage
 )
 
-// antStops are the stop words.
-var antStops = stopTable{llm.Anthropic, []stopWord{
+// anthropicStops are the stop words.
+var anthropicStops = stopTable{llm.Anthropic, []stopWord{
 	{"end_turn", llm.StopEnd},
 	{"max_tokens", llm.StopLength},
 	{"stop_sequence", llm.StopSequence},
@@ -33,16 +31,6 @@ var antStops = stopTable{llm.Anthropic, []stopWord{
 	{"refusal", llm.StopFilter},
 }}
 
-// antStopWord writes a stop.
-func antStopWord(stop llm.Stop, l *lossList) string {
-	word := antStops.word(stop)
-	if word == "" {
-		l.add("stop_reason", "anthropic has no word for "+string(stop.Reason)+" "+stop.Wire)
-		word = "end_turn"
-	}
-	return word
-}
-
 // DecodeReply implements [Codec].
 func (AnthropicCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 	o, err := parseObject(body)
@@ -52,30 +40,21 @@ func (AnthropicCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 	if wire.StringEquals(o.peek("type"), "error") {
 		return nil, o.under("error").wrong("%s", AnthropicCodec{}.DecodeError(body).Message)
 	}
-	r, stop, err := antDecodeMessage(o)
-	if err != nil {
-		return nil, err
-	}
-	list, err := o.list("content")
-	if err != nil {
-		return nil, err
-	}
+	r, stop := anthropicDecodeMessage(o)
+	list := o.list("content")
 	if list == nil {
-		return nil, o.under("content").wrong("is required and must be a list")
+		o.wrong("content", "is required and must be a list")
 	}
 	o.take("content")
-	parts, err := antBlocks(list, o.under("content"), true)
-	if err != nil {
-		return nil, err
-	}
+	parts := anthropicBlocks(o, "content", list, true)
 	r.Choices = []llm.Choice{{Parts: parts, Stop: stop}}
-	r.Extra = antExtra(o, r.Extra.Form)
-	return r, nil
+	r.Extra = anthropicExtra(o, r.Extra.Form)
+	return result(o, r)
 }
 
-// antDecodeMessage takes what a message says beside its content, which a
+// anthropicDecodeMessage takes what a message says beside its content, which a
 // message_start says too. Extra has only the form yet.
-func antDecodeMessage(o *object) (*llm.Reply, llm.Stop, error) {
+func anthropicDecodeMessage(o *object) (*llm.Reply, llm.Stop) {
 	r := &llm.Reply{}
 	var kind, role string
 	texts := [...]struct {
@@ -84,121 +63,91 @@ func antDecodeMessage(o *object) (*llm.Reply, llm.Stop, error) {
 		absent uint32
 		into   *string
 	}{
-		{"type", "message", antNoType, &kind},
-		{"role", "assistant", antNoRole, &role},
-		{"id", "", antNoID, &r.ID},
-		{"model", "", antNoModel, &r.Model},
+		{"type", "message", anthropicNoType, &kind},
+		{"role", "assistant", anthropicNoRole, &role},
+		{"id", "", anthropicNoID, &r.ID},
+		{"model", "", anthropicNoModel, &r.Model},
 	}
 	form := uint32(0)
 	for _, t := range texts {
-		s, ok, err := o.text(t.name)
-		if err != nil {
-			return nil, llm.Stop{}, err
-		}
+		s, ok := o.text(t.name)
 		*t.into = s
 		if !ok || t.want != "" && s != t.want {
 			form |= t.absent
 			o.release(t.name)
 		}
 	}
-	stop, stopForm, err := antDecodeStop(o)
-	if err != nil {
-		return nil, stop, err
-	}
+	stop, stopForm := anthropicDecodeStop(o)
 	form |= stopForm
 	if raw := o.raw("usage"); raw == nil {
-		form |= antNoUsage
+		form |= anthropicNoUsage
 	} else {
-		if r.Usage, r.UsageExtra, err = antDecodeUsage(raw, o.under("usage")); err != nil {
-			return nil, stop, err
-		}
+		r.Usage, r.UsageExtra = anthropicDecodeUsage(o.open(raw, o.under("usage")), raw)
 		r.HasUsage = true
 	}
 	r.Extra = llm.Extra{Dialect: llm.Anthropic, Form: form}
-	return r, stop, nil
+	return r, stop
 }
 
-// antDecodeStop takes stop_reason and stop_sequence, nulls included: null is
+// anthropicDecodeStop takes stop_reason and stop_sequence, nulls included: null is
 // what the encoder writes for an answer that has not ended.
-func antDecodeStop(o *object) (stop llm.Stop, form uint32, err error) {
-	word, plain, err := antTextOrNull(o, "stop_reason")
-	if err != nil {
-		return stop, 0, err
-	}
+func anthropicDecodeStop(o *object) (stop llm.Stop, form uint32) {
+	word, plain := anthropicTextOrNull(o, "stop_reason")
 	if word != "" {
-		stop = antStops.stop(word)
+		stop = anthropicStops.stop(word)
 	}
 	if !plain {
-		form |= antNoStop
+		form |= anthropicNoStop
 	}
-	if stop.Sequence, plain, err = antTextOrNull(o, "stop_sequence"); err != nil {
-		return stop, 0, err
+	if stop.Sequence, plain = anthropicTextOrNull(o, "stop_sequence"); !plain {
+		form |= anthropicNoSequence
 	}
-	if !plain {
-		form |= antNoSequence
-	}
-	return stop, form, nil
+	return stop, form
 }
 
-// antTextOrNull takes null or a text. plain is false when it is absent or
+// anthropicTextOrNull takes null or a text. plain is false when it is absent or
 // empty: then the encoder does not write it.
-func antTextOrNull(o *object, name string) (s string, plain bool, err error) {
+func anthropicTextOrNull(o *object, name string) (s string, plain bool) {
 	raw := o.take(name)
 	if raw == nil || wire.IsNull(raw) {
-		return "", raw != nil, nil
+		return "", raw != nil
 	}
 	s, ok := wire.String(raw)
 	if !ok {
-		return "", false, o.under(name).wrong("must be a string")
+		o.wrong(name, "must be a string")
 	}
 	if s == "" {
 		o.release(name)
 	}
-	return s, s != "", nil
+	return s, s != ""
 }
 
 // EncodeReply implements [Codec]. Of several choices the first is told.
 func (AnthropicCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	l := &lossList{}
-	l.extra("", reply.Extra, llm.Anthropic)
-	var choice llm.Choice
-	if len(reply.Choices) > 0 {
-		choice = reply.Choices[0]
-	}
-	if len(reply.Choices) > 1 {
-		l.add("choices", "anthropic gives one answer; the first is told")
-	}
-	l.extra("choices", choice.Extra, llm.Anthropic)
-	if len(choice.Logprobs) > 0 {
-		l.add("logprobs", antNoEquivalent)
-	}
-	parts := make([]llm.Part, 0, len(choice.Parts))
-	for i, p := range choice.Parts {
-		if q, ok := antShapeReply(withCallID(p, reply.ID, i), choice.Stop.Reason, l); ok {
-			parts = append(parts, q)
-		}
-	}
-	e := antEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(parts))}}
+	choice := l.firstChoice(reply, llm.Anthropic)
+	parts := answerParts(reply, &choice, llm.Anthropic, l)
+	e := anthropicEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(parts))}}
 	own := reply.Extra.In(llm.Anthropic)
 	w := e.object(own)
-	antPutHead(&w, reply)
+	anthropicPutHead(&w, reply)
 	e.blocks(&w, "content", parts)
-	antPutStop(&w, choice.Stop, own.Form, l)
-	antPutReplyUsage(&w, reply, l)
+	anthropicPutStop(&w, choice.Stop, own.Form, l)
+	anthropicPutReplyUsage(&w, reply, l)
 	return w.end(), l.all, nil
 }
 
-// antPutHead writes what a message begins with.
-func antPutHead(w *objectWriter, r *llm.Reply) {
+// anthropicPutHead writes what a message begins with.
+func anthropicPutHead(w *objectWriter, r *llm.Reply) {
 	form := r.Extra.In(llm.Anthropic).Form
 	for _, t := range [...]struct {
 		name, value string
 		absent      uint32
 	}{
-		{"id", r.ID, antNoID},
-		{"type", "message", antNoType},
-		{"role", "assistant", antNoRole},
-		{"model", r.Model, antNoModel},
+		{"id", r.ID, anthropicNoID},
+		{"type", "message", anthropicNoType},
+		{"role", "assistant", anthropicNoRole},
+		{"model", r.Model, anthropicNoModel},
 	} {
 		if form&t.absent == 0 {
 			w.text(t.name, t.value)
@@ -206,87 +155,26 @@ func antPutHead(w *objectWriter, r *llm.Reply) {
 	}
 }
 
-// antPutStop writes a stop; the empty one is that of an answer that goes on.
-func antPutStop(w *objectWriter, stop llm.Stop, form uint32, l *lossList) {
+// anthropicPutStop writes a stop; the empty one is that of an answer that goes on.
+func anthropicPutStop(w *objectWriter, stop llm.Stop, form uint32, l *lossList) {
 	switch {
 	case stop.Reason != "":
-		w.text("stop_reason", antStopWord(stop, l))
-	case form&antNoStop == 0:
+		w.text("stop_reason", anthropicStops.say(stop, l))
+	case form&anthropicNoStop == 0:
 		w.null("stop_reason")
 	}
 	switch {
 	case stop.Sequence != "":
 		w.text("stop_sequence", stop.Sequence)
-	case form&antNoSequence == 0:
+	case form&anthropicNoSequence == 0:
 		w.null("stop_sequence")
 	}
 }
 
-// antPutReplyUsage writes the usage, which Anthropic's clients need even when
+// anthropicPutReplyUsage writes the usage, which Anthropic's clients need even when
 // nobody reported one.
-func antPutReplyUsage(w *objectWriter, r *llm.Reply, l *lossList) {
-	if r.HasUsage || r.Extra.In(llm.Anthropic).Form&antNoUsage == 0 {
-		antPutUsage(w, r.Usage, r.UsageExtra, l)
+func anthropicPutReplyUsage(w *objectWriter, r *llm.Reply, l *lossList) {
+	if r.HasUsage || r.Extra.In(llm.Anthropic).Form&anthropicNoUsage == 0 {
+		anthropicPutUsage(w, r.Usage, r.UsageExtra, l)
 	}
-}
-
-// antShapeReply makes a part of another dialect's answer sayable; ok is false
-// when it is left out.
-func antShapeReply(p llm.Part, stop llm.StopReason, l *lossList) (llm.Part, bool) {
-	if p.Extra.Dialect == llm.Anthropic {
-		return p, true
-	}
-	l.extra("content", p.Extra, llm.Anthropic)
-	switch p.Kind {
-	case llm.PartText, llm.PartThinking:
-		return p, true
-	case llm.PartRefusal:
-		if stop != llm.StopRefusal && stop != llm.StopFilter {
-			l.add("refusal", "it became text")
-		}
-		return p, true
-	case llm.PartToolCall:
-		if p.Tool == nil {
-			return p, false
-		}
-		before := len(l.all)
-		q := antShapeCall(p, l)
-		q.Tool.ID = p.Tool.ID
-		for i := before; i < len(l.all); i++ {
-			l.all[i].Feature = "tool_calls.arguments"
-		}
-		return q, true
-	case llm.PartOther:
-		l.add("content", "a block that only "+string(p.Extra.Dialect)+" knows was left out")
-	default:
-		l.add("content", "an answer of anthropic has no place for part kind "+strconv.Itoa(int(p.Kind)))
-	}
-	return p, false
-}
-
-// EncodeCountReply is the answer of /v1/messages/count_tokens. An estimate
-// says so in the member estimated, which Anthropic does not have.
-func (AnthropicCodec) EncodeCountReply(tokens int64, estimated bool) []byte {
-	b := strconv.AppendInt([]byte(`{"input_tokens":`), tokens, 10)
-	if estimated {
-		b = append(b, `,"estimated":true`...)
-	}
-	return append(b, '}')
-}
-
-// DecodeCountReply reads the answer of /v1/messages/count_tokens.
-func (AnthropicCodec) DecodeCountReply(body []byte) (tokens int64, estimated bool, err error) {
-	o, err := parseObject(body)
-	if err != nil {
-		return 0, false, err
-	}
-	n, err := o.integer("input_tokens")
-	if err == nil && n == nil {
-		err = o.under("input_tokens").wrong("is required")
-	}
-	if err != nil {
-		return 0, false, err
-	}
-	estimated, err = o.flag("estimated")
-	return *n, estimated, err
 }

@@ -8,7 +8,7 @@ import (
 	"tailplane/internal/llm"
 )
 
-var antReplies = map[string]string{
+var anthropicReplies = map[string]string{
 	"text":            `{"id":"msg","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"hi","citations":null}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":2}}`,
 	"cached":          `{"id":"msg","type":"message","role":"assistant","model":"m","content":[],"stop_reason":"stop_sequence","stop_sequence":"END","usage":{"input_tokens":1,"cache_creation_input_tokens":7,"cache_read_input_tokens":9,"cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":5},"output_tokens":2,"output_tokens_details":{"thinking_tokens":1},"server_tool_use":{"web_search_requests":1},"service_tier":"standard"}}`,
 	"odd usage":       `{"id":"msg","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":null,"cache_creation_input_tokens":7,"cache_read_input_tokens":-1,"cache_creation":{"ephemeral_5m_input_tokens":9,"ephemeral_1h_input_tokens":50},"output_tokens":2.0,"output_tokens_details":{"x":1}}}`,
@@ -20,13 +20,13 @@ var antReplies = map[string]string{
 }
 
 func TestAnthropicReplySurvivesARoundTrip(t *testing.T) {
-	for name, body := range antReplies {
-		t.Run(name, func(t *testing.T) { antRoundTripReply(t, []byte(body)) })
+	for name, body := range anthropicReplies {
+		t.Run(name, func(t *testing.T) { anthropicRoundTripReply(t, []byte(body)) })
 	}
 }
 
 func TestAnthropicReplyAddsUpTheInput(t *testing.T) {
-	r, err := AnthropicCodec{}.DecodeReply([]byte(antReplies["cached"]))
+	r, err := AnthropicCodec{}.DecodeReply([]byte(anthropicReplies["cached"]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestAnthropicSaysWhatItCanOfAForeignReply(t *testing.T) {
 				{Kind: llm.PartThinking, Text: "t"},
 				{Kind: llm.PartThinking, Redacted: true, Signature: "s", SignedBy: llm.Responses},
 				{Kind: llm.PartRefusal, Text: "no"},
-				antCallPart("call.1", "{oops"),
+				anthropicCallPart("call.1", "{oops"),
 				{Kind: llm.PartAudio, Media: &llm.Media{}},
 			},
 			Stop: llm.Stop{Reason: llm.StopFilter},
@@ -74,22 +74,22 @@ func TestAnthropicSaysWhatItCanOfAForeignReply(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	antSameJSON(t, got, []byte(`{"id":"chatcmpl-1","type":"message","role":"assistant","model":"gpt","content":[
+	anthropicSameJSON(t, got, []byte(`{"id":"chatcmpl-1","type":"message","role":"assistant","model":"gpt","content":[
 		{"type":"thinking","thinking":"t","signature":"tp1.unsigned."},{"type":"redacted_thinking","data":"`+wrapSignature(llm.Responses, "s")+`"},
 		{"type":"text","text":"no"},{"type":"tool_use","id":"call.1","name":"f","input":{}}],"stop_reason":"refusal","stop_sequence":null,
 		"usage":{"input_tokens":6,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"output_tokens":6}}`))
 	want := []string{"choices", "content", "system_fingerprint", "tool_calls.arguments", "usage.audio_tokens", "usage.c"}
-	if f := antFeatures(losses); !slices.Equal(f, want) {
+	if f := anthropicFeatures(losses); !slices.Equal(f, want) {
 		t.Errorf("%q", f)
 	}
 }
 
 func TestAnthropicStopWordsMapBothWays(t *testing.T) {
-	for _, s := range antStops.words {
-		if got := antStopWord(antStops.stop(s.word), &lossList{}); got != s.word {
+	for _, s := range anthropicStops.words {
+		if got := anthropicStops.say(anthropicStops.stop(s.word), &lossList{}); got != s.word {
 			t.Errorf("%s became %s", s.word, got)
 		}
-		if got := antStopWord(llm.Stop{Reason: s.reason}, &lossList{}); got == "" {
+		if got := anthropicStops.say(llm.Stop{Reason: s.reason}, &lossList{}); got == "" {
 			t.Errorf("%s has no word", s.reason)
 		}
 	}
@@ -108,12 +108,12 @@ func TestAnthropicCountReply(t *testing.T) {
 }
 
 func TestAnthropicReplyToldAsAStreamIsTheSame(t *testing.T) {
-	for name, body := range antReplies {
+	for name, body := range anthropicReplies {
 		want, err := AnthropicCodec{}.DecodeReply([]byte(body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, losses := antWrite(slices.Collect(Replay(want)))
+		text, losses := anthropicWrite(slices.Collect(Replay(want)))
 		got, err := Collect(AnthropicCodec{}.Events(strings.NewReader(text)))
 		if err != nil || len(losses) > 0 {
 			t.Fatalf("%s: %v %v in %s", name, err, losses, text)
@@ -128,12 +128,12 @@ func TestAnthropicReplyToldAsAStreamIsTheSame(t *testing.T) {
 		if a.Stop != b.Stop || len(a.Parts) != len(b.Parts) {
 			t.Errorf("%s: %+v, want %+v", name, b, a)
 		}
-		antSameJSON(t, antBlocksJSON(b.Parts), antBlocksJSON(a.Parts))
+		anthropicSameJSON(t, anthropicBlocksJSON(b.Parts), anthropicBlocksJSON(a.Parts))
 	}
 }
 
-func antBlocksJSON(parts []llm.Part) []byte {
-	e := &antEncoder{}
+func anthropicBlocksJSON(parts []llm.Part) []byte {
+	e := &anthropicEncoder{}
 	w := e.object(llm.Extra{})
 	e.blocks(&w, "content", parts)
 	return w.end()

@@ -1,35 +1,35 @@
 package dialect
 
 import (
-	"bytes"
 	"encoding/base64"
-	"fmt"
-	"hash/fnv"
-	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"tailplane/internal/llm"
-	"tailplane/internal/wire"
 )
 
 // A call that came from another dialect is settled before it is written: what
 // Anthropic cannot say or would refuse is changed or left out, and each such
 // change is a loss. A call of this dialect is written as it came.
 
-// antSettle makes c, a shallow copy of the caller's, sayable.
-func antSettle(c *llm.Call, l *lossList) {
+// anthropicSettle makes c, a shallow copy of the caller's, sayable.
+func anthropicSettle(c *llm.Call, l *lossList) {
 	l.extra("", c.Extra, llm.Anthropic)
 	c.Extra = llm.Extra{}
-	antShape(c, l)
-	antSettleTools(c, l)
-	antSettleSampling(c, l)
-	antSettleOutput(c, l)
-	antReason(c, l)
+	settleTurns(c, llm.Anthropic, func(p llm.Part, role llm.Role) (llm.Part, bool) { return anthropicSettlePart(p, role, l) }, l)
+	c.Turns = userBegins(c.Turns, l)
+	trimPrefill(c.Turns, l)
+	anthropicSettleTools(c, l)
+	anthropicSettleSampling(c, l)
+	if settleOutput(&c.Output, llm.Anthropic, l); c.Output.Kind == llm.OutputSchema {
+		titleSchema(&c.Output)
+	}
+	anthropicReason(c, l)
 	if c.Sampling.MaxTokens == 0 {
-		c.Sampling.MaxTokens = antFamilyOf(c.Model).output
+		c.Sampling.MaxTokens = anthropicFamilyOf(c.Model).output
 	}
 	if c.Logprobs.Want || c.Logprobs.Top != nil {
-		l.add("logprobs", antNoEquivalent)
+		l.add("logprobs", anthropicNoEquivalent)
 	}
 	if id := c.Metadata["user_id"]; c.User == "" && len(c.Metadata) == 1 && id != "" {
 		c.User = id
@@ -38,7 +38,7 @@ func antSettle(c *llm.Call, l *lossList) {
 	}
 }
 
-func antSettleTools(c *llm.Call, l *lossList) {
+func anthropicSettleTools(c *llm.Call, l *lossList) {
 	var tools []llm.Tool
 	for _, t := range c.Tools {
 		if t.Raw != nil {
@@ -53,26 +53,17 @@ func antSettleTools(c *llm.Call, l *lossList) {
 			tools = append(tools, t)
 			continue
 		}
-		l.extra("tools", t.Extra, llm.Anthropic)
-		t.Extra = llm.Extra{}
-		if t.Schema == nil {
-			t.Schema = []byte(`{"type":"object","properties":{}}`)
-		} else {
-			t.Schema = antPrepend(t.Schema, "type", `"object"`)
-		}
-		if t.Strict != nil && !*t.Strict {
-			t.Strict = nil
-		}
-		t.Cache = antSettleCache(t.Cache, l)
+		settleTool(&t, llm.Anthropic, l)
+		t.Cache = anthropicSettleCache(t.Cache, l)
 		tools = append(tools, t)
 	}
 	c.Tools = tools
-	antSettleChoice(c, l)
+	anthropicSettleChoice(c, l)
 }
 
-func antSettleChoice(c *llm.Call, l *lossList) {
+func anthropicSettleChoice(c *llm.Call, l *lossList) {
 	if c.Choice.Raw != nil && c.Choice.Extra.Dialect != llm.Anthropic {
-		l.add("tool_choice", antNoEquivalent)
+		l.add("tool_choice", anthropicNoEquivalent)
 		c.Choice = llm.ToolChoice{}
 	}
 	l.extra("tool_choice", c.Choice.Extra, llm.Anthropic)
@@ -93,23 +84,9 @@ func antSettleChoice(c *llm.Call, l *lossList) {
 	}
 }
 
-// settlePenalties declares the penalties and the seed of a call for a dialect
-// that has neither; a penalty of zero is none.
-func settlePenalties(s *llm.Sampling, why string, l *lossList) {
-	if s.FrequencyPenalty != nil && *s.FrequencyPenalty != 0 {
-		l.add("frequency_penalty", why)
-	}
-	if s.PresencePenalty != nil && *s.PresencePenalty != 0 {
-		l.add("presence_penalty", why)
-	}
-	if s.Seed != nil {
-		l.add("seed", why)
-	}
-}
-
-func antSettleSampling(c *llm.Call, l *lossList) {
+func anthropicSettleSampling(c *llm.Call, l *lossList) {
 	s := &c.Sampling
-	settlePenalties(s, antNoEquivalent, l)
+	settlePenalties(s, llm.Anthropic, l)
 	if s.N > 1 {
 		l.add("n", "anthropic gives one answer")
 	}
@@ -134,50 +111,7 @@ func antSettleSampling(c *llm.Call, l *lossList) {
 	s.Stop = stops
 }
 
-// antSettleOutput keeps a schema. Anthropic's form has no name and no
-// description beside the schema, so they become its title and description
-// where it has none.
-func antSettleOutput(c *llm.Call, l *lossList) {
-	out := &c.Output
-	l.extra("response_format", out.Extra, llm.Anthropic)
-	out.Extra = llm.Extra{}
-	if out.Verbosity != "" {
-		l.add("verbosity", antNoEquivalent)
-	}
-	switch out.Kind {
-	case llm.OutputJSON:
-		l.add("response_format", "anthropic has no JSON output without a schema")
-	case llm.OutputSchema:
-		if len(out.Schema) == 0 {
-			l.add("response_format", "the schema is missing")
-			out.Kind = ""
-			return
-		}
-		if out.Description != "" {
-			out.Schema = antPrepend(out.Schema, "description", string(wire.AppendString(nil, out.Description)))
-		}
-		if out.Name != "" {
-			out.Schema = antPrepend(out.Schema, "title", string(wire.AppendString(nil, out.Name)))
-		}
-	}
-}
-
-// antPrepend puts a member at the head of the object raw, unless it is there.
-func antPrepend(raw []byte, name, value string) []byte {
-	found := make([]wire.Member, 1)
-	o, err := wire.Scan(raw, []string{name}, found)
-	if err != nil || !found[0].IsZero() {
-		return raw
-	}
-	out := append(wire.AppendString([]byte{'{'}, name), ':')
-	out = append(out, value...)
-	if !o.Empty {
-		out = append(out, ',')
-	}
-	return append(out, bytes.TrimSpace(raw[o.Open+1:])...)
-}
-
-func antSettleCache(m *llm.CacheMark, l *lossList) *llm.CacheMark {
+func anthropicSettleCache(m *llm.CacheMark, l *lossList) *llm.CacheMark {
 	if m == nil {
 		return nil
 	}
@@ -189,68 +123,101 @@ func antSettleCache(m *llm.CacheMark, l *lossList) *llm.CacheMark {
 	return &out
 }
 
-// antID makes a tool call's id acceptable to Anthropic (letters, digits, _
-// and -). Another id keeps its acceptable characters and gets a hash of
-// itself, so that the call and its result still agree and no two ids meet.
-func antID(id string) string {
-	clean := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' {
-			return r
+// anthropicSettlePart makes a part sayable in a turn of role; ok is false when it
+// is left out. The part's pointers are replaced, never written through.
+func anthropicSettlePart(p llm.Part, role llm.Role, l *lossList) (llm.Part, bool) {
+	if p.Kind == llm.PartOther {
+		if p.Extra.Dialect == llm.Anthropic {
+			return p, true
 		}
-		return '_'
-	}, id)
-	if clean == id && id != "" {
-		return id
+		l.add("messages.content", "a block that only "+string(p.Extra.Dialect)+" knows was left out")
+		return p, false
 	}
-	h := fnv.New64a()
-	h.Write([]byte(id))
-	if clean == "" {
-		clean = "call"
+	l.extra("messages.content", p.Extra, llm.Anthropic)
+	p.Extra = p.Extra.In(llm.Anthropic)
+	p.Cache = anthropicSettleCache(p.Cache, l)
+	if role == llm.RoleSystem && p.Kind != llm.PartText {
+		l.add("system", "only text can be an instruction")
+		return p, false
 	}
-	return fmt.Sprintf("%s_%016x", clean, h.Sum64())
+	switch p.Kind {
+	case llm.PartText, llm.PartRefusal:
+		return settleText(p, l)
+	case llm.PartImage, llm.PartFile:
+		if role == llm.RoleAssistant {
+			l.add("messages.content", "an image or file of the assistant was left out")
+			return p, false
+		}
+		return anthropicSettleMedia(p, l)
+	case llm.PartAudio:
+		l.add("messages.content.input_audio", anthropicNoEquivalent)
+	case llm.PartToolCall:
+		return settleCall(p, toolID, l), true
+	case llm.PartToolResult:
+		return anthropicSettleResult(p, l), true
+	case llm.PartThinking:
+		return p, anthropicOwnThought(&p, l)
+	}
+	return p, false
 }
 
-// antInline turns a data: URL into inline data; other media stay.
-func antInline(m llm.Media) (llm.Media, bool) {
-	address := m.URL
-	if address == "" {
-		address = m.Data
+// anthropicOwnThought reports whether thinking may be sent to Anthropic: it must
+// bear Anthropic's signature.
+func anthropicOwnThought(p *llm.Part, l *lossList) bool {
+	if p.SignedBy == llm.Anthropic && p.Signature != "" {
+		return true
 	}
-	rest, ok := strings.CutPrefix(address, "data:")
-	if !ok {
-		return m, true
-	}
-	head, data, ok := strings.Cut(rest, ",")
-	if !ok {
-		return m, false
-	}
-	kind, coded := strings.CutSuffix(head, ";base64")
-	if kind, _, _ = strings.Cut(kind, ";"); kind != "" {
-		m.Type = kind
-	}
-	if !coded {
-		text, err := url.PathUnescape(data)
-		if err != nil {
-			return m, false
-		}
-		data = base64.StdEncoding.EncodeToString([]byte(text))
-	}
-	m.URL, m.Data = "", data
-	return m, data != ""
+	l.add("messages.content.thinking", "thinking that anthropic has not signed was left out")
+	return false
 }
 
-// antSniff finds the type of inline media by how its base64 begins.
-func antSniff(data string) string {
-	for _, s := range []struct{ head, kind string }{
-		{"iVBORw0KGgo", "image/png"},
-		{"/9j/", "image/jpeg"},
-		{"R0lGOD", "image/gif"},
-		{"UklGR", "image/webp"},
-		{"JVBERi0", "application/pdf"},
-	} {
-		if strings.HasPrefix(data, s.head) {
-			return s.kind
+func anthropicSettleMedia(p llm.Part, l *lossList) (llm.Part, bool) {
+	if p.Media == nil {
+		return p, false
+	}
+	feature := "messages.content.image_url"
+	if p.Kind == llm.PartFile {
+		feature = "messages.content.file"
+	}
+	m, ok := inlineMedia(*p.Media)
+	if m.FileID != "" {
+		l.add(feature, "the id of a file at another provider means nothing at anthropic")
+		return p, false
+	}
+	if m.Type == "" {
+		m.Type = sniffMedia(m.Data)
+	}
+	if m.Detail != "" && m.Detail != "auto" {
+		l.add(feature+".detail", anthropicNoEquivalent)
+	}
+	p.Media = &m
+	switch {
+	case !ok || m.Data == "" && m.URL == "":
+		l.add(feature, "it has no readable data")
+		return p, false
+	case m.URL != "":
+		return p, true
+	case p.Kind == llm.PartImage:
+		if strings.HasPrefix(m.Type, "image/") {
+			return p, true
+		}
+	case m.Type == "application/pdf":
+		return p, true
+	case strings.HasPrefix(m.Type, "text/") || m.Type == "application/json":
+		if text, err := base64.StdEncoding.DecodeString(m.Data); err == nil && utf8.Valid(text) && len(text) > 0 {
+			m.Type = "text/plain"
+			p.Extra = llm.Extra{Dialect: llm.Anthropic, Form: anthropicSourceText}
+			return p, true
 		}
 	}
-	return ""
+	l.add(feature, "anthropic does not take the type "+m.Type)
+	return p, false
+}
+
+func anthropicSettleResult(p llm.Part, l *lossList) llm.Part {
+	p = settleResult(p, toolID, func(p llm.Part, role llm.Role) (llm.Part, bool) { return anthropicSettlePart(p, role, l) }, l)
+	if anthropicPlain(p.Result.Parts) {
+		p.Extra = llm.Extra{Dialect: llm.Anthropic, Form: anthropicResultBare}
+	}
+	return p
 }

@@ -7,58 +7,62 @@ import (
 	"tailplane/internal/llm"
 )
 
-func antText(s string) llm.Part { return llm.Part{Kind: llm.PartText, Text: s} }
+func anthropicText(s string) llm.Part { return llm.Part{Kind: llm.PartText, Text: s} }
 
-func antTurn(role llm.Role, parts ...llm.Part) llm.Turn { return llm.Turn{Role: role, Parts: parts} }
+func anthropicTurn(role llm.Role, parts ...llm.Part) llm.Turn {
+	return llm.Turn{Role: role, Parts: parts}
+}
 
-func antCallPart(id, args string) llm.Part {
+func anthropicCallPart(id, args string) llm.Part {
 	return llm.Part{Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: id, Name: "f", Arguments: args}}
 }
 
-func antResultPart(id string, parts ...llm.Part) llm.Part {
+func anthropicResultPart(id string, parts ...llm.Part) llm.Part {
 	return llm.Part{Kind: llm.PartToolResult, Result: &llm.ToolResult{CallID: id, Parts: parts}}
 }
 
-func antMediaPart(kind llm.PartKind, m llm.Media) llm.Part { return llm.Part{Kind: kind, Media: &m} }
+func anthropicMediaPart(kind llm.PartKind, m llm.Media) llm.Part {
+	return llm.Part{Kind: kind, Media: &m}
+}
 
-var antHi = []llm.Turn{antTurn(llm.RoleUser, antText("hi"))}
+var anthropicHi = []llm.Turn{anthropicTurn(llm.RoleUser, anthropicText("hi"))}
 
-const antHiJSON = `"messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}]`
+const anthropicHiJSON = `"messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}]`
 
-// antForeignCalls are calls of another dialect, what is sent to Anthropic for
+// anthropicForeignCalls are calls of another dialect, what is sent to Anthropic for
 // them, and the features that are lost.
-var antForeignCalls = map[string]struct {
+var anthropicForeignCalls = map[string]struct {
 	call   llm.Call
 	want   string
 	losses []string
 }{
 	"the cap of the family": {
-		call: llm.Call{Model: "claude-3-5-haiku-latest", Turns: antHi},
-		want: `{"model":"claude-3-5-haiku-latest","max_tokens":8192,` + antHiJSON + `}`,
+		call: llm.Call{Model: "claude-3-5-haiku-latest", Turns: anthropicHi},
+		want: `{"model":"claude-3-5-haiku-latest","max_tokens":8192,` + anthropicHiJSON + `}`,
 	},
 	"the cap of an unknown model": {
-		call: llm.Call{Model: "glm", Turns: antHi, Stream: true, User: "u"},
-		want: `{"model":"glm","max_tokens":4096,"stream":true,"metadata":{"user_id":"u"},` + antHiJSON + `}`,
+		call: llm.Call{Model: "glm", Turns: anthropicHi, Stream: true, User: "u"},
+		want: `{"model":"glm","max_tokens":4096,"stream":true,"metadata":{"user_id":"u"},` + anthropicHiJSON + `}`,
 	},
 	"settings that anthropic does not have": {
 		call: llm.Call{
-			Model: "m", Turns: antHi, Logprobs: llm.Logprobs{Want: true}, Metadata: map[string]string{"a": "b"},
+			Model: "m", Turns: anthropicHi, Logprobs: llm.Logprobs{Want: true}, Metadata: map[string]string{"a": "b"},
 			Sampling: llm.Sampling{MaxTokens: 5, Temperature: new(1.7), TopP: new(0.5), FrequencyPenalty: new(0.1), PresencePenalty: new(0.0), Seed: new(int64(3)), N: 2, Stop: []string{"\n", "END"}},
 			Output:   llm.Output{Kind: llm.OutputJSON, Verbosity: "low"},
 			Extra:    llm.Extra{Dialect: llm.Chat, Members: []byte(`{"logit_bias":{"1":2},"store":null}`)},
 		},
-		want:   `{"model":"m","max_tokens":5,"temperature":1,"stop_sequences":["END"],` + antHiJSON + `}`,
+		want:   `{"model":"m","max_tokens":5,"temperature":1,"stop_sequences":["END"],` + anthropicHiJSON + `}`,
 		losses: []string{"frequency_penalty", "logit_bias", "logprobs", "metadata", "n", "response_format", "seed", "stop", "temperature", "top_p", "verbosity"},
 	},
 	"turns in the shape that anthropic wants": {
-		call: llm.Call{Model: "m", Sampling: llm.Sampling{MaxTokens: 5}, System: []llm.Part{antText("a")}, Turns: []llm.Turn{
-			antTurn(llm.RoleSystem, antText("b")),
-			antTurn(llm.RoleUser, antText("q")), antTurn(llm.RoleUser, antText("")),
-			antTurn(llm.RoleAssistant, antText(""), antCallPart("call.1", ""), antCallPart("b", `{"x":1}`)),
-			antTurn(llm.RoleTool, antResultPart("call.1", antText("r"))),
-			antTurn(llm.RoleSystem, antText("now")),
-			antTurn(llm.RoleTool, antResultPart("b", antText("s"), antMediaPart(llm.PartImage, llm.Media{URL: "data:image/png;base64,iVBO"}))),
-			antTurn(llm.RoleAssistant, antText("done \n")),
+		call: llm.Call{Model: "m", Sampling: llm.Sampling{MaxTokens: 5}, System: []llm.Part{anthropicText("a")}, Turns: []llm.Turn{
+			anthropicTurn(llm.RoleSystem, anthropicText("b")),
+			anthropicTurn(llm.RoleUser, anthropicText("q")), anthropicTurn(llm.RoleUser, anthropicText("")),
+			anthropicTurn(llm.RoleAssistant, anthropicText(""), anthropicCallPart("call.1", ""), anthropicCallPart("b", `{"x":1}`)),
+			anthropicTurn(llm.RoleTool, anthropicResultPart("call.1", anthropicText("r"))),
+			anthropicTurn(llm.RoleSystem, anthropicText("now")),
+			anthropicTurn(llm.RoleTool, anthropicResultPart("b", anthropicText("s"), anthropicMediaPart(llm.PartImage, llm.Media{URL: "data:image/png;base64,iVBO"}))),
+			anthropicTurn(llm.RoleAssistant, anthropicText("done \n")),
 		}},
 		want: `{"model":"m","max_tokens":5,"system":[{"type":"text","text":"a"},{"type":"text","text":"b"}],"messages":[
 			{"role":"user","content":[{"type":"text","text":"q"}]},
@@ -70,30 +74,30 @@ var antForeignCalls = map[string]struct {
 		losses: []string{"messages.content", "messages.role"},
 	},
 	"the assistant speaks first": {
-		call:   llm.Call{Model: "m", Sampling: llm.Sampling{MaxTokens: 5}, Turns: []llm.Turn{antTurn(llm.RoleAssistant, antCallPart("i", "{bad")), antTurn(llm.RoleTool, antResultPart("i"))}},
+		call:   llm.Call{Model: "m", Sampling: llm.Sampling{MaxTokens: 5}, Turns: []llm.Turn{anthropicTurn(llm.RoleAssistant, anthropicCallPart("i", "{bad")), anthropicTurn(llm.RoleTool, anthropicResultPart("i"))}},
 		want:   `{"model":"m","max_tokens":5,"messages":[{"role":"user","content":[{"type":"text","text":"."}]},{"role":"assistant","content":[{"type":"tool_use","id":"i","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"i"}]}]}`,
 		losses: []string{"messages", "messages.tool_calls.arguments"},
 	},
 	"only instructions": {
-		call:   llm.Call{Model: "m", Sampling: llm.Sampling{MaxTokens: 5}, System: []llm.Part{antText("hi")}},
-		want:   `{"model":"m","max_tokens":5,` + antHiJSON + `}`,
+		call:   llm.Call{Model: "m", Sampling: llm.Sampling{MaxTokens: 5}, System: []llm.Part{anthropicText("hi")}},
+		want:   `{"model":"m","max_tokens":5,` + anthropicHiJSON + `}`,
 		losses: []string{"messages"},
 	},
 	"parts of every kind": {
 		call: llm.Call{Model: "m", Sampling: llm.Sampling{MaxTokens: 5}, Turns: []llm.Turn{
-			antTurn(
+			anthropicTurn(
 				llm.RoleUser,
-				antMediaPart(llm.PartImage, llm.Media{URL: "https://x/y.png", Detail: "high"}),
-				antMediaPart(llm.PartImage, llm.Media{Data: "/9j/4A"}),
-				antMediaPart(llm.PartImage, llm.Media{Data: "AAAA"}),
-				antMediaPart(llm.PartFile, llm.Media{Data: "data:application/pdf;base64,JVBERi0=", Name: "a.pdf"}),
-				antMediaPart(llm.PartFile, llm.Media{Data: "aGk=", Type: "text/csv"}),
-				antMediaPart(llm.PartFile, llm.Media{FileID: "file-1"}),
-				antMediaPart(llm.PartAudio, llm.Media{Data: "AA", Type: "wav"}),
+				anthropicMediaPart(llm.PartImage, llm.Media{URL: "https://x/y.png", Detail: "high"}),
+				anthropicMediaPart(llm.PartImage, llm.Media{Data: "/9j/4A"}),
+				anthropicMediaPart(llm.PartImage, llm.Media{Data: "AAAA"}),
+				anthropicMediaPart(llm.PartFile, llm.Media{Data: "data:application/pdf;base64,JVBERi0=", Name: "a.pdf"}),
+				anthropicMediaPart(llm.PartFile, llm.Media{Data: "aGk=", Type: "text/csv"}),
+				anthropicMediaPart(llm.PartFile, llm.Media{FileID: "file-1"}),
+				anthropicMediaPart(llm.PartAudio, llm.Media{Data: "AA", Type: "wav"}),
 				llm.Part{Kind: llm.PartOther, Raw: []byte(`{}`), Extra: llm.Extra{Dialect: llm.Responses}},
 				llm.Part{Kind: llm.PartText, Text: "t", Cache: &llm.CacheMark{Type: "ephemeral", TTL: "1h"}, Extra: llm.Extra{Dialect: llm.Chat, Members: []byte(`{"zz":1}`)}},
 			),
-			antTurn(
+			anthropicTurn(
 				llm.RoleAssistant,
 				llm.Part{Kind: llm.PartThinking, Text: "mine", Signature: "s", SignedBy: llm.Anthropic},
 				llm.Part{Kind: llm.PartThinking, Text: "other", Signature: "s", SignedBy: llm.Responses},
@@ -112,78 +116,78 @@ var antForeignCalls = map[string]struct {
 	},
 	"tools": {
 		call: llm.Call{
-			Model: "m", Sampling: llm.Sampling{MaxTokens: 5}, Turns: antHi, Parallel: new(false),
+			Model: "m", Sampling: llm.Sampling{MaxTokens: 5}, Turns: anthropicHi, Parallel: new(false),
 			Tools: []llm.Tool{{Name: "f", Strict: new(false)}, {Name: "g", Description: "d", Strict: new(true), Schema: []byte(`{"properties":{}}`)}, {Raw: []byte(`{"type":"web_search"}`), Extra: llm.Extra{Dialect: llm.Responses}}},
 		},
-		want: `{"model":"m","max_tokens":5,` + antHiJSON + `,"tool_choice":{"type":"auto","disable_parallel_tool_use":true},"tools":[
+		want: `{"model":"m","max_tokens":5,` + anthropicHiJSON + `,"tool_choice":{"type":"auto","disable_parallel_tool_use":true},"tools":[
 			{"name":"f","input_schema":{"type":"object","properties":{}}},{"name":"g","description":"d","strict":true,"input_schema":{"type":"object","properties":{}}}]}`,
 		losses: []string{"tools"},
 	},
 	"a choice without a tool": {
-		call:   llm.Call{Model: "m", Sampling: llm.Sampling{MaxTokens: 5}, Turns: antHi, Choice: llm.ToolChoice{Mode: llm.ToolRequired}},
-		want:   `{"model":"m","max_tokens":5,` + antHiJSON + `}`,
+		call:   llm.Call{Model: "m", Sampling: llm.Sampling{MaxTokens: 5}, Turns: anthropicHi, Choice: llm.ToolChoice{Mode: llm.ToolRequired}},
+		want:   `{"model":"m","max_tokens":5,` + anthropicHiJSON + `}`,
 		losses: []string{"tool_choice"},
 	},
 	"a schema keeps its name": {
-		call: llm.Call{Model: "m", Sampling: llm.Sampling{MaxTokens: 5}, Turns: antHi, Output: llm.Output{Kind: llm.OutputSchema, Name: "n", Description: "d", Schema: []byte(`{"type":"object","description":"own"}`)}},
-		want: `{"model":"m","max_tokens":5,` + antHiJSON + `,"output_config":{"format":{"type":"json_schema","schema":{"title":"n","type":"object","description":"own"}}}}`,
+		call: llm.Call{Model: "m", Sampling: llm.Sampling{MaxTokens: 5}, Turns: anthropicHi, Output: llm.Output{Kind: llm.OutputSchema, Name: "n", Description: "d", Schema: []byte(`{"type":"object","description":"own"}`)}},
+		want: `{"model":"m","max_tokens":5,` + anthropicHiJSON + `,"output_config":{"format":{"type":"json_schema","schema":{"title":"n","type":"object","description":"own"}}}}`,
 	},
 	"effort becomes a budget": {
-		call:   llm.Call{Model: "claude-sonnet-4-5", Turns: antHi, Reasoning: llm.Reasoning{Effort: "medium"}, Sampling: llm.Sampling{Temperature: new(0.3), TopK: new(4)}},
-		want:   `{"model":"claude-sonnet-4-5","max_tokens":32000,"thinking":{"type":"enabled","budget_tokens":8192},` + antHiJSON + `}`,
+		call:   llm.Call{Model: "claude-sonnet-4-5", Turns: anthropicHi, Reasoning: llm.Reasoning{Effort: "medium"}, Sampling: llm.Sampling{Temperature: new(0.3), TopK: new(4)}},
+		want:   `{"model":"claude-sonnet-4-5","max_tokens":32000,"thinking":{"type":"enabled","budget_tokens":8192},` + anthropicHiJSON + `}`,
 		losses: []string{"temperature", "top_k"},
 	},
 	"the budget stays below the cap": {
-		call:   llm.Call{Model: "claude-opus-4-1", Turns: antHi, Reasoning: llm.Reasoning{Effort: "high"}, Sampling: llm.Sampling{MaxTokens: 3000}},
-		want:   `{"model":"claude-opus-4-1","max_tokens":3000,"thinking":{"type":"enabled","budget_tokens":1500},` + antHiJSON + `}`,
+		call:   llm.Call{Model: "claude-opus-4-1", Turns: anthropicHi, Reasoning: llm.Reasoning{Effort: "high"}, Sampling: llm.Sampling{MaxTokens: 3000}},
+		want:   `{"model":"claude-opus-4-1","max_tokens":3000,"thinking":{"type":"enabled","budget_tokens":1500},` + anthropicHiJSON + `}`,
 		losses: []string{"reasoning_effort"},
 	},
 	"no room to think": {
-		call:   llm.Call{Model: "claude-opus-4-1", Turns: antHi, Reasoning: llm.Reasoning{Effort: "low"}, Sampling: llm.Sampling{MaxTokens: 1000}},
-		want:   `{"model":"claude-opus-4-1","max_tokens":1000,` + antHiJSON + `}`,
+		call:   llm.Call{Model: "claude-opus-4-1", Turns: anthropicHi, Reasoning: llm.Reasoning{Effort: "low"}, Sampling: llm.Sampling{MaxTokens: 1000}},
+		want:   `{"model":"claude-opus-4-1","max_tokens":1000,` + anthropicHiJSON + `}`,
 		losses: []string{"reasoning_effort"},
 	},
 	"a large budget raises an unstated cap": {
-		call: llm.Call{Model: "claude-opus-4-1", Turns: antHi, Reasoning: llm.Reasoning{Budget: 32000, Mode: "enabled"}},
-		want: `{"model":"claude-opus-4-1","max_tokens":33024,"thinking":{"type":"enabled","budget_tokens":32000},` + antHiJSON + `}`,
+		call: llm.Call{Model: "claude-opus-4-1", Turns: anthropicHi, Reasoning: llm.Reasoning{Budget: 32000, Mode: "enabled"}},
+		want: `{"model":"claude-opus-4-1","max_tokens":33024,"thinking":{"type":"enabled","budget_tokens":32000},` + anthropicHiJSON + `}`,
 	},
 	"effort where the model takes it": {
-		call: llm.Call{Model: "us.anthropic.claude-opus-4.7-v1:0", Turns: antHi, Reasoning: llm.Reasoning{Effort: "xhigh", Summary: "auto"}, Sampling: llm.Sampling{MaxTokens: 5}},
-		want: `{"model":"us.anthropic.claude-opus-4.7-v1:0","max_tokens":5,"thinking":{"type":"adaptive","display":"summarized"},"output_config":{"effort":"xhigh"},` + antHiJSON + `}`,
+		call: llm.Call{Model: "us.anthropic.claude-opus-4.7-v1:0", Turns: anthropicHi, Reasoning: llm.Reasoning{Effort: "xhigh", Summary: "auto"}, Sampling: llm.Sampling{MaxTokens: 5}},
+		want: `{"model":"us.anthropic.claude-opus-4.7-v1:0","max_tokens":5,"thinking":{"type":"adaptive","display":"summarized"},"output_config":{"effort":"xhigh"},` + anthropicHiJSON + `}`,
 	},
 	"effort that the model does not know": {
-		call:   llm.Call{Model: "claude-opus-4-6", Turns: antHi, Reasoning: llm.Reasoning{Effort: "xhigh"}, Sampling: llm.Sampling{MaxTokens: 5}},
-		want:   `{"model":"claude-opus-4-6","max_tokens":5,"thinking":{"type":"adaptive"},"output_config":{"effort":"high"},` + antHiJSON + `}`,
+		call:   llm.Call{Model: "claude-opus-4-6", Turns: anthropicHi, Reasoning: llm.Reasoning{Effort: "xhigh"}, Sampling: llm.Sampling{MaxTokens: 5}},
+		want:   `{"model":"claude-opus-4-6","max_tokens":5,"thinking":{"type":"adaptive"},"output_config":{"effort":"high"},` + anthropicHiJSON + `}`,
 		losses: []string{"reasoning_effort"},
 	},
 	"no thinking": {
-		call: llm.Call{Model: "claude-sonnet-4-5", Turns: antHi, Reasoning: llm.Reasoning{Effort: "none"}, Sampling: llm.Sampling{MaxTokens: 5}},
-		want: `{"model":"claude-sonnet-4-5","max_tokens":5,"thinking":{"type":"disabled"},` + antHiJSON + `}`,
+		call: llm.Call{Model: "claude-sonnet-4-5", Turns: anthropicHi, Reasoning: llm.Reasoning{Effort: "none"}, Sampling: llm.Sampling{MaxTokens: 5}},
+		want: `{"model":"claude-sonnet-4-5","max_tokens":5,"thinking":{"type":"disabled"},` + anthropicHiJSON + `}`,
 	},
 	"a model that cannot think": {
-		call:   llm.Call{Model: "claude-3-haiku-20240307", Turns: antHi, Reasoning: llm.Reasoning{Effort: "low"}, Sampling: llm.Sampling{MaxTokens: 5}},
-		want:   `{"model":"claude-3-haiku-20240307","max_tokens":5,` + antHiJSON + `}`,
+		call:   llm.Call{Model: "claude-3-haiku-20240307", Turns: anthropicHi, Reasoning: llm.Reasoning{Effort: "low"}, Sampling: llm.Sampling{MaxTokens: 5}},
+		want:   `{"model":"claude-3-haiku-20240307","max_tokens":5,` + anthropicHiJSON + `}`,
 		losses: []string{"reasoning_effort"},
 	},
 	"thinking gives way to a forced tool": {
 		call: llm.Call{
-			Model: "claude-sonnet-4-5", Turns: antHi, Reasoning: llm.Reasoning{Effort: "low"}, Sampling: llm.Sampling{MaxTokens: 5},
+			Model: "claude-sonnet-4-5", Turns: anthropicHi, Reasoning: llm.Reasoning{Effort: "low"}, Sampling: llm.Sampling{MaxTokens: 5},
 			Tools: []llm.Tool{{Name: "f", Schema: []byte(`{"type":"object"}`)}}, Choice: llm.ToolChoice{Mode: llm.ToolNamed, Name: "f"},
 		},
-		want:   `{"model":"claude-sonnet-4-5","max_tokens":5,` + antHiJSON + `,"tools":[{"name":"f","input_schema":{"type":"object"}}],"tool_choice":{"type":"tool","name":"f"}}`,
+		want:   `{"model":"claude-sonnet-4-5","max_tokens":5,` + anthropicHiJSON + `,"tools":[{"name":"f","input_schema":{"type":"object"}}],"tool_choice":{"type":"tool","name":"f"}}`,
 		losses: []string{"reasoning_effort"},
 	},
 	"thinking gives way to a tool loop that began without it": {
 		call: llm.Call{
 			Model: "claude-sonnet-4-5", Reasoning: llm.Reasoning{Effort: "low"}, Sampling: llm.Sampling{MaxTokens: 5},
-			Turns: []llm.Turn{antHi[0], antTurn(llm.RoleAssistant, antCallPart("i", "{}")), antTurn(llm.RoleTool, antResultPart("i", antText("r")))},
+			Turns: []llm.Turn{anthropicHi[0], anthropicTurn(llm.RoleAssistant, anthropicCallPart("i", "{}")), anthropicTurn(llm.RoleTool, anthropicResultPart("i", anthropicText("r")))},
 		},
 		want:   `{"model":"claude-sonnet-4-5","max_tokens":5,"messages":[{"role":"user","content":[{"type":"text","text":"hi"}]},{"role":"assistant","content":[{"type":"tool_use","id":"i","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"i","content":"r"}]}]}`,
 		losses: []string{"reasoning_effort"},
 	},
 }
 
-func antFeatures(losses []llm.Loss) []string {
+func anthropicFeatures(losses []llm.Loss) []string {
 	var out []string
 	for _, l := range losses {
 		out = append(out, l.Feature)
@@ -193,14 +197,14 @@ func antFeatures(losses []llm.Loss) []string {
 }
 
 func TestAnthropicSaysWhatItCanOfAForeignCall(t *testing.T) {
-	for name, c := range antForeignCalls {
+	for name, c := range anthropicForeignCalls {
 		t.Run(name, func(t *testing.T) {
 			got, losses, err := AnthropicCodec{}.EncodeCall(&c.call)
 			if err != nil {
 				t.Fatal(err)
 			}
-			antSameJSON(t, got, []byte(c.want))
-			if features := antFeatures(losses); !slices.Equal(features, c.losses) {
+			anthropicSameJSON(t, got, []byte(c.want))
+			if features := anthropicFeatures(losses); !slices.Equal(features, c.losses) {
 				t.Errorf("losses %q, want %q", losses, c.losses)
 			}
 			if _, err := (AnthropicCodec{}).DecodeCall(got); err != nil {
@@ -211,7 +215,7 @@ func TestAnthropicSaysWhatItCanOfAForeignCall(t *testing.T) {
 }
 
 func TestAnthropicCallThatSaysNothingIsRefused(t *testing.T) {
-	for _, c := range []llm.Call{{}, {Model: "m"}, {Model: "m", Turns: []llm.Turn{antTurn(llm.RoleUser, antText(""))}}} {
+	for _, c := range []llm.Call{{}, {Model: "m"}, {Model: "m", Turns: []llm.Turn{anthropicTurn(llm.RoleUser, anthropicText(""))}}} {
 		if _, _, err := (AnthropicCodec{}).EncodeCall(&c); err == nil {
 			t.Errorf("%+v was encoded", c)
 		}
@@ -221,11 +225,11 @@ func TestAnthropicCallThatSaysNothingIsRefused(t *testing.T) {
 func TestAnthropicToolIDsStayDistinct(t *testing.T) {
 	seen := map[string]string{}
 	for _, id := range []string{"", "a", "a.", "a:", "a_", "é", "call"} {
-		got := antID(id)
+		got := toolID(id)
 		if was, ok := seen[got]; ok {
 			t.Errorf("%q and %q meet at %q", id, was, got)
 		}
-		if antID(got) != got {
+		if toolID(got) != got {
 			t.Errorf("%q is not acceptable", got)
 		}
 		seen[got] = id

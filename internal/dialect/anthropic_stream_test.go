@@ -18,8 +18,8 @@ import (
 	"tailplane/internal/wire"
 )
 
-// antLines makes a stream of one event for each line.
-func antLines(lines string) string {
+// anthropicLines makes a stream of one event for each line.
+func anthropicLines(lines string) string {
 	var b strings.Builder
 	for line := range strings.Lines(lines) {
 		line = strings.TrimSpace(line)
@@ -32,15 +32,15 @@ func antLines(lines string) string {
 	return b.String()
 }
 
-const antHead = `{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","content":[],"model":"claude","stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":10,"cache_creation_input_tokens":4,"cache_read_input_tokens":3,"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":3},"output_tokens":1,"service_tier":"standard"}}}
+const anthropicHead = `{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","content":[],"model":"claude","stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":10,"cache_creation_input_tokens":4,"cache_read_input_tokens":3,"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":3},"output_tokens":1,"service_tier":"standard"}}}
 `
 
-const antTail = `{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":12}}
+const anthropicTail = `{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":12}}
 {"type":"message_stop"}
 `
 
-// antFull is a stream with blocks of all kinds.
-const antFull = antHead + `{"type":"ping"}
+// anthropicFull is a stream with blocks of all kinds.
+const anthropicFull = anthropicHead + `{"type":"ping"}
 {"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}
 {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm "}}
 {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"so"}}
@@ -73,7 +73,7 @@ const antFull = antHead + `{"type":"ping"}
 `
 
 func TestAnthropicStreamIsUnderstood(t *testing.T) {
-	g := antCheckStream(t, antLines(antFull))
+	g := anthropicCheckStream(t, anthropicLines(anthropicFull))
 	if len(g.Parts) != 7 || !g.Ended || g.Stop.Reason != llm.StopTool || len(g.Others) != 1 || g.Start.ID != "msg_1" {
 		t.Fatalf("%+v", g)
 	}
@@ -93,8 +93,8 @@ func TestAnthropicStreamIsUnderstood(t *testing.T) {
 }
 
 func TestAnthropicStreamAnyCutGivesTheSameEvents(t *testing.T) {
-	whole := antLines(antFull)
-	want, err := antEvents(strings.NewReader(whole))
+	whole := anthropicLines(anthropicFull)
+	want, err := anthropicEvents(strings.NewReader(whole))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,86 +105,86 @@ func TestAnthropicStreamAnyCutGivesTheSameEvents(t *testing.T) {
 			readers = append(readers, strings.NewReader(rest[:n]))
 			rest = rest[n:]
 		}
-		got, err := antEvents(io.MultiReader(readers...))
+		got, err := anthropicEvents(io.MultiReader(readers...))
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Fatalf("%v", err)
 		}
 	})
 }
 
-// antOddStreams are recordings' oddities: the lines, the error that the stream
+// anthropicOddStreams are recordings' oddities: the lines, the error that the stream
 // ends with, and what holds of its events.
-var antOddStreams = map[string]struct {
+var anthropicOddStreams = map[string]struct {
 	lines string
 	err   string
-	check func(g antGathered) bool
+	check func(g anthropicGathered) bool
 }{
 	"a repeated message_start is ignored": {
-		antHead + antHead + antTail, "",
-		func(g antGathered) bool { return g.Ended && g.Usage.Input == 17 && g.Usage.Output == 12 },
+		anthropicHead + anthropicHead + anthropicTail, "",
+		func(g anthropicGathered) bool { return g.Ended && g.Usage.Input == 17 && g.Usage.Output == 12 },
 	},
 	"a spliced answer is refused": {
-		antHead + strings.Replace(antHead, "msg_1", "msg_2", 1) + antTail, "event message_start: message.id: a second message begins before the first has ended",
-		func(g antGathered) bool { return !g.Ended && g.Start.ID == "msg_1" },
+		anthropicHead + strings.Replace(anthropicHead, "msg_1", "msg_2", 1) + anthropicTail, "event message_start: message.id: a second message begins before the first has ended",
+		func(g anthropicGathered) bool { return !g.Ended && g.Start.ID == "msg_1" },
 	},
 	"a later input replaces the first": {
-		antHead + `{"type":"message_delta","delta":{"stop_reason":"max_tokens","stop_sequence":null},"usage":{"input_tokens":61,"cache_creation_input_tokens":null,"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
-		func(g antGathered) bool { return g.Usage.Input == 68 && g.Stop.Reason == llm.StopLength },
+		anthropicHead + `{"type":"message_delta","delta":{"stop_reason":"max_tokens","stop_sequence":null},"usage":{"input_tokens":61,"cache_creation_input_tokens":null,"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
+		func(g anthropicGathered) bool { return g.Usage.Input == 68 && g.Stop.Reason == llm.StopLength },
 	},
 	"a later input of zero does not": {
-		antHead + `{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":0,"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
-		func(g antGathered) bool { return g.Usage.Input == 17 },
+		anthropicHead + `{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":0,"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
+		func(g anthropicGathered) bool { return g.Usage.Input == 17 },
 	},
 	"a refusal without content": {
-		antHead + `{"type":"message_delta","delta":{"stop_reason":"refusal","stop_sequence":null,"stop_details":null},"usage":{"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
-		func(g antGathered) bool {
+		anthropicHead + `{"type":"message_delta","delta":{"stop_reason":"refusal","stop_sequence":null,"stop_details":null},"usage":{"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
+		func(g anthropicGathered) bool {
 			return g.Stop.Reason == llm.StopRefusal && string(g.Extra.Spelled) == `{"stop_details":null}`
 		},
 	},
 	"an unknown stop word": {
-		antHead + `{"type":"message_delta","delta":{"stop_reason":"moon","stop_sequence":null},"usage":{"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
-		func(g antGathered) bool { return g.Stop.Reason == llm.StopOther && g.Stop.Wire == "moon" },
+		anthropicHead + `{"type":"message_delta","delta":{"stop_reason":"moon","stop_sequence":null},"usage":{"output_tokens":2}}` + "\n" + `{"type":"message_stop"}`, "",
+		func(g anthropicGathered) bool { return g.Stop.Reason == llm.StopOther && g.Stop.Wire == "moon" },
 	},
 	"blocks left open end with the answer": {
-		antHead + `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}` + "\n" + antTail, "",
-		func(g antGathered) bool { return g.Ended && len(g.Parts) == 1 },
+		anthropicHead + `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}` + "\n" + anthropicTail, "",
+		func(g anthropicGathered) bool { return g.Ended && len(g.Parts) == 1 },
 	},
 	"text without a block start": {
-		antHead + `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}` + "\n" + antTail, "",
-		func(g antGathered) bool { return g.Parts[0].Text == "x" },
+		anthropicHead + `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}` + "\n" + anthropicTail, "",
+		func(g anthropicGathered) bool { return g.Parts[0].Text == "x" },
 	},
 	"arguments without a block start": {
-		antHead + `{"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"x"}}`, "event content_block_delta: index: names a block that is not open",
-		func(g antGathered) bool { return true },
+		anthropicHead + `{"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"x"}}`, "event content_block_delta: index: names a block that is not open",
+		func(g anthropicGathered) bool { return true },
 	},
 	"a delta of an unknown kind is passed on": {
-		antHead + `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}` + "\n" + `{"type":"content_block_delta","index":0,"delta":{"type":"glow_delta"}}` + "\n" + antTail, "",
-		func(g antGathered) bool { return len(g.Others) == 1 },
+		anthropicHead + `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}` + "\n" + `{"type":"content_block_delta","index":0,"delta":{"type":"glow_delta"}}` + "\n" + anthropicTail, "",
+		func(g anthropicGathered) bool { return len(g.Others) == 1 },
 	},
 	"the whole input in the block start": {
-		antHead + `{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"i","name":"f","input":{"a":1}}}` + "\n" + antTail, "",
-		func(g antGathered) bool { return g.Parts[0].Tool.Arguments == `{"a":1}` },
+		anthropicHead + `{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"i","name":"f","input":{"a":1}}}` + "\n" + anthropicTail, "",
+		func(g anthropicGathered) bool { return g.Parts[0].Tool.Arguments == `{"a":1}` },
 	},
 	"an error event": {
-		antHead + `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`, io.ErrUnexpectedEOF.Error(),
-		func(g antGathered) bool {
+		anthropicHead + `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`, io.ErrUnexpectedEOF.Error(),
+		func(g anthropicGathered) bool {
 			return g.Faults[0] == llm.ErrorBody{Type: "overloaded_error", Message: "Overloaded"}
 		},
 	},
 	"a stream that stops in the middle": {
-		antHead, io.ErrUnexpectedEOF.Error(),
-		func(g antGathered) bool { return g.Usage.Source == llm.UsageTapped },
+		anthropicHead, io.ErrUnexpectedEOF.Error(),
+		func(g anthropicGathered) bool { return g.Usage.Source == llm.UsageTapped },
 	},
-	"nothing at all":           {"", io.ErrUnexpectedEOF.Error(), func(antGathered) bool { return true }},
-	"no message_start":         {antTail, "event message_delta: comes before message_start", func(antGathered) bool { return true }},
-	"a usage that is none":     {strings.Replace(antHead, `"output_tokens":1`, `"output_tokens":"1"`, 1), "event message_start: message.usage.output_tokens: must be a whole number", func(antGathered) bool { return true }},
-	"a block that is no block": {antHead + `{"type":"content_block_start","index":0,"content_block":[]}`, "event content_block_start: content_block: must be an object", func(antGathered) bool { return true }},
+	"nothing at all":           {"", io.ErrUnexpectedEOF.Error(), func(anthropicGathered) bool { return true }},
+	"no message_start":         {anthropicTail, "event message_delta: comes before message_start", func(anthropicGathered) bool { return true }},
+	"a usage that is none":     {strings.Replace(anthropicHead, `"output_tokens":1`, `"output_tokens":"1"`, 1), "event message_start: message.usage.output_tokens: must be a whole number", func(anthropicGathered) bool { return true }},
+	"a block that is no block": {anthropicHead + `{"type":"content_block_start","index":0,"content_block":[]}`, "event content_block_start: content_block: must be an object", func(anthropicGathered) bool { return true }},
 }
 
 func TestAnthropicStreamsOutOfTheOrdinary(t *testing.T) {
-	for name, c := range antOddStreams {
+	for name, c := range anthropicOddStreams {
 		t.Run(name, func(t *testing.T) {
-			g := antCheckStream(t, antLines(c.lines))
+			g := anthropicCheckStream(t, anthropicLines(c.lines))
 			if g.Err != c.err || !c.check(g) {
 				t.Errorf("%q\n%+v", g.Err, g)
 			}
@@ -194,7 +194,7 @@ func TestAnthropicStreamsOutOfTheOrdinary(t *testing.T) {
 
 func TestAnthropicStreamPassesOnTheReadersError(t *testing.T) {
 	bad := errors.New("line is dead")
-	_, err := antEvents(io.MultiReader(strings.NewReader(antLines(antHead)), iotest.ErrReader(bad)))
+	_, err := anthropicEvents(io.MultiReader(strings.NewReader(anthropicLines(anthropicHead)), iotest.ErrReader(bad)))
 	if !errors.Is(err, bad) {
 		t.Errorf("%v", err)
 	}
@@ -202,21 +202,21 @@ func TestAnthropicStreamPassesOnTheReadersError(t *testing.T) {
 
 func TestAnthropicStreamWithoutEventNames(t *testing.T) {
 	var nameless strings.Builder
-	for line := range strings.Lines(antLines(antFull)) {
+	for line := range strings.Lines(anthropicLines(anthropicFull)) {
 		if !strings.HasPrefix(line, "event:") {
 			nameless.WriteString(line)
 		}
 	}
-	if got, want := antCheckStream(t, nameless.String()), antCheckStream(t, antLines(antFull)); !reflect.DeepEqual(got, want) {
+	if got, want := anthropicCheckStream(t, nameless.String()), anthropicCheckStream(t, anthropicLines(anthropicFull)); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\n%+v", got, want)
 	}
 }
 
-// antScript writes foreign events and returns the types and texts of what
+// anthropicScript writes foreign events and returns the types and texts of what
 // came out.
-func antScript(t *testing.T, events ...llm.Event) (lines []string, losses []llm.Loss) {
+func anthropicScript(t *testing.T, events ...llm.Event) (lines []string, losses []llm.Loss) {
 	t.Helper()
-	text, losses := antWrite(events)
+	text, losses := anthropicWrite(events)
 	for line := range strings.Lines(text) {
 		if data, ok := strings.CutPrefix(line, "data: "); ok {
 			lines = append(lines, strings.TrimSpace(data))
@@ -225,30 +225,30 @@ func antScript(t *testing.T, events ...llm.Event) (lines []string, losses []llm.
 	return lines, losses
 }
 
-func antOpen(part int, p llm.Part) llm.Event {
+func anthropicOpen(part int, p llm.Part) llm.Event {
 	return llm.Event{Kind: llm.EventPart, Part: part, New: &p}
 }
 
-func antMore(part int, text string) llm.Event {
+func anthropicMore(part int, text string) llm.Event {
 	return llm.Event{Kind: llm.EventDelta, Part: part, Text: text}
 }
 
-func antShut(part int) llm.Event { return llm.Event{Kind: llm.EventPartEnd, Part: part} }
+func anthropicShut(part int) llm.Event { return llm.Event{Kind: llm.EventPartEnd, Part: part} }
 
 func TestAnthropicWriterKeepsInterleavedToolsApart(t *testing.T) {
 	tool := func(id string) llm.Part {
 		return llm.Part{Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: id, Name: "f"}, Extra: llm.Extra{Dialect: llm.Chat}}
 	}
-	got, losses := antScript(
+	got, losses := anthropicScript(
 		t,
 		llm.Event{Kind: llm.EventStart, Start: &llm.Reply{ID: "c1", Model: "gpt"}},
-		antOpen(0, antText("")), antMore(0, "let me"),
-		antOpen(1, tool("a")), antMore(1, `{"x"`), antOpen(2, tool("b")), antMore(2, `{"y"`), antMore(1, `:1}`), antMore(0, " see"), antMore(2, `:2}`),
-		antShut(0), antShut(1), antShut(2),
+		anthropicOpen(0, anthropicText("")), anthropicMore(0, "let me"),
+		anthropicOpen(1, tool("a")), anthropicMore(1, `{"x"`), anthropicOpen(2, tool("b")), anthropicMore(2, `{"y"`), anthropicMore(1, `:1}`), anthropicMore(0, " see"), anthropicMore(2, `:2}`),
+		anthropicShut(0), anthropicShut(1), anthropicShut(2),
 		llm.Event{Kind: llm.EventStop, Stop: llm.Stop{Reason: llm.StopTool}},
 		llm.Event{Kind: llm.EventUsage, Usage: &llm.Usage{Input: 10, CacheRead: 4, Output: 6, Reasoning: 2}},
 		llm.Event{Kind: llm.EventEnd},
-		antMore(0, "too late"),
+		anthropicMore(0, "too late"),
 	)
 	want := []string{
 		`{"type":"message_start","message":{"id":"c1","type":"message","role":"assistant","model":"gpt","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":0}}}`,
@@ -274,14 +274,14 @@ func TestAnthropicWriterKeepsInterleavedToolsApart(t *testing.T) {
 }
 
 func TestAnthropicWriterTellsForeignThinkingWrapped(t *testing.T) {
-	got, losses := antScript(
+	got, losses := anthropicScript(
 		t,
-		antOpen(0, llm.Part{Kind: llm.PartThinking, SignedBy: llm.Responses}), antMore(0, "hm"),
-		llm.Event{Kind: llm.EventSign, Part: 0, Text: "si"}, llm.Event{Kind: llm.EventSign, Part: 0, Text: "g"}, antShut(0),
-		antOpen(1, llm.Part{Kind: llm.PartThinking, Redacted: true, SignedBy: llm.Responses}),
+		anthropicOpen(0, llm.Part{Kind: llm.PartThinking, SignedBy: llm.Responses}), anthropicMore(0, "hm"),
+		llm.Event{Kind: llm.EventSign, Part: 0, Text: "si"}, llm.Event{Kind: llm.EventSign, Part: 0, Text: "g"}, anthropicShut(0),
+		anthropicOpen(1, llm.Part{Kind: llm.PartThinking, Redacted: true, SignedBy: llm.Responses}),
 		llm.Event{Kind: llm.EventPartEnd, Part: 1, New: &llm.Part{Signature: "deep", SignedBy: llm.Responses}},
-		antOpen(2, llm.Part{Kind: llm.PartThinking}), antMore(2, "unsigned"),
-		antOpen(3, antText("")), antShut(3), antOpen(4, llm.Part{Kind: llm.PartAudio}), antMore(4, "x"), antShut(4),
+		anthropicOpen(2, llm.Part{Kind: llm.PartThinking}), anthropicMore(2, "unsigned"),
+		anthropicOpen(3, anthropicText("")), anthropicShut(3), anthropicOpen(4, llm.Part{Kind: llm.PartAudio}), anthropicMore(4, "x"), anthropicShut(4),
 		llm.Event{Kind: llm.EventEnd},
 	)
 	text := strings.Join(got, "\n")
@@ -304,18 +304,18 @@ func TestAnthropicWriterTellsForeignThinkingWrapped(t *testing.T) {
 // named, an annotation that comes with the end is declared, the last signature
 // counts, and a tool call without an id gets one.
 func TestAnthropicWriterTakesWhatOtherDialectsTellLate(t *testing.T) {
-	got, losses := antScript(
+	got, losses := anthropicScript(
 		t,
 		llm.Event{Kind: llm.EventStart, Start: &llm.Reply{ID: "c1", Model: "m"}},
 		llm.Event{Kind: llm.EventOther, Raw: []byte(`{"system_fingerprint":"f","p":"","service_tier":null}`), Extra: llm.Extra{Dialect: llm.Chat}},
 		llm.Event{Kind: llm.EventOther, Raw: []byte(`{"native_finish_reason":"stop"}`), Extra: llm.Extra{Dialect: llm.Chat, Form: otherChoice}},
-		antOpen(0, llm.Part{Kind: llm.PartThinking, Signature: "early", SignedBy: llm.Responses}),
+		anthropicOpen(0, llm.Part{Kind: llm.PartThinking, Signature: "early", SignedBy: llm.Responses}),
 		llm.Event{Kind: llm.EventPartEnd, New: &llm.Part{Signature: "final", SignedBy: llm.Responses}},
-		antOpen(1, antText("")), antMore(1, "hi"),
+		anthropicOpen(1, anthropicText("")), anthropicMore(1, "hi"),
 		llm.Event{Kind: llm.EventPartEnd, Part: 1, New: &llm.Part{
 			Extra: llm.Extra{Dialect: llm.Responses, Members: []byte(`{"annotations":[{"url":"u"}]}`)},
 		}},
-		antOpen(2, llm.Part{Kind: llm.PartToolCall, Tool: &llm.ToolCall{Name: "f"}}), antShut(2),
+		anthropicOpen(2, llm.Part{Kind: llm.PartToolCall, Tool: &llm.ToolCall{Name: "f"}}), anthropicShut(2),
 		llm.Event{Kind: llm.EventEnd},
 	)
 	text := strings.Join(got, "\n")
@@ -389,7 +389,7 @@ func TestAnthropicTapAllocatesNothing(t *testing.T) {
 
 func TestAnthropicTapSeesWhatEventsAre(t *testing.T) {
 	for line, want := range map[string]Sight{
-		antHead: 0,
+		anthropicHead: 0,
 		`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}`:              SightContent,
 		`{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":""}}`: 0,
 		`{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":12}}`:       SightContent,
@@ -407,22 +407,22 @@ func TestAnthropicTapSeesWhatEventsAre(t *testing.T) {
 }
 
 func TestAnthropicStreamInAnyDisorderStaysReadable(t *testing.T) {
-	lines := strings.Split(strings.TrimSpace(antFull), "\n")
+	lines := strings.Split(strings.TrimSpace(anthropicFull), "\n")
 	rapid.Check(t, func(t *rapid.T) {
 		chosen := []string{lines[0]}
 		for range rapid.IntRange(0, 25).Draw(t, "n") {
 			chosen = append(chosen, rapid.SampledFrom(lines[1:]).Draw(t, "line"))
 		}
-		stream := antLines(strings.Join(chosen, "\n") + "\n" + antTail)
-		events, err := antEvents(strings.NewReader(stream))
-		text, losses := antWrite(events)
-		if f := antFeatures(losses); len(f) > 0 && !slices.Equal(f, []string{"content.thinking.signature"}) {
+		stream := anthropicLines(strings.Join(chosen, "\n") + "\n" + anthropicTail)
+		events, err := anthropicEvents(strings.NewReader(stream))
+		text, losses := anthropicWrite(events)
+		if f := anthropicFeatures(losses); len(f) > 0 && !slices.Equal(f, []string{"content.thinking.signature"}) {
 			t.Fatalf("losses %v", losses)
 		}
 		if err != nil {
 			return
 		}
-		again, err := antEvents(strings.NewReader(text))
+		again, err := anthropicEvents(strings.NewReader(text))
 		if err != nil {
 			t.Fatalf("%v in %s", err, text)
 		}
@@ -441,8 +441,8 @@ func TestAnthropicStreamInAnyDisorderStaysReadable(t *testing.T) {
 		if said(events) != said(again) {
 			t.Fatalf("said %q, then %q", said(events), said(again))
 		}
-		if tap := antTap(stream); tap.Usage != antGather(events, nil).Usage {
-			t.Fatalf("tap %+v, decoded %+v", tap.Usage, antGather(events, nil).Usage)
+		if tap := anthropicTap(stream); tap.Usage != anthropicGather(events, nil).Usage {
+			t.Fatalf("tap %+v, decoded %+v", tap.Usage, anthropicGather(events, nil).Usage)
 		}
 	})
 }

@@ -14,9 +14,9 @@ import (
 	"tailplane/internal/wire"
 )
 
-// antJSON parses text for comparison: member order is free, numbers keep
+// anthropicJSON parses text for comparison: member order is free, numbers keep
 // their spelling.
-func antJSON(t testing.TB, text []byte) any {
+func anthropicJSON(t testing.TB, text []byte) any {
 	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
@@ -27,14 +27,14 @@ func antJSON(t testing.TB, text []byte) any {
 	return v
 }
 
-func antSameJSON(t testing.TB, got, want []byte) {
+func anthropicSameJSON(t testing.TB, got, want []byte) {
 	t.Helper()
-	if !reflect.DeepEqual(antJSON(t, got), antJSON(t, want)) {
+	if !reflect.DeepEqual(anthropicJSON(t, got), anthropicJSON(t, want)) {
 		t.Fatalf("got  %s\nwant %s", got, want)
 	}
 }
 
-func antRoundTripCall(t testing.TB, body []byte) {
+func anthropicRoundTripCall(t testing.TB, body []byte) {
 	t.Helper()
 	c, err := AnthropicCodec{}.DecodeCall(body)
 	if err != nil {
@@ -44,10 +44,10 @@ func antRoundTripCall(t testing.TB, body []byte) {
 	if err != nil || len(losses) != 0 {
 		t.Fatalf("%v %v", err, losses)
 	}
-	antSameJSON(t, got, body)
+	anthropicSameJSON(t, got, body)
 }
 
-func antRoundTripReply(t testing.TB, body []byte) {
+func anthropicRoundTripReply(t testing.TB, body []byte) {
 	t.Helper()
 	r, err := AnthropicCodec{}.DecodeReply(body)
 	if err != nil {
@@ -57,7 +57,7 @@ func antRoundTripReply(t testing.TB, body []byte) {
 	if err != nil || len(losses) != 0 {
 		t.Fatalf("%v %v", err, losses)
 	}
-	antSameJSON(t, got, body)
+	anthropicSameJSON(t, got, body)
 	var tap Tap
 	AnthropicCodec{}.TapReply(&tap, body)
 	if tap.Usage != r.Usage || tap.HasUsage != r.HasUsage || tap.Model != r.Model || tap.Stop != r.Choices[0].Stop.Reason {
@@ -65,8 +65,8 @@ func antRoundTripReply(t testing.TB, body []byte) {
 	}
 }
 
-// antGathered is what the events of a stream add up to.
-type antGathered struct {
+// anthropicGathered is what the events of a stream add up to.
+type anthropicGathered struct {
 	Start llm.Reply
 	Parts []llm.Part
 	Stop  llm.Stop
@@ -82,8 +82,8 @@ type antGathered struct {
 // UsageExtra is kept apart from the figures so that a difference names it.
 type UsageExtra struct{ OfUsage llm.Extra }
 
-func antGather(events []llm.Event, err error) antGathered {
-	g := antGathered{}
+func anthropicGather(events []llm.Event, err error) anthropicGathered {
+	g := anthropicGathered{}
 	if err != nil {
 		g.Err = err.Error()
 	}
@@ -124,7 +124,7 @@ func antGather(events []llm.Event, err error) antGathered {
 	return g
 }
 
-func antEvents(r io.Reader) (events []llm.Event, err error) {
+func anthropicEvents(r io.Reader) (events []llm.Event, err error) {
 	for ev, bad := range (AnthropicCodec{}).Events(r) {
 		if bad != nil {
 			return events, bad
@@ -134,7 +134,7 @@ func antEvents(r io.Reader) (events []llm.Event, err error) {
 	return events, nil
 }
 
-func antWrite(events []llm.Event) (string, []llm.Loss) {
+func anthropicWrite(events []llm.Event) (string, []llm.Loss) {
 	var out bytes.Buffer
 	w := AnthropicCodec{}.Writer(&out, &llm.Call{Model: "m"})
 	for _, ev := range events {
@@ -145,34 +145,34 @@ func antWrite(events []llm.Event) (string, []llm.Loss) {
 	return out.String(), w.Losses()
 }
 
-// antCheckStream holds the laws of streams against one recording.
-func antCheckStream(t testing.TB, stream string) antGathered {
+// anthropicCheckStream holds the laws of streams against one recording.
+func anthropicCheckStream(t testing.TB, stream string) anthropicGathered {
 	t.Helper()
-	events, err := antEvents(strings.NewReader(stream))
-	want := antGather(events, err)
-	bytewise, err := antEvents(iotest.OneByteReader(strings.NewReader(stream)))
-	if !reflect.DeepEqual(bytewise, events) || antGather(bytewise, err).Err != want.Err {
+	events, err := anthropicEvents(strings.NewReader(stream))
+	want := anthropicGather(events, err)
+	bytewise, err := anthropicEvents(iotest.OneByteReader(strings.NewReader(stream)))
+	if !reflect.DeepEqual(bytewise, events) || anthropicGather(bytewise, err).Err != want.Err {
 		t.Fatalf("byte by byte the events differ:\n%+v\n%+v", bytewise, events)
 	}
 	if want.Err != "" && want.Err != io.ErrUnexpectedEOF.Error() {
 		return want
 	}
-	text, losses := antWrite(events)
+	text, losses := anthropicWrite(events)
 	if len(losses) != 0 {
 		t.Fatalf("losses %v", losses)
 	}
-	again, err := antEvents(strings.NewReader(text))
-	got := antGather(again, err)
+	again, err := anthropicEvents(strings.NewReader(text))
+	got := anthropicGather(again, err)
 	if len(want.Faults) == 0 && !reflect.DeepEqual(got, want) {
 		t.Fatalf("written again:\n%+v\nwant\n%+v\n%s", got, want, text)
 	}
-	if tap := antTap(stream); tap.Usage != want.Usage || want.Ended && tap.Stop != want.Stop.Reason {
+	if tap := anthropicTap(stream); tap.Usage != want.Usage || want.Ended && tap.Stop != want.Stop.Reason {
 		t.Fatalf("tap %+v, decoded %+v %+v", tap, want.Usage, want.Stop)
 	}
 	return want
 }
 
-func antTap(stream string) Tap {
+func anthropicTap(stream string) Tap {
 	var t Tap
 	var r wire.EventReader
 	r.Reset(strings.NewReader(stream), 0)

@@ -12,21 +12,21 @@ import (
 
 // Forms of a usage (llm.Reply.UsageExtra.Form): which members were there.
 const (
-	antUsageWrite    = 1 << iota // cache_creation_input_tokens
-	antUsageRead                 // cache_read_input_tokens
-	antUsageSplit                // cache_creation with both lifetimes
-	antUsageThinking             // output_tokens_details.thinking_tokens
-	antUsageNoInput              // no input_tokens
-	antUsageNoOutput             // no output_tokens
+	anthropicUsageWrite    = 1 << iota // cache_creation_input_tokens
+	anthropicUsageRead                 // cache_read_input_tokens
+	anthropicUsageSplit                // cache_creation with both lifetimes
+	anthropicUsageThinking             // output_tokens_details.thinking_tokens
+	anthropicUsageNoInput              // no input_tokens
+	anthropicUsageNoOutput             // no output_tokens
 )
 
-// antCounts are the figures as the wire has them.
-type antCounts struct {
+// anthropicCounts are the figures as the wire has them.
+type anthropicCounts struct {
 	input, write, read, write1h, output, thinking int64
 	tier                                          string
 }
 
-func (n antCounts) usage() llm.Usage {
+func (n anthropicCounts) usage() llm.Usage {
 	return llm.Usage{
 		Input:        n.input + n.write + n.read,
 		CacheRead:    n.read,
@@ -39,9 +39,9 @@ func (n antCounts) usage() llm.Usage {
 	}
 }
 
-// antCountsOf undoes usage.
-func antCountsOf(u llm.Usage) antCounts {
-	return antCounts{
+// anthropicCountsOf undoes usage.
+func anthropicCountsOf(u llm.Usage) anthropicCounts {
+	return anthropicCounts{
 		input: u.Input - u.CacheRead - u.CacheWrite,
 		write: u.CacheWrite, read: u.CacheRead, write1h: u.CacheWrite1h,
 		output: u.Output, thinking: u.Reasoning, tier: u.Tier,
@@ -50,9 +50,9 @@ func antCountsOf(u llm.Usage) antCounts {
 
 // The names that count reads, in the order of its found.
 var (
-	antUsageNames    = [...]string{"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens", "cache_creation", "output_tokens_details", "service_tier"}
-	antSplitNames    = [...]string{"ephemeral_1h_input_tokens"}
-	antThinkingNames = [...]string{"thinking_tokens"}
+	anthropicUsageNames    = [...]string{"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens", "cache_creation", "output_tokens_details", "service_tier"}
+	anthropicSplitNames    = [...]string{"ephemeral_1h_input_tokens"}
+	anthropicThinkingNames = [...]string{"thinking_tokens"}
 )
 
 // count takes the figures of the usage object at span at of body over those
@@ -60,15 +60,15 @@ var (
 // ones. A later object that reports no input at all (some servers send zeros
 // there) leaves the input as it was. It allocates nothing, so that the tap and
 // the decoders count in one and the same way.
-func (n *antCounts) count(body []byte, at wire.Span) bool {
-	var found [len(antUsageNames)]wire.Member
-	if _, err := wire.ScanAt(body, at, antUsageNames[:], found[:]); err != nil {
+func (n *anthropicCounts) count(body []byte, at wire.Span) bool {
+	var found [len(anthropicUsageNames)]wire.Member
+	if _, err := wire.ScanAt(body, at, anthropicUsageNames[:], found[:]); err != nil {
 		return false
 	}
 	var v [4]int64
 	var has [4]bool
 	for i := range v {
-		v[i], has[i] = antFigure(found[i].Value.Of(body))
+		v[i], has[i] = tokenCount(found[i].Value.Of(body))
 	}
 	if v[0]+v[1]+v[2] > 0 || n.input+n.write+n.read == 0 {
 		for i, into := range []*int64{&n.input, &n.write, &n.read} {
@@ -83,13 +83,13 @@ func (n *antCounts) count(body []byte, at wire.Span) bool {
 	if tier := tierWord(found[6].Value.Of(body)); tier != "" {
 		n.tier = tier
 	}
-	antNested(body, found[4], antSplitNames[:], &n.write1h)
-	antNested(body, found[5], antThinkingNames[:], &n.thinking)
+	anthropicNested(body, found[4], anthropicSplitNames[:], &n.write1h)
+	anthropicNested(body, found[5], anthropicThinkingNames[:], &n.thinking)
 	n.write1h = min(n.write1h, n.write)
 	return true
 }
 
-func antNested(body []byte, m wire.Member, names []string, into *int64) {
+func anthropicNested(body []byte, m wire.Member, names []string, into *int64) {
 	var found [1]wire.Member
 	if m.IsZero() || body[m.Value.Start] != '{' {
 		return
@@ -97,41 +97,25 @@ func antNested(body []byte, m wire.Member, names []string, into *int64) {
 	if _, err := wire.ScanAt(body, m.Value, names, found[:]); err != nil {
 		return
 	}
-	if v, ok := antFigure(found[0].Value.Of(body)); ok {
+	if v, ok := tokenCount(found[0].Value.Of(body)); ok {
 		*into = v
 	}
 }
 
-// antFigure reads a count of tokens; anything else is none.
-func antFigure(raw []byte) (int64, bool) {
-	v, ok := wire.Int(raw)
-	if !ok || v > antMaxInt {
-		return 0, false
-	}
-	return max(v, 0), true
-}
-
-// antDecodeUsage reads a usage object; what it says beyond llm.Usage is in the
-// Extra.
-func antDecodeUsage(raw []byte, at where) (llm.Usage, llm.Extra, error) {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return llm.Usage{}, llm.Extra{}, err
-	}
+// anthropicDecodeUsage reads a usage object: raw, opened as o. What it says beyond
+// llm.Usage is in the Extra.
+func anthropicDecodeUsage(o *object, raw []byte) (llm.Usage, llm.Extra) {
 	form := uint32(0)
 	for _, f := range [...]struct {
 		name            string
 		present, absent uint32
 	}{
-		{"input_tokens", 0, antUsageNoInput},
-		{"output_tokens", 0, antUsageNoOutput},
-		{"cache_creation_input_tokens", antUsageWrite, 0},
-		{"cache_read_input_tokens", antUsageRead, 0},
+		{"input_tokens", 0, anthropicUsageNoInput},
+		{"output_tokens", 0, anthropicUsageNoOutput},
+		{"cache_creation_input_tokens", anthropicUsageWrite, 0},
+		{"cache_read_input_tokens", anthropicUsageRead, 0},
 	} {
-		n, err := antInt(o, f.name)
-		if err != nil {
-			return llm.Usage{}, llm.Extra{}, err
-		}
+		n := o.bounded(f.name)
 		i := o.find(f.name)
 		if i >= 0 && n >= 0 && (o.members[i].use == useTaken || string(o.members[i].value) == "0") { // in the spelling of the encoder
 			form |= f.present
@@ -141,108 +125,94 @@ func antDecodeUsage(raw []byte, at where) (llm.Usage, llm.Extra, error) {
 		form |= f.absent
 		o.release(f.name)
 	}
-	var n antCounts
+	var n anthropicCounts
 	n.count(raw, wire.Span{End: len(raw)})
-	split, err := antExactly(o, "cache_creation", []antFigureOf{
+	if anthropicExactly(o, "cache_creation", []anthropicFigureOf{
 		{"ephemeral_5m_input_tokens", n.write - n.write1h}, {"ephemeral_1h_input_tokens", n.write1h},
-	})
-	if err != nil {
-		return llm.Usage{}, llm.Extra{}, err
+	}) {
+		form |= anthropicUsageSplit
 	}
-	if split {
-		form |= antUsageSplit
-	}
-	thinking, err := antExactly(o, "output_tokens_details", []antFigureOf{{"thinking_tokens", n.thinking}})
-	if err != nil {
-		return llm.Usage{}, llm.Extra{}, err
-	}
-	if thinking {
-		form |= antUsageThinking
+	if anthropicExactly(o, "output_tokens_details", []anthropicFigureOf{{"thinking_tokens", n.thinking}}) {
+		form |= anthropicUsageThinking
 	}
 	for i := range o.members {
 		if m := &o.members[i]; m.use == useLeft && saysNothing(m.value) {
 			m.use = useSpelled
 		}
 	}
-	return n.usage(), antExtra(o, form), nil
+	return n.usage(), anthropicExtra(o, form)
 }
 
-type antFigureOf struct {
+type anthropicFigureOf struct {
 	name string
 	want int64
 }
 
-// antExactly takes the object name when it holds just the wanted figures, as
+// anthropicExactly takes the object name when it holds just the wanted figures, as
 // the encoder would write them.
-func antExactly(o *object, name string, figures []antFigureOf) (bool, error) {
+func anthropicExactly(o *object, name string, figures []anthropicFigureOf) bool {
 	raw := o.get(name)
 	if raw == nil {
-		return false, nil
+		return false
 	}
-	in, err := openObject(raw, o.under(name))
-	if err != nil {
-		return false, err
-	}
+	in := o.open(raw, o.under(name))
 	for _, f := range figures {
-		v, err := in.integer(f.name)
-		if err != nil {
-			return false, err
-		}
+		v := in.integer(f.name)
 		if v == nil || *v != f.want {
-			return false, nil
+			return false
 		}
 	}
 	for i := range in.members {
 		if in.members[i].use != useTaken {
-			return false, nil
+			return false
 		}
 	}
 	o.take(name)
-	return true, nil
+	return true
 }
 
-// antPutUsage writes a usage object. One of another dialect has the four
+// anthropicPutUsage writes a usage object. One of another dialect has the four
 // figures that Anthropic always gives, and the others where they are not zero.
-func antPutUsage(w *objectWriter, u llm.Usage, extra llm.Extra, l *lossList) {
+func anthropicPutUsage(w *objectWriter, u llm.Usage, extra llm.Extra, l *lossList) {
 	l.usage(extra, llm.Anthropic)
 	if u.InputAudio > 0 || u.OutputAudio > 0 {
-		l.add("usage.audio_tokens", antNoEquivalent)
+		l.add("usage.audio_tokens", anthropicNoEquivalent)
 	}
 	own := extra.In(llm.Anthropic)
 	form := own.Form
 	if extra.Dialect != llm.Anthropic {
-		form = antUsageWrite | antUsageRead
+		form = anthropicUsageWrite | anthropicUsageRead
 		if u.CacheWrite1h > 0 {
-			form |= antUsageSplit
+			form |= anthropicUsageSplit
 		}
 		if u.Reasoning > 0 {
-			form |= antUsageThinking
+			form |= anthropicUsageThinking
 		}
 	}
 	w.key("usage")
 	in := w.object(own)
-	if form&antUsageNoInput == 0 {
+	if form&anthropicUsageNoInput == 0 {
 		in.integer("input_tokens", max(u.Input-u.CacheRead-u.CacheWrite, 0))
 	}
-	if form&antUsageWrite != 0 {
+	if form&anthropicUsageWrite != 0 {
 		in.integer("cache_creation_input_tokens", u.CacheWrite)
 	}
-	if form&antUsageRead != 0 {
+	if form&anthropicUsageRead != 0 {
 		in.integer("cache_read_input_tokens", u.CacheRead)
 	}
-	if form&antUsageSplit != 0 {
+	if form&anthropicUsageSplit != 0 {
 		split := in.sub("cache_creation")
 		split.integer("ephemeral_5m_input_tokens", max(u.CacheWrite-u.CacheWrite1h, 0))
 		split.integer("ephemeral_1h_input_tokens", u.CacheWrite1h)
-		in.endSub("cache_creation", &split)
+		split.endSub()
 	}
-	if form&antUsageNoOutput == 0 {
+	if form&anthropicUsageNoOutput == 0 {
 		in.integer("output_tokens", u.Output)
 	}
-	if form&antUsageThinking != 0 {
+	if form&anthropicUsageThinking != 0 {
 		details := in.sub("output_tokens_details")
 		details.integer("thinking_tokens", u.Reasoning)
-		in.endSub("output_tokens_details", &details)
+		details.endSub()
 	}
 	in.end()
 }

@@ -2,17 +2,15 @@ package dialect
 
 import (
 	"encoding/base64"
-	"unicode/utf8"
 
 	"tailplane/internal/llm"
-	"tailplane/internal/wire"
 )
 
 // Content blocks, written: the mirror of anthropic_parts.go.
 
 // block writes a part that this dialect can say. The caller has made parts of
-// other dialects sayable (see antShape).
-func (e *antEncoder) block(p *llm.Part) {
+// other dialects sayable (see anthropicSettle).
+func (e *anthropicEncoder) block(p *llm.Part) {
 	if p.Kind == llm.PartOther {
 		e.value(p.Raw)
 		return
@@ -34,7 +32,7 @@ func (e *antEncoder) block(p *llm.Part) {
 		w.text("type", "tool_use")
 		w.text("id", p.Tool.ID)
 		w.text("name", p.Tool.Name)
-		if own.Form&antNoInput == 0 || p.Tool.Arguments != "" {
+		if own.Form&anthropicNoInput == 0 || p.Tool.Arguments != "" {
 			w.put("input", toolInput(p, llm.Anthropic))
 		}
 	case llm.PartToolResult:
@@ -46,21 +44,7 @@ func (e *antEncoder) block(p *llm.Part) {
 	w.end()
 }
 
-// toolInput returns the arguments of a call as dialect d, which has them as a
-// value, says them: what stood there, or {} when it is no JSON object (the
-// caller declares that loss).
-func toolInput(p *llm.Part, d llm.Dialect) []byte {
-	args := []byte(p.Tool.Arguments)
-	if p.Extra.Dialect == d && len(args) > 0 && isJSON(args) {
-		return args
-	}
-	if _, err := wire.Scan(args, nil, nil); err != nil || !utf8.Valid(args) {
-		return []byte("{}")
-	}
-	return args
-}
-
-func (e *antEncoder) source(w *objectWriter, p *llm.Part) {
+func (e *anthropicEncoder) source(w *objectWriter, p *llm.Part) {
 	m := p.Media
 	in := w.sub("source")
 	switch {
@@ -70,7 +54,7 @@ func (e *antEncoder) source(w *objectWriter, p *llm.Part) {
 	case m.URL != "":
 		in.text("type", "url")
 		in.text("url", m.URL)
-	case p.Extra.In(llm.Anthropic).Form&antSourceText != 0:
+	case p.Extra.In(llm.Anthropic).Form&anthropicSourceText != 0:
 		text, _ := base64.StdEncoding.DecodeString(m.Data)
 		in.text("type", "text")
 		in.text("media_type", m.Type)
@@ -80,30 +64,30 @@ func (e *antEncoder) source(w *objectWriter, p *llm.Part) {
 		in.str("media_type", m.Type)
 		in.text("data", m.Data)
 	}
-	w.endSub("source", &in)
+	in.endSub()
 }
 
-func (e *antEncoder) result(w *objectWriter, r *llm.ToolResult, form uint32) {
+func (e *anthropicEncoder) result(w *objectWriter, r *llm.ToolResult, form uint32) {
 	w.text("type", "tool_result")
 	w.text("tool_use_id", r.CallID)
 	switch {
-	case form&antResultBare != 0 && antPlain(r.Parts):
+	case form&anthropicResultBare != 0 && anthropicPlain(r.Parts):
 		w.text("content", r.Parts[0].Text)
-	case len(r.Parts) > 0 || form&antResultEmpty != 0:
+	case len(r.Parts) > 0 || form&anthropicResultEmpty != 0:
 		e.blocks(w, "content", r.Parts)
 	}
-	if r.Error || form&antErrorFalse != 0 {
+	if r.Error || form&anthropicErrorFalse != 0 {
 		w.bool("is_error", r.Error)
 	}
 }
 
-// antPlain reports whether parts can be said as a bare string.
-func antPlain(parts []llm.Part) bool {
+// anthropicPlain reports whether parts can be said as a bare string.
+func anthropicPlain(parts []llm.Part) bool {
 	return len(parts) == 1 && parts[0].Kind == llm.PartText && parts[0].Cache == nil && len(parts[0].Extra.Members)+len(parts[0].Extra.Spelled) == 0
 }
 
 // blocks writes parts as the list that is member name.
-func (e *antEncoder) blocks(w *objectWriter, name string, parts []llm.Part) {
+func (e *anthropicEncoder) blocks(w *objectWriter, name string, parts []llm.Part) {
 	w.list(name)
 	for i := range parts {
 		e.block(&parts[i])
@@ -111,7 +95,7 @@ func (e *antEncoder) blocks(w *objectWriter, name string, parts []llm.Part) {
 	w.closeList()
 }
 
-func (e *antEncoder) thought(w *objectWriter, p *llm.Part, form uint32) {
+func (e *anthropicEncoder) thought(w *objectWriter, p *llm.Part, form uint32) {
 	if p.Redacted {
 		w.text("type", "redacted_thinking")
 		w.text("data", signatureFor(llm.Anthropic, p))
@@ -119,12 +103,12 @@ func (e *antEncoder) thought(w *objectWriter, p *llm.Part, form uint32) {
 	}
 	w.text("type", "thinking")
 	w.text("thinking", p.Text)
-	if form&antNoSignature == 0 || p.Signature != "" {
+	if form&anthropicNoSignature == 0 || p.Signature != "" {
 		w.text("signature", signatureFor(llm.Anthropic, p))
 	}
 }
 
-func (e *antEncoder) cache(w *objectWriter, m *llm.CacheMark) {
+func (e *anthropicEncoder) cache(w *objectWriter, m *llm.CacheMark) {
 	if m == nil {
 		return
 	}

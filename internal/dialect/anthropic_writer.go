@@ -3,88 +3,46 @@ package dialect
 import (
 	"bytes"
 	"io"
-	"slices"
-	"strconv"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
 
-// Streams, written. Blocks come one after the other (see blocks.go).
-// message_delta waits for the end, because some dialects tell the usage after
-// the stop.
+// Streams, written: the events of blocks_write.go.
 
 // Writer implements Codec. call may be nil.
 func (AnthropicCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
-	a := &antWriter{w: w}
+	a := &anthropicWriter{blockWriter: blockWriter{w: w, codec: AnthropicCodec{}}}
 	if call != nil {
 		a.model = call.Model
 	}
 	return a
 }
 
-type antWriter struct {
-	w      io.Writer
-	model  string
-	id     string // of the answer
-	losses lossList
-	out    []byte // whole events, not yet written
-	err    error
-
-	started bool
-	native  bool // the stream came from this dialect
-	done    bool
-	blocks  blockQueue
-	stop    *llm.Event
-	usage   *llm.Event
+type anthropicWriter struct {
+	blockWriter
+	model string // that the client asked for
 }
 
 // Write implements EventWriter.
-func (a *antWriter) Write(ev llm.Event) error {
-	if a.err != nil || a.done {
-		return a.err
-	}
-	a.out = a.out[:0]
-	if ev.Choice > 0 {
-		a.losses.add("choices", "anthropic gives one answer; the first is told")
-		return nil
-	}
-	if !a.started && ev.Kind != llm.EventPing && ev.Kind != llm.EventFault {
-		start := ev.Start
-		if ev.Kind != llm.EventStart || start == nil {
-			start = &llm.Reply{}
-		}
+func (a *anthropicWriter) Write(ev llm.Event) error {
+	start, ok := a.takes(&ev)
+	if start != nil {
 		a.start(start)
 	}
-	a.event(ev)
+	if ok {
+		a.event(&ev)
+	}
 	return a.send()
 }
 
-func (a *antWriter) event(ev llm.Event) {
+func (a *anthropicWriter) event(ev *llm.Event) {
 	switch ev.Kind {
-	case llm.EventPart:
-		a.part(ev)
-	case llm.EventDelta:
-		a.blocks.more(a, ev, false)
-	case llm.EventSign:
-		a.blocks.more(a, ev, true)
-	case llm.EventPartEnd:
-		a.end(ev)
-	case llm.EventLogprobs:
-		a.losses.add("logprobs", antNoEquivalent)
 	case llm.EventStop:
 		a.blocks.drain(a, true)
-		a.stop = &ev
-	case llm.EventUsage:
-		if ev.Usage != nil {
-			a.usage = &ev
-		}
+		a.stop = ev
 	case llm.EventFault:
-		body := llm.ErrorBody{}
-		if ev.Fault != nil {
-			body = *ev.Fault
-		}
-		a.tell("error", antFaultBody(&body))
+		a.tell("error", anthropicFaultBody(faultOf(ev)))
 		a.done = true
 	case llm.EventPing:
 		a.tell("ping", []byte(`{"type":"ping"}`))
@@ -92,38 +50,18 @@ func (a *antWriter) event(ev llm.Event) {
 		a.other(ev)
 	case llm.EventEnd:
 		a.finish()
+	default:
+		a.inAnswer(a, ev)
 	}
 }
 
-func (a *antWriter) send() error {
-	if len(a.out) > 0 {
-		_, a.err = a.w.Write(a.out)
-	}
-	return a.err
-}
-
-func (a *antWriter) tell(name string, data []byte) { a.out = wire.AppendEvent(a.out, name, data) }
-
-// Fail implements EventWriter.
-func (a *antWriter) Fail(f *llm.Fault, requestID string) error {
-	if a.err != nil || a.done {
-		return a.err
-	}
-	a.done = true
-	a.out = AnthropicCodec{}.AppendFault(a.out[:0], f, requestID)
-	return a.send()
-}
-
-// Losses implements EventWriter.
-func (a *antWriter) Losses() []llm.Loss { return slices.Clone(a.losses.all) }
+func (a *anthropicWriter) tell(name string, data []byte) { a.out = wire.AppendEvent(a.out, name, data) }
 
 // start writes message_start. Its usage is the start's, or zeros: clients
 // need one.
-func (a *antWriter) start(r *llm.Reply) {
-	a.started, a.native = true, r.Extra.Dialect == llm.Anthropic
-	a.losses.extra("", r.Extra, llm.Anthropic)
+func (a *anthropicWriter) start(r *llm.Reply) {
+	a.begin(r)
 	head := *r
-	a.id = r.ID
 	if head.Model == "" && !a.native {
 		head.Model = a.model
 	}
@@ -132,66 +70,27 @@ func (a *antWriter) start(r *llm.Reply) {
 	w.text("type", "message_start")
 	w.key("message")
 	m := w.object(own)
-	antPutHead(&m, &head)
+	anthropicPutHead(&m, &head)
 	m.list("content")
 	m.closeList()
-	antPutStop(&m, llm.Stop{}, own.Form, &a.losses)
-	antPutReplyUsage(&m, &head, &a.losses)
+	anthropicPutStop(&m, llm.Stop{}, own.Form, &a.losses)
+	anthropicPutReplyUsage(&m, &head, &a.losses)
 	m.end()
 	a.tell("message_start", w.end())
 }
 
-func (a *antWriter) part(ev llm.Event) {
-	if ev.New == nil {
-		return
-	}
-	block := withCallID(*ev.New, a.id, ev.Part)
-	a.blocks.part(a, ev.Part, block, !a.sayable(&block))
-}
-
-// sayable declares what of a part cannot be said, and whether it can at all.
-func (a *antWriter) sayable(p *llm.Part) bool {
-	if p.Extra.Dialect == llm.Anthropic {
-		return true
-	}
-	a.losses.extra("content", p.Extra, llm.Anthropic)
-	switch p.Kind {
-	case llm.PartText, llm.PartRefusal, llm.PartThinking:
-		return true
-	case llm.PartToolCall:
-		return p.Tool != nil
-	}
-	a.losses.add("content", "an answer of anthropic has no place for part kind "+strconv.Itoa(int(p.Kind)))
-	return false
-}
-
-func (a *antWriter) end(ev llm.Event) {
-	if p := a.blocks.parts[ev.Part]; p != nil && !p.skip && ev.New != nil {
-		a.losses.extra("content", ev.New.Extra, llm.Anthropic)
-	}
-	if a.blocks.end(a, ev) {
-		a.losses.add("content.thinking.signature", "it came after another block had begun")
-	}
-}
-
-// empty says that p has nothing to tell yet: a text without a character, which
-// Anthropic would refuse when the client hands it back.
-func (a *antWriter) empty(p *blockPart) bool {
-	return p.isText() && len(p.text) == 0 && p.block.Extra.Dialect != llm.Anthropic
-}
-
 // waits says that p can be told only when it is complete: its content stands
 // in the content_block_start.
-func (a *antWriter) waits(p *blockPart) bool { return p.redacted() && len(p.signature) == 0 }
+func (a *anthropicWriter) waits(p *blockPart) bool { return p.redacted() && len(p.signature) == 0 }
 
 // openBlock writes content_block_start, with the parts that come as deltas
 // left empty.
-func (a *antWriter) openBlock(p *blockPart) {
+func (a *anthropicWriter) openBlock(p *blockPart) {
 	b := p.block
 	switch b.Kind {
 	case llm.PartToolCall:
 		b.Tool = &llm.ToolCall{ID: b.Tool.ID, Name: b.Tool.Name}
-		b.Extra.Form &^= antNoInput
+		b.Extra.Form &^= anthropicNoInput
 	case llm.PartThinking:
 		if !b.Redacted {
 			b.Text, b.Signature, b.SignedBy = "", "", llm.Anthropic
@@ -203,29 +102,29 @@ func (a *antWriter) openBlock(p *blockPart) {
 			p.signature = p.signature[:0]
 		}
 	case llm.PartOther:
-		b.Raw, p.text = antOtherStart(b.Raw)
+		b.Raw, p.text = anthropicOtherStart(b.Raw)
 	default:
 		b.Text = ""
 	}
-	e := a.begin("content_block_start", p.index)
+	e := a.about("content_block_start", p.index)
 	e.key("content_block")
 	e.block(&b)
 	a.tell("content_block_start", append(e.buf, '}'))
 }
 
-// begin begins an event about a block; its brace is still to be closed.
-func (a *antWriter) begin(kind string, index int) *antEncoder {
-	e := &antEncoder{jsonWriter{buf: make([]byte, 0, 128)}}
+// about begins an event about a block; its brace is still to be closed.
+func (a *anthropicWriter) about(kind string, index int) *anthropicEncoder {
+	e := &anthropicEncoder{jsonWriter{buf: make([]byte, 0, 128)}}
 	w := e.object(llm.Extra{})
 	w.text("type", kind)
 	w.integer("index", int64(index))
 	return e
 }
 
-// antOtherStart divides a block of this dialect into what its start says and
+// anthropicOtherStart divides a block of this dialect into what its start says and
 // the input that follows as input_json_delta, which is where clients read the
 // input of a server's tool.
-func antOtherStart(raw []byte) (start, input []byte) {
+func anthropicOtherStart(raw []byte) (start, input []byte) {
 	o, err := openObject(raw, where{})
 	if err != nil {
 		return raw, nil
@@ -238,7 +137,7 @@ func antOtherStart(raw []byte) (start, input []byte) {
 	return o.left(), input
 }
 
-var antDeltaWords = map[llm.PartKind][2]string{
+var anthropicDeltaWords = map[llm.PartKind][2]string{
 	llm.PartText:     {"text_delta", "text"},
 	llm.PartRefusal:  {"text_delta", "text"},
 	llm.PartThinking: {"thinking_delta", "thinking"},
@@ -246,17 +145,17 @@ var antDeltaWords = map[llm.PartKind][2]string{
 	llm.PartOther:    {"input_json_delta", "partial_json"},
 }
 
-func (a *antWriter) tellText(p *blockPart) {
+func (a *anthropicWriter) tellText(p *blockPart) {
 	if len(p.text) == 0 || p.block.Redacted {
 		return
 	}
-	words := antDeltaWords[p.block.Kind]
+	words := anthropicDeltaWords[p.block.Kind]
 	a.delta(p.index, words[0], words[1], stringJSON(string(p.text)))
 	p.text = p.text[:0]
 }
 
-func (a *antWriter) delta(index int, kind, member string, value []byte) {
-	e := a.begin("content_block_delta", index)
+func (a *anthropicWriter) delta(index int, kind, member string, value []byte) {
+	e := a.about("content_block_delta", index)
 	e.key("delta")
 	w := e.object(llm.Extra{})
 	w.text("type", kind)
@@ -266,51 +165,25 @@ func (a *antWriter) delta(index int, kind, member string, value []byte) {
 }
 
 // endBlock writes what is known only at the end and content_block_stop.
-func (a *antWriter) endBlock(p *blockPart) {
+func (a *anthropicWriter) endBlock(p *blockPart) {
 	if p.block.Kind == llm.PartThinking && !p.block.Redacted {
-		a.sign(p)
+		s := p.signed()
+		if signature := signatureFor(llm.Anthropic, &s); signature != "" {
+			a.delta(p.index, "signature_delta", "signature", stringJSON(signature))
+		}
 	}
 	if p.block.Kind == llm.PartText && p.end != nil {
-		before, all := antCitations(p.block.Extra), antCitations(p.end.Extra)
+		before, all := anthropicCitations(p.block.Extra), anthropicCitations(p.end.Extra)
 		for _, c := range all[min(len(before), len(all)):] {
 			a.delta(p.index, "citations_delta", "citation", c)
 		}
 	}
-	a.tell("content_block_stop", append(a.begin("content_block_stop", p.index).buf, '}'))
-}
-
-// sign writes the signature of a thinking block in one piece, which is how
-// clients expect it; that of another dialect is wrapped. The one that the end
-// of the part tells is the final one.
-func (a *antWriter) sign(p *blockPart) {
-	s := llm.Part{Signature: string(p.signature), SignedBy: p.block.SignedBy, Extra: p.block.Extra}
-	if p.end != nil {
-		if p.end.Signature != "" {
-			s.Signature = p.end.Signature
-		}
-		if s.SignedBy == "" {
-			s.SignedBy = p.end.SignedBy
-		}
-	}
-	if signature := signatureFor(llm.Anthropic, &s); signature != "" {
-		a.delta(p.index, "signature_delta", "signature", stringJSON(signature))
-	}
-	p.signature = p.signature[:0]
+	a.tell("content_block_stop", append(a.about("content_block_stop", p.index).buf, '}'))
 }
 
 // other passes on an event of this dialect.
-func (a *antWriter) other(ev llm.Event) {
-	switch ev.Extra.Dialect {
-	case llm.Anthropic:
-	case llm.Chat, llm.Completions, llm.Gemini: // the members that a chunk has beyond the canonical form
-		prefix := ""
-		if ev.Extra.Form == otherChoice {
-			prefix = "choices"
-		}
-		a.losses.extra(prefix, llm.Extra{Dialect: ev.Extra.Dialect, Members: ev.Raw}, llm.Anthropic)
-		return
-	default:
-		a.losses.add("events", "an event that only "+string(ev.Extra.Dialect)+" knows was left out")
+func (a *anthropicWriter) other(ev *llm.Event) {
+	if !a.ownOther(ev) {
 		return
 	}
 	o, err := parseObject(ev.Raw)
@@ -321,12 +194,12 @@ func (a *antWriter) other(ev llm.Event) {
 	a.tell(name, ev.Raw)
 }
 
-// antBesideDelta are the members of a stop's Extra that stand in
+// anthropicBesideDelta are the members of a stop's Extra that stand in
 // message_delta itself; the others stand in its delta.
-var antBesideDelta = []string{"context_management"}
+var anthropicBesideDelta = []string{"context_management"}
 
 // finish writes message_delta and message_stop.
-func (a *antWriter) finish() {
+func (a *anthropicWriter) finish() {
 	a.blocks.drain(a, true)
 	a.done = true
 	if a.native && a.usage != nil && a.usage.Usage.Source == llm.UsageTapped {
@@ -338,7 +211,7 @@ func (a *antWriter) finish() {
 	a.tell("message_stop", []byte(`{"type":"message_stop"}`))
 }
 
-func (a *antWriter) messageDelta() {
+func (a *anthropicWriter) messageDelta() {
 	stop := llm.Event{Stop: llm.Stop{Reason: llm.StopEnd}}
 	if a.native {
 		stop = llm.Event{}
@@ -351,23 +224,23 @@ func (a *antWriter) messageDelta() {
 	w.text("type", "message_delta")
 	w.key("delta")
 	d := w.object(stop.Extra.In(llm.Anthropic))
-	beside := make([][]byte, 0, len(antBesideDelta))
-	for _, name := range antBesideDelta {
+	beside := make([][]byte, 0, len(anthropicBesideDelta))
+	for _, name := range anthropicBesideDelta {
 		member, spelled := d.takeKept(name)
 		if member == nil {
 			member = spelled
 		}
 		beside = append(beside, member)
 	}
-	antPutStop(&d, stop.Stop, stop.Extra.In(llm.Anthropic).Form, &a.losses)
+	anthropicPutStop(&d, stop.Stop, stop.Extra.In(llm.Anthropic).Form, &a.losses)
 	d.end()
 	switch {
 	case a.usage != nil:
-		antPutUsage(w, *a.usage.Usage, a.usage.Extra, &a.losses)
+		anthropicPutUsage(w, *a.usage.Usage, a.usage.Extra, &a.losses)
 	case !a.native:
 		w.put("usage", []byte(`{"output_tokens":0}`))
 	}
-	for i, name := range antBesideDelta {
+	for i, name := range anthropicBesideDelta {
 		w.put(name, beside[i])
 	}
 	a.tell("message_delta", w.end())

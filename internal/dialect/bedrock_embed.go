@@ -1,10 +1,7 @@
 package dialect
 
 import (
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
-	"math"
 	"strings"
 
 	"tailplane/internal/llm"
@@ -78,20 +75,10 @@ func (f InvokeEmbedding) Requests(body []byte) (*EmbedPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	texts, err := embedTexts(o)
-	if err != nil {
-		return nil, err
-	}
+	texts := embedTexts(o)
 	l, plan := &lossList{}, &EmbedPlan{}
-	format, err := o.str("encoding_format")
-	if err != nil {
-		return nil, err
-	}
-	plan.Base64 = format == "base64"
-	dimensions, err := o.integer("dimensions")
-	if err != nil {
-		return nil, err
-	}
+	plan.Base64 = o.str("encoding_format") == "base64"
+	dimensions := o.integer("dimensions")
 	if dimensions != nil && f != InvokeTitanV2 && f != InvokeCohereV4 {
 		l.add("dimensions", "the model has one size of vectors")
 		dimensions = nil
@@ -102,6 +89,9 @@ func (f InvokeEmbedding) Requests(body []byte) (*EmbedPlan, error) {
 		kind = s
 	}
 	o.take("model")
+	if err := o.err(); err != nil {
+		return nil, err
+	}
 	l.extra("", o.extra(llm.Embeddings, 0), llm.Converse)
 	for len(texts) > 0 {
 		n := 1
@@ -116,16 +106,16 @@ func (f InvokeEmbedding) Requests(body []byte) (*EmbedPlan, error) {
 }
 
 // embedTexts takes input: a text or a list of them.
-func embedTexts(o *object) ([]string, error) {
+func embedTexts(o *object) []string {
 	raw := o.raw("input")
 	if s, ok := wire.String(raw); ok {
-		return []string{s}, nil
+		return []string{s}
 	}
-	texts, err := takeStrings(elements(raw), o.under("input"))
-	if err != nil || len(texts) == 0 {
-		return nil, o.under("input").wrong("must be a text or a list of texts: the model takes no tokens")
+	texts := allTexts(elements(raw))
+	if texts == nil {
+		o.wrong("input", "must be a text or a list of texts: the model takes no tokens")
 	}
-	return texts, nil
+	return texts
 }
 
 func (f InvokeEmbedding) request(texts []string, kind string, dimensions *int64) []byte {
@@ -152,10 +142,7 @@ type EmbedAnswer struct {
 
 // Reply turns the answers to a plan's calls into one OpenAI answer.
 func (f InvokeEmbedding) Reply(model string, plan *EmbedPlan, answers []EmbedAnswer) ([]byte, error) {
-	w := newObject(llm.Extra{})
-	w.text("object", "list")
-	w.list("data")
-	var index, tokens int64
+	var r EmbedReply
 	for _, a := range answers {
 		vectors, counted, err := f.vectors(a.Body)
 		if err != nil {
@@ -164,28 +151,18 @@ func (f InvokeEmbedding) Reply(model string, plan *EmbedPlan, answers []EmbedAns
 		if a.Tokens > 0 {
 			counted = a.Tokens
 		}
-		tokens += counted
 		for _, v := range vectors {
-			item := w.object(llm.Extra{})
-			item.text("object", "embedding")
-			item.integer("index", index)
-			if plan.Base64 {
-				if v, err = packVector(v); err != nil {
-					return nil, err
-				}
+			if !plan.Base64 {
+				break // they pass as they are
 			}
-			item.put("embedding", v)
-			item.end()
-			index++
+			if _, ok := readVector(v); !ok {
+				return nil, where{name: "embedding"}.wrong("must be a list of numbers")
+			}
 		}
+		r.Vectors = append(r.Vectors, vectors...)
+		r.Usage.Input += counted
 	}
-	w.closeList()
-	w.text("model", model)
-	usage := w.sub("usage")
-	usage.integer("prompt_tokens", tokens)
-	usage.integer("total_tokens", tokens)
-	w.endSub("usage", &usage)
-	return w.end(), nil
+	return EncodeOpenAIEmbedReply(&r, &EmbedCall{Model: model, Base64: plan.Base64}), nil
 }
 
 // vectors reads an answer; tokens is 0 when the body does not say.
@@ -197,16 +174,15 @@ func (f InvokeEmbedding) vectors(body []byte) (vectors [][]byte, tokens int64, e
 	if f.isCohere() {
 		raw := o.get("embeddings")
 		if len(raw) > 0 && raw[0] == '{' {
-			in, err := o.sub("embeddings")
-			if err != nil {
-				return nil, 0, err
-			}
-			raw = in.get("float")
+			raw = o.sub("embeddings").get("float")
 		}
 		vectors = elements(raw)
 	} else if raw := o.get("embedding"); raw != nil {
 		vectors = [][]byte{raw}
-		tokens, _ = antFigure(o.get("inputTextTokenCount"))
+		tokens, _ = tokenCount(o.get("inputTextTokenCount"))
+	}
+	if err := o.err(); err != nil {
+		return nil, 0, err
 	}
 	for _, v := range vectors {
 		if v[0] != '[' {
@@ -217,40 +193,6 @@ func (f InvokeEmbedding) vectors(body []byte) (vectors [][]byte, tokens int64, e
 		return nil, 0, errors.New("embeddings: the answer has none")
 	}
 	return vectors, tokens, nil
-}
-
-// packVector is a vector as OpenAI's base64: float32, little endian.
-func packVector(raw []byte) ([]byte, error) {
-	numbers := elements(raw)
-	packed := make([]byte, 0, 4*len(numbers))
-	for _, n := range numbers {
-		v, ok := number(n)
-		if !ok {
-			return nil, where{name: "embedding"}.wrong("must be a list of numbers")
-		}
-		packed = binary.LittleEndian.AppendUint32(packed, math.Float32bits(float32(v)))
-	}
-	return append(base64.StdEncoding.AppendEncode([]byte{'"'}, packed), '"'), nil
-}
-
-// unpackVector undoes packVector; a list passes as it is.
-func unpackVector(raw []byte) ([]byte, error) {
-	text, ok := wire.String(raw)
-	if !ok {
-		return raw, nil
-	}
-	packed, err := base64.StdEncoding.DecodeString(text)
-	if err != nil || len(packed)%4 != 0 {
-		return nil, where{name: "embedding"}.wrong("must be a list of numbers, or float32 in base64")
-	}
-	out := []byte{'['}
-	for i := 0; i < len(packed); i += 4 {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = appendFloat(out, float64(math.Float32frombits(binary.LittleEndian.Uint32(packed[i:]))))
-	}
-	return append(out, ']'), nil
 }
 
 // OpenAIRequest turns a body that a client of Bedrock sends to the family into an
@@ -264,35 +206,23 @@ func (f InvokeEmbedding) OpenAIRequest(model string, body []byte) ([]byte, []llm
 	w.text("model", model)
 	if f.isCohere() {
 		name = "output_dimension"
-		list, err := o.list("texts")
-		if err != nil {
-			return nil, nil, err
-		}
-		texts, err := takeStrings(list, o.under("texts"))
-		if err != nil {
-			return nil, nil, err
-		}
+		texts := o.strings("texts", o.list("texts"))
 		if len(texts) == 0 {
-			return nil, nil, o.under("texts").wrong("is required and must not be empty")
+			o.wrong("texts", "is required and must not be empty")
 		}
 		w.strings("input", texts)
 	} else {
-		text, err := o.need("inputText")
-		if err != nil {
-			return nil, nil, err
-		}
-		w.text("input", text)
+		w.text("input", o.need("inputText"))
 	}
-	size, err := o.integer(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	if size != nil {
+	if size := o.integer(name); size != nil {
 		w.integer("dimensions", *size)
 	}
 	o.keepDefaults([]defaultValue{{"normalize", "true"}, {"embedding_types", `["float"]`}, {"embeddingTypes", `["float"]`}})
 	l := &lossList{}
 	l.extra("", o.extra(llm.Converse, 0), llm.Embeddings)
+	if err := o.err(); err != nil {
+		return nil, nil, err
+	}
 	return w.end(), l.all, nil
 }
 
@@ -304,30 +234,30 @@ func (f InvokeEmbedding) InvokeReply(body []byte) (out []byte, tokens int64, err
 		return nil, 0, err
 	}
 	var vectors [][]byte
-	at := o.under("data")
 	for i, raw := range elements(o.get("data")) {
-		in, err := openObject(raw, at.item(i))
-		if err != nil {
-			return nil, 0, err
-		}
-		v, err := unpackVector(in.get("embedding"))
-		if err != nil {
-			return nil, 0, err
+		in := o.openItem("data", i, raw)
+		v := in.get("embedding")
+		if _, isText := wire.String(v); isText { // else it passes as it is
+			if v, isText = readVector(v); !isText {
+				in.wrong("embedding", "must be a list of numbers or their base64")
+			}
 		}
 		vectors = append(vectors, v)
 	}
-	if len(vectors) == 0 || len(vectors) > 1 && !f.isCohere() {
-		return nil, 0, at.wrong("has %d vectors", len(vectors))
+	if err := o.err(); err != nil {
+		return nil, 0, err
 	}
-	var tap Tap
-	EmbeddingsSurface{}.TapReply(&tap, body)
-	tokens = tap.Usage.Input
+	u, _ := openAIUsage(o.get("usage"))
+	tokens = u.Input
+	if len(vectors) == 0 || len(vectors) > 1 && !f.isCohere() {
+		return nil, 0, where{name: "data"}.wrong("has %d vectors", len(vectors))
+	}
 	w := newObjectOf(llm.Extra{}, len(body))
 	switch f {
 	case InvokeCohereV4:
 		in := w.sub("embeddings")
 		in.items("float", vectors)
-		w.endSub("embeddings", &in)
+		in.endSub()
 		w.text("response_type", "embeddings_by_type")
 	case InvokeCohereV3:
 		w.items("embeddings", vectors)

@@ -43,7 +43,7 @@ func TestInvokeEmbeddingRequests(t *testing.T) {
 			continue
 		}
 		for i, want := range c.bodies {
-			convSame(t, plan.Bodies[i], []byte(want))
+			converseSame(t, plan.Bodies[i], []byte(want))
 		}
 		var losses []string
 		for _, l := range plan.Losses {
@@ -87,7 +87,7 @@ func TestInvokeEmbeddingReplies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		convSame(t, got, []byte(c.want))
+		converseSame(t, got, []byte(c.want))
 	}
 	for _, body := range []string{`{}`, `{"embedding":"x"}`, `{"message":"no"}`, `{"embedding":["x"]}`, `{`} {
 		if got, err := InvokeTitanV1.Reply("m", &EmbedPlan{Base64: true}, []EmbedAnswer{{Body: []byte(body)}}); err == nil {
@@ -114,13 +114,13 @@ func TestInvokeEmbeddingClients(t *testing.T) {
 			t.Errorf("%s: %v, %v", c.body, losses, err)
 			continue
 		}
-		convSame(t, asked, []byte(c.asked))
+		converseSame(t, asked, []byte(c.asked))
 		got, tokens, err := c.family.InvokeReply([]byte(c.answer))
 		if err != nil || tokens != 3 {
 			t.Errorf("%s: %d tokens, %v", c.answer, tokens, err)
 			continue
 		}
-		convSame(t, got, []byte(c.want))
+		converseSame(t, got, []byte(c.want))
 	}
 	for _, body := range []string{`{}`, `{"data":[]}`, `{"data":[{"embedding":[1]},{"embedding":[2]}]}`, `{"data":[{"embedding":"%"}]}`} {
 		if got, _, err := InvokeTitanV1.InvokeReply([]byte(body)); err == nil {
@@ -142,17 +142,17 @@ func FuzzInvokeEmbedding(f *testing.F) {
 		e := InvokeEmbedding(family % 5)
 		if plan, err := e.Requests(body); err == nil {
 			for _, b := range plan.Bodies {
-				antJSON(t, b)
+				anthropicJSON(t, b)
 			}
 		}
 		if out, err := e.Reply("m", &EmbedPlan{Base64: family > 127}, []EmbedAnswer{{Body: body}}); err == nil {
-			antJSON(t, out)
+			anthropicJSON(t, out)
 		}
 		if out, _, err := e.OpenAIRequest("m", body); err == nil {
-			antJSON(t, out)
+			anthropicJSON(t, out)
 		}
 		if out, _, err := e.InvokeReply(body); err == nil {
-			antJSON(t, out)
+			anthropicJSON(t, out)
 		}
 	})
 }

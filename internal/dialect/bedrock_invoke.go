@@ -22,7 +22,7 @@ var invokeErrors = []struct{ exception, word string }{
 	{"validationException", "invalid_request_error"},
 	{"serviceUnavailableException", "overloaded_error"},
 	{"modelTimeoutException", "timeout_error"},
-	{"internalServerException", antAPIError},
+	{"internalServerException", anthropicAPIError},
 }
 
 var (
@@ -80,13 +80,13 @@ func (x *InvokeReader) Read(p []byte) (int, error) {
 
 func (x *InvokeReader) event(ev wire.Event) error {
 	if ev.Exception {
-		word := antAPIError
+		word := anthropicAPIError
 		for _, e := range invokeErrors {
 			if e.exception == string(ev.Name) {
 				word = e.word
 			}
 		}
-		x.text = wire.AppendEvent(x.text, "error", antErrorBody(word, AnthropicCodec{}.DecodeError(ev.Data).Message, ""))
+		x.text = wire.AppendEvent(x.text, "error", anthropicErrorBody(word, AnthropicCodec{}.DecodeError(ev.Data).Message, ""))
 		return nil
 	}
 	if string(ev.Name) != invokeChunk {
@@ -108,7 +108,7 @@ func (x *InvokeReader) event(ev wire.Event) error {
 		return where{name: "chunk.bytes"}.wrong("%v", err)
 	}
 	name := ""
-	for _, known := range antKinds[1:] {
+	for _, known := range anthropicKinds[1:] {
 		if wire.StringEquals(found[0].Value.Of(x.data), known) {
 			name = known
 		}
@@ -174,7 +174,7 @@ func AppendInvoke(dst []byte, ev wire.Event) []byte {
 	if len(ev.Data) == 0 {
 		return dst
 	}
-	if antKindOf(ev) == antErrorEvent {
+	if anthropicKindOf(ev) == anthropicErrorEvent {
 		b := AnthropicCodec{}.DecodeError(ev.Data)
 		name := "internalServerException"
 		for _, e := range invokeErrors {
@@ -182,7 +182,7 @@ func AppendInvoke(dst []byte, ev wire.Event) []byte {
 				name = e.exception
 			}
 		}
-		return wire.AppendException(dst, name, convErrorBody(b.Message))
+		return wire.AppendException(dst, name, converseErrorBody(b.Message))
 	}
 	w := newObjectOf(llm.Extra{}, len(ev.Data)*4/3+32)
 	w.key("bytes")

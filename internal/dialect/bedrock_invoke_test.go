@@ -36,14 +36,14 @@ func fromFrames(r io.Reader) (string, error) {
 }
 
 func TestInvokeChangesTheEnvelopeAlone(t *testing.T) {
-	text := antLines(antFull)
+	text := anthropicLines(anthropicFull)
 	frames := toFrames(t, text, len(text))
 	for _, size := range []int{1, 2, 7, 100} {
 		if !bytes.Equal(toFrames(t, text, size), frames) {
 			t.Errorf("pieces of %d bytes give other frames", size)
 		}
 	}
-	want, _ := antEvents(strings.NewReader(text))
+	want, _ := anthropicEvents(strings.NewReader(text))
 	for how, r := range map[string]io.Reader{
 		"whole": bytes.NewReader(frames), "one byte": iotest.OneByteReader(bytes.NewReader(frames)), "with EOF": iotest.DataErrReader(bytes.NewReader(frames)),
 	} {
@@ -51,7 +51,7 @@ func TestInvokeChangesTheEnvelopeAlone(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", how, err)
 		}
-		got, _ := antEvents(strings.NewReader(again))
+		got, _ := anthropicEvents(strings.NewReader(again))
 		if len(want) < 5 || len(got) != len(want) || again != strings.ReplaceAll(text, ": comment\n\n", "") {
 			t.Errorf("%s: %d events became %d:\n%s\nwas\n%s", how, len(want), len(got), again, text)
 		}
@@ -70,12 +70,12 @@ func TestInvokeTellsFailures(t *testing.T) {
 		if exception == "modelStreamErrorException" {
 			continue
 		}
-		if got := convLines(t, toFrames(t, text, len(text))); len(got) != 1 || got[0] != exception+` {"message":"why"}` {
+		if got := converseLines(t, toFrames(t, text, len(text))); len(got) != 1 || got[0] != exception+` {"message":"why"}` {
 			t.Errorf("%s came back as %s", exception, got)
 		}
 	}
 	fault := AnthropicCodec{}.AppendFault(nil, &llm.Fault{Kind: llm.FaultIdle, Message: "m"}, "r")
-	if got := convLines(t, toFrames(t, string(fault), 9)); len(got) != 1 || got[0] != `modelTimeoutException {"message":"m"}` {
+	if got := converseLines(t, toFrames(t, string(fault), 9)); len(got) != 1 || got[0] != `modelTimeoutException {"message":"m"}` {
 		t.Errorf("a fault of ours: %s", got)
 	}
 }
@@ -86,7 +86,7 @@ func TestInvokeRefusesWhatIsNoChunk(t *testing.T) {
 			t.Errorf("%s gives %q", payload, text)
 		}
 	}
-	whole := toFrames(t, antLines(antFull), 1<<20)
+	whole := toFrames(t, anthropicLines(anthropicFull), 1<<20)
 	if _, err := fromFrames(bytes.NewReader(whole[:len(whole)-1])); err != io.ErrUnexpectedEOF {
 		t.Errorf("cut: %v", err)
 	}
@@ -109,7 +109,7 @@ func FuzzInvokeReader(f *testing.F) {
 	f.Add("chunk", []byte(`{"bytes":""}`))
 	f.Add("throttlingException", []byte(`{"message":"m"}`))
 	f.Fuzz(func(t *testing.T, name string, payload []byte) {
-		frame := convFrames(name + " " + string(payload))
+		frame := converseFrames(name + " " + string(payload))
 		text, err := fromFrames(bytes.NewReader(frame))
 		again, err1 := fromFrames(iotest.OneByteReader(bytes.NewReader(frame)))
 		if text != again || (err == nil) != (err1 == nil) {

@@ -6,9 +6,7 @@ import (
 )
 
 // ChatCodec speaks OpenAI's chat completions, with the members that other
-// servers of the dialect add (reasoning, cache marks, usage variants). Its
-// requests are read in chat_decode.go and written in chat_encode.go, answers in
-// chat_reply.go, streams in chat_events.go and chat_writer.go.
+// servers of the dialect add (reasoning, cache marks, usage variants).
 type ChatCodec struct{}
 
 // Name is llm.Chat.

@@ -324,7 +324,7 @@ func (e *chatEncoder) tool(t *llm.Tool, path string) []byte {
 	f.str("description", t.Description)
 	f.set("parameters", t.Schema)
 	f.boolean("strict", t.Strict)
-	w.endSub("function", &f)
+	f.endSub()
 	if t.Cache != nil {
 		w.put("cache_control", e.mark(&llm.Part{Cache: t.Cache}, path))
 	}
@@ -349,7 +349,7 @@ func (e *chatEncoder) choice(c *llm.ToolChoice) []byte {
 		w.text("type", "function")
 		f := w.sub("function")
 		f.text("name", c.Name)
-		w.endSub("function", &f)
+		f.endSub()
 		return w.end()
 	case llm.ToolRequired:
 		if own.Form == 1 {
@@ -402,7 +402,7 @@ func (e *chatEncoder) stream(w *objectWriter, call *llm.Call) {
 	w.flag("stream", call.Stream)
 	o := w.sub("stream_options")
 	o.flag("include_usage", call.WantUsage || call.Stream && !e.own)
-	w.endSub("stream_options", &o)
+	o.endSub()
 }
 
 func (e *chatEncoder) output(w *objectWriter, out *llm.Output) {
@@ -426,7 +426,7 @@ func (e *chatEncoder) output(w *objectWriter, out *llm.Output) {
 		s.str("description", out.Description)
 		s.set("schema", out.Schema)
 		s.boolean("strict", out.Strict)
-		f.endSub("json_schema", &s)
+		s.endSub()
 	default:
 		w.set("response_format", nil)
 		return
@@ -451,7 +451,7 @@ func (e *chatEncoder) reasoning(w *objectWriter, call *llm.Call) {
 		effort = "xhigh"
 	}
 	if effort == "" && r.Budget > 0 {
-		effort = effortOf(r.Budget)
+		effort = chatEffort(r.Budget)
 	}
 	if r.Mode == "disabled" && effort == "" {
 		e.losses.add("thinking", "chat has no switch for thinking; the target decides")
@@ -460,16 +460,4 @@ func (e *chatEncoder) reasoning(w *objectWriter, call *llm.Call) {
 		e.losses.add("reasoning.summary", "chat has no equivalent")
 	}
 	w.str("reasoning_effort", effort)
-}
-
-// effortOf turns a thinking budget in tokens into the word that comes closest:
-// up to 2048 low, up to 8192 medium, above that high.
-func effortOf(budget int) string {
-	switch {
-	case budget <= 2048:
-		return "low"
-	case budget <= 8192:
-		return "medium"
-	}
-	return "high"
 }

@@ -1,8 +1,6 @@
 package dialect
 
 import (
-	"bytes"
-	"fmt"
 	"io"
 	"iter"
 
@@ -33,102 +31,12 @@ const (
 	otherChoice = 2 // Raw holds members of a choice, its delta's under "delta"
 )
 
-// maxChoices bounds the index that a chunk may name.
-const maxChoices = 256
-
 // Events implements [Codec].
 func (ChatCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
 	return func(yield func(llm.Event, error) bool) {
 		c := &chatReader{dialect: llm.Chat}
-		readStream(r, yield, c)
+		readChunks(r, yield, c)
 	}
-}
-
-// chunkReader turns the events of an OpenAI stream into canonical ones.
-type chunkReader interface {
-	// chunk reads one chunk. What it emits goes to emit, which reports false
-	// when the receiver has enough.
-	chunk(data []byte, emit emitter) error
-	// finish closes what is open.
-	finish(emit emitter)
-	// complete reports whether every choice that began has stopped.
-	complete() bool
-	// fault reads the data of an event that is an error.
-	fault(data []byte) llm.ErrorBody
-}
-
-type emitter func(llm.Event) bool
-
-// readStream runs a stream to its end.
-func readStream(r io.Reader, yield func(llm.Event, error) bool, c chunkReader) {
-	gone := false
-	emit := func(ev llm.Event) bool {
-		gone = gone || !yield(ev, nil)
-		return !gone
-	}
-	var er wire.EventReader
-	er.Reset(r, 0)
-	defer er.Release()
-	for n := 0; ; {
-		err := er.Fill()
-		if err == io.EOF {
-			if c.complete() && len(bytes.TrimSpace(er.Rest())) == 0 || endsDone(er.Rest()) {
-				c.finish(emit)
-				emit(llm.Event{Kind: llm.EventEnd})
-				return
-			}
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			yield(llm.Event{}, err)
-			return
-		}
-		for !gone {
-			ev, ok := er.Next()
-			if !ok {
-				break
-			}
-			switch {
-			case ev.Data == nil:
-				if bytes.IndexByte(ev.Raw, ':') >= 0 { // a comment, not a cut line end
-					emit(llm.Event{Kind: llm.EventPing})
-				}
-				continue
-			case isDone(ev.Data):
-				if c.finish(emit); !gone {
-					emit(llm.Event{Kind: llm.EventEnd})
-				}
-				return
-			}
-			n++
-			if err := readChunk(ev, emit, c); err != nil {
-				if !gone {
-					yield(llm.Event{}, fmt.Errorf("event %d of the stream: %w", n, err))
-				}
-				return
-			}
-		}
-		if gone {
-			return
-		}
-	}
-}
-
-// endsDone reports whether rest is an end mark that lacks its empty line.
-func endsDone(rest []byte) bool {
-	rest, ok := bytes.CutPrefix(bytes.TrimSpace(rest), []byte("data:"))
-	return ok && isDone(rest)
-}
-
-func readChunk(ev wire.Event, emit emitter, c chunkReader) error {
-	data := ev.Data
-	at, err := scanChunk(data)
-	if string(ev.Name) == "error" || err == nil && at.isFault(data) {
-		body := c.fault(data)
-		emit(llm.Event{Kind: llm.EventFault, Fault: &body})
-		return nil
-	}
-	return c.chunk(data, emit)
 }
 
 // chatReader is the state of one chat stream.
@@ -146,36 +54,21 @@ func (c *chatReader) complete() bool { return allStopped(c.choices) }
 
 func (c *chatReader) fault(data []byte) llm.ErrorBody { return openAIError(data) }
 
-func allStopped(choices []*choiceReader) bool {
-	for _, ch := range choices {
-		if !ch.stopped {
-			return false
-		}
-	}
-	return len(choices) > 0
-}
-
 func (c *chatReader) finish(emit emitter) {
 	for _, ch := range c.choices {
 		ch.close(nil, emit)
 	}
 }
 
-func (c *chatReader) chunk(data []byte, emit emitter) error {
-	return c.read(data, "chat.completion.chunk", c.choice, emit)
+func (c *chatReader) chunk(o *object, data []byte, emit emitter) {
+	c.read(o, data, "chat.completion.chunk", c.choice, emit)
 }
 
 // read reads a chunk, whose object member is kind; each reads one of its
 // choices.
-func (c *chatReader) read(data []byte, kind string, each func(raw []byte, at where, emit emitter) error, emit emitter) error {
-	o, err := parseObject(data)
-	if err != nil {
-		return err
-	}
+func (c *chatReader) read(o *object, data []byte, kind string, each func(o *object, emit emitter), emit emitter) {
 	reply := &llm.Reply{}
-	if _, err := chatHead(reply, o, kind); err != nil {
-		return err
-	}
+	chatHead(reply, o, kind)
 	o.keep("obfuscation")
 	at, _ := scanChunk(data)
 	rawUsage := at.usage(data)
@@ -184,15 +77,10 @@ func (c *chatReader) read(data []byte, kind string, each func(raw []byte, at whe
 	}
 	c.named = c.named || reply.Model != ""
 	o.raw("usage")
-	items, err := o.list("choices")
-	if err != nil {
-		return err
-	}
+	items := o.list("choices")
 	c.head(reply, o, len(items) > 0 || rawUsage != nil, emit)
 	for i, raw := range items {
-		if err := each(raw, o.under("choices").item(i), emit); err != nil {
-			return err
-		}
+		each(o.openItem("choices", i, raw), emit)
 	}
 	if rawUsage != nil {
 		if u, ok := openAIUsage(rawUsage); ok {
@@ -200,7 +88,6 @@ func (c *chatReader) read(data []byte, kind string, each func(raw []byte, at whe
 			emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: usageExtra(rawUsage, c.dialect)})
 		}
 	}
-	return nil
 }
 
 // head emits the start, or what a later chunk says that is new. full says
@@ -233,20 +120,10 @@ func (c *chatReader) head(reply *llm.Reply, o *object, full bool, emit emitter) 
 	}
 }
 
-func (c *chatReader) choice(raw []byte, at where, emit emitter) error {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return err
-	}
-	ch, err := choiceFor(&c.choices, o, c.dialect)
-	if err != nil {
-		return err
-	}
+func (c *chatReader) choice(o *object, emit emitter) {
+	ch := choiceFor(&c.choices, o, c.dialect)
 	o.raw("usage")
-	word, err := o.str("finish_reason")
-	if err != nil {
-		return err
-	}
+	word := o.str("finish_reason")
 	name := "delta"
 	if wire.IsNull(o.peek("delta")) || !o.has("delta") {
 		if name = "message"; len(o.peek("message")) == 0 {
@@ -255,14 +132,8 @@ func (c *chatReader) choice(raw []byte, at where, emit emitter) error {
 	} else {
 		o.keep("message")
 	}
-	delta, err := o.sub(name)
-	if err != nil {
-		return err
-	}
-	if delta != nil {
-		if err := ch.delta(delta, emit); err != nil {
-			return err
-		}
+	if delta := o.sub(name); delta != nil {
+		ch.delta(delta, emit)
 	}
 	ch.logprobs(o, emit)
 	stop := llm.Stop{}
@@ -279,29 +150,4 @@ func (c *chatReader) choice(raw []byte, at where, emit emitter) error {
 	if word != "" {
 		ch.stop(stop, emit)
 	}
-	return nil
-}
-
-// choiceFor is the state of the choice that a chunk's element belongs to; an
-// element without index belongs to the first.
-func choiceFor(all *[]*choiceReader, o *object, d llm.Dialect) (*choiceReader, error) {
-	n, err := o.integer("index")
-	if err != nil {
-		return nil, err
-	}
-	index := int64(0)
-	if n != nil {
-		index = *n
-	}
-	if index < 0 || index >= maxChoices {
-		return nil, o.under("index").wrong("must be between 0 and %d", maxChoices-1)
-	}
-	for _, ch := range *all {
-		if ch.index == int(index) {
-			return ch, nil
-		}
-	}
-	ch := &choiceReader{dialect: d, index: int(index), open: -1}
-	*all = append(*all, ch)
-	return ch, nil
 }

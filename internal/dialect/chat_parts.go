@@ -1,368 +1,340 @@
 package dialect
 
 import (
-	"fmt"
+	"bytes"
 	"strings"
 
 	"tailplane/internal/llm"
+	"tailplane/internal/wire"
 )
 
-// The parts of a turn or an answer, as chat writes them.
+// An assistant message, in a request as in an answer: reasoning, content,
+// refusal and tool calls are members beside each other.
 
-// content is a content member; ok is false when there shall be none.
-func (e *chatEncoder) content(parts []llm.Part, form uint32, path string) (raw []byte, ok bool) {
-	switch form {
-	case contentAbsent, contentNull:
-		if len(parts) == 0 {
-			if form == contentNull {
-				return []byte("null"), true
-			}
-			return nil, true
-		}
-	case contentList:
-		return arrayJSON(e.items(parts, path)), true
-	case contentString:
-		if len(parts) == 0 {
-			return []byte(`""`), true
-		}
+// chatAssistant puts the parts of an assistant message in order; content are
+// those of its content member.
+func chatAssistant(m *object, content []llm.Part) []llm.Part {
+	parts := append(chatThinking(m), content...)
+	if refusal := m.str("refusal"); refusal != "" {
+		parts = append(parts, llm.Part{Kind: llm.PartRefusal, Text: refusal, Extra: llm.Extra{Dialect: llm.Chat}})
 	}
-	if len(parts) == 0 {
-		return nil, false
+	for i, raw := range m.list("tool_calls") {
+		parts = append(parts, chatToolCall(m.openItem("tool_calls", i, raw), raw))
 	}
-	if text, plain := e.plain(parts, path); plain {
-		return stringJSON(text), true
-	}
-	items := e.items(parts, path)
-	if len(items) == 0 {
-		return nil, false
-	}
-	return arrayJSON(items), true
+	return parts
 }
 
-// plain is the text of a single part that says nothing but text.
-func (e *chatEncoder) plain(parts []llm.Part, path string) (string, bool) {
-	if len(parts) != 1 || parts[0].Kind != llm.PartText {
-		return "", false
-	}
-	p := &parts[0]
-	own := p.Extra.In(llm.Chat)
-	if own.Members != nil || own.Spelled != nil {
-		return "", false
-	}
-	if p.Cache != nil {
-		if p.Cache.Extra.Dialect == llm.Chat && p.Cache.Extra.Form != markMessage {
-			return "", false
-		}
-		if p.Cache.Extra.Dialect != llm.Chat {
-			e.mark(p, path)
-		}
-	}
-	e.losses.extra(path, p.Extra, llm.Chat)
-	return p.Text, true
-}
-
-func (e *chatEncoder) items(parts []llm.Part, path string) [][]byte {
-	var items [][]byte
-	for i := range parts {
-		if raw := e.item(&parts[i], fmt.Sprintf("%s.content[%d]", path, i)); raw != nil {
-			items = append(items, raw)
-		}
-	}
-	return items
-}
-
-// item writes one item of a content list, nil when chat cannot say it.
-func (e *chatEncoder) item(p *llm.Part, path string) []byte {
-	own := p.Extra.In(llm.Chat)
-	if p.Kind == llm.PartOther {
-		if p.Extra.Dialect == llm.Chat {
-			return p.Raw
-		}
-		e.losses.add(path, "the part is known to "+string(p.Extra.Dialect)+" only")
-		return nil
-	}
-	e.losses.extra(path, p.Extra, llm.Chat)
-	w := newObject(own)
-	ok := true
-	switch p.Kind {
-	case llm.PartText:
-		w.text("type", "text")
-		w.text("text", p.Text)
-	case llm.PartRefusal:
-		w.text("type", "refusal")
-		w.text("refusal", p.Text)
-	case llm.PartImage:
-		ok = e.image(w, p, path)
-	case llm.PartAudio:
-		ok = e.audio(w, p, path)
-	case llm.PartFile:
-		ok = e.file(w, p, path)
-	case llm.PartThinking:
-		w.text("type", "thinking")
-		text := stringJSON(p.Text)
-		if own.Form&thinkingString == 0 {
-			inner := newObject(llm.Extra{})
-			inner.text("type", "text")
-			inner.put("text", text)
-			text = arrayJSON([][]byte{inner.end()})
-		}
-		w.put("thinking", text)
-	default:
-		e.losses.add(path, "chat has no such part in this place")
-		return nil
-	}
-	if !ok {
-		return nil
-	}
-	if p.Cache != nil && (p.Cache.Extra.Dialect != llm.Chat || p.Cache.Extra.Form != markMessage) {
-		w.put("cache_control", e.mark(p, path))
-	}
-	return w.end()
-}
-
-func (e *chatEncoder) image(w *objectWriter, p *llm.Part, path string) bool {
-	m := p.Media
-	url := mediaURL(m)
-	if url == "" && p.Extra.Dialect != llm.Chat {
-		e.losses.add(path, "chat takes an image by address or inline, not by a file id")
-		return false
-	}
-	w.text("type", "image_url")
-	if p.Extra.In(llm.Chat).Form&imageBare != 0 {
-		w.text("image_url", url)
-		return true
-	}
-	in := w.sub("image_url")
-	in.text("url", url)
-	in.str("detail", m.Detail)
-	w.endSub("image_url", &in)
-	return true
-}
-
-// mediaURL is the address of m, a data URL when it is inline.
-func mediaURL(m *llm.Media) string {
-	if m.Data == "" {
-		return m.URL
-	}
-	mime := m.Type
-	if mime == "" {
-		mime = "application/octet-stream"
-	}
-	return inlineURL(mime, m.Data)
-}
-
-func (e *chatEncoder) audio(w *objectWriter, p *llm.Part, path string) bool {
-	m := p.Media
-	if m.Data == "" && p.Extra.Dialect != llm.Chat {
-		e.losses.add(path, "chat takes audio inline only")
-		return false
-	}
-	format := m.Type
-	if p.Extra.Dialect != llm.Chat {
-		format = audioFormat(format)
-	}
-	w.text("type", "input_audio")
-	in := w.sub("input_audio")
-	in.text("data", m.Data)
-	in.str("format", format)
-	w.endSub("input_audio", &in)
-	return true
-}
-
-func (e *chatEncoder) file(w *objectWriter, p *llm.Part, path string) bool {
-	m := p.Media
-	own := p.Extra.Dialect == llm.Chat
-	data := m.Data
-	switch {
-	case own && p.Extra.Form&fileDataURL == 0:
-		if data == "" {
-			data = m.URL
-		}
-	case data != "":
-		data = mediaURL(m)
-	}
-	if !own && m.Data == "" && (m.FileID == "" || p.Extra.Dialect != llm.Responses) {
-		e.losses.add(path, "chat takes a file inline or by a file id of the same provider")
-		return false
-	}
-	name := m.Name
-	if name == "" && !own && m.Data != "" {
-		name = "document" // the member is mandatory beside inline data
-	}
-	w.text("type", "file")
-	in := w.sub("file")
-	in.str("filename", name)
-	in.str("file_data", data)
-	in.str("file_id", m.FileID)
-	w.endSub("file", &in)
-	return true
-}
-
-// assistant writes the members of an assistant message behind its role.
-func (e *chatEncoder) assistant(w *objectWriter, parts []llm.Part, form uint32, path string) {
-	var content, thinking []llm.Part
-	var calls [][]byte
-	var refusal strings.Builder
-	for i := range parts {
-		p := &parts[i]
-		own := p.Extra.In(llm.Chat).Form
-		switch {
-		case p.Kind == llm.PartThinking && own&thinkingItem == 0:
-			thinking = append(thinking, *p)
-		case p.Kind == llm.PartRefusal && own&refusalItem == 0:
-			refusal.WriteString(p.Text)
-		case p.Kind == llm.PartToolCall:
-			calls = append(calls, e.toolCall(p, fmt.Sprintf("%s.tool_calls[%d]", path, len(calls))))
-		case p.Kind == llm.PartOther && own&callItem != 0:
-			calls = append(calls, p.Raw)
-		default:
-			content = append(content, *p)
-		}
-	}
-	e.assistantContent(w, content, form&contentMask, path)
-	w.str("refusal", refusal.String())
-	e.thinking(w, thinking, path)
-	if len(calls) == 0 {
-		w.set("tool_calls", nil)
-		return
-	}
-	w.items("tool_calls", calls)
-}
-
-// assistantContent writes the content: null when there is none, and one
-// string for an answer, whose clients expect one.
-func (e *chatEncoder) assistantContent(w *objectWriter, parts []llm.Part, form uint32, path string) {
-	if e.reply && form == contentAuto {
-		e.replyContent(w, parts, path)
-		return
-	}
-	raw, ok := e.content(parts, form, path)
-	if raw == nil && !ok {
-		raw = []byte("null")
-	}
-	w.put("content", raw)
-}
-
-func (e *chatEncoder) replyContent(w *objectWriter, parts []llm.Part, path string) {
-	var texts []string
-	for i := range parts {
-		p := &parts[i]
-		switch p.Kind {
-		case llm.PartText:
-			texts = append(texts, p.Text)
-			e.losses.extra(join(path, "content"), p.Extra, llm.Chat)
-		case llm.PartOther:
-			e.losses.add(join(path, "content"), "a part is known to "+string(p.Extra.Dialect)+" only")
-		default:
-			e.losses.add(join(path, "content"), "chat answers hold text alone")
-		}
-	}
-	if texts == nil {
-		w.null("content")
-		return
-	}
-	w.text("content", strings.Join(texts, ""))
-}
-
-// thinking writes reasoning_content, and thinking_blocks where a signature
-// must survive.
-func (e *chatEncoder) thinking(w *objectWriter, parts []llm.Part, path string) {
-	kept := parts[:0:0]
-	for i := range parts {
-		if p := &parts[i]; e.reply || p.SignedBy == llm.Chat {
-			kept = append(kept, *p)
-		} else {
-			e.losses.add(join(path, "thinking"), "thinking belongs to the model that did it and is not sent to another")
-		}
-	}
-	if len(kept) == 0 {
-		w.set("reasoning_content", nil)
-		w.set("reasoning", nil)
-		return
-	}
-	own := kept[0].Extra.In(llm.Chat).Form
-	text := thinkingText(kept)
-	blocks, joined := e.thinkingBlocks(kept, path)
+// chatThinking reads reasoning_content, reasoning and thinking_blocks.
+func chatThinking(m *object) []llm.Part {
+	blocks := chatThinkingBlocks(m)
 	if blocks != nil {
-		w.items("thinking_blocks", blocks)
-		if joined && text != "" {
-			w.text("reasoning_content", text)
+		text, ok := wire.String(m.peek("reasoning_content"))
+		if ok && text != "" && text == thinkingText(blocks) {
+			m.raw("reasoning_content")
+			blocks[0].Extra.Form |= thinkingJoined
 		}
-		return
+		return blocks
 	}
-	if own&thinkingPlain == 0 {
-		w.str("reasoning_content", text)
+	content, isText := wire.String(m.peek("reasoning_content"))
+	plain, isPlain := wire.String(m.peek("reasoning"))
+	part := llm.Part{Kind: llm.PartThinking, SignedBy: llm.Chat, Extra: llm.Extra{Dialect: llm.Chat}}
+	switch {
+	case isText && content != "":
+		m.raw("reasoning_content")
+		part.Text = content
+		if isPlain && plain == content {
+			m.raw("reasoning")
+			part.Extra.Form = thinkingBoth
+		}
+	case isPlain && plain != "":
+		m.raw("reasoning")
+		part.Text, part.Extra.Form = plain, thinkingPlain
 	}
-	if own&(thinkingPlain|thinkingBoth) != 0 {
-		w.str("reasoning", text)
+	if isText && content == "" {
+		m.keep("reasoning_content")
 	}
+	if isPlain && plain == "" {
+		m.keep("reasoning")
+	}
+	if part.Text == "" {
+		return nil
+	}
+	return []llm.Part{part}
 }
 
-// thinkingBlocks is nil when plain text says it all; joined tells whether the
-// text stands in reasoning_content as well.
-func (e *chatEncoder) thinkingBlocks(parts []llm.Part, path string) (blocks [][]byte, joined bool) {
-	need := false
-	joined = true
+func thinkingText(parts []llm.Part) string {
+	var b strings.Builder
 	for i := range parts {
-		p := &parts[i]
-		own := p.Extra.In(llm.Chat)
-		native := p.Extra.Dialect == llm.Chat && own.Form&thinkingBlock != 0
-		need = need || native || p.Signature != "" || p.Redacted
-		if native && i == 0 {
-			joined = own.Form&thinkingJoined != 0
+		if parts[i].Kind == llm.PartThinking {
+			b.WriteString(parts[i].Text)
 		}
-		e.losses.extra(join(path, "thinking"), p.Extra, llm.Chat)
-		sign := p.Signature
-		if p.SignedBy != llm.Chat && p.SignedBy != "" && sign != "" {
-			sign = wrapSignature(p.SignedBy, sign)
-		}
-		w := newObject(own)
-		if p.Redacted {
-			w.text("type", "redacted_thinking")
-			w.text("data", sign)
-		} else {
-			w.text("type", "thinking")
-			w.text("thinking", p.Text)
-			w.str("signature", sign)
-		}
-		w.put("cache_control", e.mark(p, path))
-		blocks = append(blocks, w.end())
 	}
-	if !need {
-		return nil, joined
-	}
-	return blocks, joined
+	return b.String()
 }
 
-func (e *chatEncoder) toolCall(p *llm.Part, path string) []byte {
-	own := p.Extra.Dialect == llm.Chat
-	form := p.Extra.In(llm.Chat).Form
-	e.losses.extra(path, p.Extra, llm.Chat)
-	w := newObject(p.Extra.In(llm.Chat))
-	if own {
-		w.str("id", p.Tool.ID)
-	} else {
-		w.text("id", p.Tool.ID)
+// chatThinkingBlocks takes thinking_blocks when each of them is a block that
+// can be given back; else the member stays in Extra.
+func chatThinkingBlocks(m *object) []llm.Part {
+	raw := m.peek("thinking_blocks")
+	if len(raw) == 0 || raw[0] != '[' {
+		return nil
 	}
-	w.constant("type", `"function"`, form&callNoType != 0)
-	f := w.sub("function")
-	args := p.Tool.Arguments
-	if own {
-		f.str("name", p.Tool.Name)
-	} else {
-		f.text("name", p.Tool.Name)
-		if args == "" {
-			args = "{}"
+	var parts []llm.Part
+	for _, item := range elements(raw) {
+		part, ok := chatThinkingBlock(item)
+		if !ok {
+			return nil
 		}
+		parts = append(parts, part)
 	}
-	if raw := []byte(args); form&callObject != 0 && isJSON(raw) {
-		f.set("arguments", raw)
+	if parts != nil {
+		m.raw("thinking_blocks")
+	}
+	return parts
+}
+
+// chatThinkingBlock reads one block. A wrapped signature is unwrapped; any
+// other belongs to the chat server that sent it.
+func chatThinkingBlock(raw []byte) (llm.Part, bool) {
+	part := llm.Part{Kind: llm.PartThinking, SignedBy: llm.Chat}
+	o, err := openObject(raw, where{})
+	if err != nil {
+		return part, false
+	}
+	var sign string
+	switch kind, _ := wire.String(o.raw("type")); kind {
+	case "thinking":
+		part.Text, sign = o.need("thinking"), o.str("signature")
+	case "redacted_thinking":
+		part.Redacted, sign = true, o.need("data")
+	default:
+		return part, false
+	}
+	if o.err() != nil {
+		return part, false
+	}
+	part.Signature = sign
+	if by, inner, ok := unwrapSignature(sign); ok && wrapSignature(by, inner) == sign && by != llm.Chat {
+		part.SignedBy, part.Signature = by, inner
+	}
+	part.Cache = cacheMark(o, 0)
+	part.Extra = o.extra(llm.Chat, thinkingBlock)
+	return part, true
+}
+
+// chatToolCall reads one element of tool_calls: raw, opened as o.
+func chatToolCall(o *object, raw []byte) llm.Part {
+	form := uint32(0)
+	switch kind, ok := wire.String(o.peek("type")); {
+	case !o.has("type"):
+		form = callNoType
+	case wire.IsNull(o.peek("type")) || ok && kind == "":
+		o.keep("type")
+	case !ok:
+		o.wrong("type", "must be a string")
+	case kind != "function":
+		return chatOther(raw, callItem)
+	default:
+		o.raw("type")
+	}
+	call := &llm.ToolCall{ID: o.str("id")}
+	o.keep("index")
+	in := o.sub("function")
+	if in == nil {
+		o.wrong("function", "is missing")
+		return llm.Part{}
+	}
+	call.Name = in.str("name")
+	var isObject bool
+	if call.Arguments, isObject = chatArguments(in); isObject {
+		form |= callObject
+	}
+	part := llm.Part{Kind: llm.PartToolCall, Tool: call, Cache: cacheMark(o, 0)}
+	part.Extra = o.extra(llm.Chat, form)
+	return part
+}
+
+// chatArguments takes the arguments of a call, or a piece of them: a text, or the
+// object that some servers send instead.
+func chatArguments(function *object) (text string, isObject bool) {
+	if raw := function.peek("arguments"); len(raw) > 0 && raw[0] == '{' {
+		return string(function.raw("arguments")), true
+	}
+	return function.str("arguments"), false
+}
+
+// chatBody is a content member.
+type chatBody struct {
+	parts []llm.Part
+	form  uint32
+}
+
+func chatContent(m *object) chatBody {
+	if !m.has("content") {
+		return chatBody{form: contentAbsent}
+	}
+	raw := m.take("content")
+	if wire.IsNull(raw) {
+		return chatBody{form: contentNull}
+	}
+	if text, ok := wire.String(raw); ok {
+		body := chatBody{form: contentString}
+		if text != "" {
+			body.parts = []llm.Part{{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Chat}}}
+		}
+		return body
+	}
+	if raw[0] != '[' {
+		m.wrong("content", "must be a string or a list of parts")
+		return chatBody{}
+	}
+	body := chatBody{form: contentList}
+	for k, item := range elements(raw) {
+		part := chatItem(m.openItem("content", k, item), item)
+		body.parts = append(body.parts, part)
+	}
+	return body
+}
+
+// chatItem reads one item of a content list: raw, opened as o.
+func chatItem(o *object, raw []byte) llm.Part {
+	if !o.has("type") {
+		o.wrong("type", "is missing")
+	}
+	part, form := chatItemOf(o.str("type"), o)
+	if part.Kind == llm.PartOther {
+		return chatOther(raw, 0)
+	}
+	part.Cache = cacheMark(o, 0)
+	part.Extra = o.extra(llm.Chat, form)
+	return part
+}
+
+func chatOther(raw []byte, form uint32) llm.Part {
+	return llm.Part{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Chat, Form: form}}
+}
+
+func chatItemOf(kind string, o *object) (part llm.Part, form uint32) {
+	switch kind {
+	case "text":
+		part.Kind = llm.PartText
+		part.Text = o.need("text")
+	case "refusal":
+		part.Kind, form = llm.PartRefusal, refusalItem
+		part.Text = o.need("refusal")
+	case "image_url":
+		part.Kind = llm.PartImage
+		part.Media, form = chatImage(o)
+	case "input_audio":
+		part.Kind = llm.PartAudio
+		part.Media = chatAudio(o)
+	case "file":
+		part.Kind = llm.PartFile
+		part.Media, form = chatFile(o)
+	case "thinking":
+		return chatThinkingItem(o)
+	default:
+		part.Kind = llm.PartOther
+	}
+	return part, form
+}
+
+func chatImage(o *object) (*llm.Media, uint32) {
+	if url, ok := wire.String(o.peek("image_url")); ok {
+		o.raw("image_url")
+		return mediaAt(url), imageBare
+	}
+	in := o.sub("image_url")
+	if in == nil {
+		o.wrong("image_url", "is missing")
+		return nil, 0
+	}
+	media := mediaAt(in.need("url"))
+	media.Detail = in.str("detail")
+	return media, 0
+}
+
+func mediaAt(url string) *llm.Media {
+	if mime, data, ok := dataURL(url); ok {
+		return &llm.Media{Type: mime, Data: data}
+	}
+	return &llm.Media{URL: url}
+}
+
+func chatAudio(o *object) *llm.Media {
+	in := o.sub("input_audio")
+	if in == nil {
+		o.wrong("input_audio", "is missing")
+		return nil
+	}
+	return &llm.Media{Data: in.need("data"), Type: in.str("format")}
+}
+
+func chatFile(o *object) (media *llm.Media, form uint32) {
+	in := o.sub("file")
+	if in == nil {
+		o.wrong("file", "is missing")
+		return nil, 0
+	}
+	media = &llm.Media{FileID: in.str("file_id"), Name: in.str("filename")}
+	data := in.str("file_data")
+	if mime, inner, ok := dataURL(data); ok {
+		media.Type, media.Data, form = mime, inner, fileDataURL
+	} else if strings.Contains(data, ":") {
+		media.URL = data
 	} else {
-		f.str("arguments", args)
+		media.Data = data
 	}
-	w.endSub("function", &f)
-	if p.Cache != nil && (p.Cache.Extra.Dialect != llm.Chat || p.Cache.Extra.Form != markMessage) {
-		w.put("cache_control", e.mark(p, path))
+	return media, form
+}
+
+// chatThinkingItem reads Mistral's item: thinking is a list of texts.
+func chatThinkingItem(o *object) (part llm.Part, form uint32) {
+	part = llm.Part{Kind: llm.PartThinking, SignedBy: llm.Chat}
+	raw := o.raw("thinking")
+	if text, ok := wire.String(raw); ok {
+		part.Text = text
+		return part, thinkingItem | thinkingString
 	}
-	return w.end()
+	if len(raw) == 0 || raw[0] != '[' {
+		return llm.Part{Kind: llm.PartOther}, 0
+	}
+	items := elements(raw)
+	if len(items) != 1 {
+		return llm.Part{Kind: llm.PartOther}, 0
+	}
+	in, err := openObject(items[0], o.under("thinking"))
+	if err != nil || len(in.members) != 2 || !wire.StringEquals(in.peek("type"), "text") {
+		return llm.Part{Kind: llm.PartOther}, 0
+	}
+	text, ok := wire.String(in.peek("text"))
+	if !ok {
+		return llm.Part{Kind: llm.PartOther}, 0
+	}
+	part.Text = text
+	return part, thinkingItem
+}
+
+// cacheMark takes cache_control when it is a mark; anything else stays where
+// it is.
+func cacheMark(o *object, form uint32) *llm.CacheMark {
+	raw := o.peek("cache_control")
+	if len(raw) == 0 || raw[0] != '{' {
+		return nil
+	}
+	in, err := openObject(raw, where{})
+	if err != nil {
+		return nil
+	}
+	mark := &llm.CacheMark{}
+	var ok bool
+	if mark.Type, ok = wire.String(in.raw("type")); !ok {
+		return nil
+	}
+	if mark.TTL = in.str("ttl"); in.err() != nil {
+		return nil
+	}
+	o.raw("cache_control")
+	mark.Extra = in.extra(llm.Chat, form)
+	return mark
 }

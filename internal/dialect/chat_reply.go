@@ -67,110 +67,72 @@ func (ChatCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 
 // openAIReply reads an answer, whose object member is kind; each reads one of
 // its choices.
-func openAIReply(body []byte, d llm.Dialect, kind string, each func(raw []byte, i int, up *object) (llm.Choice, error)) (*llm.Reply, error) {
+func openAIReply(body []byte, d llm.Dialect, kind string, each func(o *object, i int) llm.Choice) (*llm.Reply, error) {
 	o, err := parseObject(body)
 	if err != nil {
 		return nil, err
 	}
 	reply := &llm.Reply{}
-	form, err := chatHead(reply, o, kind)
-	if err != nil {
-		return nil, err
-	}
+	form := chatHead(reply, o, kind)
 	if !o.has("choices") {
-		return nil, o.under("choices").wrong("is missing")
+		o.wrong("choices", "is missing")
 	}
-	items, err := o.list("choices")
-	if err != nil {
-		return nil, err
+	for i, raw := range o.list("choices") {
+		reply.Choices = append(reply.Choices, each(o.openItem("choices", i, raw), i))
 	}
-	for i, raw := range items {
-		choice, err := each(raw, i, o)
-		if err != nil {
-			return nil, err
-		}
-		reply.Choices = append(reply.Choices, choice)
-	}
-	if err := openAIUsageOf(reply, o, d); err != nil {
-		return nil, err
-	}
+	openAIUsageOf(reply, o, d)
 	reply.Extra = o.extra(d, form)
-	return reply, nil
+	return result(o, reply)
 }
 
 // chatHead reads what a reply and each chunk of a stream begin with.
-func chatHead(reply *llm.Reply, o *object, kind string) (form uint32, err error) {
-	if reply.ID, err = o.str("id"); err != nil {
-		return 0, err
-	}
-	if reply.Model, err = o.str("model"); err != nil {
-		return 0, err
-	}
-	created, err := o.integer("created")
-	if err != nil {
-		o.keep("created")
-	}
-	if created != nil {
-		if reply.Created = *created; reply.Created == 0 {
-			o.keep("created")
-		}
+func chatHead(reply *llm.Reply, o *object, kind string) (form uint32) {
+	reply.ID = o.str("id")
+	reply.Model = o.str("model")
+	if n, ok := wire.Int(o.peek("created")); ok && n != 0 {
+		reply.Created, _ = o.whole("created")
+	} else {
+		o.keep("created") // be it no number
 	}
 	if !o.constant("object", `"`+kind+`"`) {
 		form = replyNoObject
 	}
-	return form, nil
+	return form
 }
 
-func openAIUsageOf(reply *llm.Reply, o *object, d llm.Dialect) error {
+func openAIUsageOf(reply *llm.Reply, o *object, d llm.Dialect) {
 	raw := o.raw("usage")
 	if raw == nil {
-		return nil
+		return
 	}
 	u, ok := openAIUsage(raw)
 	if !ok {
-		return o.under("usage").wrong("must be an object of token counts")
+		o.wrong("usage", "must be an object of token counts")
 	}
 	u.Tier = tierWord(o.peek("service_tier"))
 	reply.Usage, reply.HasUsage = u, true
 	reply.UsageExtra = usageExtra(raw, d)
-	return nil
 }
 
-func chatChoice(raw []byte, i int, up *object) (llm.Choice, error) {
-	var choice llm.Choice
-	o, err := openObject(raw, up.under("choices").item(i))
-	if err != nil {
-		return choice, err
-	}
+func chatChoice(o *object, i int) (choice llm.Choice) {
 	form := uint32(0)
 	if !o.constant("index", strconv.Itoa(i)) {
 		form |= choiceNoIndex
 	}
-	m, err := o.sub("message")
-	if err != nil {
-		return choice, err
-	}
+	m := o.sub("message")
 	if m == nil {
 		if word, ok := wire.String(o.peek("finish_reason")); !ok || word == "" {
-			return choice, o.under("message").wrong("is missing")
+			o.wrong("message", "is missing")
 		}
-		m = &object{where: o.under("message")} // Azure: a filter left nothing of the answer
+		m = o.none("message") // Azure: a filter left nothing of the answer
 	}
 	if !m.constant("role", `"assistant"`) {
 		form |= choiceNoRole
 	}
-	content, err := chatContent(m)
-	if err != nil {
-		return choice, err
-	}
-	if choice.Parts, err = chatAssistant(m, content.parts); err != nil {
-		return choice, err
-	}
+	content := chatContent(m)
+	choice.Parts = chatAssistant(m, content.parts)
 	form |= content.form
-	word, err := o.str("finish_reason")
-	if err != nil {
-		return choice, err
-	}
+	word := o.str("finish_reason")
 	if word != "" {
 		choice.Stop = chatStops.stop(word)
 	}
@@ -185,7 +147,7 @@ func chatChoice(raw []byte, i int, up *object) (llm.Choice, error) {
 		}
 	}
 	choice.Extra = o.extra(llm.Chat, form)
-	return choice, nil
+	return choice
 }
 
 // chatTokens reads logprobs.content; nil when it holds none. What else the
@@ -219,7 +181,7 @@ func (ChatCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 		}
 		w.closeList()
 	}
-	w.set("usage", e.usage(reply))
+	w.set("usage", openAIUsageJSON(reply, llm.Chat, &e.losses))
 	return w.end(), e.losses.all, nil
 }
 
@@ -245,7 +207,7 @@ func (e *chatEncoder) replyChoice(list *objectWriter, c *llm.Choice, i int) {
 	if foreign && !slices.ContainsFunc(c.Parts, func(p llm.Part) bool { return p.Kind == llm.PartRefusal }) {
 		m.null("refusal")
 	}
-	w.endSub("message", &m)
+	m.endSub()
 	other, probs := w.takeKept("logprobs")
 	switch {
 	case other != nil:
@@ -264,53 +226,4 @@ func (e *chatEncoder) replyChoice(list *objectWriter, c *llm.Choice, i int) {
 		w.str("stop_reason", c.Stop.Sequence)
 	}
 	w.end()
-}
-
-// usage is the usage object as it came, while it still says what the figures
-// say, or a new one.
-func (e *chatEncoder) usage(reply *llm.Reply) []byte {
-	if !reply.HasUsage {
-		return nil
-	}
-	own := reply.UsageExtra.In(llm.Chat)
-	if reply.UsageExtra.Dialect == llm.Completions { // the same object
-		own = reply.UsageExtra
-	} else {
-		e.losses.usage(reply.UsageExtra, llm.Chat)
-	}
-	if reply.Usage.CacheWrite1h != 0 {
-		e.losses.add("usage.cache_creation", "chat does not tell for how long the cache was written")
-	}
-	if own.Spelled != nil {
-		u, ok := openAIUsage(own.Spelled)
-		u.Tier = reply.Usage.Tier // stands beside the object
-		if ok && u == reply.Usage {
-			return own.Spelled
-		}
-	}
-	return usageJSON(&reply.Usage)
-}
-
-// usageJSON spells the figures as OpenAI does.
-func usageJSON(u *llm.Usage) []byte {
-	w := newObject(llm.Extra{})
-	w.integer("prompt_tokens", u.Input)
-	w.integer("completion_tokens", u.Output)
-	w.integer("total_tokens", u.Total())
-	if u.CacheRead != 0 || u.CacheWrite != 0 || u.InputAudio != 0 {
-		d := w.sub("prompt_tokens_details")
-		d.integer("cached_tokens", u.CacheRead)
-		if u.CacheWrite != 0 {
-			d.integer("cache_write_tokens", u.CacheWrite)
-		}
-		d.integer("audio_tokens", u.InputAudio)
-		w.endSub("prompt_tokens_details", &d)
-	}
-	if u.Reasoning != 0 || u.OutputAudio != 0 {
-		d := w.sub("completion_tokens_details")
-		d.integer("reasoning_tokens", u.Reasoning)
-		d.integer("audio_tokens", u.OutputAudio)
-		w.endSub("completion_tokens_details", &d)
-	}
-	return w.end()
 }

@@ -479,29 +479,30 @@ func TestThinkingOfAChatTargetReturnsToItThroughAnotherDialect(t *testing.T) {
 
 // What recorded streams of other dialects taught: what comes with the end of a
 // part, with the stop or with the usage is declared like what came before.
-func TestChatWriterDeclaresWhatOtherDialectsTellLate(t *testing.T) {
+func TestChunksDeclareWhatOtherDialectsTellLate(t *testing.T) {
 	extra := func(d llm.Dialect, members string) llm.Extra { return llm.Extra{Dialect: d, Members: []byte(members)} }
-	var out bytes.Buffer
-	w := ChatCodec{}.Writer(&out, nil)
-	for _, ev := range []llm.Event{
-		{Kind: llm.EventStart, Start: &llm.Reply{ID: "1", Model: "m"}},
-		{Kind: llm.EventPart, New: &llm.Part{Kind: llm.PartText, Text: "hi"}},
-		{Kind: llm.EventPartEnd, New: &llm.Part{Extra: extra(llm.Responses, `{"annotations":[{"url":"u"}]}`)}},
-		{Kind: llm.EventStop, Stop: llm.Stop{Reason: llm.StopEnd}, Extra: extra(llm.Anthropic, `{"container":{"id":"c"}}`)},
-		{Kind: llm.EventUsage, Usage: &llm.Usage{Input: 1, CacheWrite: 1, CacheWrite1h: 1}, Extra: extra(llm.Anthropic, `{"server_tool_use":{"n":1}}`)},
-		{Kind: llm.EventEnd},
-	} {
-		if err := w.Write(ev); err != nil {
-			t.Fatal(err)
+	for c, part := range map[Codec]string{ChatCodec{}: "content", CompletionsCodec{}: "text"} {
+		w := c.Writer(io.Discard, nil)
+		for _, ev := range []llm.Event{
+			{Kind: llm.EventStart, Start: &llm.Reply{ID: "1", Model: "m"}},
+			{Kind: llm.EventPart, New: &llm.Part{Kind: llm.PartText, Text: "hi"}},
+			{Kind: llm.EventPartEnd, New: &llm.Part{Extra: extra(llm.Responses, `{"annotations":[{"url":"u"}]}`)}},
+			{Kind: llm.EventStop, Stop: llm.Stop{Reason: llm.StopEnd}, Extra: extra(llm.Anthropic, `{"container":{"id":"c"}}`)},
+			{Kind: llm.EventUsage, Usage: &llm.Usage{Input: 1, CacheWrite: 1, CacheWrite1h: 1}, Extra: extra(llm.Anthropic, `{"server_tool_use":{"n":1}}`)},
+			{Kind: llm.EventEnd},
+		} {
+			if err := w.Write(ev); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	var names []string
-	for _, l := range w.Losses() {
-		names = append(names, l.Feature)
-	}
-	want := []string{"content.annotations", "choices.container", "usage.server_tool_use", "usage.cache_creation"}
-	if !slices.Equal(names, want) {
-		t.Errorf("losses %q, want %q", names, want)
+		var names []string
+		for _, l := range w.Losses() {
+			names = append(names, l.Feature)
+		}
+		want := []string{part + ".annotations", "choices.container", "usage.server_tool_use", "usage.cache_creation"}
+		if !slices.Equal(names, want) {
+			t.Errorf("%s: losses %q, want %q", c.Name(), names, want)
+		}
 	}
 }
 

@@ -13,34 +13,22 @@ import (
 //     unknown members of Start.Extra stand in the first chunk alone.
 //   - A thinking part with a signature ends with a thinking_blocks item that has
 //     its whole text, so that a client that keeps the items can send them back.
-//   - The usage chunk is written once, before [DONE], with the last figures, and
-//     only when the client asked for it.
-//   - A stream that failed has no [DONE].
 
 // Writer implements [Codec].
 func (ChatCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
 	return &chatWriter{
-		w: w, usage: call == nil || call.WantUsage,
-		roles: make(map[int]bool), parts: make(map[partKey]*partWriter), calls: make(map[int]int),
+		chunkWriter: newChunkWriter(w, call, llm.Chat),
+		roles:       make(map[int]bool), parts: make(map[partKey]*partWriter), calls: make(map[int]int),
 	}
 }
 
 type chatWriter struct {
-	w      io.Writer
-	buf    []byte
-	json   jsonWriter // the chunk that is being written
-	usage  bool       // the client asked for it
-	start  llm.Reply
-	head   []byte // members of the first chunk
-	roles  map[int]bool
-	parts  map[partKey]*partWriter
-	calls  map[int]int // tool calls of each choice
-	last   *llm.Event  // the last EventUsage
-	failed bool        // the upstream reported an error
-	losses lossList
+	chunkWriter
+	json  jsonWriter // the chunk that is being written
+	roles map[int]bool
+	parts map[partKey]*partWriter
+	calls map[int]int // tool calls of each choice
 }
-
-type partKey struct{ choice, part int }
 
 // partWriter is an open part.
 type partWriter struct {
@@ -55,21 +43,13 @@ type partWriter struct {
 	signer llm.Dialect
 }
 
-// Losses implements [EventWriter].
-func (w *chatWriter) Losses() []llm.Loss { return w.losses.all }
-
-// Fail implements [EventWriter].
-func (w *chatWriter) Fail(f *llm.Fault, _ string) error {
-	_, err := w.w.Write(appendOpenAIFault(nil, f))
-	return err
-}
-
 // Write implements [EventWriter].
 func (w *chatWriter) Write(ev llm.Event) error {
 	w.buf = w.buf[:0]
 	switch ev.Kind {
 	case llm.EventStart:
-		w.open(ev.Start)
+		w.begin(ev.Start)
+		w.role(0)
 	case llm.EventPart:
 		w.part(&ev)
 	case llm.EventDelta:
@@ -86,34 +66,18 @@ func (w *chatWriter) Write(ev llm.Event) error {
 	case llm.EventStop:
 		w.losses.extra("choices", ev.Extra, llm.Chat)
 		w.choice(ev.Choice, nil, nil, openAIStopWord(&chatStops, ev.Stop, &w.losses))
-	case llm.EventUsage:
-		w.last = &ev
-	case llm.EventFault:
-		w.failed = true
-		w.buf = appendProviderError(w.buf, ev.Fault, foreignTo(&w.start, llm.Chat))
-	case llm.EventPing:
-		w.buf = append(w.buf, ": ping\n\n"...)
 	case llm.EventOther:
 		w.other(&ev)
 	case llm.EventEnd:
 		w.end()
+	default:
+		w.beside(&ev)
 	}
-	if len(w.buf) == 0 {
-		return nil
-	}
-	_, err := w.w.Write(w.buf)
-	return err
+	return w.send()
 }
 
-func (w *chatWriter) open(start *llm.Reply) {
-	w.start = *start
-	w.losses.extra("", start.Extra, llm.Chat)
-	w.head = start.Extra.In(llm.Chat).Members
-	w.role(0)
-}
-
-// begin begins a chunk with the members that each has, and those of extra.
-func (w *chatWriter) begin(extra []byte) objectWriter {
+// open begins a chunk with the members that each has, and those of extra.
+func (w *chatWriter) open(extra []byte) objectWriter {
 	w.json.buf = w.json.buf[:0]
 	o := w.json.object(llm.Extra{Members: extra})
 	o.text("id", w.start.ID)
@@ -125,7 +89,7 @@ func (w *chatWriter) begin(extra []byte) objectWriter {
 
 // chunk writes one chunk around choices, which is JSON.
 func (w *chatWriter) chunk(choices, usage, extra []byte) {
-	o := w.begin(extra)
+	o := w.open(extra)
 	o.put("choices", choices)
 	o.put("usage", usage)
 	w.buf = wire.AppendEvent(w.buf, "", o.end())
@@ -147,7 +111,7 @@ func (w *chatWriter) one(choice int, delta, probs []byte, stop string, extra []b
 	if delta == nil {
 		delta = []byte("{}")
 	}
-	o := w.begin(extra)
+	o := w.open(extra)
 	o.list("choices")
 	c := o.object(llm.Extra{})
 	c.integer("index", int64(choice))
@@ -297,28 +261,9 @@ func (w *chatWriter) block(choice int, p *partWriter) {
 	w.say(choice, "thinking_blocks", arrayJSON(blocks))
 }
 
-// foreignTo reports whether a stream that has begun is one of another dialect.
-func foreignTo(start *llm.Reply, own llm.Dialect) bool {
-	return start.Extra.Dialect != "" && start.Extra.Dialect != own
-}
-
-// appendProviderError writes what the upstream said inside its stream. foreign
-// says that the stream is one of another dialect: then the envelope has the
-// type that OpenAI's always has.
-func appendProviderError(dst []byte, b *llm.ErrorBody, foreign bool) []byte {
-	told := *b
-	if foreign && told.Type == "" {
-		told.Type = "server_error"
-	}
-	return wire.AppendEvent(dst, "", openAIEnvelope(told))
-}
-
 func (w *chatWriter) other(ev *llm.Event) {
 	switch {
-	case ev.Extra.Dialect == llm.Gemini: // the members that a chunk has beyond the canonical form
-		w.losses.extra("choices", llm.Extra{Dialect: llm.Gemini, Members: ev.Raw}, llm.Chat)
-	case ev.Extra.Dialect != llm.Chat:
-		w.losses.add("event", "an event is known to "+string(ev.Extra.Dialect)+" only")
+	case !w.ownOther(ev):
 	case ev.Extra.Form == otherChoice:
 		w.role(ev.Choice)
 		o := newObject(llm.Extra{Members: ev.Raw})
@@ -339,11 +284,8 @@ func (w *chatWriter) end() {
 	if w.failed {
 		return
 	}
-	if w.usage && w.last != nil {
-		e := &chatEncoder{reply: true}
-		usage := e.usage(&llm.Reply{Usage: *w.last.Usage, HasUsage: true, UsageExtra: w.last.Extra})
-		w.losses.all = append(w.losses.all, e.losses.all...)
+	if usage := w.figures(); usage != nil {
 		w.chunk([]byte("[]"), usage, openAITier(w.last))
 	}
-	w.buf = wire.AppendEvent(w.buf, "", []byte("[DONE]"))
+	w.done()
 }

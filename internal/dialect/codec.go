@@ -1,24 +1,3 @@
-// Package dialect turns wire formats into the canonical conversation of
-// package llm and back: one codec per dialect, never one per pair.
-//
-// It owns what bytes mean: how a request, an answer, a stream and an error
-// are spelled in each dialect, what is lost when one is said in another, and
-// where the few members stand that the splice lane edits. It never knows who
-// is called (package upstream) nor what a server can do (package engine), and
-// it does no I/O of its own beyond the readers and writers that it is given.
-//
-// Start reading at [Codec]; then chat.go, which says where the parts of its
-// codec stand: the files of a dialect begin with its name. object.go has the
-// rules by which every codec takes JSON objects apart, and object_write.go those
-// by which it puts them together. A codec is a stateless value and safe for
-// concurrent use; what it returns belongs to the caller and holds nothing of
-// the bytes that it was given.
-//
-// The laws that every codec obeys are tests: a request and an answer survive a
-// round trip as JSON; splicing changes only the members it names; nothing is
-// dropped without an [llm.Loss]; any way of cutting a stream into reads gives
-// the same events; the usage that the tap sees is the usage that full decoding
-// finds.
 package dialect
 
 import (

@@ -67,54 +67,43 @@ func (CompletionsCodec) DecodeCall(body []byte) (*llm.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	call := &llm.Call{}
-	if call.Model, err = requiredModel(o); err != nil {
-		return nil, err
-	}
-	text, form, err := prompt(o)
-	if err != nil {
-		return nil, err
-	}
+	call := &llm.Call{Model: requiredModel(o)}
+	text, form := prompt(o)
 	extra := llm.Extra{Dialect: llm.Completions}
 	turn := llm.Turn{Role: llm.RoleUser, Extra: extra}
 	turn.Parts = []llm.Part{{Kind: llm.PartText, Text: text, Extra: extra}}
 	call.Turns = []llm.Turn{turn}
-	if call.Sampling.MaxTokens, err = o.count("max_tokens"); err != nil {
-		return nil, err
+	call.Sampling.MaxTokens = o.count("max_tokens")
+	for _, step := range []func(*llm.Call, *object, *uint32){chatSampling, chatStop, chatStream} {
+		step(call, o, &form)
 	}
-	for _, step := range []func(*llm.Call, *object, *uint32) error{chatSampling, chatStop, chatStream} {
-		if err := step(call, o, &form); err != nil {
-			return nil, err
-		}
-	}
-	if call.Logprobs.Top, err = o.intPointer("logprobs"); err != nil {
-		return nil, err
-	}
+	call.Logprobs.Top = o.intPointer("logprobs")
 	call.Logprobs.Want = call.Logprobs.Top != nil
-	if call.User, err = o.str("user"); err != nil {
-		return nil, err
-	}
+	call.User = o.str("user")
 	call.Extra = o.extra(llm.Completions, form)
-	return call, nil
+	return result(o, call)
 }
 
-func prompt(o *object) (text string, form uint32, err error) {
+func prompt(o *object) (text string, form uint32) {
 	raw := o.raw("prompt")
 	if raw == nil {
-		return "", 0, o.under("prompt").wrong("is missing")
+		o.wrong("prompt", "is missing")
+		return "", 0
 	}
 	if text, ok := wire.String(raw); ok {
-		return text, 0, nil
+		return text, 0
 	}
 	if raw[0] != '[' {
-		return "", 0, o.under("prompt").wrong("must be a string or a list")
+		o.wrong("prompt", "must be a string or a list")
+		return "", 0
 	}
 	if items := elements(raw); len(items) == 1 {
 		if text, ok := wire.String(items[0]); ok {
-			return text, promptList, nil
+			return text, promptList
 		}
 	}
-	return "", 0, o.under("prompt").wrong("a batch of prompts or token arrays cannot be translated, only spliced: send one text, or choose a target that speaks completions")
+	o.wrong("prompt", "a batch of prompts or token arrays cannot be translated, only spliced: send one text, or choose a target that speaks completions")
+	return "", 0
 }
 
 // EncodeCall implements [Codec]. A completions model has no roles: the texts
@@ -195,33 +184,20 @@ func (CompletionsCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 	return openAIReply(body, llm.Completions, "text_completion", completionChoice)
 }
 
-func completionChoice(raw []byte, i int, up *object) (llm.Choice, error) {
-	var choice llm.Choice
-	o, err := openObject(raw, up.under("choices").item(i))
-	if err != nil {
-		return choice, err
-	}
+func completionChoice(o *object, i int) (choice llm.Choice) {
 	form := uint32(0)
 	if !o.constant("index", strconv.Itoa(i)) {
 		form |= choiceNoIndex
 	}
-	text, err := o.str("text")
-	if err != nil {
-		return choice, err
-	}
-	if text != "" {
+	if text := o.str("text"); text != "" {
 		extra := llm.Extra{Dialect: llm.Completions}
 		choice.Parts = []llm.Part{{Kind: llm.PartText, Text: text, Extra: extra}}
 	}
-	word, err := o.str("finish_reason")
-	if err != nil {
-		return choice, err
-	}
-	if word != "" {
+	if word := o.str("finish_reason"); word != "" {
 		choice.Stop = completionStops.stop(word)
 	}
 	choice.Extra = o.extra(llm.Completions, form)
-	return choice, nil
+	return choice
 }
 
 // completionStops has chat's words: they are the same in both dialects.
@@ -244,8 +220,7 @@ func (CompletionsCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error
 		items[i] = completionChoiceJSON(&reply.Choices[i], i, &losses)
 	}
 	w.items("choices", items)
-	e := &chatEncoder{reply: true}
-	w.set("usage", e.usage(reply))
+	w.set("usage", openAIUsageJSON(reply, llm.Completions, &losses))
 	return w.end(), losses.all, nil
 }
 
@@ -290,11 +265,11 @@ func completionChoiceJSON(c *llm.Choice, i int, losses *lossList) []byte {
 // Events implements [Codec].
 func (CompletionsCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
 	return func(yield func(llm.Event, error) bool) {
-		readStream(r, yield, &completionsReader{chatReader{dialect: llm.Completions}})
+		readChunks(r, yield, &completionsReader{chatReader{dialect: llm.Completions}})
 	}
 }
 
 // Writer implements [Codec].
 func (CompletionsCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
-	return &completionsWriter{w: w, usage: call == nil || call.WantUsage, text: make(map[partKey]bool)}
+	return &completionsWriter{chunkWriter: newChunkWriter(w, call, llm.Completions), text: make(map[partKey]bool)}
 }

@@ -1,8 +1,6 @@
 package dialect
 
 import (
-	"io"
-
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
@@ -12,28 +10,15 @@ import (
 // (logprobs) is an EventOther.
 type completionsReader struct{ chatReader }
 
-func (c *completionsReader) chunk(data []byte, emit emitter) error {
-	return c.read(data, "text_completion", c.choice, emit)
+func (c *completionsReader) chunk(o *object, data []byte, emit emitter) {
+	c.read(o, data, "text_completion", c.choice, emit)
 }
 
-func (c *completionsReader) choice(raw []byte, at where, emit emitter) error {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return err
-	}
-	ch, err := choiceFor(&c.choices, o, llm.Completions)
-	if err != nil {
-		return err
-	}
+func (c *completionsReader) choice(o *object, emit emitter) {
+	ch := choiceFor(&c.choices, o, llm.Completions)
 	o.raw("usage")
-	text, err := o.str("text")
-	if err != nil {
-		return err
-	}
-	word, err := o.str("finish_reason")
-	if err != nil {
-		return err
-	}
+	text := o.str("text")
+	word := o.str("finish_reason")
 	ch.text(llm.PartText, 0, text, emit)
 	if members, _ := o.rest(); members != nil {
 		extra := llm.Extra{Dialect: llm.Completions, Form: otherChoice}
@@ -42,30 +27,13 @@ func (c *completionsReader) choice(raw []byte, at where, emit emitter) error {
 	if word != "" {
 		ch.stop(completionStops.stop(word), emit)
 	}
-	return nil
 }
 
 // completionsWriter writes such a stream. Only text parts have a place in it.
 type completionsWriter struct {
-	w      io.Writer
-	buf    []byte
-	usage  bool // the client asked for it
-	start  llm.Reply
-	head   []byte
-	text   map[partKey]bool // the parts that are text
-	last   *llm.Event
-	failed bool // the upstream reported an error
-	said   bool // a chunk was written
-	losses lossList
-}
-
-// Losses implements [EventWriter].
-func (w *completionsWriter) Losses() []llm.Loss { return w.losses.all }
-
-// Fail implements [EventWriter].
-func (w *completionsWriter) Fail(f *llm.Fault, _ string) error {
-	_, err := w.w.Write(appendOpenAIFault(nil, f))
-	return err
+	chunkWriter
+	text map[partKey]bool // the parts that are text
+	said bool             // a chunk was written
 }
 
 // Write implements [EventWriter].
@@ -73,9 +41,7 @@ func (w *completionsWriter) Write(ev llm.Event) error {
 	w.buf = w.buf[:0]
 	switch ev.Kind {
 	case llm.EventStart:
-		w.start = *ev.Start
-		w.head = ev.Start.Extra.In(llm.Completions).Members
-		w.losses.extra("", ev.Start.Extra, llm.Completions)
+		w.begin(ev.Start)
 	case llm.EventPart:
 		w.part(&ev)
 	case llm.EventDelta:
@@ -84,25 +50,21 @@ func (w *completionsWriter) Write(ev llm.Event) error {
 		}
 	case llm.EventLogprobs:
 		w.losses.add("logprobs", "completions spells log probabilities in a form of its own")
+	case llm.EventPartEnd:
+		if ev.New != nil {
+			w.losses.extra("text", ev.New.Extra, llm.Completions)
+		}
 	case llm.EventStop:
+		w.losses.extra("choices", ev.Extra, llm.Completions)
 		w.choice(ev.Choice, "", openAIStopWord(&completionStops, ev.Stop, &w.losses), nil)
-	case llm.EventUsage:
-		w.last = &ev
-	case llm.EventFault:
-		w.failed = true
-		w.buf = appendProviderError(w.buf, ev.Fault, foreignTo(&w.start, llm.Completions))
-	case llm.EventPing:
-		w.buf = append(w.buf, ": ping\n\n"...)
 	case llm.EventOther:
 		w.other(&ev)
 	case llm.EventEnd:
 		w.end()
+	default:
+		w.beside(&ev)
 	}
-	if len(w.buf) == 0 {
-		return nil
-	}
-	_, err := w.w.Write(w.buf)
-	return err
+	return w.send()
 }
 
 func (w *completionsWriter) part(ev *llm.Event) {
@@ -142,10 +104,7 @@ func (w *completionsWriter) chunk(choices, usage, extra []byte) {
 
 func (w *completionsWriter) other(ev *llm.Event) {
 	switch {
-	case ev.Extra.Dialect == llm.Gemini: // the members that a chunk has beyond the canonical form
-		w.losses.extra("choices", llm.Extra{Dialect: llm.Gemini, Members: ev.Raw}, llm.Completions)
-	case ev.Extra.Dialect != llm.Completions:
-		w.losses.add("event", "an event is known to "+string(ev.Extra.Dialect)+" only")
+	case !w.ownOther(ev):
 	case ev.Extra.Form == otherChoice:
 		w.choice(ev.Choice, "", "", ev.Raw)
 	default:
@@ -160,10 +119,8 @@ func (w *completionsWriter) end() {
 	if !w.said {
 		w.chunk([]byte("[]"), nil, nil)
 	}
-	if w.usage && w.last != nil {
-		e := &chatEncoder{reply: true}
-		usage := e.usage(&llm.Reply{Usage: *w.last.Usage, HasUsage: true, UsageExtra: w.last.Extra})
+	if usage := w.figures(); usage != nil {
 		w.chunk([]byte("[]"), usage, openAITier(w.last))
 	}
-	w.buf = wire.AppendEvent(w.buf, "", []byte("[DONE]"))
+	w.done()
 }

@@ -7,17 +7,10 @@ import (
 	"tailplane/internal/wire"
 )
 
-// ConverseCodec is Amazon Bedrock's /model/{id}/converse and .../converse-stream.
+// ConverseCodec speaks Amazon Bedrock's /model/{id}/converse and .../converse-stream.
 // Model and stream flag stand in the path: neither Glance nor DecodeCall knows
 // them, and nothing is spliced. The source of every member name is botocore's
 // model of bedrock-runtime (2023-09-30).
-//
-// This file holds what the splice lane needs. Requests are read in
-// converse_call.go and written in converse_encode.go, after those of other
-// dialects were made sayable in converse_settle.go and converse_shape.go; the
-// blocks of content are in converse_parts.go, converse_media.go and
-// converse_write.go, answers in converse_reply.go and converse_usage.go, streams
-// in converse_events.go and converse_writer.go, errors in converse_errors.go.
 type ConverseCodec struct{}
 
 // Name is llm.Converse.
@@ -27,15 +20,15 @@ func (ConverseCodec) Name() llm.Dialect { return llm.Converse }
 func (ConverseCodec) Framing() wire.Framing { return wire.EventStream }
 
 var (
-	convGlanceNames = [...]string{"inferenceConfig"}
-	convCapNames    = [...]string{"maxTokens"}
+	converseGlanceNames = [...]string{"inferenceConfig"}
+	converseCapNames    = [...]string{"maxTokens"}
 )
 
 // Glance implements [Surface]. Model is empty and Stream false: the path has both.
 func (ConverseCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	at.reset()
 	var err error
-	if at.Object, at.Said, err = at.Words.Scan(body, convGlanceNames[:], at.Members[:]); err != nil {
+	if at.Object, at.Said, err = at.Words.Scan(body, converseGlanceNames[:], at.Members[:]); err != nil {
 		return llm.Glance{}, err
 	}
 	g := llm.Glance{Op: llm.OpGenerate, Dialect: llm.Converse, WantUsage: true, Bytes: len(body)}
@@ -44,12 +37,12 @@ func (ConverseCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 		return g, nil
 	}
 	var cap [1]wire.Member
-	if _, err := wire.ScanAt(body, config, convCapNames[:], cap[:]); err != nil {
+	if _, err := wire.ScanAt(body, config, converseCapNames[:], cap[:]); err != nil {
 		return llm.Glance{}, where{name: "inferenceConfig"}.wrong("%v", err)
 	}
 	if raw := cap[0].Value.Of(body); len(raw) > 0 && !wire.IsNull(raw) {
 		n, ok := wire.Int(raw)
-		if !ok || n > antMaxInt || n < -antMaxInt {
+		if !ok || n > maxWhole || n < -maxWhole {
 			return llm.Glance{}, where{name: "inferenceConfig.maxTokens"}.wrong("must be an integer")
 		}
 		g.MaxTokens = int(max(n, 0))
@@ -60,41 +53,41 @@ func (ConverseCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 // Splice implements [Surface]. Nothing that it could change stands in the body.
 func (ConverseCodec) Splice(dst, body []byte, _ *At, _ Rewrite) []byte { return append(dst, body...) }
 
-// convKind is the type of a stream's event.
-type convKind uint8
+// converseKind is the type of a stream's event.
+type converseKind uint8
 
 const (
-	convUnknown convKind = iota
-	convMessageStart
-	convBlockStart
-	convBlockDelta
-	convBlockStop
-	convMessageStop
-	convMetadata
+	converseUnknown converseKind = iota
+	converseMessageStart
+	converseBlockStart
+	converseBlockDelta
+	converseBlockStop
+	converseMessageStop
+	converseMetadata
 )
 
-var convKinds = [...]string{
-	convUnknown: "", convMessageStart: "messageStart", convBlockStart: "contentBlockStart",
-	convBlockDelta: "contentBlockDelta", convBlockStop: "contentBlockStop", convMessageStop: "messageStop",
-	convMetadata: "metadata",
+var converseKinds = [...]string{
+	converseUnknown: "", converseMessageStart: "messageStart", converseBlockStart: "contentBlockStart",
+	converseBlockDelta: "contentBlockDelta", converseBlockStop: "contentBlockStop", converseMessageStop: "messageStop",
+	converseMetadata: "metadata",
 }
 
-func convKindOf(ev wire.Event) convKind {
-	for i := 1; i < len(convKinds); i++ {
-		if string(ev.Name) == convKinds[i] {
-			return convKind(i)
+func converseKindOf(ev wire.Event) converseKind {
+	for i := 1; i < len(converseKinds); i++ {
+		if string(ev.Name) == converseKinds[i] {
+			return converseKind(i)
 		}
 	}
-	return convUnknown
+	return converseUnknown
 }
 
 // An answer ends with messageStop and metadata, which come in either order. A
 // stream that has said why it stopped and ends without metadata is complete
 // too, but only its end can tell.
 const (
-	convStopped  = 1 << iota // messageStop has come
-	convMeasured             // metadata has come
-	convOver     = convStopped | convMeasured
+	converseStopped  = 1 << iota // messageStop has come
+	converseMeasured             // metadata has come
+	converseOver     = converseStopped | converseMeasured
 )
 
 // TapEvent implements [Surface]. A delta is content unless it is empty.
@@ -106,24 +99,24 @@ func (ConverseCodec) TapEvent(t *Tap, ev wire.Event) Sight {
 		return SightFault
 	}
 	sight := Sight(0)
-	switch convKindOf(ev) {
-	case convBlockDelta:
+	switch converseKindOf(ev) {
+	case converseBlockDelta:
 		if bytes.Contains(ev.Data, []byte(`"text":""`)) || bytes.Contains(ev.Data, []byte(`"input":""`)) {
 			return 0
 		}
 		t.Tokens++
 		return SightContent
-	case convMessageStop:
-		convTap(t, ev.Data)
-		t.halves |= convStopped
+	case converseMessageStop:
+		converseTap(t, ev.Data)
+		t.halves |= converseStopped
 		sight = SightContent
-	case convMetadata:
-		convTap(t, ev.Data)
-		t.halves |= convMeasured
+	case converseMetadata:
+		converseTap(t, ev.Data)
+		t.halves |= converseMeasured
 	default:
 		return 0
 	}
-	if t.halves == convOver {
+	if t.halves == converseOver {
 		t.Ended = true
 		sight |= SightEnd
 	}
@@ -131,31 +124,31 @@ func (ConverseCodec) TapEvent(t *Tap, ev wire.Event) Sight {
 }
 
 var (
-	convTapNames  = [...]string{"usage", "stopReason", "serviceTier"}
-	convTierNames = [...]string{"type"}
+	converseTapNames  = [...]string{"usage", "stopReason", "serviceTier"}
+	converseTierNames = [...]string{"type"}
 )
 
-// convTap notes usage and stop of an answer, or of the event that has them.
-func convTap(t *Tap, body []byte) {
-	var found [len(convTapNames)]wire.Member
-	if _, err := wire.Scan(body, convTapNames[:], found[:]); err != nil {
+// converseTap notes usage and stop of an answer, or of the event that has them.
+func converseTap(t *Tap, body []byte) {
+	var found [len(converseTapNames)]wire.Member
+	if _, err := wire.Scan(body, converseTapNames[:], found[:]); err != nil {
 		return
 	}
 	if m := found[0]; !m.IsZero() {
-		if u, ok := convCount(body, m.Value); ok {
-			u.Tier = convTier(body, found[2])
+		if u, ok := converseCount(body, m.Value); ok {
+			u.Tier = converseTier(body, found[2])
 			t.Usage, t.HasUsage = u, true
 		}
 	}
 	if raw := found[1].Value.Of(body); len(raw) > 2 && raw[0] == '"' {
-		t.Stop = convStops.reason(raw[1 : len(raw)-1])
+		t.Stop = converseStops.reason(raw[1 : len(raw)-1])
 	}
 }
 
-// convTier reads serviceTier, an object with the tier's name in it.
-func convTier(body []byte, m wire.Member) string {
+// converseTier reads serviceTier, an object with the tier's name in it.
+func converseTier(body []byte, m wire.Member) string {
 	var found [1]wire.Member
-	if !nested(body, m, convTierNames[:], found[:]) {
+	if !nested(body, m, converseTierNames[:], found[:]) {
 		return ""
 	}
 	return tierWord(found[0].Value.Of(body))
@@ -166,6 +159,6 @@ func (ConverseCodec) TapReply(t *Tap, body []byte) (Sight, error) {
 	if fault, err := replyFault(body); fault || err != nil {
 		return SightFault, err
 	}
-	convTap(t, body)
+	converseTap(t, body)
 	return SightContent, nil
 }

@@ -17,21 +17,21 @@ import (
 
 // Forms of a call (llm.Call.Extra.Form).
 const (
-	convNoMessages      = 1 << iota // there is no messages
-	convThinking                    // additionalModelRequestFields.thinking (Claude)
-	convReasoningConfig             // .reasoning_config, the same in older models (Claude)
-	convReasoningWord               // .reasoning_config is an effort (DeepSeek, Qwen)
-	convNovaReasoning               // .reasoningConfig: type and maxReasoningEffort (Nova)
-	convFieldEffort                 // .reasoning_effort (OpenAI's open models)
-	convClaudeEffort                // .output_config.effort (Claude)
-	convOutputEffort                // outputConfig.effort
-	convTopK                        // .top_k (Claude)
-	convNovaTopK                    // .inferenceConfig.topK (Nova)
-	convFieldsOther                 // additionalModelRequestFields is no object
+	converseNoMessages      = 1 << iota // there is no messages
+	converseThinking                    // additionalModelRequestFields.thinking (Claude)
+	converseReasoningConfig             // .reasoning_config, the same in older models (Claude)
+	converseReasoningWord               // .reasoning_config is an effort (DeepSeek, Qwen)
+	converseNovaReasoning               // .reasoningConfig: type and maxReasoningEffort (Nova)
+	converseFieldEffort                 // .reasoning_effort (OpenAI's open models)
+	converseClaudeEffort                // .output_config.effort (Claude)
+	converseOutputEffort                // outputConfig.effort
+	converseTopK                        // .top_k (Claude)
+	converseNovaTopK                    // .inferenceConfig.topK (Nova)
+	converseFieldsOther                 // additionalModelRequestFields is no object
 )
 
 // Forms of a tool (llm.Tool.Extra.Form).
-const convNoSchema = 1 // there is no inputSchema.json
+const converseNoSchema = 1 // there is no inputSchema.json
 
 // DecodeCall implements [Codec]. Model and Stream are left empty.
 func (ConverseCodec) DecodeCall(body []byte) (*llm.Call, error) {
@@ -41,182 +41,111 @@ func (ConverseCodec) DecodeCall(body []byte) (*llm.Call, error) {
 	}
 	c := &llm.Call{WantUsage: true}
 	var form uint32
-	steps := [...]func(*llm.Call, *object, *uint32) error{
-		convDecodeSystem, convDecodeMessages, convDecodeTools, convDecodeInference,
-		convDecodeFields, convDecodeOutput, convDecodeMetadata,
+	steps := [...]func(*llm.Call, *object, *uint32){
+		converseDecodeSystem, converseDecodeMessages, converseDecodeTools, converseDecodeInference,
+		converseDecodeFields, converseDecodeOutput, converseDecodeMetadata,
 	}
 	for _, step := range steps {
-		if err := step(c, o, &form); err != nil {
-			return nil, err
-		}
+		step(c, o, &form)
 	}
-	c.Extra = convExtra(o, form)
-	for i := range c.Turns {
-		for k := range c.Turns[i].Parts {
-			unwrapThinking(&c.Turns[i].Parts[k])
-		}
-	}
-	return c, nil
+	c.Extra = converseExtra(o, form)
+	unwrapTurns(c.Turns)
+	return result(o, c)
 }
 
-// convDefaults are members that say no more than their absence.
-var convDefaults = []defaultValue{{"type", `"text"`}, {"type", `"tool_use"`}}
+// converseDefaults are members that say no more than their absence.
+var converseDefaults = []defaultValue{{"type", `"text"`}, {"type", `"tool_use"`}}
 
-// convExtra is object.extra, for which defaults say nothing.
-func convExtra(o *object, form uint32) llm.Extra {
-	o.keepDefaults(convDefaults)
+// converseExtra is object.extra, for which defaults say nothing.
+func converseExtra(o *object, form uint32) llm.Extra {
+	o.keepDefaults(converseDefaults)
 	return o.extra(llm.Converse, form)
 }
 
-func convDecodeSystem(c *llm.Call, o *object, _ *uint32) error {
-	list, err := o.list("system")
-	if err != nil {
-		return err
-	}
-	c.System, err = convBlocks(list, o.under("system"))
-	return err
+func converseDecodeSystem(c *llm.Call, o *object, _ *uint32) {
+	c.System = converseBlocks(o, "system", o.list("system"))
 }
 
-func convDecodeMessages(c *llm.Call, o *object, form *uint32) error {
-	list, err := o.list("messages")
+func converseDecodeMessages(c *llm.Call, o *object, form *uint32) {
+	list := o.list("messages")
 	if list == nil {
-		*form |= convNoMessages
-		return err
+		*form |= converseNoMessages
+		return
 	}
 	o.take("messages")
 	c.Turns = make([]llm.Turn, 0, len(list))
 	for i, raw := range list {
-		at := o.under("messages")
-		t, err := convDecodeTurn(raw, at.item(i))
-		if err != nil {
-			return err
-		}
-		c.Turns = append(c.Turns, t)
+		c.Turns = append(c.Turns, converseDecodeTurn(o.openItem("messages", i, raw)))
 	}
-	return nil
 }
 
-func convDecodeTurn(raw []byte, at where) (llm.Turn, error) {
-	var t llm.Turn
-	o, err := openObject(raw, at)
-	if err != nil {
-		return t, err
-	}
-	role, err := o.need("role")
-	if err != nil {
-		return t, err
-	}
-	switch t.Role = llm.Role(role); t.Role {
-	case llm.RoleUser, llm.RoleAssistant, llm.RoleSystem:
-	default:
-		return t, o.under("role").wrong(`must be "user", "assistant" or "system"`)
-	}
-	list, err := o.list("content")
-	if err != nil {
-		return t, err
-	}
+func converseDecodeTurn(o *object) llm.Turn {
+	t := llm.Turn{Role: takeRole(o)}
+	list := o.list("content")
 	if list == nil {
-		return t, o.under("content").wrong("is required and must be a list of blocks")
+		o.wrong("content", "is required and must be a list of blocks")
 	}
 	o.take("content")
-	if t.Parts, err = convBlocks(list, o.under("content")); err != nil {
-		return t, err
-	}
-	t.Extra = convExtra(o, 0)
-	return t, nil
+	t.Parts = converseBlocks(o, "content", list)
+	t.Extra = converseExtra(o, 0)
+	return t
 }
 
-func convDecodeTools(c *llm.Call, o *object, _ *uint32) error {
-	in, err := o.sub("toolConfig")
+func converseDecodeTools(c *llm.Call, o *object, _ *uint32) {
+	in := o.sub("toolConfig")
 	if in == nil {
-		return err
+		return
 	}
-	list, err := in.list("tools")
-	if err != nil {
-		return err
-	}
-	for i, raw := range list {
-		at := in.under("tools")
-		t, mark, err := convDecodeTool(raw, at.item(i))
-		if err != nil {
-			return err
-		}
+	for i, raw := range in.list("tools") {
+		t, mark := converseDecodeTool(in.openItem("tools", i, raw), raw)
 		if n := len(c.Tools); mark != nil && n > 0 && c.Tools[n-1].Raw == nil && c.Tools[n-1].Cache == nil {
 			c.Tools[n-1].Cache = mark
 			continue
 		}
 		c.Tools = append(c.Tools, t)
 	}
-	return convDecodeChoice(c, in)
+	converseDecodeChoice(c, in)
 }
 
-// convDecodeTool reads a tool. A cache point gives a mark, too; any other but a
+// converseDecodeTool reads a tool. A cache point gives a mark, too; any other but a
 // toolSpec stays raw.
-func convDecodeTool(raw []byte, at where) (llm.Tool, *llm.CacheMark, error) {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return llm.Tool{}, nil, err
+func converseDecodeTool(o *object, raw []byte) (t llm.Tool, mark *llm.CacheMark) {
+	if mark = converseDecodeCache(o); mark == nil && o.get("toolSpec") != nil {
+		return converseDecodeSpec(o), nil
 	}
-	t := llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Converse}}
-	mark, err := convDecodeCache(o)
-	if mark != nil || err != nil {
-		return t, mark, err
-	}
-	in, err := o.sub("toolSpec")
-	if in == nil {
-		return t, nil, err
-	}
-	t = llm.Tool{}
-	if t.Name, err = in.need("name"); err != nil {
-		return t, nil, err
-	}
-	if t.Description, err = in.str("description"); err != nil {
-		return t, nil, err
-	}
-	schema, err := in.sub("inputSchema")
-	if err != nil {
-		return t, nil, err
-	}
-	form := uint32(convNoSchema)
-	if schema != nil {
-		if t.Schema, err = takeSchema(schema, "json"); err != nil {
-			return t, nil, err
-		}
-		if t.Schema != nil {
+	return llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Converse}}, mark
+}
+
+func converseDecodeSpec(o *object) llm.Tool {
+	in := o.sub("toolSpec")
+	t := llm.Tool{Name: in.need("name"), Description: in.str("description")}
+	form := uint32(converseNoSchema)
+	if schema := in.sub("inputSchema"); schema != nil {
+		if t.Schema = schema.schema("json"); t.Schema != nil {
 			form = 0
 		}
 	}
-	if t.Strict, err = in.boolean("strict"); err != nil {
-		return t, nil, err
-	}
-	t.Extra = convExtra(o, form)
-	return t, nil, nil
+	t.Strict = in.boolean("strict")
+	t.Extra = converseExtra(o, form)
+	return t
 }
 
-// convDecodeCache reads a block that is a cache point and nothing else; nil for
+// converseDecodeCache reads a block that is a cache point and nothing else; nil for
 // any other.
-func convDecodeCache(o *object) (*llm.CacheMark, error) {
+func converseDecodeCache(o *object) *llm.CacheMark {
 	raw := o.get("cachePoint")
 	if raw == nil || len(o.members) != 1 {
-		return nil, nil
+		return nil
 	}
-	in, err := openObject(raw, o.under("cachePoint"))
-	if err != nil {
-		return nil, err
-	}
-	m := &llm.CacheMark{Type: "ephemeral"}
-	if _, err := in.need("type"); err != nil {
-		return nil, err
-	}
+	in := o.open(raw, o.under("cachePoint"))
+	in.need("type")
 	in.constant("type", `"default"`)
-	if m.TTL, err = in.str("ttl"); err != nil {
-		return nil, err
-	}
-	m.Extra = convExtra(in, 0)
-	return m, nil
+	m := &llm.CacheMark{Type: "ephemeral", TTL: in.str("ttl")}
+	m.Extra = converseExtra(in, 0)
+	return m
 }
 
-var convModes = [...]struct {
+var converseModes = [...]struct {
 	mode llm.ToolMode
 	word string
 }{
@@ -225,119 +154,89 @@ var convModes = [...]struct {
 	{llm.ToolNamed, "tool"},
 }
 
-func convDecodeChoice(c *llm.Call, o *object) error {
+func converseDecodeChoice(c *llm.Call, o *object) {
 	raw := o.raw("toolChoice")
 	if raw == nil {
-		return nil
+		return
 	}
-	in, err := openObject(raw, o.under("toolChoice"))
-	if err != nil {
-		return err
-	}
-	for _, m := range convModes {
-		kind, err := in.sub(m.word)
-		if err != nil {
-			return err
-		}
+	in := o.open(raw, o.under("toolChoice"))
+	for _, m := range converseModes {
+		kind := in.sub(m.word)
 		if kind == nil {
 			continue
 		}
 		c.Choice.Mode = m.mode
 		if m.mode == llm.ToolNamed {
-			if c.Choice.Name, err = kind.need("name"); err != nil {
-				return err
-			}
+			c.Choice.Name = kind.need("name")
 		}
 		break
 	}
 	if c.Choice.Mode == "" {
 		c.Choice = llm.ToolChoice{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Converse}}
-		return nil
+		return
 	}
-	c.Choice.Extra = convExtra(in, 0)
-	return nil
+	c.Choice.Extra = converseExtra(in, 0)
 }
 
-func convDecodeInference(c *llm.Call, o *object, _ *uint32) error {
-	in, err := o.sub("inferenceConfig")
+func converseDecodeInference(c *llm.Call, o *object, _ *uint32) {
+	in := o.sub("inferenceConfig")
 	if in == nil {
-		return err
+		return
 	}
 	s := &c.Sampling
-	if s.MaxTokens, err = antInt(in, "maxTokens"); err != nil {
-		return err
-	}
-	if s.Temperature, err = in.float("temperature"); err != nil {
-		return err
-	}
-	if s.TopP, err = in.float("topP"); err != nil {
-		return err
-	}
-	list, err := in.list("stopSequences")
-	if err != nil {
-		return err
-	}
-	s.Stop, err = takeStrings(list, in.under("stopSequences"))
-	return err
+	s.MaxTokens = in.bounded("maxTokens")
+	s.Temperature = in.float("temperature")
+	s.TopP = in.float("topP")
+	s.Stop = in.strings("stopSequences", in.list("stopSequences"))
 }
 
-// convDecodeOutput takes outputConfig: a JSON schema, which is written as text,
+// converseDecodeOutput takes outputConfig: a JSON schema, which is written as text,
 // and an effort.
-func convDecodeOutput(c *llm.Call, o *object, form *uint32) error {
-	in, err := o.sub("outputConfig")
+func converseDecodeOutput(c *llm.Call, o *object, form *uint32) {
+	in := o.sub("outputConfig")
 	if in == nil {
-		return err
+		return
 	}
 	if c.Reasoning.Effort == "" && in.get("effort") != nil {
-		if c.Reasoning.Effort, err = in.str("effort"); err != nil {
-			return err
-		}
-		*form |= convOutputEffort
+		c.Reasoning.Effort = in.str("effort")
+		*form |= converseOutputEffort
 	}
-	text, err := in.sub("textFormat")
+	text := in.sub("textFormat")
 	if text == nil || !wire.StringEquals(text.get("type"), "json_schema") {
-		return err
+		return
 	}
-	structure, err := text.sub("structure")
+	structure := text.sub("structure")
 	if structure == nil {
-		return err
+		return
 	}
-	schema, err := structure.sub("jsonSchema")
+	schema := structure.sub("jsonSchema")
 	if schema == nil {
-		return err
+		return
 	}
-	source, err := schema.need("schema")
-	if err != nil {
-		return err
-	}
+	source := schema.need("schema")
 	if _, err := wire.Scan([]byte(source), nil, nil); err != nil {
-		return schema.under("schema").wrong("must be a JSON schema as text: %v", err)
+		schema.wrong("schema", "must be a JSON schema as text: %v", err)
+		return
 	}
 	out := &c.Output
 	text.take("type")
 	out.Kind, out.Schema = llm.OutputSchema, []byte(source)
-	if out.Name, err = schema.str("name"); err != nil {
-		return err
-	}
-	out.Description, err = schema.str("description")
-	return err
+	out.Name = schema.str("name")
+	out.Description = schema.str("description")
 }
 
-// convDecodeMetadata takes requestMetadata when all its values are texts.
-func convDecodeMetadata(c *llm.Call, o *object, _ *uint32) error {
+// converseDecodeMetadata takes requestMetadata when all its values are texts.
+func converseDecodeMetadata(c *llm.Call, o *object, _ *uint32) {
 	raw := o.get("requestMetadata")
 	if raw == nil {
-		return nil
+		return
 	}
-	in, err := openObject(raw, o.under("requestMetadata"))
-	if err != nil {
-		return err
-	}
+	in := o.open(raw, o.under("requestMetadata"))
 	all := make(map[string]string, len(in.members))
 	for i := range in.members {
 		s, ok := wire.String(in.members[i].value)
 		if !ok {
-			return in.under(in.members[i].name()).wrong("must be a string")
+			in.wrong(in.members[i].name(), "must be a string")
 		}
 		all[in.members[i].name()] = s
 	}
@@ -345,5 +244,4 @@ func convDecodeMetadata(c *llm.Call, o *object, _ *uint32) error {
 		o.take("requestMetadata")
 		c.Metadata = all
 	}
-	return nil
 }

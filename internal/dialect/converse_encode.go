@@ -18,26 +18,26 @@ func (ConverseCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	c, l := *call, &lossList{}
 	form := c.Extra.In(llm.Converse).Form
 	if c.Extra.Dialect == llm.Converse {
-		dropForeign(&c, llm.Converse, convOwnThought(c.Model), l)
+		dropForeign(&c, llm.Converse, converseOwnThought(c.Model), l)
 	} else {
-		form = convSettle(&c, l)
+		form = converseSettle(&c, l)
 		if len(c.Turns) == 0 {
 			return nil, nil, errors.New("messages: must hold something that can be said to converse")
 		}
 	}
-	e := convEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(c.System)+turnSize(c.Turns))}}
+	e := converseEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(c.System)+turnSize(c.Turns))}}
 	e.call(&c, form)
 	return e.buf, l.all, nil
 }
 
-func (e *convEncoder) call(c *llm.Call, form uint32) {
+func (e *converseEncoder) call(c *llm.Call, form uint32) {
 	w := e.object(c.Extra.In(llm.Converse))
 	if len(c.System) > 0 {
 		e.blocks(&w, "system", c.System)
 	} else {
 		w.set("system", nil)
 	}
-	if form&convNoMessages == 0 {
+	if form&converseNoMessages == 0 {
 		w.list("messages")
 		for i := range c.Turns {
 			e.turn(&c.Turns[i])
@@ -52,9 +52,9 @@ func (e *convEncoder) call(c *llm.Call, form uint32) {
 	if len(s.Stop) > 0 {
 		config.strings("stopSequences", s.Stop)
 	}
-	w.endSub("inferenceConfig", &config)
+	config.endSub()
 	e.tools(&w, c)
-	convPutFields(&w, c, form)
+	conversePutFields(&w, c, form)
 	e.output(&w, c, form)
 	if len(c.Metadata) > 0 {
 		w.drop("requestMetadata")
@@ -70,7 +70,7 @@ func (e *convEncoder) call(c *llm.Call, form uint32) {
 	w.end()
 }
 
-func (e *convEncoder) turn(t *llm.Turn) {
+func (e *converseEncoder) turn(t *llm.Turn) {
 	w := e.object(t.Extra.In(llm.Converse))
 	role := t.Role
 	if role == llm.RoleTool {
@@ -81,7 +81,7 @@ func (e *convEncoder) turn(t *llm.Turn) {
 	w.end()
 }
 
-func (e *convEncoder) tools(w *objectWriter, c *llm.Call) {
+func (e *converseEncoder) tools(w *objectWriter, c *llm.Call) {
 	in := w.sub("toolConfig")
 	if len(c.Tools) > 0 {
 		in.list("tools")
@@ -93,7 +93,7 @@ func (e *convEncoder) tools(w *objectWriter, c *llm.Call) {
 	if c.Choice.Raw != nil {
 		in.put("toolChoice", c.Choice.Raw)
 	}
-	for _, m := range convModes {
+	for _, m := range converseModes {
 		if m.mode != c.Choice.Mode {
 			continue
 		}
@@ -105,13 +105,13 @@ func (e *convEncoder) tools(w *objectWriter, c *llm.Call) {
 		if m.mode == llm.ToolNamed {
 			kind.text("name", c.Choice.Name)
 		}
-		choice.endSub(m.word, &kind)
+		kind.endSub()
 		choice.end()
 	}
-	w.endSub("toolConfig", &in)
+	in.endSub()
 }
 
-func (e *convEncoder) tool(t *llm.Tool) {
+func (e *converseEncoder) tool(t *llm.Tool) {
 	if t.Raw != nil {
 		e.value(t.Raw)
 		return
@@ -121,19 +121,19 @@ func (e *convEncoder) tool(t *llm.Tool) {
 	in := w.sub("toolSpec")
 	in.text("name", t.Name)
 	in.str("description", t.Description)
-	if own.Form&convNoSchema == 0 || t.Schema != nil {
+	if own.Form&converseNoSchema == 0 || t.Schema != nil {
 		schema := in.sub("inputSchema")
 		schema.put("json", t.Schema)
-		in.endSub("inputSchema", &schema)
+		schema.endSub()
 	}
 	in.boolean("strict", t.Strict)
-	w.endSub("toolSpec", &in)
+	in.endSub()
 	w.end()
 	e.cache(t.Cache)
 }
 
 // output writes outputConfig: the schema is a text there.
-func (e *convEncoder) output(w *objectWriter, c *llm.Call, form uint32) {
+func (e *converseEncoder) output(w *objectWriter, c *llm.Call, form uint32) {
 	config := w.sub("outputConfig")
 	if out := &c.Output; out.Kind == llm.OutputSchema && out.Schema != nil {
 		format := config.sub("textFormat")
@@ -143,12 +143,12 @@ func (e *convEncoder) output(w *objectWriter, c *llm.Call, form uint32) {
 		schema.text("schema", string(out.Schema))
 		schema.str("name", out.Name)
 		schema.str("description", out.Description)
-		structure.endSub("jsonSchema", &schema)
-		format.endSub("structure", &structure)
-		config.endSub("textFormat", &format)
+		schema.endSub()
+		structure.endSub()
+		format.endSub()
 	}
-	if form&convOutputEffort != 0 {
+	if form&converseOutputEffort != 0 {
 		config.text("effort", c.Reasoning.Effort)
 	}
-	w.endSub("outputConfig", &config)
+	config.endSub()
 }

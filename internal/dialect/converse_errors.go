@@ -11,9 +11,9 @@ import (
 // before the first colon, and in old services in the member __type, behind a #.
 // Inside a stream an exception is a frame whose type begins with a small letter.
 
-// convErrorTypes gives each fault Bedrock's word for it (botocore's errors of
+// converseErrorTypes gives each fault Bedrock's word for it (botocore's errors of
 // Converse and InvokeModel); others are InternalServerException.
-var convErrorTypes = map[llm.FaultKind]string{
+var converseErrorTypes = map[llm.FaultKind]string{
 	llm.FaultBadRequest:    "ValidationException",
 	llm.FaultTooLong:       "ValidationException",
 	llm.FaultTooLarge:      "ValidationException",
@@ -39,11 +39,11 @@ var convErrorTypes = map[llm.FaultKind]string{
 	llm.FaultGarbage:       "ModelErrorException",
 }
 
-const convInternalError = "InternalServerException"
+const converseInternalError = "InternalServerException"
 
-// convStreamTypes are the exceptions that a stream knows for those that it does
+// converseStreamTypes are the exceptions that a stream knows for those that it does
 // not; the rest keep their name.
-var convStreamTypes = map[string]string{
+var converseStreamTypes = map[string]string{
 	"AccessDeniedException":         "ValidationException",
 	"ResourceNotFoundException":     "ValidationException",
 	"ServiceQuotaExceededException": "ThrottlingException",
@@ -62,16 +62,18 @@ func (ConverseCodec) ErrorType(f *llm.Fault) string {
 	if f.Type == "ModelNotReadyException" && f.ClientStatus() == 429 || f.Kind == llm.FaultUnauthorized && strings.HasSuffix(f.Type, "Exception") {
 		return f.Type
 	}
-	if name, ok := convErrorTypes[f.Kind]; ok {
+	if name, ok := converseErrorTypes[f.Kind]; ok {
 		return name
 	}
-	return convInternalError
+	return converseInternalError
 }
 
 // EncodeError implements [Surface]. The request id has its place in a header.
-func (ConverseCodec) EncodeError(f *llm.Fault, _ string) []byte { return convErrorBody(faultText(f)) }
+func (ConverseCodec) EncodeError(f *llm.Fault, _ string) []byte {
+	return converseErrorBody(faultText(f))
+}
 
-func convErrorBody(message string) []byte {
+func converseErrorBody(message string) []byte {
 	w := newObject(llm.Extra{})
 	w.text("message", message)
 	return w.end()
@@ -79,19 +81,19 @@ func convErrorBody(message string) []byte {
 
 // AppendFault implements [Surface].
 func (c ConverseCodec) AppendFault(dst []byte, f *llm.Fault, _ string) []byte {
-	return convAppendException(dst, c.ErrorType(f), faultText(f))
+	return converseAppendException(dst, c.ErrorType(f), faultText(f))
 }
 
-func convAppendException(dst []byte, name, message string) []byte {
-	if other, ok := convStreamTypes[name]; ok {
+func converseAppendException(dst []byte, name, message string) []byte {
+	if other, ok := converseStreamTypes[name]; ok {
 		name = other
 	}
-	return wire.AppendException(dst, strings.ToLower(name[:1])+name[1:], convErrorBody(message))
+	return wire.AppendException(dst, strings.ToLower(name[:1])+name[1:], converseErrorBody(message))
 }
 
-// convFaultName is the exception for a fault that an upstream reported in its
+// converseFaultName is the exception for a fault that an upstream reported in its
 // own words: Bedrock's stay, others are mapped.
-func convFaultName(b *llm.ErrorBody) string {
+func converseFaultName(b *llm.ErrorBody) string {
 	if strings.HasSuffix(b.Type, "Exception") {
 		return b.Type
 	}
@@ -105,7 +107,7 @@ func convFaultName(b *llm.ErrorBody) string {
 			return "ServiceUnavailableException"
 		}
 	}
-	return convInternalError
+	return converseInternalError
 }
 
 // DecodeError implements [Surface].

@@ -1,10 +1,11 @@
 package dialect
 
 import (
-	"errors"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 
 	"tailplane/internal/llm"
@@ -32,110 +33,76 @@ func (ConverseCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
 		var events wire.EventReader
 		events.ResetFrames(r, wire.EventStream, 0)
 		defer events.Release()
-		s := &convStream{blocks: make(map[int64]*convBlock)}
-		for {
-			err := events.Fill()
-			for ev, ok := events.Next(); ok; ev, ok = events.Next() {
-				bad := s.event(ev)
-				if !s.flush(yield) || s.ended {
-					return
-				}
-				if bad != nil {
-					yield(llm.Event{}, bad)
-					return
-				}
-			}
-			if errors.Is(err, io.EOF) && s.halves&convStopped != 0 {
-				s.finish()
-				s.flush(yield)
-				return
-			}
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			if err != nil {
-				yield(llm.Event{}, err)
-				return
-			}
-		}
+		s := &converseStream{blocks: make(map[int64]*converseBlock)}
+		s.read(&events, s.event, s.end, yield)
 	}
 }
 
-// convStream is the state of one stream.
-type convStream struct {
-	out     []llm.Event
-	started bool
-	ended   bool
-	halves  uint8 // convStopped, convMeasured
-	parts   int   // parts opened so far
-	blocks  map[int64]*convBlock
-	last    llm.Event // the stop, with the members that messageStop and metadata have beside
+// converseStream is the state of one stream.
+type converseStream struct {
+	blockReader
+	halves uint8                    // converseStopped, converseMeasured
+	blocks map[int64]*converseBlock // open, by their index on the wire
+	last   llm.Event                // the stop, with the members that messageStop and metadata have beside
 }
 
-func (s *convStream) flush(yield func(llm.Event, error) bool) bool {
-	for _, ev := range s.out {
-		if !yield(ev, nil) {
-			return false
-		}
+// end ends an answer that has no metadata.
+func (s *converseStream) end() error {
+	if s.halves&converseStopped == 0 {
+		return io.ErrUnexpectedEOF
 	}
-	s.out = s.out[:0]
-	return true
+	s.finish()
+	return nil
 }
 
-func (s *convStream) emit(ev llm.Event) { s.out = append(s.out, ev) }
-
-func (s *convStream) event(ev wire.Event) error {
+func (s *converseStream) event(ev wire.Event) error {
 	if ev.Exception {
 		b := EventError(ConverseCodec{}, ev)
 		s.emit(llm.Event{Kind: llm.EventFault, Fault: &b})
 		return nil
 	}
-	kind := convKindOf(ev)
+	kind := converseKindOf(ev)
 	o, err := parseObject(ev.Data)
 	if err != nil {
 		return fmt.Errorf("event %s: %w", ev.Name, err)
 	}
+	s.object = o
 	o.take("p")
 	if !s.started {
-		if err := s.start(kind, o); err != nil {
-			return fmt.Errorf("event %s: %w", ev.Name, err)
-		}
+		s.start(kind, o)
 	}
 	switch kind {
-	case convMessageStart:
-	case convBlockStart:
-		err = s.open(o)
-	case convBlockDelta:
-		err = s.delta(o)
-	case convBlockStop:
-		var i int64
-		if i, err = s.index(o); err == nil {
-			err = s.close(i)
-		}
-	case convMessageStop:
-		err = s.stop(o)
-	case convMetadata:
-		err = s.measure(o)
+	case converseMessageStart:
+	case converseBlockStart:
+		s.begin(o)
+	case converseBlockDelta:
+		s.delta(o)
+	case converseBlockStop:
+		s.close(o.place("contentBlockIndex"))
+	case converseMessageStop:
+		s.stop(o)
+	case converseMetadata:
+		s.measure(o)
 	default:
-		s.emit(convOther(string(ev.Name), o.left()))
+		s.emit(converseOther(string(ev.Name), o.left()))
 	}
-	if err != nil {
+	if err := o.err(); err != nil {
 		return fmt.Errorf("event %s: %w", ev.Name, err)
 	}
-	if s.halves == convOver {
+	if s.halves == converseOver {
 		s.finish()
 	}
 	return nil
 }
 
-func (s *convStream) finish() {
+func (s *converseStream) finish() {
 	s.emit(s.last)
 	s.emit(llm.Event{Kind: llm.EventEnd})
 	s.ended = true
 }
 
-// convOther is an event that only this dialect knows: an object with its name.
-func convOther(name string, data []byte) llm.Event {
+// converseOther is an event that only this dialect knows: an object with its name.
+func converseOther(name string, data []byte) llm.Event {
 	if data == nil {
 		data = []byte("{}")
 	}
@@ -144,195 +111,132 @@ func convOther(name string, data []byte) llm.Event {
 }
 
 // start begins the answer, with messageStart or, where it is missing, without.
-func (s *convStream) start(kind convKind, o *object) error {
+func (s *converseStream) start(kind converseKind, o *object) {
 	s.started = true
 	r := &llm.Reply{Extra: llm.Extra{Dialect: llm.Converse}}
-	if kind == convMessageStart {
-		role, err := o.str("role")
-		if err != nil {
-			return err
-		}
-		if role != "assistant" {
+	if kind == converseMessageStart {
+		if o.str("role") != "assistant" {
 			o.release("role")
-			r.Extra.Form |= convNoRole
+			r.Extra.Form |= converseNoRole
 		}
 	}
 	s.emit(llm.Event{Kind: llm.EventStart, Start: r})
-	return nil
 }
 
-func (s *convStream) index(o *object) (int64, error) {
-	i, err := o.integer("contentBlockIndex")
-	if err != nil {
-		return 0, err
-	}
-	if i == nil {
-		return 0, o.under("contentBlockIndex").wrong("is required")
-	}
-	return *i, nil
-}
-
-func (s *convStream) open(o *object) error {
-	i, err := s.index(o)
-	if err != nil {
-		return err
-	}
-	if err := s.close(i); err != nil {
-		return err
-	}
-	in, err := openObject(o.get("start"), o.under("start"))
-	if err != nil || len(in.members) == 0 {
-		return err // an empty one says nothing
+// begin reads contentBlockStart.
+func (s *converseStream) begin(o *object) {
+	i := o.place("contentBlockIndex")
+	s.close(i)
+	in := o.open(o.get("start"), o.under("start"))
+	if len(in.members) == 0 {
+		return // it says nothing
 	}
 	m := &in.members[0]
-	inner, err := in.sub(m.name())
+	inner := in.sub(m.name())
 	if inner == nil {
-		return err
+		return
 	}
 	kind, _ := wire.String(inner.get("type"))
 	if m.is("toolUse") && (kind == "" || kind == "tool_use") {
-		return s.openTool(i, inner)
+		s.openTool(i, inner)
+		return
 	}
-	s.blocks[i] = &convBlock{kind: llm.PartOther, member: m.name(), other: inner.clone()}
-	return nil
+	s.blocks[i] = &converseBlock{kind: llm.PartOther, member: m.name(), other: inner.clone()}
 }
 
-func (s *convStream) openTool(i int64, in *object) error {
-	t := &llm.ToolCall{}
-	var err error
-	if t.ID, err = in.need("toolUseId"); err != nil {
-		return err
-	}
-	if t.Name, err = in.need("name"); err != nil {
-		return err
-	}
-	extra := convExtra(in, 0)
+func (s *converseStream) openTool(i int64, in *object) {
+	t := &llm.ToolCall{ID: in.need("toolUseId"), Name: in.need("name")}
+	extra := converseExtra(in, 0)
 	if extra.Members != nil {
 		extra.Members = closeRaw(appendRaw(nil, []byte(`"toolUse"`), extra.Members))
 	}
 	if extra.Spelled != nil {
 		extra.Spelled = closeRaw(appendRaw(nil, []byte(`"toolUse"`), extra.Spelled))
 	}
-	s.begin(i, &llm.Part{Kind: llm.PartToolCall, Tool: t, Extra: extra})
-	return nil
+	s.openBlock(i, &llm.Part{Kind: llm.PartToolCall, Tool: t, Extra: extra})
 }
 
-// begin opens a part for the block of a wire index.
-func (s *convStream) begin(i int64, p *llm.Part) *convBlock {
-	b := &convBlock{kind: p.Kind, part: s.parts}
+// openBlock opens a part for the block of a wire index.
+func (s *converseStream) openBlock(i int64, p *llm.Part) *converseBlock {
+	b := &converseBlock{kind: p.Kind, part: s.open(p)}
 	if p.Redacted {
 		b.redacted = [][]byte{}
 	}
 	s.blocks[i] = b
-	s.parts++
-	s.emit(llm.Event{Kind: llm.EventPart, Part: b.part, New: p})
 	return b
 }
 
-func (s *convStream) delta(o *object) error {
-	i, err := s.index(o)
-	if err != nil {
-		return err
-	}
-	d, err := openObject(o.get("delta"), o.under("delta"))
-	if err != nil || len(d.members) == 0 {
-		return err
+func (s *converseStream) delta(o *object) {
+	i := o.place("contentBlockIndex")
+	d := o.open(o.get("delta"), o.under("delta"))
+	if len(d.members) == 0 {
+		return
 	}
 	switch m := &d.members[0]; {
 	case m.is("text"):
-		text, err := d.need("text")
-		if err == nil {
-			err = s.grow(i, llm.PartText, llm.EventDelta, text)
-		}
-		return err
+		s.grow(i, llm.PartText, llm.EventDelta, d.need("text"))
 	case m.is("reasoningContent"):
-		return s.think(i, d)
+		s.think(i, d)
 	case m.is("citation"):
-		b, err := s.block(i, llm.PartText)
-		if err == nil {
-			b.citations = append(b.citations, slices.Clone(m.value))
-		}
-		return err
+		b := s.block(i, llm.PartText)
+		b.citations = append(b.citations, slices.Clone(m.value))
 	case m.is("toolUse"):
-		return s.argue(i, d)
+		s.argue(i, d)
 	default:
-		b := s.blocks[i]
-		if b == nil || b.kind != llm.PartOther {
-			return d.under(m.name()).wrong("is no delta of the block that is open")
+		if b := s.blocks[i]; b != nil && b.kind == llm.PartOther {
+			b.grow(d, m)
+			return
 		}
-		return b.grow(m)
+		d.wrong(m.name(), "is no delta of the block that is open")
 	}
 }
 
 // block is the open block of a wire index, if it is of the kind; else a new one
 // begins there.
-func (s *convStream) block(i int64, kind llm.PartKind) (*convBlock, error) {
+func (s *converseStream) block(i int64, kind llm.PartKind) *converseBlock {
 	if b := s.blocks[i]; b != nil && b.kind == kind && b.redacted == nil {
-		return b, nil
+		return b
 	}
-	if err := s.close(i); err != nil {
-		return nil, err
-	}
-	return s.begin(i, &llm.Part{Kind: kind, Extra: llm.Extra{Dialect: llm.Converse}}), nil
+	s.close(i)
+	return s.openBlock(i, &llm.Part{Kind: kind, Extra: llm.Extra{Dialect: llm.Converse}})
 }
 
-func (s *convStream) grow(i int64, kind llm.PartKind, what llm.EventKind, text string) error {
-	b, err := s.block(i, kind)
-	if err == nil && text != "" {
+func (s *converseStream) grow(i int64, kind llm.PartKind, what llm.EventKind, text string) {
+	if b := s.block(i, kind); text != "" {
 		s.emit(llm.Event{Kind: what, Part: b.part, Text: text})
 	}
-	return err
 }
 
-func (s *convStream) think(i int64, d *object) error {
-	in, err := d.sub("reasoningContent")
+func (s *converseStream) think(i int64, d *object) {
+	in := d.sub("reasoningContent")
 	if in == nil {
-		return err
+		return
 	}
 	if in.get("redactedContent") != nil {
-		data, err := in.need("redactedContent")
-		if err != nil {
-			return err
-		}
+		data := in.need("redactedContent")
 		b := s.blocks[i]
 		if b == nil || b.redacted == nil {
-			if err := s.close(i); err != nil {
-				return err
-			}
-			b = s.begin(i, &llm.Part{Kind: llm.PartThinking, Redacted: true, SignedBy: llm.Converse, Extra: llm.Extra{Dialect: llm.Converse}})
+			s.close(i)
+			b = s.openBlock(i, &llm.Part{Kind: llm.PartThinking, Redacted: true, SignedBy: llm.Converse, Extra: llm.Extra{Dialect: llm.Converse}})
 		}
 		b.redacted = append(b.redacted, []byte(data))
-		return nil
+		return
 	}
 	if in.get("text") != nil {
-		text, err := in.need("text")
-		if err != nil {
-			return err
-		}
-		if err := s.grow(i, llm.PartThinking, llm.EventDelta, text); err != nil {
-			return err
-		}
+		s.grow(i, llm.PartThinking, llm.EventDelta, in.need("text"))
 	}
 	if in.get("signature") != nil {
-		text, err := in.need("signature")
-		if err != nil {
-			return err
-		}
-		return s.grow(i, llm.PartThinking, llm.EventSign, text)
+		s.grow(i, llm.PartThinking, llm.EventSign, in.need("signature"))
 	}
-	return nil
 }
 
 // argue adds a piece of a tool's input.
-func (s *convStream) argue(i int64, d *object) error {
-	in, err := d.sub("toolUse")
+func (s *converseStream) argue(i int64, d *object) {
+	in := d.sub("toolUse")
 	if in == nil {
-		return err
+		return
 	}
-	text, err := in.need("input")
-	if err != nil {
-		return err
-	}
+	text := in.need("input")
 	b := s.blocks[i]
 	switch {
 	case b != nil && b.kind == llm.PartOther:
@@ -342,29 +246,22 @@ func (s *convStream) argue(i int64, d *object) error {
 			s.emit(llm.Event{Kind: llm.EventDelta, Part: b.part, Text: text})
 		}
 	default:
-		return d.under("toolUse").wrong("is no delta of the block that is open")
+		d.wrong("toolUse", "is no delta of the block that is open")
 	}
-	return nil
 }
 
 // close ends the block of a wire index, if one is open.
-func (s *convStream) close(i int64) error {
+func (s *converseStream) close(i int64) {
 	b := s.blocks[i]
 	if b == nil {
-		return nil
+		return
 	}
 	delete(s.blocks, i)
 	end := llm.Event{Kind: llm.EventPartEnd, Part: b.part}
 	switch {
 	case b.kind == llm.PartOther:
-		p, err := b.whole()
-		if err != nil {
-			return err
-		}
-		b.part = s.parts
-		s.parts++
-		end.Part = b.part
-		s.emit(llm.Event{Kind: llm.EventPart, Part: b.part, New: &p})
+		p := b.whole(s.object)
+		end.Part = s.open(&p)
 	case b.redacted != nil:
 		end.New = &llm.Part{Kind: llm.PartThinking, Redacted: true, SignedBy: llm.Converse, Signature: joinBase64(b.redacted)}
 	case b.kind == llm.PartThinking:
@@ -372,65 +269,106 @@ func (s *convStream) close(i int64) error {
 	case b.citations != nil:
 		cited := closeRaw(appendRaw(nil, []byte(`"citations"`), arrayJSON(b.citations)))
 		end.New = &llm.Part{Kind: llm.PartText, Extra: llm.Extra{
-			Dialect: llm.Converse, Form: convCited, Members: closeRaw(appendRaw(nil, []byte(`"citationsContent"`), cited)),
+			Dialect: llm.Converse, Form: converseCited, Members: closeRaw(appendRaw(nil, []byte(`"citationsContent"`), cited)),
 		}}
 	}
 	s.emit(end)
-	return nil
 }
 
 // closeAll ends the blocks that the upstream left open.
-func (s *convStream) closeAll() error {
-	open := make([]int64, 0, len(s.blocks))
-	for i := range s.blocks {
-		open = append(open, i)
+func (s *converseStream) closeAll() {
+	for _, i := range slices.Sorted(maps.Keys(s.blocks)) {
+		s.close(i)
 	}
-	slices.Sort(open)
-	for _, i := range open {
-		if err := s.close(i); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // stop reads messageStop. What stands beside the reason stands at the top of a
 // complete answer, too.
-func (s *convStream) stop(o *object) error {
-	stop, has, err := convTakeStop(o)
-	if err != nil {
-		return err
-	}
-	if err := s.closeAll(); err != nil {
-		return err
-	}
-	s.halves |= convStopped
+func (s *converseStream) stop(o *object) {
+	stop, has := converseTakeStop(o)
+	s.closeAll()
+	s.halves |= converseStopped
 	s.last.Kind, s.last.Stop = llm.EventStop, stop
 	s.beside(o)
 	if !has {
-		s.last.Extra.Form = convNoStop
+		s.last.Extra.Form = converseNoStop
 	}
-	return nil
 }
 
 // beside keeps the members of messageStop and metadata that nobody took.
-func (s *convStream) beside(o *object) {
-	more, e := convExtra(o, 0), &s.last.Extra
+func (s *converseStream) beside(o *object) {
+	more, e := converseExtra(o, 0), &s.last.Extra
 	e.Dialect = llm.Converse
 	e.Members, e.Spelled = mergeMembers(e.Members, more.Members), mergeMembers(e.Spelled, more.Spelled)
 }
 
 // measure reads metadata: the usage, and members that stand at the top of a
 // complete answer.
-func (s *convStream) measure(o *object) error {
-	s.halves |= convMeasured
+func (s *converseStream) measure(o *object) {
+	s.halves |= converseMeasured
 	if raw := o.raw("usage"); raw != nil {
-		u, extra, err := convDecodeUsage(raw, o)
-		if err != nil {
-			return err
-		}
+		u, extra := converseDecodeUsage(o, raw)
 		s.emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: extra})
 	}
 	s.beside(o)
-	return nil
+}
+
+// converseBlock is a block that has begun and not ended.
+type converseBlock struct {
+	part      int
+	kind      llm.PartKind // PartOther: it is told when it is complete
+	redacted  [][]byte     // pieces of redacted thinking, base64
+	citations [][]byte
+	other     *object // PartOther: the block's inner object so far
+	member    string  // PartOther: its kind
+	input     []byte  // PartOther: the pieces of its input
+	pieces    [][]byte
+}
+
+// grow adds a delta to a block that only this dialect knows: elements of its
+// content, or members.
+func (b *converseBlock) grow(d *object, m *member) {
+	if m.value[0] == '[' {
+		for _, item := range elements(m.value) {
+			b.pieces = append(b.pieces, slices.Clone(item))
+		}
+		return
+	}
+	in := d.open(m.value, where{name: m.name()})
+	for i := range in.members {
+		b.other.put(in.members[i].key, in.members[i].value)
+	}
+}
+
+// whole is the complete block: the object that a complete answer has. o is that of
+// the event which completes it.
+func (b *converseBlock) whole(o *object) llm.Part {
+	if b.member == "toolUse" {
+		input := b.input
+		if len(input) == 0 || !isJSON(input) {
+			input = []byte("{}")
+		}
+		b.other.put([]byte(`"input"`), input)
+	}
+	if b.member == "toolResult" {
+		b.other.put([]byte(`"content"`), arrayJSON(b.pieces))
+	}
+	raw := closeRaw(appendRaw(nil, stringJSON(b.member), b.other.left()))
+	return converseDecodeBlock(o.open(raw, where{}), raw)
+}
+
+// joinBase64 joins pieces that are base64 each.
+func joinBase64(pieces [][]byte) string {
+	if len(pieces) == 1 {
+		return string(pieces[0])
+	}
+	var all []byte
+	for _, p := range pieces {
+		raw, err := base64.StdEncoding.DecodeString(string(p))
+		if err != nil {
+			return string(slices.Concat(pieces...))
+		}
+		all = append(all, raw...)
+	}
+	return base64.StdEncoding.EncodeToString(all)
 }

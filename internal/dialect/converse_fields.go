@@ -10,120 +10,105 @@ import (
 // additionalModelRequestFields: what a model takes beyond Bedrock's own members,
 // in the words of its maker.
 
-const convFields = "additionalModelRequestFields"
+const converseFields = "additionalModelRequestFields"
 
-// convFamily says in whose words a model is asked for what Bedrock has no member
+// converseFamily says in whose words a model is asked for what Bedrock has no member
 // for.
-type convFamily uint8
+type converseFamily uint8
 
 const (
-	convOthers convFamily = iota
-	convClaude            // Anthropic: thinking, output_config, top_k
-	convNova              // Amazon Nova: reasoningConfig, inferenceConfig.topK
-	convGPT               // OpenAI's open models: reasoning_effort
-	convWords             // DeepSeek, Qwen: reasoning_config is an effort
+	converseOthers converseFamily = iota
+	converseClaude                // Anthropic: thinking, output_config, top_k
+	converseNova                  // Amazon Nova: reasoningConfig, inferenceConfig.topK
+	converseGPT                   // OpenAI's open models: reasoning_effort
+	converseWords                 // DeepSeek, Qwen: reasoning_config is an effort
 )
 
-// convFamilies finds a family by a part of the model id, which may have a
+// converseFamilies finds a family by a part of the model id, which may have a
 // region before it (us.anthropic.claude-...) or be an ARN.
-var convFamilies = []struct {
+var converseFamilies = []struct {
 	mark   string
-	family convFamily
+	family converseFamily
 }{
-	{"claude", convClaude},
-	{"anthropic.", convClaude},
-	{"nova", convNova},
-	{"gpt-oss", convGPT},
-	{"deepseek", convWords},
-	{"qwen", convWords},
+	{"claude", converseClaude},
+	{"anthropic.", converseClaude},
+	{"nova", converseNova},
+	{"gpt-oss", converseGPT},
+	{"deepseek", converseWords},
+	{"qwen", converseWords},
 }
 
-func convFamilyOf(model string) convFamily {
+func converseFamilyOf(model string) converseFamily {
 	model = strings.ToLower(model)
-	for _, f := range convFamilies {
+	for _, f := range converseFamilies {
 		if strings.Contains(model, f.mark) {
 			return f.family
 		}
 	}
-	return convOthers
+	return converseOthers
 }
 
-// convDecodeFields takes what asks for thinking, and top-k. Where a request says
+// converseDecodeFields takes what asks for thinking, and top-k. Where a request says
 // the same twice the first is taken and the other stays.
-func convDecodeFields(c *llm.Call, o *object, form *uint32) error {
-	if raw := o.get(convFields); len(raw) > 0 && raw[0] != '{' {
-		*form |= convFieldsOther
-		return nil
+func converseDecodeFields(c *llm.Call, o *object, form *uint32) {
+	if raw := o.get(converseFields); len(raw) > 0 && raw[0] != '{' {
+		*form |= converseFieldsOther
+		return
 	}
-	in, err := o.sub(convFields)
+	in := o.sub(converseFields)
 	if in == nil {
-		return err
+		return
 	}
-	if err := convDecodeThinking(c, in, form); err != nil {
-		return err
-	}
-	convDecodeEfforts(c, in, form)
-	if k, ok := wire.Int(in.get("top_k")); ok && k > 0 && k < antMaxInt {
+	converseDecodeThinking(c, in, form)
+	converseDecodeEfforts(c, in, form)
+	if k, ok := wire.Int(in.get("top_k")); ok && k > 0 && k < maxWhole {
 		in.raw("top_k")
 		c.Sampling.TopK = new(int(k))
-		*form |= convTopK
-	} else if k, ok := convInner(in, "inferenceConfig", "topK"); ok {
-		if n, isInt := wire.Int(k.get("topK")); isInt && n > 0 && n < antMaxInt {
+		*form |= converseTopK
+	} else if k, ok := converseInner(in, "inferenceConfig", "topK"); ok {
+		if n, isInt := wire.Int(k.get("topK")); isInt && n > 0 && n < maxWhole {
 			k.raw("topK")
 			c.Sampling.TopK = new(int(n))
-			*form |= convNovaTopK
+			*form |= converseNovaTopK
 		}
 	}
-	return nil
 }
 
-// convInner opens the object name of in when it is one and has the member.
-func convInner(in *object, name, member string) (*object, bool) {
+// converseInner opens the object name of in when it is one and has the member.
+func converseInner(in *object, name, member string) (*object, bool) {
 	raw := in.get(name)
 	if len(raw) == 0 || raw[0] != '{' {
 		return nil, false
 	}
-	o, err := in.sub(name)
-	if err != nil {
-		return nil, false
-	}
+	o := in.sub(name)
 	return o, o.get(member) != nil
 }
 
-// convDecodeThinking takes a mode with a budget or an effort.
-func convDecodeThinking(c *llm.Call, in *object, form *uint32) error {
+// converseDecodeThinking takes a mode with a budget or an effort.
+func converseDecodeThinking(c *llm.Call, in *object, form *uint32) {
 	r := &c.Reasoning
 	for _, way := range [...]struct {
 		name string
 		form uint32
-	}{{"thinking", convThinking}, {"reasoning_config", convReasoningConfig}, {"reasoningConfig", convNovaReasoning}} {
-		o, ok := convInner(in, way.name, "type")
+	}{{"thinking", converseThinking}, {"reasoning_config", converseReasoningConfig}, {"reasoningConfig", converseNovaReasoning}} {
+		o, ok := converseInner(in, way.name, "type")
 		if !ok || r.Mode != "" {
 			continue
 		}
-		mode, err := o.need("type")
-		if err != nil {
-			return err
+		if r.Mode = o.need("type"); r.Mode == "" {
+			o.wrong("type", "must not be empty")
 		}
-		if mode == "" {
-			return o.under("type").wrong("must not be empty")
-		}
-		r.Mode = mode
 		*form |= way.form
-		if way.form == convNovaReasoning {
-			r.Effort, err = o.str("maxReasoningEffort")
+		if way.form == converseNovaReasoning {
+			r.Effort = o.str("maxReasoningEffort")
 		} else {
-			r.Budget, err = antInt(o, "budget_tokens")
-		}
-		if err != nil {
-			return err
+			r.Budget = o.bounded("budget_tokens")
 		}
 	}
-	return nil
 }
 
-// convDecodeEfforts takes an effort that stands alone.
-func convDecodeEfforts(c *llm.Call, in *object, form *uint32) {
+// converseDecodeEfforts takes an effort that stands alone.
+func converseDecodeEfforts(c *llm.Call, in *object, form *uint32) {
 	take := func(o *object, name string, f uint32) {
 		s, ok := wire.String(o.get(name))
 		if !ok || s == "" || c.Reasoning.Effort != "" {
@@ -133,58 +118,58 @@ func convDecodeEfforts(c *llm.Call, in *object, form *uint32) {
 		c.Reasoning.Effort = s
 		*form |= f
 	}
-	take(in, "reasoning_config", convReasoningWord)
-	take(in, "reasoning_effort", convFieldEffort)
-	if o, ok := convInner(in, "output_config", "effort"); ok {
-		take(o, "effort", convClaudeEffort)
+	take(in, "reasoning_config", converseReasoningWord)
+	take(in, "reasoning_effort", converseFieldEffort)
+	if o, ok := converseInner(in, "output_config", "effort"); ok {
+		take(o, "effort", converseClaudeEffort)
 	}
 }
 
-// convPutFields writes what convDecodeFields takes, as form says.
-func convPutFields(w *objectWriter, c *llm.Call, form uint32) {
-	if form&convFieldsOther != 0 {
+// conversePutFields writes what converseDecodeFields takes, as form says.
+func conversePutFields(w *objectWriter, c *llm.Call, form uint32) {
+	if form&converseFieldsOther != 0 {
 		return
 	}
-	in, r := w.sub(convFields), &c.Reasoning
-	if form&convThinking != 0 {
-		convPutThinking(&in, "thinking", r)
+	in, r := w.sub(converseFields), &c.Reasoning
+	if form&converseThinking != 0 {
+		conversePutThinking(&in, "thinking", r)
 	}
-	if form&convReasoningConfig != 0 {
-		convPutThinking(&in, "reasoning_config", r)
+	if form&converseReasoningConfig != 0 {
+		conversePutThinking(&in, "reasoning_config", r)
 	}
-	if form&convNovaReasoning != 0 {
+	if form&converseNovaReasoning != 0 {
 		nova := in.sub("reasoningConfig")
 		nova.text("type", r.Mode)
 		nova.str("maxReasoningEffort", r.Effort)
-		in.endSub("reasoningConfig", &nova)
+		nova.endSub()
 	}
-	if form&convReasoningWord != 0 {
+	if form&converseReasoningWord != 0 {
 		in.text("reasoning_config", r.Effort)
 	}
-	if form&convFieldEffort != 0 {
+	if form&converseFieldEffort != 0 {
 		in.text("reasoning_effort", r.Effort)
 	}
-	if form&convClaudeEffort != 0 {
+	if form&converseClaudeEffort != 0 {
 		config := in.sub("output_config")
 		config.text("effort", r.Effort)
-		in.endSub("output_config", &config)
+		config.endSub()
 	}
-	if k := c.Sampling.TopK; form&convTopK != 0 {
+	if k := c.Sampling.TopK; form&converseTopK != 0 {
 		in.intPointer("top_k", k)
-	} else if form&convNovaTopK != 0 {
+	} else if form&converseNovaTopK != 0 {
 		config := in.sub("inferenceConfig")
 		config.intPointer("topK", k)
-		in.endSub("inferenceConfig", &config)
+		config.endSub()
 	}
-	w.endSub(convFields, &in)
+	in.endSub()
 }
 
-func convPutThinking(in *objectWriter, name string, r *llm.Reasoning) {
+func conversePutThinking(in *objectWriter, name string, r *llm.Reasoning) {
 	w := in.sub(name)
 	w.text("type", r.Mode)
 	w.count("budget_tokens", r.Budget)
 	if extra := kept(r.Extra.In(llm.Anthropic).Members); extra != nil { // Claude's own words pass
 		w.rest(extra)
 	}
-	in.endSub(name, &w)
+	w.endSub()
 }

@@ -10,22 +10,22 @@ import (
 // Images, documents, videos and sounds. Bedrock takes bytes, or objects of S3:
 // these are files that only Bedrock can read, so their address is the FileID.
 
-// convMediaKind is a block of media with the formats that Bedrock names.
-type convMediaKind struct {
+// converseMediaKind is a block of media with the formats that Bedrock names.
+type converseMediaKind struct {
 	member  string
 	kind    llm.PartKind
-	formats []convFormat
+	formats []converseFormat
 }
 
-type convFormat struct{ format, mime string }
+type converseFormat struct{ format, mime string }
 
-// convMedia is the table of media; formats are those of botocore's enums. Of a
+// converseMedia is the table of media; formats are those of botocore's enums. Of a
 // MIME type that stands twice the first format is written.
-var convMedia = []convMediaKind{
-	{"image", llm.PartImage, []convFormat{
+var converseMedia = []converseMediaKind{
+	{"image", llm.PartImage, []converseFormat{
 		{"png", "image/png"}, {"jpeg", "image/jpeg"}, {"gif", "image/gif"}, {"webp", "image/webp"},
 	}},
-	{"document", llm.PartFile, []convFormat{
+	{"document", llm.PartFile, []converseFormat{
 		{"pdf", "application/pdf"},
 		{"csv", "text/csv"},
 		{"doc", "application/msword"},
@@ -36,7 +36,7 @@ var convMedia = []convMediaKind{
 		{"txt", "text/plain"},
 		{"md", "text/markdown"},
 	}},
-	{"video", llm.PartFile, []convFormat{
+	{"video", llm.PartFile, []converseFormat{
 		{"mp4", "video/mp4"},
 		{"mkv", "video/x-matroska"},
 		{"mov", "video/quicktime"},
@@ -47,7 +47,7 @@ var convMedia = []convMediaKind{
 		{"wmv", "video/x-ms-wmv"},
 		{"three_gp", "video/3gpp"},
 	}},
-	{"audio", llm.PartAudio, []convFormat{
+	{"audio", llm.PartAudio, []converseFormat{
 		{"mp3", "mp3"},
 		{"wav", "wav"},
 		{"opus", "opus"},
@@ -68,52 +68,36 @@ var convMedia = []convMediaKind{
 
 // decode takes a block of this kind. A format or a source that is not known
 // leaves the whole block to PartOther.
-func (k *convMediaKind) decode(o *object, p *llm.Part) (form uint32, err error) {
-	in, err := o.sub(k.member)
-	if err != nil {
-		return 0, err
-	}
+func (k *converseMediaKind) decode(o *object, p *llm.Part) (form uint32) {
+	in := o.sub(k.member)
 	m := &llm.Media{}
-	format, stated, err := in.text("format")
-	if err != nil {
-		return 0, err
-	}
+	format, stated := in.text("format")
 	for _, f := range k.formats {
 		if f.format == format {
 			m.Type = f.mime
 		}
 	}
 	if m.Type == "" && (stated || k.member != "document") {
-		return 0, nil
+		return 0
 	}
 	if !stated {
-		form = convNoFormat
+		form = converseNoFormat
 	}
 	if k.member == "document" {
-		if m.Name, err = in.str("name"); err != nil {
-			return 0, err
-		}
+		m.Name = in.str("name")
 	}
-	source, err := in.sub("source")
+	source := in.sub("source")
 	if source == nil {
-		return 0, err
+		return 0
 	}
 	switch {
 	case source.get("bytes") != nil:
-		m.Data, err = source.need("bytes")
+		m.Data = source.need("bytes")
 	case source.get("s3Location") != nil:
-		place, err := source.sub("s3Location")
-		if err != nil {
-			return 0, err
-		}
-		if m.FileID, err = place.need("uri"); err != nil {
-			return 0, err
-		}
+		m.FileID = source.sub("s3Location").need("uri")
 	case source.get("text") != nil:
-		var text string
-		text, err = source.need("text")
-		m.Data = base64.StdEncoding.EncodeToString([]byte(text))
-		form |= convSourceText
+		m.Data = base64.StdEncoding.EncodeToString([]byte(source.need("text")))
+		form |= converseSourceText
 		if m.Type == "" {
 			m.Type = "text/plain"
 		}
@@ -121,12 +105,12 @@ func (k *convMediaKind) decode(o *object, p *llm.Part) (form uint32, err error) 
 	if m.Data != "" || m.FileID != "" {
 		p.Kind, p.Media = k.kind, m
 	}
-	return form, err
+	return form
 }
 
-// convMediaOf finds the block and the format for media of another dialect; nil
+// converseMediaOf finds the block and the format for media of another dialect; nil
 // when Bedrock takes no such thing.
-func convMediaOf(kind llm.PartKind, mime string) (*convMediaKind, string) {
+func converseMediaOf(kind llm.PartKind, mime string) (*converseMediaKind, string) {
 	mime, _, _ = strings.Cut(strings.ToLower(mime), ";")
 	mime = strings.TrimSpace(mime)
 	if kind == llm.PartAudio {
@@ -135,8 +119,8 @@ func convMediaOf(kind llm.PartKind, mime string) (*convMediaKind, string) {
 	if mime == "image/jpg" {
 		mime = "image/jpeg"
 	}
-	for i := range convMedia {
-		k := &convMedia[i]
+	for i := range converseMedia {
+		k := &converseMedia[i]
 		if k.kind != kind {
 			continue
 		}
@@ -150,12 +134,12 @@ func convMediaOf(kind llm.PartKind, mime string) (*convMediaKind, string) {
 }
 
 // media writes a block of media. The caller has made it sayable (see
-// convShapeMedia); a document without a type is one that stated no format.
-func (e *convEncoder) media(w *objectWriter, p *llm.Part, form uint32) {
+// converseSettler.media); a document without a type is one that stated no format.
+func (e *converseEncoder) media(w *objectWriter, p *llm.Part, form uint32) {
 	m := p.Media
-	k, format := convMediaOf(p.Kind, m.Type)
-	if k == nil || form&convNoFormat != 0 {
-		k, format = &convMedia[1], ""
+	k, format := converseMediaOf(p.Kind, m.Type)
+	if k == nil || form&converseNoFormat != 0 {
+		k, format = &converseMedia[1], ""
 	}
 	in := w.sub(k.member)
 	in.str("format", format)
@@ -167,13 +151,13 @@ func (e *convEncoder) media(w *objectWriter, p *llm.Part, form uint32) {
 	case m.FileID != "":
 		place := source.sub("s3Location")
 		place.text("uri", m.FileID)
-		source.endSub("s3Location", &place)
-	case form&convSourceText != 0:
+		place.endSub()
+	case form&converseSourceText != 0:
 		text, _ := base64.StdEncoding.DecodeString(m.Data)
 		source.text("text", string(text))
 	default:
 		source.text("bytes", m.Data)
 	}
-	in.endSub("source", &source)
-	w.endSub(k.member, &in)
+	source.endSub()
+	in.endSub()
 }

@@ -15,124 +15,96 @@ import (
 
 // Forms of a part (llm.Part.Extra.Form).
 const (
-	convJSON          = 1 << iota // a tool's result whose text is the JSON of a json block
-	convGuard                     // the text of a guardContent
-	convCited                     // the text of a citationsContent
-	convSourceText                // a document whose source is plain text
-	convNoFormat                  // a document that states no format
-	convNoInput                   // toolUse without input
-	convStatusSuccess             // toolResult that states its success
-	convNoSignature               // reasoningText without signature
-	convNoContent                 // citationsContent without content
+	converseJSON          = 1 << iota // a tool's result whose text is the JSON of a json block
+	converseGuard                     // the text of a guardContent
+	converseCited                     // the text of a citationsContent
+	converseSourceText                // a document whose source is plain text
+	converseNoFormat                  // a document that states no format
+	converseNoInput                   // toolUse without input
+	converseStatusSuccess             // toolResult that states its success
+	converseNoSignature               // reasoningText without signature
+	converseNoContent                 // citationsContent without content
 )
 
-// convBlocks reads a list of blocks.
-func convBlocks(list [][]byte, at where) ([]llm.Part, error) {
+// converseBlocks reads the elements of the list name, which are blocks.
+func converseBlocks(up *object, name string, list [][]byte) []llm.Part {
 	var parts []llm.Part
 	for i, raw := range list {
-		o, err := openObject(raw, at.item(i))
-		if err != nil {
-			return nil, err
-		}
-		mark, err := convDecodeCache(o)
-		if err != nil {
-			return nil, err
-		}
+		o := up.openItem(name, i, raw)
+		mark := converseDecodeCache(o)
 		if n := len(parts); mark != nil && n > 0 && parts[n-1].Kind != llm.PartOther && parts[n-1].Cache == nil {
 			parts[n-1].Cache = mark
 			continue
 		}
-		p, err := convDecodeBlock(o, raw)
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, p)
+		parts = append(parts, converseDecodeBlock(o, raw))
 	}
-	return parts, nil
+	return parts
 }
 
-// convDecodeBlock reads one block: raw, opened as o.
-func convDecodeBlock(o *object, raw []byte) (llm.Part, error) {
+// converseDecodeBlock reads one block: raw, opened as o.
+func converseDecodeBlock(o *object, raw []byte) llm.Part {
 	p := llm.Part{Kind: llm.PartOther}
-	form, err := convDecodeKind(o, &p)
-	if err != nil {
-		return p, err
-	}
+	form := converseDecodeKind(o, &p)
 	if p.Kind == llm.PartOther {
-		return llm.Part{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Converse}}, nil
+		return llm.Part{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Converse}}
 	}
-	p.Extra = convExtra(o, form)
-	return p, nil
+	p.Extra = converseExtra(o, form)
+	return p
 }
 
-// convDecodeKind takes what a block has; a PartOther stands for a kind that only
+// converseDecodeKind takes what a block has; a PartOther stands for a kind that only
 // this dialect knows.
-func convDecodeKind(o *object, p *llm.Part) (form uint32, err error) {
+func converseDecodeKind(o *object, p *llm.Part) (form uint32) {
 	switch {
 	case o.get("text") != nil:
-		p.Kind = llm.PartText
-		p.Text, err = o.need("text")
-		return 0, err
+		p.Kind, p.Text = llm.PartText, o.need("text")
+		return 0
 	case o.get("json") != nil:
 		p.Kind, p.Text = llm.PartText, string(o.raw("json"))
-		return convJSON, nil
+		return converseJSON
 	case o.get("guardContent") != nil:
-		return convDecodeGuard(o, p)
+		return converseDecodeGuard(o, p)
 	case o.get("citationsContent") != nil:
-		return convDecodeCited(o, p)
+		return converseDecodeCited(o, p)
 	case o.get("toolUse") != nil:
-		return convDecodeToolUse(o, p)
+		return converseDecodeToolUse(o, p)
 	case o.get("toolResult") != nil:
-		return convDecodeResult(o, p)
+		return converseDecodeResult(o, p)
 	case o.get("reasoningContent") != nil:
-		return convDecodeThought(o, p)
+		return converseDecodeThought(o, p)
 	}
-	for i := range convMedia {
-		if m := &convMedia[i]; o.get(m.member) != nil {
+	for i := range converseMedia {
+		if m := &converseMedia[i]; o.get(m.member) != nil {
 			return m.decode(o, p)
 		}
 	}
-	return 0, nil
+	return 0
 }
 
-func convDecodeGuard(o *object, p *llm.Part) (uint32, error) {
-	in, err := o.sub("guardContent")
-	if err != nil {
-		return 0, err
-	}
-	text, err := in.sub("text")
+func converseDecodeGuard(o *object, p *llm.Part) uint32 {
+	in := o.sub("guardContent")
+	text := in.sub("text")
 	if text == nil {
-		return 0, err
+		return 0
 	}
-	p.Kind = llm.PartText
-	p.Text, err = text.need("text")
-	return convGuard, err
+	p.Kind, p.Text = llm.PartText, text.need("text")
+	return converseGuard
 }
 
-// convDecodeCited takes the text of citationsContent. Pieces of it are joined;
+// converseDecodeCited takes the text of citationsContent. Pieces of it are joined;
 // their list is kept then.
-func convDecodeCited(o *object, p *llm.Part) (uint32, error) {
-	in, err := o.sub("citationsContent")
-	if err != nil {
-		return 0, err
-	}
-	list, err := in.list("content")
-	if err != nil {
-		return 0, err
-	}
+func converseDecodeCited(o *object, p *llm.Part) uint32 {
+	in := o.sub("citationsContent")
+	list := in.list("content")
 	if list == nil {
 		p.Kind = llm.PartText
-		return convCited | convNoContent, nil
+		return converseCited | converseNoContent
 	}
 	for i, raw := range list {
-		at := in.under("content")
-		piece, err := openObject(raw, at.item(i))
-		if err != nil {
-			return 0, err
-		}
+		piece := in.openItem("content", i, raw)
 		text, ok := wire.String(piece.peek("text"))
 		if !ok {
-			return 0, nil
+			return 0
 		}
 		if p.Text += text; len(piece.members) > 1 {
 			in.keep("content")
@@ -142,94 +114,68 @@ func convDecodeCited(o *object, p *llm.Part) (uint32, error) {
 		in.keep("content")
 	}
 	p.Kind = llm.PartText
-	return convCited, nil
+	return converseCited
 }
 
-func convDecodeToolUse(o *object, p *llm.Part) (form uint32, err error) {
-	in, err := o.sub("toolUse")
-	if err != nil {
-		return 0, err
-	}
+func converseDecodeToolUse(o *object, p *llm.Part) (form uint32) {
+	in := o.sub("toolUse")
 	if kind, _ := wire.String(in.get("type")); kind != "" && kind != "tool_use" {
-		return 0, nil // a tool that Bedrock runs itself
+		return 0 // a tool that Bedrock runs itself
 	}
-	t := &llm.ToolCall{}
-	if t.ID, err = in.need("toolUseId"); err != nil {
-		return 0, err
-	}
-	if t.Name, err = in.need("name"); err != nil {
-		return 0, err
-	}
-	in.keepDefaults(convDefaults)
-	p.Kind, p.Tool = llm.PartToolCall, t
+	in.keepDefaults(converseDefaults)
 	input := in.take("input")
 	if input == nil {
-		form = convNoInput
+		form = converseNoInput
 	}
-	t.Arguments = string(input)
-	return form, nil
+	p.Kind = llm.PartToolCall
+	p.Tool = &llm.ToolCall{ID: in.need("toolUseId"), Name: in.need("name"), Arguments: string(input)}
+	return form
 }
 
-func convDecodeResult(o *object, p *llm.Part) (form uint32, err error) {
-	in, err := o.sub("toolResult")
-	if err != nil {
-		return 0, err
-	}
+func converseDecodeResult(o *object, p *llm.Part) (form uint32) {
+	in := o.sub("toolResult")
 	if in.get("type") != nil {
-		return 0, nil // that of a tool that Bedrock runs itself
+		return 0 // that of a tool that Bedrock runs itself
 	}
-	r := &llm.ToolResult{}
-	if r.CallID, err = in.need("toolUseId"); err != nil {
-		return 0, err
-	}
+	r := &llm.ToolResult{CallID: in.need("toolUseId")}
 	switch status, _ := wire.String(in.get("status")); status {
 	case "success":
 		in.take("status")
-		form = convStatusSuccess
+		form = converseStatusSuccess
 	case "error":
 		in.take("status")
 		r.Error = true
 	}
-	list, err := in.list("content")
-	if err != nil {
-		return 0, err
-	}
+	list := in.list("content")
 	if list == nil {
-		return 0, in.under("content").wrong("is required and must be a list of blocks")
+		in.wrong("content", "is required and must be a list of blocks")
 	}
 	in.take("content")
 	p.Kind, p.Result = llm.PartToolResult, r
-	r.Parts, err = convBlocks(list, in.under("content"))
-	return form, err
+	r.Parts = converseBlocks(in, "content", list)
+	return form
 }
 
-func convDecodeThought(o *object, p *llm.Part) (form uint32, err error) {
-	in, err := o.sub("reasoningContent")
-	if err != nil {
-		return 0, err
-	}
+func converseDecodeThought(o *object, p *llm.Part) (form uint32) {
+	in := o.sub("reasoningContent")
 	if in.get("redactedContent") != nil {
 		p.Kind, p.Redacted, p.SignedBy = llm.PartThinking, true, llm.Converse
-		p.Signature, err = in.need("redactedContent")
-		return 0, err
+		p.Signature = in.need("redactedContent")
+		return 0
 	}
-	text, err := in.sub("reasoningText")
+	text := in.sub("reasoningText")
 	if text == nil {
-		return 0, err
+		return 0
 	}
 	p.Kind = llm.PartThinking
-	if p.Text, err = text.need("text"); err != nil {
-		return 0, err
-	}
+	p.Text = text.need("text")
 	var stated bool
-	if p.Signature, stated, err = text.text("signature"); err != nil {
-		return 0, err
-	}
+	p.Signature, stated = text.text("signature")
 	if !stated {
-		form = convNoSignature
+		form = converseNoSignature
 	}
 	if p.Signature != "" {
 		p.SignedBy = llm.Converse
 	}
-	return form, nil
+	return form
 }

@@ -1,8 +1,6 @@
 package dialect
 
 import (
-	"strconv"
-
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
@@ -11,13 +9,13 @@ import (
 
 // Forms of a reply (llm.Reply.Extra.Form): members that are not there.
 const (
-	convNoRole = 1 << iota
-	convNoStop
-	convNoUsage
+	converseNoRole = 1 << iota
+	converseNoStop
+	converseNoUsage
 )
 
-// convStops are the stop words.
-var convStops = stopTable{llm.Converse, []stopWord{
+// converseStops are the stop words.
+var converseStops = stopTable{llm.Converse, []stopWord{
 	{"end_turn", llm.StopEnd},
 	{"max_tokens", llm.StopLength},
 	{"stop_sequence", llm.StopSequence},
@@ -30,30 +28,26 @@ var convStops = stopTable{llm.Converse, []stopWord{
 	{"malformed_tool_use", llm.StopError},
 }}
 
-// convNoEquivalent is the detail of what Converse cannot say at all.
-const convNoEquivalent = "converse has no equivalent"
+// converseNoEquivalent is the detail of what Converse cannot say at all.
+const converseNoEquivalent = "converse has no equivalent"
 
-// convStopWord writes a stop.
-func convStopWord(stop llm.Stop, l *lossList) string {
-	word := convStops.word(stop)
-	if word == "" {
-		l.add("stop_reason", "converse has no word for "+string(stop.Reason)+" "+stop.Wire)
-		word = "end_turn"
-	}
+// converseStopWord writes a stop.
+func converseStopWord(stop llm.Stop, l *lossList) string {
+	word := converseStops.say(stop, l)
 	if stop.Sequence != "" {
 		l.add("stop_sequence", "converse does not tell which sequence it was")
 	}
 	return word
 }
 
-// convTakeStop takes stopReason; ok is false when there is none.
-func convTakeStop(o *object) (stop llm.Stop, ok bool, err error) {
-	word, ok, err := o.text("stopReason")
+// converseTakeStop takes stopReason; ok is false when there is none.
+func converseTakeStop(o *object) (stop llm.Stop, ok bool) {
+	word, ok := o.text("stopReason")
 	if word == "" {
 		o.release("stopReason")
-		return stop, false, err
+		return stop, false
 	}
-	return convStops.stop(word), ok, err
+	return converseStops.stop(word), ok
 }
 
 // DecodeReply implements [Codec].
@@ -62,142 +56,79 @@ func (ConverseCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	output, err := o.sub("output")
-	if err != nil {
-		return nil, err
-	}
+	output := o.sub("output")
 	if output == nil {
 		if o.has("message") || o.has("__type") {
 			return nil, where{}.wrong("%s", ConverseCodec{}.DecodeError(body).Message)
 		}
 		return nil, o.under("output").wrong("is required")
 	}
-	message, err := output.sub("message")
-	if err != nil {
-		return nil, err
-	}
+	message := output.sub("message")
 	if message == nil {
-		return nil, output.under("message").wrong("is required")
+		output.wrong("message", "is required")
+		return nil, o.err()
 	}
 	var form uint32
 	if !wire.StringEquals(message.peek("role"), "assistant") {
-		form |= convNoRole
+		form |= converseNoRole
 	} else {
 		message.take("role")
 	}
-	list, err := message.list("content")
-	if err != nil {
-		return nil, err
-	}
+	list := message.list("content")
 	if list == nil {
-		return nil, message.under("content").wrong("is required and must be a list")
+		message.wrong("content", "is required and must be a list")
 	}
 	message.take("content")
-	parts, err := convBlocks(list, message.under("content"))
-	if err != nil {
-		return nil, err
-	}
-	return convFinishReply(o, parts, form)
+	parts := converseBlocks(message, "content", list)
+	return result(o, converseFinishReply(o, parts, form))
 }
 
-// convFinishReply takes what stands beside the message.
-func convFinishReply(o *object, parts []llm.Part, form uint32) (*llm.Reply, error) {
-	stop, has, err := convTakeStop(o)
-	if err != nil {
-		return nil, err
-	}
+// converseFinishReply takes what stands beside the message.
+func converseFinishReply(o *object, parts []llm.Part, form uint32) *llm.Reply {
+	stop, has := converseTakeStop(o)
 	if !has {
-		form |= convNoStop
+		form |= converseNoStop
 	}
 	r := &llm.Reply{Choices: []llm.Choice{{Parts: parts, Stop: stop}}}
 	if raw := o.raw("usage"); raw == nil {
-		form |= convNoUsage
+		form |= converseNoUsage
 	} else {
-		if r.Usage, r.UsageExtra, err = convDecodeUsage(raw, o); err != nil {
-			return nil, err
-		}
+		r.Usage, r.UsageExtra = converseDecodeUsage(o, raw)
 		r.HasUsage = true
 	}
-	r.Extra = convExtra(o, form)
-	return r, nil
+	r.Extra = converseExtra(o, form)
+	return r
 }
 
 // EncodeReply implements [Codec]. Of several choices the first is told. An
 // answer of another dialect gets the members that Bedrock always gives.
 func (ConverseCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	l := &lossList{}
-	l.extra("", reply.Extra, llm.Converse)
-	var choice llm.Choice
-	if len(reply.Choices) > 0 {
-		choice = reply.Choices[0]
-	}
-	if len(reply.Choices) > 1 {
-		l.add("choices", "converse gives one answer; the first is told")
-	}
-	l.extra("choices", choice.Extra, llm.Converse)
-	if len(choice.Logprobs) > 0 {
-		l.add("logprobs", convNoEquivalent)
-	}
-	parts := make([]llm.Part, 0, len(choice.Parts))
-	for i, p := range choice.Parts {
-		if q, ok := convShapeReply(withCallID(p, reply.ID, i), choice.Stop.Reason, l); ok {
-			parts = append(parts, q)
-		}
-	}
-	e := convEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(parts))}}
+	choice := l.firstChoice(reply, llm.Converse)
+	parts := answerParts(reply, &choice, llm.Converse, l)
+	e := converseEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(parts))}}
 	own := reply.Extra.In(llm.Converse)
 	w := e.object(own)
 	output := w.sub("output")
 	message := output.sub("message")
-	if own.Form&convNoRole == 0 {
+	if own.Form&converseNoRole == 0 {
 		message.text("role", "assistant")
 	}
 	e.blocks(&message, "content", parts)
-	output.endSub("message", &message)
-	w.endSub("output", &output)
-	if own.Form&convNoStop == 0 {
-		w.text("stopReason", convStopWord(choice.Stop, l))
+	message.endSub()
+	output.endSub()
+	if own.Form&converseNoStop == 0 {
+		w.text("stopReason", converseStopWord(choice.Stop, l))
 	}
-	if own.Form&convNoUsage == 0 {
-		convPutUsage(&w, reply.Usage, reply.UsageExtra, l)
+	if own.Form&converseNoUsage == 0 {
+		conversePutUsage(&w, reply.Usage, reply.UsageExtra, l)
 	}
 	if reply.Extra.Dialect != llm.Converse {
-		w.put("metrics", []byte(convNoLatency))
+		w.put("metrics", []byte(converseNoLatency))
 	}
 	return w.end(), l.all, nil
 }
 
-// convNoLatency is the metrics of an answer that Bedrock did not give: its
+// converseNoLatency is the metrics of an answer that Bedrock did not give: its
 // clients take the member for granted.
-const convNoLatency = `{"latencyMs":0}`
-
-// convShapeReply makes a part of another dialect's answer sayable; ok is false
-// when it is left out.
-func convShapeReply(p llm.Part, stop llm.StopReason, l *lossList) (llm.Part, bool) {
-	if p.Extra.Dialect == llm.Converse {
-		return p, true
-	}
-	l.extra("content", p.Extra, llm.Converse)
-	switch p.Kind {
-	case llm.PartText, llm.PartThinking:
-		return p, true
-	case llm.PartRefusal:
-		if stop != llm.StopRefusal && stop != llm.StopFilter {
-			l.add("refusal", "it became text")
-		}
-		return p, true
-	case llm.PartToolCall:
-		if p.Tool == nil {
-			return p, false
-		}
-		if !sayableInput(p.Tool.Arguments) {
-			l.add("tool_calls.arguments", "they are no JSON object and became {}")
-		}
-		return p, true
-	case llm.PartOther:
-		l.add("content", "a block that only "+string(p.Extra.Dialect)+" knows was left out")
-	default:
-		l.add("content", "an answer of converse has no place for part kind "+strconv.Itoa(int(p.Kind)))
-	}
-	return p, false
-}
+const converseNoLatency = `{"latencyMs":0}`

@@ -15,9 +15,9 @@ import (
 	"tailplane/internal/wire"
 )
 
-// convFrames makes a stream of lines "name payload"; a name that ends with
+// converseFrames makes a stream of lines "name payload"; a name that ends with
 // Exception is one.
-func convFrames(lines ...string) (out []byte) {
+func converseFrames(lines ...string) (out []byte) {
 	for _, line := range lines {
 		name, payload, _ := strings.Cut(line, " ")
 		if strings.HasSuffix(name, "Exception") {
@@ -29,8 +29,8 @@ func convFrames(lines ...string) (out []byte) {
 	return out
 }
 
-// convLines undoes convFrames.
-func convLines(t testing.TB, stream []byte) (lines []string) {
+// converseLines undoes converseFrames.
+func converseLines(t testing.TB, stream []byte) (lines []string) {
 	t.Helper()
 	var r wire.EventReader
 	r.ResetFrames(bytes.NewReader(stream), wire.EventStream, 0)
@@ -48,7 +48,7 @@ func convLines(t testing.TB, stream []byte) (lines []string) {
 	}
 }
 
-func convEvents(r io.Reader) (events []llm.Event, err error) {
+func converseEvents(r io.Reader) (events []llm.Event, err error) {
 	for ev, e := range (ConverseCodec{}).Events(r) {
 		if err = e; err == nil {
 			events = append(events, ev)
@@ -57,7 +57,7 @@ func convEvents(r io.Reader) (events []llm.Event, err error) {
 	return events, err
 }
 
-func convWrite(t testing.TB, events []llm.Event) ([]byte, []llm.Loss) {
+func converseWrite(t testing.TB, events []llm.Event) ([]byte, []llm.Loss) {
 	t.Helper()
 	var out bytes.Buffer
 	w := ConverseCodec{}.Writer(&out, nil)
@@ -69,7 +69,7 @@ func convWrite(t testing.TB, events []llm.Event) ([]byte, []llm.Loss) {
 	return out.Bytes(), w.Losses()
 }
 
-var convHead = []string{
+var converseHead = []string{
 	`messageStart {"p":"abcd","role":"assistant"}`,
 	`contentBlockDelta {"contentBlockIndex":0,"delta":{"reasoningContent":{"text":"hm"}}}`,
 	`contentBlockDelta {"contentBlockIndex":0,"delta":{"reasoningContent":{"signature":"sig"}}}`,
@@ -100,12 +100,12 @@ var convHead = []string{
 }
 
 const (
-	convStopLine = `messageStop {"stopReason":"tool_use","additionalModelResponseFields":{"x":1}}`
-	convMetaLine = `metadata {"usage":{"inputTokens":3,"outputTokens":5,"totalTokens":15,"cacheReadInputTokens":1,"cacheWriteInputTokens":6,"cacheDetails":[{"ttl":"1h","inputTokens":4},{"ttl":"5m","inputTokens":2}]},"metrics":{"latencyMs":9}}`
+	converseStopLine = `messageStop {"stopReason":"tool_use","additionalModelResponseFields":{"x":1}}`
+	converseMetaLine = `metadata {"usage":{"inputTokens":3,"outputTokens":5,"totalTokens":15,"cacheReadInputTokens":1,"cacheWriteInputTokens":6,"cacheDetails":[{"ttl":"1h","inputTokens":4},{"ttl":"5m","inputTokens":2}]},"metrics":{"latencyMs":9}}`
 )
 
-// convAnswer is the complete answer that convHead streams.
-const convAnswer = `{"output":{"message":{"role":"assistant","content":[
+// converseAnswer is the complete answer that converseHead streams.
+const converseAnswer = `{"output":{"message":{"role":"assistant","content":[
 	{"reasoningContent":{"reasoningText":{"text":"hm","signature":"sig"}}},
 	{"citationsContent":{"content":[{"text":"Hello"}],"citations":[{"title":"t","location":{"web":{"url":"u"}}}]}},
 	{"toolUse":{"toolUseId":"t1","name":"f","input":{"a":1}}},
@@ -117,9 +117,9 @@ const convAnswer = `{"output":{"message":{"role":"assistant","content":[
 	"stopReason":"tool_use","usage":{"inputTokens":3,"outputTokens":5,"totalTokens":15,"cacheReadInputTokens":1,"cacheWriteInputTokens":6,"cacheDetails":[{"ttl":"1h","inputTokens":4},{"ttl":"5m","inputTokens":2}]},
 	"additionalModelResponseFields":{"x":1},"metrics":{"latencyMs":9}}`
 
-var convUsage = llm.Usage{Input: 10, CacheRead: 1, CacheWrite: 6, CacheWrite1h: 4, Output: 5, Source: llm.UsageReported}
+var converseUsage = llm.Usage{Input: 10, CacheRead: 1, CacheWrite: 6, CacheWrite1h: 4, Output: 5, Source: llm.UsageReported}
 
-func convSame(t testing.TB, got, want []byte) {
+func converseSame(t testing.TB, got, want []byte) {
 	t.Helper()
 	var a, b any
 	if err := json.Unmarshal(got, &a); err != nil {
@@ -135,10 +135,10 @@ func convSame(t testing.TB, got, want []byte) {
 
 func TestConverseStreamIsItsAnswer(t *testing.T) {
 	for name, tail := range map[string][]string{
-		"metadata behind the stop": {convStopLine, convMetaLine},
-		"metadata before the stop": {convMetaLine, convStopLine},
+		"metadata behind the stop": {converseStopLine, converseMetaLine},
+		"metadata before the stop": {converseMetaLine, converseStopLine},
 	} {
-		stream := convFrames(append(append([]string{}, convHead...), tail...)...)
+		stream := converseFrames(append(append([]string{}, converseHead...), tail...)...)
 		reply, err := Collect(ConverseCodec{}.Events(iotest.OneByteReader(bytes.NewReader(stream))))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -147,23 +147,23 @@ func TestConverseStreamIsItsAnswer(t *testing.T) {
 		if err != nil || losses != nil {
 			t.Errorf("%s: %v, %v", name, losses, err)
 		}
-		convSame(t, body, []byte(convAnswer))
-		if reply.Usage != convUsage {
+		converseSame(t, body, []byte(converseAnswer))
+		if reply.Usage != converseUsage {
 			t.Errorf("%s: usage %+v", name, reply.Usage)
 		}
-		events, _ := convEvents(bytes.NewReader(stream))
-		again, losses := convWrite(t, events)
+		events, _ := converseEvents(bytes.NewReader(stream))
+		again, losses := converseWrite(t, events)
 		second, err := Collect(ConverseCodec{}.Events(bytes.NewReader(again)))
 		if err != nil || losses != nil {
 			t.Errorf("%s: written again: %v, %v", name, err, losses)
 		}
 		body, _, _ = ConverseCodec{}.EncodeReply(second)
-		convSame(t, body, []byte(convAnswer))
+		converseSame(t, body, []byte(converseAnswer))
 	}
 }
 
 func TestConverseReplaysAnAnswerAsAStream(t *testing.T) {
-	reply, err := ConverseCodec{}.DecodeReply([]byte(convAnswer))
+	reply, err := ConverseCodec{}.DecodeReply([]byte(converseAnswer))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,15 +179,15 @@ func TestConverseReplaysAnAnswerAsAStream(t *testing.T) {
 		t.Fatal(err, w.Losses())
 	}
 	body, _, _ := ConverseCodec{}.EncodeReply(again)
-	convSame(t, body, []byte(convAnswer))
+	converseSame(t, body, []byte(converseAnswer))
 }
 
 // TestConverseStreamEnds has the ways in which a stream ends, for the decoder and
 // for the tap.
 func TestConverseStreamEnds(t *testing.T) {
 	text := []string{`messageStart {"role":"assistant"}`, `contentBlockDelta {"contentBlockIndex":0,"delta":{"text":"x"}}`}
-	whole := func(more ...string) []byte { return convFrames(append(append([]string{}, text...), more...)...) }
-	broken := whole(convStopLine)
+	whole := func(more ...string) []byte { return converseFrames(append(append([]string{}, text...), more...)...) }
+	broken := whole(converseStopLine)
 	broken[len(broken)-1] ^= 1
 	for name, c := range map[string]struct {
 		stream []byte
@@ -195,19 +195,19 @@ func TestConverseStreamEnds(t *testing.T) {
 		end    bool   // the tap knows the end
 		stop   llm.StopReason
 	}{
-		"stop and metadata":         {whole(convStopLine, convMetaLine), "", true, llm.StopTool},
-		"metadata and stop":         {whole(convMetaLine, convStopLine), "", true, llm.StopTool},
-		"more behind the end":       {append(whole(convStopLine, convMetaLine), "garbage, and much more of it"...), "", true, llm.StopTool},
-		"no metadata":               {whole(convStopLine), "", false, llm.StopTool},
-		"no stop":                   {whole(convMetaLine), "unexpected EOF", false, ""},
+		"stop and metadata":         {whole(converseStopLine, converseMetaLine), "", true, llm.StopTool},
+		"metadata and stop":         {whole(converseMetaLine, converseStopLine), "", true, llm.StopTool},
+		"more behind the end":       {append(whole(converseStopLine, converseMetaLine), "garbage, and much more of it"...), "", true, llm.StopTool},
+		"no metadata":               {whole(converseStopLine), "", false, llm.StopTool},
+		"no stop":                   {whole(converseMetaLine), "unexpected EOF", false, ""},
 		"neither":                   {whole(), "unexpected EOF", false, ""},
 		"nothing":                   {nil, "unexpected EOF", false, ""},
-		"cut inside the metadata":   {whole(convStopLine, convMetaLine)[:len(whole(convStopLine))+30], "unexpected EOF", false, llm.StopTool},
+		"cut inside the metadata":   {whole(converseStopLine, converseMetaLine)[:len(whole(converseStopLine))+30], "unexpected EOF", false, llm.StopTool},
 		"a broken frame":            {broken, "broken", false, ""},
 		"an event that is no JSON":  {whole("contentBlockDelta {"), "contentBlockDelta", false, ""},
 		"a delta without its block": {whole(`contentBlockDelta {"contentBlockIndex":7,"delta":{"toolUse":{"input":"x"}}}`), "toolUse", false, ""},
 	} {
-		events, err := convEvents(bytes.NewReader(c.stream))
+		events, err := converseEvents(bytes.NewReader(c.stream))
 		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%s: %v, want %q", name, err, c.err)
 		}
@@ -229,22 +229,37 @@ func TestConverseStreamEnds(t *testing.T) {
 	}
 }
 
+// TestConverseRefusesAMemberThatStandsTwice, also in the fields that only a model
+// knows: one of them would be lost.
+func TestConverseRefusesAMemberThatStandsTwice(t *testing.T) {
+	for _, fields := range []string{
+		`{"thinking":{"type":"enabled","budget_tokens":1,"budget_tokens":2}}`,
+		`{"output_config":{"effort":"low","effort":"high"}}`,
+		`{"inferenceConfig":{"topK":1,"topK":2}}`,
+	} {
+		_, err := ConverseCodec{}.DecodeCall([]byte(`{"messages":[],"additionalModelRequestFields":` + fields + `}`))
+		if err == nil || !strings.Contains(err.Error(), "appears twice") {
+			t.Errorf("%s: %v", fields, err)
+		}
+	}
+}
+
 func TestConverseExceptionsInAStream(t *testing.T) {
 	for frame, want := range map[string]string{
 		"internalServerException": "InternalServerException", "modelStreamErrorException": "ModelStreamErrorException",
 		"validationException": "ValidationException", "throttlingException": "ThrottlingException",
 		"serviceUnavailableException": "ServiceUnavailableException", "modelTimeoutException": "ModelTimeoutException",
 	} {
-		stream := convFrames(convHead[0], frame+` {"message":"so it is"}`)
-		events, err := convEvents(bytes.NewReader(stream))
+		stream := converseFrames(converseHead[0], frame+` {"message":"so it is"}`)
+		events, err := converseEvents(bytes.NewReader(stream))
 		if err != io.ErrUnexpectedEOF || len(events) != 2 || events[1].Kind != llm.EventFault {
 			t.Fatalf("%s: %+v, %v", frame, events, err)
 		}
 		if got := *events[1].Fault; got != (llm.ErrorBody{Type: want, Message: "so it is"}) {
 			t.Errorf("%s: %+v", frame, got)
 		}
-		again, _ := convWrite(t, events)
-		if lines := convLines(t, again); frame != "modelTimeoutException" && lines[1] != frame+` {"message":"so it is"}` {
+		again, _ := converseWrite(t, events)
+		if lines := converseLines(t, again); frame != "modelTimeoutException" && lines[1] != frame+` {"message":"so it is"}` {
 			t.Errorf("%s is written as %s", frame, lines)
 		}
 	}
@@ -270,7 +285,7 @@ func TestConverseTellsFaults(t *testing.T) {
 		if got := (ConverseCodec{}).ErrorType(&c.fault); got != c.header {
 			t.Errorf("%s: header %s", c.fault.Kind, got)
 		}
-		if got := convLines(t, ConverseCodec{}.AppendFault(nil, &c.fault, "r")); len(got) != 1 || got[0] != c.frame+` {"message":"m"}` {
+		if got := converseLines(t, ConverseCodec{}.AppendFault(nil, &c.fault, "r")); len(got) != 1 || got[0] != c.frame+` {"message":"m"}` {
 			t.Errorf("%s: frame %s", c.fault.Kind, got)
 		}
 	}
@@ -302,13 +317,13 @@ func TestConverseErrorTypes(t *testing.T) {
 
 func TestConverseTapAllocatesNothingForContent(t *testing.T) {
 	ev := wire.Event{Name: []byte("contentBlockDelta"), Data: []byte(`{"contentBlockIndex":0,"delta":{"text":"Hello"},"p":"ab"}`)}
-	meta := wire.Event{Name: []byte("metadata"), Data: []byte(strings.TrimPrefix(convMetaLine, "metadata "))}
+	meta := wire.Event{Name: []byte("metadata"), Data: []byte(strings.TrimPrefix(converseMetaLine, "metadata "))}
 	var tap Tap
 	if n := testing.AllocsPerRun(100, func() {
 		tap.Reset()
 		ConverseCodec{}.TapEvent(&tap, ev)
 		ConverseCodec{}.TapEvent(&tap, meta)
-	}); n != 0 || tap.Usage != convUsage || tap.Tokens != 1 {
+	}); n != 0 || tap.Usage != converseUsage || tap.Tokens != 1 {
 		t.Errorf("%v allocations, usage %+v, %d tokens", n, tap.Usage, tap.Tokens)
 	}
 }
@@ -342,16 +357,16 @@ func FuzzConverseCall(f *testing.F) {
 		if err != nil || len(losses) > 0 {
 			t.Fatalf("%v %v", err, losses)
 		}
-		antSameJSON(t, got, body)
+		anthropicSameJSON(t, got, body)
 		c.Extra = llm.Extra{Dialect: llm.Chat}
 		if got, _, err = (ConverseCodec{}).EncodeCall(c); err == nil {
-			antJSON(t, got)
+			anthropicJSON(t, got)
 		}
 	})
 }
 
 func FuzzConverseReply(f *testing.F) {
-	f.Add([]byte(convAnswer))
+	f.Add([]byte(converseAnswer))
 	f.Add([]byte(ownedReplies["converse"].body))
 	f.Add([]byte(`{"message":"no"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -371,24 +386,24 @@ func FuzzConverseReply(f *testing.F) {
 		if err != nil || len(losses) > 0 {
 			t.Fatalf("%v %v", err, losses)
 		}
-		antSameJSON(t, got, body)
+		anthropicSameJSON(t, got, body)
 	})
 }
 
-// FuzzConverseEvents takes one event a line, as convFrames does.
+// FuzzConverseEvents takes one event a line, as converseFrames does.
 func FuzzConverseEvents(f *testing.F) {
-	f.Add(strings.Join(append(append([]string{}, convHead...), convStopLine, convMetaLine), "\n"))
-	f.Add(convMetaLine + "\n" + convStopLine)
+	f.Add(strings.Join(append(append([]string{}, converseHead...), converseStopLine, converseMetaLine), "\n"))
+	f.Add(converseMetaLine + "\n" + converseStopLine)
 	f.Add(`throttlingException {"message":"m"}`)
 	f.Add("messageStop {}\nnewEvent {\"a\":1}")
 	f.Fuzz(func(t *testing.T, lines string) {
-		stream := convFrames(strings.Split(lines, "\n")...)
-		events, err := convEvents(bytes.NewReader(stream))
-		again, errAgain := convEvents(iotest.OneByteReader(bytes.NewReader(stream)))
+		stream := converseFrames(strings.Split(lines, "\n")...)
+		events, err := converseEvents(bytes.NewReader(stream))
+		again, errAgain := converseEvents(iotest.OneByteReader(bytes.NewReader(stream)))
 		if !reflect.DeepEqual(events, again) || (err == nil) != (errAgain == nil) {
 			t.Fatalf("cut differently:\n%+v %v\n%+v %v", events, err, again, errAgain)
 		}
-		out, _ := convWrite(t, events)
+		out, _ := converseWrite(t, events)
 		if err != nil {
 			return
 		}

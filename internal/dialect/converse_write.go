@@ -6,11 +6,11 @@ import (
 
 // Content blocks, written: the mirror of converse_parts.go.
 
-// convEncoder writes requests and answers.
-type convEncoder struct{ jsonWriter }
+// converseEncoder writes requests and answers.
+type converseEncoder struct{ jsonWriter }
 
 // blocks writes parts as the list that is member name, each with its cache point.
-func (e *convEncoder) blocks(w *objectWriter, name string, parts []llm.Part) {
+func (e *converseEncoder) blocks(w *objectWriter, name string, parts []llm.Part) {
 	w.list(name)
 	for i := range parts {
 		e.block(&parts[i])
@@ -20,8 +20,8 @@ func (e *convEncoder) blocks(w *objectWriter, name string, parts []llm.Part) {
 }
 
 // block writes a part that this dialect can say. The caller has made parts of
-// other dialects sayable (see convShape).
-func (e *convEncoder) block(p *llm.Part) {
+// other dialects sayable (see converseSettle).
+func (e *converseEncoder) block(p *llm.Part) {
 	if p.Kind == llm.PartOther {
 		e.value(p.Raw)
 		return
@@ -37,74 +37,74 @@ func (e *convEncoder) block(p *llm.Part) {
 		in := w.sub("toolUse")
 		in.text("toolUseId", p.Tool.ID)
 		in.text("name", p.Tool.Name)
-		if own.Form&convNoInput == 0 || p.Tool.Arguments != "" {
+		if own.Form&converseNoInput == 0 || p.Tool.Arguments != "" {
 			in.put("input", toolInput(p, llm.Converse))
 		}
-		w.endSub("toolUse", &in)
+		in.endSub()
 	case llm.PartToolResult:
 		in := w.sub("toolResult")
 		e.result(&in, p.Result, own.Form)
-		w.endSub("toolResult", &in)
+		in.endSub()
 	case llm.PartThinking:
 		in := w.sub("reasoningContent")
 		e.thought(&in, p, own.Form)
-		w.endSub("reasoningContent", &in)
+		in.endSub()
 	}
 	w.end()
 }
 
-func (e *convEncoder) text(w *objectWriter, text string, form uint32) {
+func (e *converseEncoder) text(w *objectWriter, text string, form uint32) {
 	switch {
-	case form&convJSON != 0 && isJSON([]byte(text)):
+	case form&converseJSON != 0 && isJSON([]byte(text)):
 		w.put("json", []byte(text))
-	case form&convGuard != 0:
+	case form&converseGuard != 0:
 		in := w.sub("guardContent")
 		inner := in.sub("text")
 		inner.text("text", text)
-		in.endSub("text", &inner)
-		w.endSub("guardContent", &in)
-	case form&convCited != 0:
+		inner.endSub()
+		in.endSub()
+	case form&converseCited != 0:
 		in := w.sub("citationsContent")
 		if _, pieces := in.takeKept("content"); pieces != nil {
 			in.put("content", pieces)
-		} else if form&convNoContent == 0 || text != "" {
+		} else if form&converseNoContent == 0 || text != "" {
 			in.list("content")
 			piece := in.object(llm.Extra{})
 			piece.text("text", text)
 			piece.end()
 			in.closeList()
 		}
-		w.endSub("citationsContent", &in)
+		in.endSub()
 	default:
 		w.text("text", text)
 	}
 }
 
-func (e *convEncoder) result(w *objectWriter, r *llm.ToolResult, form uint32) {
+func (e *converseEncoder) result(w *objectWriter, r *llm.ToolResult, form uint32) {
 	w.text("toolUseId", r.CallID)
 	e.blocks(w, "content", r.Parts)
 	switch {
 	case r.Error:
 		w.text("status", "error")
-	case form&convStatusSuccess != 0:
+	case form&converseStatusSuccess != 0:
 		w.text("status", "success")
 	}
 }
 
-func (e *convEncoder) thought(w *objectWriter, p *llm.Part, form uint32) {
+func (e *converseEncoder) thought(w *objectWriter, p *llm.Part, form uint32) {
 	if p.Redacted && p.SignedBy == llm.Converse {
 		w.text("redactedContent", p.Signature)
 		return
 	}
 	in := w.sub("reasoningText")
 	in.text("text", p.Text)
-	if form&convNoSignature == 0 || p.Signature != "" {
+	if form&converseNoSignature == 0 || p.Signature != "" {
 		in.text("signature", signatureFor(llm.Converse, p))
 	}
-	w.endSub("reasoningText", &in)
+	in.endSub()
 }
 
-func (e *convEncoder) cache(m *llm.CacheMark) {
+func (e *converseEncoder) cache(m *llm.CacheMark) {
 	if m == nil {
 		return
 	}

@@ -2,178 +2,80 @@ package dialect
 
 import (
 	"io"
-	"slices"
-	"strconv"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
 
-// Streams, written. Blocks come one after the other (see blocks.go). messageStop
-// and metadata wait for the end, because some dialects tell the usage, and
-// Bedrock its measurements, after the stop.
+// Streams, written: the events of blocks_write.go.
 
 // Writer implements Codec. call may be nil.
-func (ConverseCodec) Writer(w io.Writer, _ *llm.Call) EventWriter { return &convWriter{w: w} }
+func (ConverseCodec) Writer(w io.Writer, _ *llm.Call) EventWriter {
+	return &converseWriter{blockWriter: blockWriter{w: w, codec: ConverseCodec{}}}
+}
 
-type convWriter struct {
-	w      io.Writer
-	id     string // of the answer
-	losses lossList
-	out    []byte // whole frames, not yet written
-	err    error
-
-	started bool
-	native  bool // the stream came from this dialect
-	done    bool
-	blocks  blockQueue
-	stop    *llm.Event
-	usage   *llm.Event
-	beside  []byte // members of a complete answer: those of messageStop and of metadata
+type converseWriter struct {
+	blockWriter
+	beside []byte // members of a complete answer: those of messageStop and of metadata
 }
 
 // Write implements EventWriter.
-func (a *convWriter) Write(ev llm.Event) error {
-	if a.err != nil || a.done {
-		return a.err
-	}
-	a.out = a.out[:0]
-	if ev.Choice > 0 {
-		a.losses.add("choices", "converse gives one answer; the first is told")
-		return nil
-	}
-	if !a.started && ev.Kind != llm.EventPing && ev.Kind != llm.EventFault {
-		start := ev.Start
-		if ev.Kind != llm.EventStart || start == nil {
-			start = &llm.Reply{}
-		}
+func (a *converseWriter) Write(ev llm.Event) error {
+	start, ok := a.takes(&ev)
+	if start != nil {
 		a.start(start)
 	}
-	a.event(ev)
+	if ok {
+		a.event(&ev)
+	}
 	return a.send()
 }
 
-func (a *convWriter) event(ev llm.Event) {
+func (a *converseWriter) event(ev *llm.Event) {
 	switch ev.Kind {
-	case llm.EventPart:
-		a.part(ev)
-	case llm.EventDelta:
-		a.blocks.more(a, ev, false)
-	case llm.EventSign:
-		a.blocks.more(a, ev, true)
-	case llm.EventPartEnd:
-		a.end(ev)
-	case llm.EventLogprobs:
-		a.losses.add("logprobs", convNoEquivalent)
 	case llm.EventStop:
 		a.blocks.drain(a, true)
-		a.stop = &ev
+		a.stop = ev
 		a.keep(ev.Extra)
-	case llm.EventUsage:
-		if ev.Usage != nil {
-			a.usage = &ev
-		}
 	case llm.EventFault:
-		body := llm.ErrorBody{}
-		if ev.Fault != nil {
-			body = *ev.Fault
-		}
-		a.out = convAppendException(a.out, convFaultName(&body), body.Message)
+		body := faultOf(ev)
+		a.out = converseAppendException(a.out, converseFaultName(body), body.Message)
 		a.done = true
 	case llm.EventOther:
 		a.other(ev)
 	case llm.EventEnd:
 		a.finish()
+	default:
+		a.inAnswer(a, ev)
 	}
 }
 
-func (a *convWriter) send() error {
-	if len(a.out) > 0 {
-		_, a.err = a.w.Write(a.out)
-	}
-	return a.err
+func (a *converseWriter) tell(kind converseKind, data []byte) {
+	a.out = wire.AppendFrame(a.out, converseKinds[kind], data)
 }
 
-func (a *convWriter) tell(kind convKind, data []byte) {
-	a.out = wire.AppendFrame(a.out, convKinds[kind], data)
-}
-
-// Fail implements EventWriter.
-func (a *convWriter) Fail(f *llm.Fault, requestID string) error {
-	if a.err != nil || a.done {
-		return a.err
-	}
-	a.done = true
-	a.out = ConverseCodec{}.AppendFault(a.out[:0], f, requestID)
-	return a.send()
-}
-
-// Losses implements EventWriter.
-func (a *convWriter) Losses() []llm.Loss { return slices.Clone(a.losses.all) }
-
-func (a *convWriter) start(r *llm.Reply) {
-	a.started, a.native, a.id = true, r.Extra.Dialect == llm.Converse, r.ID
-	a.losses.extra("", r.Extra, llm.Converse)
+func (a *converseWriter) start(r *llm.Reply) {
+	a.begin(r)
 	a.keep(r.Extra)
 	w := newObject(llm.Extra{})
-	if !a.native || r.Extra.Form&convNoRole == 0 {
+	if !a.native || r.Extra.Form&converseNoRole == 0 {
 		w.text("role", "assistant")
 	}
-	a.tell(convMessageStart, w.end())
+	a.tell(converseMessageStart, w.end())
 }
 
 // keep notes members that stand at the top of a complete answer.
-func (a *convWriter) keep(e llm.Extra) {
+func (a *converseWriter) keep(e llm.Extra) {
 	own := e.In(llm.Converse)
 	a.beside = mergeMembers(a.beside, mergeMembers(own.Members, own.Spelled))
 }
 
-func (a *convWriter) part(ev llm.Event) {
-	if ev.New == nil {
-		return
-	}
-	block := withCallID(*ev.New, a.id, ev.Part)
-	skip := !a.sayable(&block)
-	a.blocks.part(a, ev.Part, block, skip)
-}
-
-// sayable declares what of a part cannot be said, and whether it can at all.
-func (a *convWriter) sayable(p *llm.Part) bool {
-	if p.Extra.Dialect == llm.Converse {
-		return true
-	}
-	a.losses.extra("content", p.Extra, llm.Converse)
-	switch p.Kind {
-	case llm.PartText, llm.PartRefusal, llm.PartThinking:
-		return true
-	case llm.PartToolCall:
-		return p.Tool != nil
-	}
-	a.losses.add("content", "an answer of converse has no place for part kind "+strconv.Itoa(int(p.Kind)))
-	return false
-}
-
-func (a *convWriter) end(ev llm.Event) {
-	if p := a.blocks.parts[ev.Part]; p != nil && !p.skip && ev.New != nil {
-		a.losses.extra("content", ev.New.Extra, llm.Converse)
-	}
-	if a.blocks.end(a, ev) {
-		a.losses.add("content.thinking.signature", "it came after another block had begun")
-	}
-}
-
-// empty says that p has nothing to tell yet: a text without a character, which
-// Bedrock would refuse when the client hands it back.
-func (a *convWriter) empty(p *blockPart) bool {
-	return p.isText() && len(p.text) == 0 && p.block.Extra.Dialect != llm.Converse
-}
-
 // waits says that p can be told only when it is complete: redacted thinking is
 // one delta.
-func (a *convWriter) waits(p *blockPart) bool { return p.redacted() }
+func (a *converseWriter) waits(p *blockPart) bool { return p.redacted() }
 
 // openBlock writes contentBlockStart for the blocks that have one.
-func (a *convWriter) openBlock(p *blockPart) {
+func (a *converseWriter) openBlock(p *blockPart) {
 	switch p.block.Kind {
 	case llm.PartToolCall:
 		w := newObject(llm.Extra{})
@@ -183,14 +85,14 @@ func (a *convWriter) openBlock(p *blockPart) {
 		tool := start.sub("toolUse")
 		tool.text("toolUseId", p.block.Tool.ID)
 		tool.text("name", p.block.Tool.Name)
-		start.endSub("toolUse", &tool)
-		w.endSub("start", &start)
+		tool.endSub()
+		start.endSub()
 		w.integer("contentBlockIndex", int64(p.index))
-		a.tell(convBlockStart, w.end())
+		a.tell(converseBlockStart, w.end())
 	case llm.PartOther:
 		a.openOther(p)
 	case llm.PartImage, llm.PartFile, llm.PartAudio, llm.PartToolResult:
-		e := convEncoder{}
+		e := converseEncoder{}
 		e.block(&p.block)
 		p.block.Raw = e.buf
 		a.openOther(p)
@@ -199,7 +101,7 @@ func (a *convWriter) openBlock(p *blockPart) {
 
 // openOther tells a block of this dialect that stands whole in its Raw: what its
 // start says, and the rest as one delta.
-func (a *convWriter) openOther(p *blockPart) {
+func (a *converseWriter) openOther(p *blockPart) {
 	o, err := openObject(p.block.Raw, where{})
 	if err != nil || len(o.members) == 0 {
 		return
@@ -227,26 +129,26 @@ func (a *convWriter) openOther(p *blockPart) {
 	w := newObject(llm.Extra{})
 	w.put("start", closeRaw(appendRaw(nil, o.members[0].key, head)))
 	w.integer("contentBlockIndex", int64(p.index))
-	a.tell(convBlockStart, w.end())
+	a.tell(converseBlockStart, w.end())
 	if rest != nil {
 		a.delta(p.index, name, rest)
 	}
 }
 
 // delta writes one delta whose only member is name.
-func (a *convWriter) delta(index int, name string, value []byte) {
+func (a *converseWriter) delta(index int, name string, value []byte) {
 	w := newObject(llm.Extra{})
 	w.put("delta", closeRaw(appendRaw(nil, stringJSON(name), value)))
 	w.integer("contentBlockIndex", int64(index))
-	a.tell(convBlockDelta, w.end())
+	a.tell(converseBlockDelta, w.end())
 }
 
-// convInside is an object with one member, a text.
-func convInside(name, text string) []byte {
+// converseInside is an object with one member, a text.
+func converseInside(name, text string) []byte {
 	return closeRaw(appendRaw(nil, stringJSON(name), stringJSON(text)))
 }
 
-func (a *convWriter) tellText(p *blockPart) {
+func (a *converseWriter) tellText(p *blockPart) {
 	if len(p.text) == 0 || p.redacted() {
 		return
 	}
@@ -256,14 +158,14 @@ func (a *convWriter) tellText(p *blockPart) {
 	case llm.PartText, llm.PartRefusal:
 		a.delta(p.index, "text", stringJSON(text))
 	case llm.PartThinking:
-		a.delta(p.index, "reasoningContent", convInside("text", text))
+		a.delta(p.index, "reasoningContent", converseInside("text", text))
 	case llm.PartToolCall:
-		a.delta(p.index, "toolUse", convInside("input", text))
+		a.delta(p.index, "toolUse", converseInside("input", text))
 	}
 }
 
 // endBlock writes what is known only at the end, and contentBlockStop.
-func (a *convWriter) endBlock(p *blockPart) {
+func (a *converseWriter) endBlock(p *blockPart) {
 	switch p.block.Kind {
 	case llm.PartThinking:
 		a.sign(p)
@@ -279,34 +181,23 @@ func (a *convWriter) endBlock(p *blockPart) {
 	}
 	w := newObject(llm.Extra{})
 	w.integer("contentBlockIndex", int64(p.index))
-	a.tell(convBlockStop, w.end())
+	a.tell(converseBlockStop, w.end())
 }
 
-// sign writes the signature of thinking in one piece, or all of redacted
-// thinking. The one that the end of the part tells is the final one.
-func (a *convWriter) sign(p *blockPart) {
-	s := p.block
-	s.Signature = string(p.signature)
-	p.signature = p.signature[:0]
-	if p.end != nil {
-		if p.end.Signature != "" {
-			s.Signature = p.end.Signature
-		}
-		if s.SignedBy == "" {
-			s.SignedBy = p.end.SignedBy
-		}
-	}
-	signature, member := signatureFor(llm.Converse, &s), "signature"
+// sign writes the signature of thinking, or all of redacted thinking.
+func (a *converseWriter) sign(p *blockPart) {
+	s := p.signed()
+	member := "signature"
 	if s.Redacted && s.SignedBy == llm.Converse {
 		member = "redactedContent"
 	}
-	if signature != "" {
-		a.delta(p.index, "reasoningContent", convInside(member, signature))
+	if signature := signatureFor(llm.Converse, &s); signature != "" {
+		a.delta(p.index, "reasoningContent", converseInside(member, signature))
 	}
 }
 
 // cite writes the citations that a text's Extra keeps.
-func (a *convWriter) cite(index int, e llm.Extra) {
+func (a *converseWriter) cite(index int, e llm.Extra) {
 	o := kept(e.In(llm.Converse).Members)
 	if o == nil {
 		return
@@ -321,18 +212,8 @@ func (a *convWriter) cite(index int, e llm.Extra) {
 }
 
 // other passes on what only this dialect says.
-func (a *convWriter) other(ev llm.Event) {
-	switch ev.Extra.Dialect {
-	case llm.Converse:
-	case llm.Chat, llm.Completions, llm.Gemini: // the members that a chunk has beyond the canonical form
-		prefix := ""
-		if ev.Extra.Form == otherChoice {
-			prefix = "choices"
-		}
-		a.losses.extra(prefix, llm.Extra{Dialect: ev.Extra.Dialect, Members: ev.Raw}, llm.Converse)
-		return
-	default:
-		a.losses.add("events", "an event that only "+string(ev.Extra.Dialect)+" knows was left out")
+func (a *converseWriter) other(ev *llm.Event) {
+	if !a.ownOther(ev) {
 		return
 	}
 	if o := kept(ev.Raw); o != nil && len(o.members) > 0 {
@@ -340,13 +221,13 @@ func (a *convWriter) other(ev llm.Event) {
 	}
 }
 
-// convStopMembers are the members of a complete answer that stand in messageStop;
+// converseStopMembers are the members of a complete answer that stand in messageStop;
 // the others stand in metadata.
-var convStopMembers = []string{"additionalModelResponseFields"}
+var converseStopMembers = []string{"additionalModelResponseFields"}
 
 // finish writes messageStop and metadata. A native stream that had no metadata
 // gets none.
-func (a *convWriter) finish() {
+func (a *converseWriter) finish() {
 	a.blocks.drain(a, true)
 	a.done = true
 	beside := kept(a.beside)
@@ -356,29 +237,29 @@ func (a *convWriter) finish() {
 		stop = *a.stop
 		a.losses.extra("choices", stop.Extra, llm.Converse)
 	}
-	if stop.Extra.In(llm.Converse).Form&convNoStop == 0 {
-		w.text("stopReason", convStopWord(stop.Stop, &a.losses))
+	if stop.Extra.In(llm.Converse).Form&converseNoStop == 0 {
+		w.text("stopReason", converseStopWord(stop.Stop, &a.losses))
 	}
-	for _, name := range convStopMembers {
+	for _, name := range converseStopMembers {
 		w.put(name, keptIn(beside, name))
 	}
-	a.tell(convMessageStop, w.end())
+	a.tell(converseMessageStop, w.end())
 	a.metadata(beside)
 }
 
-func (a *convWriter) metadata(beside *object) {
+func (a *converseWriter) metadata(beside *object) {
 	w := newObject(llm.Extra{})
 	switch {
 	case a.usage != nil:
-		convPutUsage(w, *a.usage.Usage, a.usage.Extra, &a.losses)
+		conversePutUsage(w, *a.usage.Usage, a.usage.Extra, &a.losses)
 	case !a.native:
-		convPutUsage(w, llm.Usage{}, llm.Extra{}, &a.losses)
+		conversePutUsage(w, llm.Usage{}, llm.Extra{}, &a.losses)
 	}
 	if !a.native {
-		w.put("metrics", []byte(convNoLatency))
+		w.put("metrics", []byte(converseNoLatency))
 	}
 	w.rest(beside)
 	if data := w.end(); string(data) != "{}" {
-		a.tell(convMetadata, data)
+		a.tell(converseMetadata, data)
 	}
 }

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"encoding/base64"
+	"strconv"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
@@ -41,7 +42,7 @@ func (c ConverseCodec) EncodeCount(call *llm.Call) ([]byte, []llm.Loss, error) {
 	w := newObject(llm.Extra{})
 	in := w.sub("input")
 	in.put("converse", body)
-	w.endSub("input", &in)
+	in.endSub()
 	return w.end(), losses, nil
 }
 
@@ -52,28 +53,24 @@ func (c ConverseCodec) DecodeCount(body []byte) (*llm.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, err := o.sub("input")
-	if err != nil {
-		return nil, err
-	}
+	in := o.sub("input")
 	if in == nil {
 		return nil, o.under("input").wrong("is required")
+	}
+	if err := o.err(); err != nil {
+		return nil, err
 	}
 	if raw := in.get("converse"); raw != nil {
 		return c.DecodeCall(raw)
 	}
-	invoke, err := in.sub("invokeModel")
-	if err != nil {
-		return nil, err
-	}
+	invoke := in.sub("invokeModel")
 	if invoke == nil {
 		return nil, o.under("input").wrong("must have converse or invokeModel")
 	}
-	text, err := invoke.str("body")
-	if err != nil {
+	own, err := base64.StdEncoding.DecodeString(invoke.str("body"))
+	if err := o.err(); err != nil {
 		return nil, err
 	}
-	own, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		return nil, invoke.under("body").wrong("must be base64")
 	}
@@ -109,4 +106,76 @@ func only(body []byte, names ...string) ([]byte, error) {
 		}
 	}
 	return w.end(), nil
+}
+
+// :countTokens. Its request holds a conversation, either under
+// generateContentRequest or, without the settings, by itself; its answer holds
+// totalTokens.
+
+// DecodeCount reads a request of :countTokens. As with DecodeCall, the model is
+// the path's unless the body names it.
+func (GeminiCodec) DecodeCount(body []byte) (*llm.Call, error) {
+	o, err := geminiParse(body)
+	if err != nil {
+		return nil, err
+	}
+	in := geminiSub(o, "generateContentRequest")
+	if in == nil {
+		in = o
+	}
+	return geminiDecodeRequest(in)
+}
+
+// EncodeCount writes a request of :countTokens for the Gemini API, which wants
+// the model named inside.
+func (c GeminiCodec) EncodeCount(call *llm.Call) ([]byte, []llm.Loss, error) {
+	body, losses, err := c.EncodeCall(call)
+	if err != nil {
+		return nil, losses, err
+	}
+	o, err := parseObject(body)
+	if err != nil {
+		return nil, losses, err
+	}
+	o.put([]byte(`"model"`), stringJSON(geminiModels+call.Model))
+	return closeRaw(appendRaw(nil, []byte(`"generateContentRequest"`), o.left())), losses, nil
+}
+
+// EncodeCountReply is the answer of :countTokens. It has no place to say that
+// the figure is an estimate.
+func (GeminiCodec) EncodeCountReply(tokens int64) []byte {
+	return append(strconv.AppendInt([]byte(`{"totalTokens":`), tokens, 10), '}')
+}
+
+// DecodeCountReply reads the answer of :countTokens.
+func (GeminiCodec) DecodeCountReply(body []byte) (tokens int64, err error) {
+	o, err := parseObject(body)
+	if err != nil {
+		return 0, err
+	}
+	tokens, ok := o.whole("totalTokens")
+	if !ok || tokens < 0 {
+		o.wrong("totalTokens", "is required and must be a count")
+	}
+	return tokens, o.err()
+}
+
+// EncodeCountReply is the answer of /v1/messages/count_tokens. An estimate
+// says so in the member estimated, which Anthropic does not have.
+func (AnthropicCodec) EncodeCountReply(tokens int64, estimated bool) []byte {
+	b := strconv.AppendInt([]byte(`{"input_tokens":`), tokens, 10)
+	if estimated {
+		b = append(b, `,"estimated":true`...)
+	}
+	return append(b, '}')
+}
+
+// DecodeCountReply reads the answer of /v1/messages/count_tokens.
+func (AnthropicCodec) DecodeCountReply(body []byte) (tokens int64, estimated bool, err error) {
+	o, err := parseObject(body)
+	if err != nil {
+		return 0, false, err
+	}
+	tokens, estimated = o.place("input_tokens"), o.flag("estimated")
+	return tokens, estimated, o.err()
 }

@@ -42,7 +42,7 @@ func TestCountTokensOfBedrock(t *testing.T) {
 		if want := `{"input":{"converse":{"messages":[{"role":"user","content":[{"text":"hi"}]}],"system":[{"text":"x"}]}}}`; err != nil {
 			t.Error(err)
 		} else {
-			convSame(t, got, []byte(want))
+			converseSame(t, got, []byte(want))
 		}
 	}
 	for _, body := range []string{
@@ -104,13 +104,13 @@ func FuzzSideQuestions(f *testing.F) {
 				AnthropicCodec{}.EncodeCount, GeminiCodec{}.EncodeVertexCount, ConverseCodec{}.EncodeCount,
 			} {
 				if out, _, err := encode(call); err == nil {
-					antJSON(t, out)
+					anthropicJSON(t, out)
 				}
 			}
 		}
 		r := &EmbedReply{}
 		if DecodeVertexEmbedReply(r, body) == nil {
-			antJSON(t, EncodeOpenAIEmbedReply(r, &EmbedCall{}))
+			anthropicJSON(t, EncodeOpenAIEmbedReply(r, &EmbedCall{}))
 		}
 	})
 }

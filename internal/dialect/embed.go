@@ -44,32 +44,34 @@ func DecodeOpenAIEmbed(body []byte) (*EmbedCall, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &EmbedCall{}
-	if c.Model, err = requiredModel(o); err != nil {
-		return nil, err
-	}
+	c := &EmbedCall{Model: requiredModel(o)}
 	raw := o.raw("input")
-	if text, ok := wire.String(raw); ok {
+	if items := elements(raw); len(items) > 0 {
+		if c.Texts = allTexts(items); c.Texts == nil {
+			o.wrong("input", "must be texts: token numbers mean something to one model alone")
+		}
+	} else if text, ok := wire.String(raw); ok {
 		c.Texts = []string{text}
 	} else {
-		list, err := o.list("input")
-		if err != nil || len(list) == 0 {
-			return nil, o.under("input").wrong("must be a text or a list of texts")
-		}
-		if c.Texts, err = takeStrings(list, o.under("input")); err != nil {
-			return nil, o.under("input").wrong("must be texts: token numbers mean something to one model alone")
-		}
+		o.wrong("input", "must be a text or a list of texts")
 	}
-	if c.Dimensions, err = o.count("dimensions"); err != nil {
-		return nil, err
-	}
-	if c.User, err = o.str("user"); err != nil {
-		return nil, err
-	}
-	format, err := o.str("encoding_format")
-	c.Base64 = format == "base64"
+	c.Dimensions = o.count("dimensions")
+	c.User = o.str("user")
+	c.Base64 = o.str("encoding_format") == "base64"
 	c.Extra = o.extra(llm.Embeddings, 0)
-	return c, err
+	return result(o, c)
+}
+
+// allTexts are the texts that items are; nil when one is none.
+func allTexts(items [][]byte) (texts []string) {
+	for _, item := range items {
+		s, ok := wire.String(item)
+		if !ok {
+			return nil
+		}
+		texts = append(texts, s)
+	}
+	return texts
 }
 
 // EncodeOpenAIEmbed writes a request of /v1/embeddings. It asks for numbers,
@@ -93,29 +95,23 @@ func DecodeOpenAIEmbedReply(body []byte) (*EmbedReply, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &EmbedReply{}
-	if r.Model, err = o.str("model"); err != nil {
-		return nil, err
-	}
-	list, err := o.list("data")
-	if err != nil || list == nil {
-		return nil, o.under("data").wrong("must be a list")
+	r := &EmbedReply{Model: o.str("model")}
+	list := o.list("data")
+	if list == nil {
+		o.wrong("data", "must be a list")
 	}
 	for i, raw := range list {
-		in, err := openObject(raw, o.under("data").item(i))
-		if err != nil {
-			return nil, err
-		}
+		in := o.openItem("data", i, raw)
 		vector, ok := readVector(in.peek("embedding"))
 		if !ok {
-			return nil, in.under("embedding").wrong("must be a list of numbers or their base64")
+			in.wrong("embedding", "must be a list of numbers or their base64")
 		}
 		r.Vectors = append(r.Vectors, vector)
 	}
 	if r.Usage, r.HasUsage = openAIUsage(o.get("usage")); !r.HasUsage {
 		r.Usage = llm.Usage{}
 	}
-	return r, nil
+	return result(o, r)
 }
 
 // readVector is a vector as a JSON list; false when raw is none.
@@ -172,7 +168,7 @@ func EncodeOpenAIEmbedReply(r *EmbedReply, c *EmbedCall) []byte {
 	usage := w.sub("usage")
 	usage.integer("prompt_tokens", r.Usage.Input)
 	usage.integer("total_tokens", r.Usage.Total())
-	w.endSub("usage", &usage)
+	usage.endSub()
 	return w.end()
 }
 

@@ -7,15 +7,10 @@ import (
 	"tailplane/internal/wire"
 )
 
-// GeminiCodec is Google's :generateContent and :streamGenerateContent, as the
-// Gemini API and Vertex AI speak them. The model and whether the answer
-// streams stand in the URL, not in the body. This file holds what the splice
-// lane needs. Requests are read in gemini_call.go and gemini_config.go and
-// written in gemini_encode.go, after those of other dialects were made sayable
-// in gemini_settle.go; parts of content are in gemini_parts.go and
-// gemini_write.go, schemas in gemini_schema.go, answers in gemini_reply.go,
-// streams in gemini_events.go and gemini_writer.go. gemini_spell.go lets a
-// client write member names in either of the two spellings of protobuf's JSON.
+// GeminiCodec speaks Google's :generateContent and :streamGenerateContent, as the
+// Gemini API and Vertex AI have them. The model and whether the answer streams
+// stand in the URL, not in the body. A client may write member names in either of
+// the two spellings of protobuf's JSON (gemini_spell.go).
 type GeminiCodec struct{}
 
 // Name is llm.Gemini.
@@ -55,19 +50,19 @@ func (GeminiCodec) Splice(dst, body []byte, _ *At, _ Rewrite) []byte { return ap
 
 // The members of an answer that the tap looks for.
 const (
-	gemAtCandidates = iota
-	gemAtUsage
-	gemAtModel
-	gemAtFeedback
-	gemAtError
+	geminiAtCandidates = iota
+	geminiAtUsage
+	geminiAtModel
+	geminiAtFeedback
+	geminiAtError
 )
 
 var (
-	gemTapNames       = [...]string{"candidates", "usageMetadata", "modelVersion", "promptFeedback", "error"}
-	gemCandidateNames = [...]string{"finishReason", "content"}
-	gemPartsName      = [...]string{"parts"}
-	gemCallName       = [...]string{"functionCall"}
-	gemBlockName      = [...]string{"blockReason"}
+	geminiTapNames       = [...]string{"candidates", "usageMetadata", "modelVersion", "promptFeedback", "error"}
+	geminiCandidateNames = [...]string{"finishReason", "content"}
+	geminiPartsName      = [...]string{"parts"}
+	geminiCallName       = [...]string{"functionCall"}
+	geminiBlockName      = [...]string{"blockReason"}
 )
 
 // TapEvent implements [Surface]. The dialect has no mark of its end, so no
@@ -76,7 +71,7 @@ func (GeminiCodec) TapEvent(t *Tap, ev wire.Event) Sight {
 	if len(ev.Data) == 0 {
 		return 0
 	}
-	return gemTap(t, ev.Data)
+	return geminiTap(t, ev.Data)
 }
 
 // TapReply implements [Surface].
@@ -84,39 +79,39 @@ func (GeminiCodec) TapReply(t *Tap, body []byte) (Sight, error) {
 	if fault, err := replyFault(body); fault || err != nil {
 		return SightFault, err
 	}
-	gemTap(t, bytes.TrimSpace(body))
+	geminiTap(t, bytes.TrimSpace(body))
 	return SightContent, nil
 }
 
-func gemTap(t *Tap, data []byte) Sight {
-	var at [len(gemTapNames)]wire.Member
-	if _, err := wire.Scan(data, gemTapNames[:], at[:]); err != nil {
+func geminiTap(t *Tap, data []byte) Sight {
+	var at [len(geminiTapNames)]wire.Member
+	if _, err := wire.Scan(data, geminiTapNames[:], at[:]); err != nil {
 		return 0
 	}
-	if m := at[gemAtError]; !m.IsZero() && !wire.IsNull(m.Value.Of(data)) {
+	if m := at[geminiAtError]; !m.IsZero() && !wire.IsNull(m.Value.Of(data)) {
 		return SightFault
 	}
-	if m := at[gemAtModel]; t.Model == "" && !m.IsZero() {
+	if m := at[geminiAtModel]; t.Model == "" && !m.IsZero() {
 		t.name(m.Value.Of(data))
 	}
-	if m := at[gemAtUsage]; !m.IsZero() {
-		if u, ok := gemUsage(m.Value.Of(data)); ok {
+	if m := at[geminiAtUsage]; !m.IsZero() {
+		if u, ok := geminiUsage(m.Value.Of(data)); ok {
 			t.Usage, t.HasUsage = u, true
 		}
 	}
 	var sight Sight
-	if gemContentIn(data) {
+	if geminiContentIn(data) {
 		sight |= SightContent
 		t.Tokens++
 	}
 	stopped := t.Stop
-	if m := at[gemAtCandidates]; !m.IsZero() && data[m.Value.Start] == '[' {
+	if m := at[geminiAtCandidates]; !m.IsZero() && data[m.Value.Start] == '[' {
 		for item := range wire.Elements(data, m.Value) {
-			gemTapCandidate(t, data, item)
+			geminiTapCandidate(t, data, item)
 		}
-	} else if !at[gemAtFeedback].IsZero() && t.Stop == "" {
+	} else if !at[geminiAtFeedback].IsZero() && t.Stop == "" {
 		var block [1]wire.Member
-		if nested(data, at[gemAtFeedback], gemBlockName[:], block[:]) && gemBlocked(block[0].Value.Of(data)) {
+		if nested(data, at[geminiAtFeedback], geminiBlockName[:], block[:]) && geminiBlocked(block[0].Value.Of(data)) {
 			t.Stop = llm.StopFilter
 		}
 	}
@@ -126,39 +121,39 @@ func gemTap(t *Tap, data []byte) Sight {
 	return sight
 }
 
-// gemTapCandidate notes whether a candidate asks for a tool, and its stop.
-func gemTapCandidate(t *Tap, data []byte, item wire.Span) {
-	var found [len(gemCandidateNames)]wire.Member
-	if !nested(data, wire.Member{Key: item, Value: item}, gemCandidateNames[:], found[:]) {
+// geminiTapCandidate notes whether a candidate asks for a tool, and its stop.
+func geminiTapCandidate(t *Tap, data []byte, item wire.Span) {
+	var found [len(geminiCandidateNames)]wire.Member
+	if !nested(data, wire.Member{Key: item, Value: item}, geminiCandidateNames[:], found[:]) {
 		return
 	}
 	if !t.called && bytes.Contains(item.Of(data), []byte(`"functionCall"`)) {
-		t.called = gemCallsIn(data, found[1])
+		t.called = geminiCallsIn(data, found[1])
 	}
 	if m := found[0]; !m.IsZero() {
-		if reason := gemStops.reason(gemStopWord(m.Value.Of(data))); reason != "" {
-			t.Stop = gemStopOf(reason, t.called)
+		if reason := geminiStops.reason(geminiStopWord(m.Value.Of(data))); reason != "" {
+			t.Stop = geminiStopOf(reason, t.called)
 		}
 	}
 }
 
-// gemCallsIn reports whether one of the parts of a content is a call.
-func gemCallsIn(data []byte, content wire.Member) bool {
+// geminiCallsIn reports whether one of the parts of a content is a call.
+func geminiCallsIn(data []byte, content wire.Member) bool {
 	var parts, call [1]wire.Member
-	if !nested(data, content, gemPartsName[:], parts[:]) || parts[0].IsZero() || data[parts[0].Value.Start] != '[' {
+	if !nested(data, content, geminiPartsName[:], parts[:]) || parts[0].IsZero() || data[parts[0].Value.Start] != '[' {
 		return false
 	}
 	for item := range wire.Elements(data, parts[0].Value) {
 		call[0] = wire.Member{}
-		if nested(data, wire.Member{Key: item, Value: item}, gemCallName[:], call[:]) && !call[0].IsZero() {
+		if nested(data, wire.Member{Key: item, Value: item}, geminiCallName[:], call[:]) && !call[0].IsZero() {
 			return true
 		}
 	}
 	return false
 }
 
-// gemContentIn reports whether a chunk has a piece of the answer.
-func gemContentIn(data []byte) bool {
+// geminiContentIn reports whether a chunk has a piece of the answer.
+func geminiContentIn(data []byte) bool {
 	for _, key := range [...]string{
 		`"text"`, `"functionCall"`, `"inlineData"`, `"executableCode"`, `"codeExecutionResult"`, `"thoughtSignature"`, `"fileData"`, `"toolCall"`,
 	} {

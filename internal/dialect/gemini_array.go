@@ -23,20 +23,20 @@ type GeminiArrayReader struct {
 	buf   []byte // events that the caller has not read
 	raw   []byte // the memory of a read
 	err   error
-	mode  gemFrame
+	mode  geminiFrame
 	depth int
 	text  bool // inside a string
 	slash bool // behind a backslash
 }
 
-// gemFrame is what a GeminiArrayReader knows of its source.
-type gemFrame uint8
+// geminiFrame is what a GeminiArrayReader knows of its source.
+type geminiFrame uint8
 
 const (
-	gemUnknown gemFrame = iota
-	gemSSE
-	gemArray
-	gemClosed // behind the array
+	geminiUnknown geminiFrame = iota
+	geminiSSE
+	geminiArray
+	geminiClosed // behind the array
 )
 
 // errArrayTail says that something follows the array.
@@ -51,7 +51,7 @@ func (r *GeminiArrayReader) Read(p []byte) (int, error) {
 		if r.err != nil {
 			return 0, r.err
 		}
-		if r.mode == gemSSE {
+		if r.mode == geminiSSE {
 			return r.src.Read(p)
 		}
 		if r.raw == nil {
@@ -59,7 +59,7 @@ func (r *GeminiArrayReader) Read(p []byte) (int, error) {
 		}
 		n, err := r.src.Read(r.raw[:min(len(r.raw), max(len(p), 1))])
 		r.take(r.raw[:n])
-		if err == io.EOF && r.mode == gemArray {
+		if err == io.EOF && r.mode == geminiArray {
 			err = io.ErrUnexpectedEOF
 		}
 		if r.err == nil {
@@ -76,19 +76,19 @@ func (r *GeminiArrayReader) take(raw []byte) {
 	r.buf = r.buf[:0]
 	for i, c := range raw {
 		switch r.mode {
-		case gemUnknown:
+		case geminiUnknown:
 			if isSpace(c) || strings.IndexByte("\xEF\xBB\xBF", c) >= 0 { // a byte order mark
 				continue
 			}
 			if c != '[' {
-				r.mode = gemSSE
+				r.mode = geminiSSE
 				r.buf = append(r.buf, raw[i:]...)
 				return
 			}
-			r.mode = gemArray
-		case gemArray:
+			r.mode = geminiArray
+		case geminiArray:
 			r.inArray(c)
-		case gemClosed:
+		case geminiClosed:
 			if !isSpace(c) {
 				r.err = errArrayTail
 				return
@@ -113,7 +113,7 @@ func (r *GeminiArrayReader) inArray(c byte) {
 		r.depth++
 	case c == '}' || c == ']':
 		if r.depth == 0 {
-			r.mode = gemClosed
+			r.mode = geminiClosed
 			return
 		}
 		r.depth--

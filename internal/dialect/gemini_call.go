@@ -14,226 +14,165 @@ import (
 
 // Forms of a call (llm.Call.Extra.Form).
 const (
-	gemModelBare   = 1 << iota // the body names the model
-	gemModelPath               // the body names the model as models/NAME
-	gemToolsObject             // tools is one object, not a list
-	gemJSONSchema              // the schema of the answer stands in responseJsonSchema
-	gemNoMime                  // a schema without responseMimeType
+	geminiModelBare   = 1 << iota // the body names the model
+	geminiModelPath               // the body names the model as models/NAME
+	geminiToolsObject             // tools is one object, not a list
+	geminiJSONSchema              // the schema of the answer stands in responseJsonSchema
+	geminiNoMime                  // a schema without responseMimeType
 )
 
 // Forms of a turn (llm.Turn.Extra.Form).
 const (
-	gemNoRole  = 1 << iota // role is absent or empty
-	gemNoParts             // parts is absent
+	geminiNoRole  = 1 << iota // role is absent or empty
+	geminiNoParts             // parts is absent
 )
 
 // Forms of a tool (llm.Tool.Extra.Form).
 const (
-	gemToolMore  = 1 << iota // it stands in the same object as the tool before
-	gemToolSnake             // its object spells function_declarations
-	gemToolJSON              // its schema stands in parametersJsonSchema
+	geminiToolMore  = 1 << iota // it stands in the same object as the tool before
+	geminiToolSnake             // its object spells function_declarations
+	geminiToolJSON              // its schema stands in parametersJsonSchema
 )
 
-// gemModels is what precedes a model's name in resource names.
-const gemModels = "models/"
+// geminiModels is what precedes a model's name in resource names.
+const geminiModels = "models/"
 
 // DecodeCall implements [Codec]. Model is empty unless the body names it, and
 // Stream is false: the caller, who knows the path, sets both.
 func (GeminiCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := gemParse(body)
+	o, err := geminiParse(body)
 	if err != nil {
 		return nil, err
 	}
-	return gemDecodeRequest(o)
+	return geminiDecodeRequest(o)
 }
 
-func gemDecodeRequest(o *object) (*llm.Call, error) {
+func geminiDecodeRequest(o *object) (*llm.Call, error) {
 	c := &llm.Call{WantUsage: true}
 	var form uint32
-	steps := [...]func(*llm.Call, *object, *uint32) error{
-		gemDecodeModel, gemDecodeSystem, gemDecodeContents, gemDecodeTools, gemDecodeChoice, gemDecodeConfig,
+	steps := [...]func(*llm.Call, *object, *uint32){
+		geminiDecodeModel, geminiDecodeSystem, geminiDecodeContents, geminiDecodeTools, geminiDecodeChoice, geminiDecodeConfig,
 	}
 	for _, step := range steps {
-		if err := step(c, o, &form); err != nil {
-			return nil, err
-		}
+		step(c, o, &form)
 	}
 	c.Metadata = stringMap(o, "labels")
-	gemPair(c.Turns)
-	c.Extra = gemExtra(o, form)
-	return c, nil
+	geminiPair(c.Turns)
+	c.Extra = geminiExtra(o, form)
+	return result(o, c)
 }
 
-// gemDecodeModel takes the model that some clients repeat in the body.
-func gemDecodeModel(c *llm.Call, o *object, form *uint32) (err error) {
-	name, err := o.str("model")
-	if err != nil || name == "" {
-		return err
+// geminiDecodeModel takes the model that some clients repeat in the body.
+func geminiDecodeModel(c *llm.Call, o *object, form *uint32) {
+	name := o.str("model")
+	if name == "" {
+		return
 	}
-	*form |= gemModelBare
-	if rest, ok := strings.CutPrefix(name, gemModels); ok {
-		*form ^= gemModelBare | gemModelPath
+	*form |= geminiModelBare
+	if rest, ok := strings.CutPrefix(name, geminiModels); ok {
+		*form ^= geminiModelBare | geminiModelPath
 		name = rest
 	}
 	c.Model = name
-	return nil
 }
 
-func gemDecodeSystem(c *llm.Call, o *object, _ *uint32) error {
-	in, err := gemSub(o, "systemInstruction")
+func geminiDecodeSystem(c *llm.Call, o *object, _ *uint32) {
+	in := geminiSub(o, "systemInstruction")
 	if in == nil {
-		return err
+		return
 	}
 	in.keep("role")
-	list, err := in.list("parts")
-	if err != nil {
-		return err
-	}
-	c.System, err = gemDecodeParts(list, in.under("parts"))
-	return err
+	c.System = geminiDecodeParts(in, in.list("parts"))
 }
 
-func gemDecodeContents(c *llm.Call, o *object, _ *uint32) error {
-	list, err := o.list("contents")
-	if err != nil {
-		return err
-	}
+func geminiDecodeContents(c *llm.Call, o *object, _ *uint32) {
+	list := o.list("contents")
 	if list == nil {
-		return o.under("contents").wrong("is required and must be a list")
+		o.wrong("contents", "is required and must be a list")
 	}
 	o.take("contents")
 	c.Turns = make([]llm.Turn, 0, len(list))
 	for i, raw := range list {
-		t, err := gemDecodeTurn(raw, o.under("contents").item(i))
-		if err != nil {
-			return err
-		}
-		c.Turns = append(c.Turns, t)
+		c.Turns = append(c.Turns, geminiDecodeTurn(geminiOpenItem(o, "contents", i, raw)))
 	}
-	c.Turns = gemJoinThoughts(c.Turns)
-	return nil
+	c.Turns = geminiJoinThoughts(c.Turns)
 }
 
-func gemDecodeTurn(raw []byte, at where) (llm.Turn, error) {
-	var t llm.Turn
-	o, err := gemOpen(raw, at)
-	if err != nil {
-		return t, err
-	}
-	role, err := o.str("role")
-	if err != nil {
-		return t, err
-	}
+func geminiDecodeTurn(o *object) (t llm.Turn) {
 	form := uint32(0)
-	switch role {
+	switch o.str("role") {
 	case "user":
 		t.Role = llm.RoleUser
 	case "":
-		t.Role, form = llm.RoleUser, gemNoRole
+		t.Role, form = llm.RoleUser, geminiNoRole
 	case "model":
 		t.Role = llm.RoleAssistant
 	case "function":
 		t.Role = llm.RoleTool
 	default:
-		return t, o.under("role").wrong(`must be "user", "model" or "function"`)
+		o.wrong("role", `must be "user", "model" or "function"`)
 	}
-	list, err := o.list("parts")
-	if err != nil {
-		return t, err
-	}
+	list := o.list("parts")
 	if list == nil {
-		form |= gemNoParts
+		form |= geminiNoParts
 	}
 	o.take("parts")
-	if t.Parts, err = gemDecodeParts(list, o.under("parts")); err != nil {
-		return t, err
-	}
-	t.Extra = gemExtra(o, form)
-	return t, nil
+	t.Parts = geminiDecodeParts(o, list)
+	t.Extra = geminiExtra(o, form)
+	return t
 }
 
-func gemDecodeTools(c *llm.Call, o *object, form *uint32) error {
+func geminiDecodeTools(c *llm.Call, o *object, form *uint32) {
 	raw := o.peek("tools")
 	if len(raw) > 0 && raw[0] == '{' {
 		o.take("tools")
-		*form |= gemToolsObject
-		return gemDecodeTool(c, raw, o.under("tools"))
+		*form |= geminiToolsObject
+		geminiDecodeTool(c, geminiOpen(o, raw, o.under("tools")), raw)
+		return
 	}
-	list, err := o.list("tools")
-	if err != nil {
-		return err
+	for i, raw := range o.list("tools") {
+		geminiDecodeTool(c, geminiOpenItem(o, "tools", i, raw), raw)
 	}
-	for i, raw := range list {
-		if err := gemDecodeTool(c, raw, o.under("tools").item(i)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
-// gemDecodeTool reads an object of tools: functions, and beside them tools
+// geminiDecodeTool reads an object of tools: functions, and beside them tools
 // that only this dialect knows, which stay raw.
-func gemDecodeTool(c *llm.Call, raw []byte, at where) error {
-	o, err := gemOpen(raw, at)
-	if err != nil {
-		return err
-	}
+func geminiDecodeTool(c *llm.Call, o *object, raw []byte) {
 	other := llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Gemini}}
-	list, err := o.list("functionDeclarations")
-	if err != nil {
-		return err
-	}
+	list := o.list("functionDeclarations")
 	if len(list) == 0 {
 		c.Tools = append(c.Tools, other)
-		return nil
+		return
 	}
 	form := uint32(0)
 	if o.has("functionDeclarations") && bytes.Contains(raw, []byte(`"function_declarations"`)) {
-		form = gemToolSnake
+		form = geminiToolSnake
 	}
 	for i, item := range list {
-		t, err := gemDecodeFunction(item, o.under("functionDeclarations").item(i), form)
-		if err != nil {
-			return err
-		}
-		c.Tools = append(c.Tools, t)
-		form |= gemToolMore
+		in := geminiOpenItem(o, "functionDeclarations", i, item)
+		c.Tools = append(c.Tools, geminiDecodeFunction(in, form))
+		form |= geminiToolMore
 	}
 	if other.Raw = o.left(); other.Raw != nil {
-		other.Extra.Form = gemToolMore
+		other.Extra.Form = geminiToolMore
 		c.Tools = append(c.Tools, other)
 	}
-	return nil
 }
 
-func gemDecodeFunction(raw []byte, at where, form uint32) (t llm.Tool, err error) {
-	o, err := gemOpen(raw, at)
-	if err != nil {
-		return t, err
-	}
-	if t.Name, err = o.need("name"); err != nil {
-		return t, err
-	}
-	if t.Description, err = o.str("description"); err != nil {
-		return t, err
-	}
-	if t.Schema, err = takeSchema(o, "parametersJsonSchema"); err != nil {
-		return t, err
-	}
+func geminiDecodeFunction(o *object, form uint32) llm.Tool {
+	t := llm.Tool{Name: o.need("name"), Description: o.str("description"), Schema: o.schema("parametersJsonSchema")}
 	if t.Schema != nil {
-		form |= gemToolJSON
-	} else if raw, err := takeSchema(o, "parameters"); err != nil {
-		return t, err
-	} else if raw != nil {
-		t.Schema = gemToSchema(raw)
+		form |= geminiToolJSON
+	} else if raw := o.schema("parameters"); raw != nil {
+		t.Schema = geminiToSchema(raw)
 		o.keep("parameters")
 	}
-	t.Extra = gemExtra(o, form)
-	return t, nil
+	t.Extra = geminiExtra(o, form)
+	return t
 }
 
-// gemModes are the words of functionCallingConfig.mode.
-var gemModes = [...]struct {
+// geminiModes are the words of functionCallingConfig.mode.
+var geminiModes = [...]struct {
 	mode llm.ToolMode
 	word string
 }{
@@ -242,24 +181,21 @@ var gemModes = [...]struct {
 	{llm.ToolRequired, "ANY"},
 }
 
-// gemDecodeChoice reads toolConfig. One allowed name is a named tool; several
+// geminiDecodeChoice reads toolConfig. One allowed name is a named tool; several
 // stay in Extra, as does the mode VALIDATED, which is auto with a check of the
 // arguments.
-func gemDecodeChoice(c *llm.Call, o *object, _ *uint32) error {
-	config, err := gemSub(o, "toolConfig")
+func geminiDecodeChoice(c *llm.Call, o *object, _ *uint32) {
+	config := geminiSub(o, "toolConfig")
 	if config == nil {
-		return err
+		return
 	}
-	in, err := gemSub(config, "functionCallingConfig")
+	in := geminiSub(config, "functionCallingConfig")
 	if in == nil {
-		return err
+		return
 	}
 	c.Choice.Extra.Dialect = llm.Gemini
-	word, err := in.str("mode")
-	if err != nil {
-		return err
-	}
-	for _, m := range gemModes {
+	word := in.str("mode")
+	for _, m := range geminiModes {
 		if strings.EqualFold(m.word, word) {
 			c.Choice.Mode = m.mode
 		}
@@ -273,18 +209,14 @@ func gemDecodeChoice(c *llm.Call, o *object, _ *uint32) error {
 			c.Choice.Mode = llm.ToolAuto
 		}
 	}
-	names, err := in.list("allowedFunctionNames")
-	if err != nil {
-		return err
-	}
+	names := in.list("allowedFunctionNames")
 	if c.Choice.Mode == llm.ToolRequired && len(names) == 1 {
 		if name, ok := wire.String(names[0]); ok {
 			c.Choice.Mode, c.Choice.Name = llm.ToolNamed, name
-			return nil
+			return
 		}
 	}
 	if len(names) > 0 {
 		in.release("allowedFunctionNames")
 	}
-	return nil
 }

@@ -9,145 +9,99 @@ import (
 
 // generationConfig, read.
 
-func gemDecodeConfig(c *llm.Call, o *object, form *uint32) error {
-	in, err := gemSub(o, "generationConfig")
+func geminiDecodeConfig(c *llm.Call, o *object, form *uint32) {
+	in := geminiSub(o, "generationConfig")
 	if in == nil {
-		return err
+		return
 	}
 	s := &c.Sampling
-	floats := []struct {
-		name string
-		to   **float64
-	}{
-		{"temperature", &s.Temperature},
-		{"topP", &s.TopP},
-		{"frequencyPenalty", &s.FrequencyPenalty},
-		{"presencePenalty", &s.PresencePenalty},
-	}
-	for _, f := range floats {
-		if *f.to, err = in.float(f.name); err != nil {
-			return err
-		}
-	}
-	if s.TopK, err = in.intPointer("topK"); err != nil {
-		return err
-	}
-	if s.N, err = in.count("candidateCount"); err != nil {
-		return err
-	}
-	if s.MaxTokens, err = in.count("maxOutputTokens"); err != nil {
-		return err
-	}
-	if s.Seed, err = in.integer("seed"); err != nil {
-		return err
-	}
-	stops, err := in.list("stopSequences")
-	if err != nil {
-		return err
-	}
-	if s.Stop, err = takeStrings(stops, in.under("stopSequences")); err != nil {
-		return err
-	}
-	if c.Logprobs.Want, err = in.flag("responseLogprobs"); err != nil {
-		return err
-	}
-	if c.Logprobs.Top, err = in.intPointer("logprobs"); err != nil {
-		return err
-	}
-	in.keepDefaults(gemDefaults)
-	if err := gemDecodeOutput(c, in, form); err != nil {
-		return err
-	}
-	return gemDecodeThinking(c, in)
+	s.Temperature = in.float("temperature")
+	s.TopP = in.float("topP")
+	s.FrequencyPenalty = in.float("frequencyPenalty")
+	s.PresencePenalty = in.float("presencePenalty")
+	s.TopK = in.intPointer("topK")
+	s.N = in.count("candidateCount")
+	s.MaxTokens = in.count("maxOutputTokens")
+	s.Seed = in.integer("seed")
+	s.Stop = in.strings("stopSequences", in.list("stopSequences"))
+	c.Logprobs.Want = in.flag("responseLogprobs")
+	c.Logprobs.Top = in.intPointer("logprobs")
+	in.keepDefaults(geminiDefaults)
+	geminiDecodeOutput(c, in, form)
+	geminiDecodeThinking(c, in)
 }
 
 // The types of an answer's text.
 const (
-	gemMimeJSON = "application/json"
-	gemMimeText = "text/plain"
+	geminiMimeJSON = "application/json"
+	geminiMimeText = "text/plain"
 )
 
-// gemDecodeOutput reads the shape of the answer. A schema for another type than
+// geminiDecodeOutput reads the shape of the answer. A schema for another type than
 // JSON (text/x.enum) stays in Extra with that type.
-func gemDecodeOutput(c *llm.Call, in *object, form *uint32) error {
-	mime, err := in.str("responseMimeType")
-	if err != nil {
-		return err
-	}
+func geminiDecodeOutput(c *llm.Call, in *object, form *uint32) {
+	mime := in.str("responseMimeType")
 	out := &c.Output
 	switch mime {
-	case gemMimeJSON:
+	case geminiMimeJSON:
 		out.Kind = llm.OutputJSON
-	case gemMimeText:
+	case geminiMimeText:
 		out.Kind = llm.OutputText
-		return nil
+		return
 	case "":
 	default:
 		in.release("responseMimeType")
-		return nil
+		return
 	}
-	if out.Schema, err = takeSchema(in, "responseJsonSchema"); err != nil {
-		return err
-	}
-	if out.Schema != nil {
-		*form |= gemJSONSchema
-	} else if raw, err := takeSchema(in, "responseSchema"); err != nil {
-		return err
-	} else if raw != nil {
-		out.Schema = gemToSchema(raw)
+	if out.Schema = in.schema("responseJsonSchema"); out.Schema != nil {
+		*form |= geminiJSONSchema
+	} else if raw := in.schema("responseSchema"); raw != nil {
+		out.Schema = geminiToSchema(raw)
 		in.keep("responseSchema")
 	}
 	if out.Schema == nil {
-		return nil
+		return
 	}
 	out.Kind, out.Extra = llm.OutputSchema, llm.Extra{Dialect: llm.Gemini}
 	if mime == "" {
-		*form |= gemNoMime
+		*form |= geminiNoMime
 	}
-	return nil
 }
 
-// gemDynamic is the thinking budget that leaves it to the model.
-const gemDynamic = -1
+// geminiDynamic is the thinking budget that leaves it to the model.
+const geminiDynamic = -1
 
-func gemDecodeThinking(c *llm.Call, in *object) error {
-	t, err := gemSub(in, "thinkingConfig")
+func geminiDecodeThinking(c *llm.Call, in *object) {
+	t := geminiSub(in, "thinkingConfig")
 	if t == nil {
-		return err
+		return
 	}
 	r := &c.Reasoning
 	r.Extra.Dialect = llm.Gemini
-	shown, err := t.flag("includeThoughts")
-	if err != nil {
-		return err
-	}
-	if shown {
+	if t.flag("includeThoughts") {
 		r.Summary = "auto"
 	}
-	level, err := t.str("thinkingLevel")
-	if err != nil {
-		return err
-	}
+	level := t.str("thinkingLevel")
 	if level == "THINKING_LEVEL_UNSPECIFIED" {
 		t.keep("thinkingLevel")
 	} else if r.Effort = strings.ToLower(level); r.Effort != level {
 		t.keep("thinkingLevel")
 	}
-	budget, ok, err := t.whole("thinkingBudget")
+	budget, ok := t.whole("thinkingBudget")
 	switch {
-	case err != nil || !ok:
-		return err
+	case !ok:
 	case budget == 0:
 		r.Mode = "disabled"
-	case budget == gemDynamic:
+	case budget == geminiDynamic:
 		r.Mode = "adaptive"
 	case budget > 0 && budget < 1<<31:
 		r.Budget = int(budget)
 	default:
 		t.release("thinkingBudget")
 	}
-	return nil
 }
 
-// gemSame reports whether a kept schema still says what the canonical one does.
-func gemSame(raw, schema []byte) bool { return raw != nil && bytes.Equal(gemToSchema(raw), schema) }
+// geminiSame reports whether a kept schema still says what the canonical one does.
+func geminiSame(raw, schema []byte) bool {
+	return raw != nil && bytes.Equal(geminiToSchema(raw), schema)
+}

@@ -13,75 +13,53 @@ import (
 // with a conversation, the model is the path's unless the body names it. The
 // settings are those of the first of a batch.
 func DecodeGeminiEmbed(body []byte) (*EmbedCall, error) {
-	o, err := gemParse(body)
+	o, err := geminiParse(body)
 	if err != nil {
 		return nil, err
 	}
 	c := &EmbedCall{}
-	list, err := o.list("requests")
-	switch {
-	case err != nil:
-		return nil, err
+	switch list := o.list("requests"); {
 	case list == nil:
 		c.Single = true
-		return c, gemEmbedOne(c, o)
+		geminiEmbedOne(c, o)
 	case len(list) == 0:
-		return nil, o.under("requests").wrong("must not be empty")
-	}
-	for i, raw := range list {
-		in, err := gemOpen(raw, o.under("requests").item(i))
-		if err != nil {
-			return nil, err
-		}
-		if err := gemEmbedOne(c, in); err != nil {
-			return nil, err
+		o.wrong("requests", "must not be empty")
+	default:
+		for i, raw := range list {
+			geminiEmbedOne(c, geminiOpenItem(o, "requests", i, raw))
 		}
 	}
-	return c, nil
+	return result(o, c)
 }
 
-// gemEmbedOne adds the text of one request, and its settings when it is the
+// geminiEmbedOne adds the text of one request, and its settings when it is the
 // first.
-func gemEmbedOne(c *EmbedCall, o *object) error {
-	content, err := gemSub(o, "content")
-	if err != nil {
-		return err
-	}
+func geminiEmbedOne(c *EmbedCall, o *object) {
+	content := geminiSub(o, "content")
 	if content == nil {
-		return o.under("content").wrong("is missing")
+		o.wrong("content", "is missing")
+		return
 	}
 	content.keep("role")
-	list, err := content.list("parts")
-	if err != nil {
-		return err
-	}
+	list := content.list("parts")
 	content.take("parts")
-	parts, err := gemDecodeParts(list, content.under("parts"))
-	if err != nil {
-		return err
-	}
+	parts := geminiDecodeParts(content, list)
 	var text strings.Builder
 	for i := range parts {
 		if parts[i].Kind != llm.PartText {
-			return content.under("parts").item(i).wrong("must be a text: other content cannot be translated")
+			o.note(content.under("parts").item(i).wrong("must be a text: other content cannot be translated"))
+			return
 		}
 		text.WriteString(parts[i].Text)
 	}
-	model, err := o.str("model")
-	if err != nil {
-		return err
-	}
-	size, err := o.count("outputDimensionality")
-	if err != nil {
-		return err
-	}
+	model := o.str("model")
+	size := o.count("outputDimensionality")
 	c.Texts = append(c.Texts, text.String())
 	if len(c.Texts) > 1 {
-		return nil
+		return
 	}
-	c.Model, c.Dimensions = strings.TrimPrefix(model, gemModels), size
-	c.Extra = gemExtra(o, 0)
-	return nil
+	c.Model, c.Dimensions = strings.TrimPrefix(model, geminiModels), size
+	c.Extra = geminiExtra(o, 0)
 }
 
 // EncodeGeminiEmbed writes a request of :batchEmbedContents.
@@ -89,20 +67,20 @@ func EncodeGeminiEmbed(c *EmbedCall) ([]byte, []llm.Loss) {
 	var losses lossList
 	losses.extra("", c.Extra, llm.Gemini)
 	if c.User != "" {
-		losses.add("user", gemNoEquivalent)
+		losses.add("user", geminiNoEquivalent)
 	}
 	w := newObject(llm.Extra{})
 	w.list("requests")
 	for _, text := range c.Texts {
 		in := w.object(llm.Extra{})
-		in.text("model", gemModels+c.Model)
+		in.text("model", geminiModels+c.Model)
 		content := in.sub("content")
 		content.list("parts")
 		part := content.object(llm.Extra{})
 		part.text("text", text)
 		part.end()
 		content.closeList()
-		in.endSub("content", &content)
+		content.endSub()
 		in.count("outputDimensionality", c.Dimensions)
 		in.end()
 	}
@@ -116,33 +94,27 @@ func DecodeGeminiEmbedReply(body []byte) (*EmbedReply, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := o.list("embeddings")
-	if err != nil {
-		return nil, err
-	}
+	list := o.list("embeddings")
 	if one := o.get("embedding"); list == nil && one != nil {
 		list = [][]byte{one}
 	}
 	if list == nil {
-		return nil, o.under("embeddings").wrong("is missing")
+		o.wrong("embeddings", "is missing")
 	}
 	r := &EmbedReply{}
 	for i, raw := range list {
-		in, err := openObject(raw, o.under("embeddings").item(i))
-		if err != nil {
-			return nil, err
-		}
+		in := o.openItem("embeddings", i, raw)
 		values := in.peek("values")
 		vector, ok := readVector(values)
 		if _, isText := wire.String(values); !ok || isText {
-			return nil, in.under("values").wrong("must be a list of numbers")
+			in.wrong("values", "must be a list of numbers")
 		}
 		r.Vectors = append(r.Vectors, vector)
 	}
-	if r.Usage, r.HasUsage = gemUsage(o.get("usageMetadata")); !r.HasUsage {
+	if r.Usage, r.HasUsage = geminiUsage(o.get("usageMetadata")); !r.HasUsage {
 		r.Usage = llm.Usage{}
 	}
-	return r, nil
+	return result(o, r)
 }
 
 // EncodeGeminiEmbedReply writes the answer to the request c.
@@ -151,7 +123,7 @@ func EncodeGeminiEmbedReply(r *EmbedReply, c *EmbedCall) []byte {
 	if c.Single && len(r.Vectors) == 1 {
 		in := w.sub("embedding")
 		in.put("values", r.Vectors[0])
-		w.endSub("embedding", &in)
+		in.endSub()
 	} else {
 		w.list("embeddings")
 		for _, vector := range r.Vectors {
@@ -165,7 +137,7 @@ func EncodeGeminiEmbedReply(r *EmbedReply, c *EmbedCall) []byte {
 		in := w.sub("usageMetadata")
 		in.integer("promptTokenCount", r.Usage.Input)
 		in.integer("totalTokenCount", r.Usage.Total())
-		w.endSub("usageMetadata", &in)
+		in.endSub()
 	}
 	return w.end()
 }

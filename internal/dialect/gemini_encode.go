@@ -11,7 +11,7 @@ import (
 // is settled first (gemini_settle.go); one of this dialect is written as it
 // came, but for thinking that another dialect signed.
 
-const gemNoEquivalent = "gemini has no equivalent"
+const geminiNoEquivalent = "gemini has no equivalent"
 
 // EncodeCall implements [Codec]. The body names neither the model, unless the
 // client's did, nor whether the answer streams: both stand in the path.
@@ -19,21 +19,21 @@ func (GeminiCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	c, l := *call, &lossList{}
 	own := c.Extra.Dialect == llm.Gemini
 	if !own {
-		gemSettle(&c, l)
+		geminiSettle(&c, l)
 		if len(c.Turns) == 0 {
 			return nil, nil, errors.New("messages: must hold something that can be said to gemini")
 		}
 	}
-	e := &gemEncoder{
+	e := &geminiEncoder{
 		jsonWriter: jsonWriter{buf: make([]byte, 0, 512+textSize(c.System)+turnSize(c.Turns))},
-		losses:     l, own: own, names: gemNamesOf(c.Turns), follow: !own && !gemFamilyOf(c.Model).media,
+		losses:     l, own: own, names: geminiNamesOf(c.Turns), follow: !own && !geminiFamilyOf(c.Model).media,
 	}
 	e.request(&c)
 	return e.buf, l.all, nil
 }
 
-// gemEncoder writes requests and answers.
-type gemEncoder struct {
+// geminiEncoder writes requests and answers.
+type geminiEncoder struct {
 	jsonWriter
 	losses *lossList
 	own    bool // the call was written in this dialect
@@ -48,8 +48,8 @@ type gemEncoder struct {
 	behind []llm.Part
 }
 
-// gemNamesOf finds the function of each call.
-func gemNamesOf(turns []llm.Turn) map[string]string {
+// geminiNamesOf finds the function of each call.
+func geminiNamesOf(turns []llm.Turn) map[string]string {
 	names := make(map[string]string)
 	for i := range turns {
 		for k := range turns[i].Parts {
@@ -61,21 +61,21 @@ func gemNamesOf(turns []llm.Turn) map[string]string {
 	return names
 }
 
-func (e *gemEncoder) request(c *llm.Call) {
+func (e *geminiEncoder) request(c *llm.Call) {
 	own := c.Extra.In(llm.Gemini)
 	w := e.object(own)
 	switch {
 	case c.Model == "":
 		w.set("model", nil)
-	case own.Form&gemModelPath != 0:
-		w.text("model", gemModels+c.Model)
-	case own.Form&gemModelBare != 0:
+	case own.Form&geminiModelPath != 0:
+		w.text("model", geminiModels+c.Model)
+	case own.Form&geminiModelBare != 0:
 		w.text("model", c.Model)
 	}
 	e.system(&w, c.System)
 	w.list("contents")
 	for i := range c.Turns {
-		if !e.own || !gemOnlyForeign(&c.Turns[i]) {
+		if !e.own || !geminiOnlyForeign(&c.Turns[i]) {
 			e.turn(&c.Turns[i])
 		} else {
 			e.losses.add("messages.content.thinking", "thinking that another model did was left out")
@@ -86,12 +86,12 @@ func (e *gemEncoder) request(c *llm.Call) {
 	e.choice(&w, c)
 	e.config(&w, c)
 	w.set("labels", mapJSON(c.Metadata))
-	gemEnd(&w)
+	geminiEnd(&w)
 }
 
-// gemOnlyForeign reports whether a turn has nothing but thinking that another
+// geminiOnlyForeign reports whether a turn has nothing but thinking that another
 // dialect signed, which Gemini may not be given.
-func gemOnlyForeign(t *llm.Turn) bool {
+func geminiOnlyForeign(t *llm.Turn) bool {
 	for i := range t.Parts {
 		if p := &t.Parts[i]; p.Kind != llm.PartThinking || p.Extra.Dialect == llm.Gemini {
 			return false
@@ -100,7 +100,7 @@ func gemOnlyForeign(t *llm.Turn) bool {
 	return len(t.Parts) > 0
 }
 
-func (e *gemEncoder) system(w *objectWriter, parts []llm.Part) {
+func (e *geminiEncoder) system(w *objectWriter, parts []llm.Part) {
 	in := w.sub("systemInstruction")
 	if len(parts) > 0 {
 		in.list("parts")
@@ -109,10 +109,10 @@ func (e *gemEncoder) system(w *objectWriter, parts []llm.Part) {
 	} else {
 		in.set("parts", nil)
 	}
-	gemEndSub(w, "systemInstruction", &in)
+	geminiEndSub(&in)
 }
 
-func (e *gemEncoder) turn(t *llm.Turn) {
+func (e *geminiEncoder) turn(t *llm.Turn) {
 	own := t.Extra.In(llm.Gemini)
 	w := e.object(own)
 	switch role := t.Role; {
@@ -120,20 +120,20 @@ func (e *gemEncoder) turn(t *llm.Turn) {
 		w.text("role", "model")
 	case role == llm.RoleTool && e.own:
 		w.text("role", "function")
-	case own.Form&gemNoRole == 0:
+	case own.Form&geminiNoRole == 0:
 		w.text("role", "user")
 	}
-	if len(t.Parts) > 0 || own.Form&gemNoParts == 0 {
+	if len(t.Parts) > 0 || own.Form&geminiNoParts == 0 {
 		w.list("parts")
 		e.parts(t.Parts)
 		w.closeList()
 	}
-	gemEnd(&w)
+	geminiEnd(&w)
 }
 
 // tools writes the functions that follow each other into one object, as the
 // client had them.
-func (e *gemEncoder) tools(w *objectWriter, tools []llm.Tool, form uint32) {
+func (e *geminiEncoder) tools(w *objectWriter, tools []llm.Tool, form uint32) {
 	var items [][]byte
 	for i := 0; i < len(tools); {
 		end := i + 1
@@ -146,7 +146,7 @@ func (e *gemEncoder) tools(w *objectWriter, tools []llm.Tool, form uint32) {
 	switch {
 	case len(items) == 0:
 		w.set("tools", nil)
-	case len(items) == 1 && form&gemToolsObject != 0:
+	case len(items) == 1 && form&geminiToolsObject != 0:
 		w.put("tools", items[0])
 	default:
 		w.items("tools", items)
@@ -154,19 +154,19 @@ func (e *gemEncoder) tools(w *objectWriter, tools []llm.Tool, form uint32) {
 }
 
 // together reports whether b stands in the object of a.
-func (e *gemEncoder) together(a, b *llm.Tool) bool {
+func (e *geminiEncoder) together(a, b *llm.Tool) bool {
 	if b.Extra.Dialect == llm.Gemini && a.Extra.Dialect == llm.Gemini {
-		return b.Extra.Form&gemToolMore != 0
+		return b.Extra.Form&geminiToolMore != 0
 	}
 	return a.Raw == nil && b.Raw == nil
 }
 
-func (e *gemEncoder) toolGroup(tools []llm.Tool) []byte {
+func (e *geminiEncoder) toolGroup(tools []llm.Tool) []byte {
 	if tools[0].Raw != nil {
 		return tools[0].Raw
 	}
 	name := "functionDeclarations"
-	if tools[0].Extra.In(llm.Gemini).Form&gemToolSnake != 0 {
+	if tools[0].Extra.In(llm.Gemini).Form&geminiToolSnake != 0 {
 		name = "function_declarations"
 	}
 	var rest []byte
@@ -176,30 +176,30 @@ func (e *gemEncoder) toolGroup(tools []llm.Tool) []byte {
 	w := newObject(llm.Extra{Members: rest})
 	w.list(name)
 	for i := range tools {
-		gemFunction(w.jsonWriter, &tools[i])
+		geminiFunction(w.jsonWriter, &tools[i])
 	}
 	w.closeList()
 	return w.end()
 }
 
-func gemFunction(j *jsonWriter, t *llm.Tool) {
+func geminiFunction(j *jsonWriter, t *llm.Tool) {
 	own := t.Extra.In(llm.Gemini)
 	w := j.object(own)
 	w.text("name", t.Name)
 	w.str("description", t.Description)
-	gemPutSchema(&w, "parameters", "parametersJsonSchema", gemSchema{t.Schema, own.Form&gemToolJSON != 0})
-	gemEnd(&w)
+	geminiPutSchema(&w, "parameters", "parametersJsonSchema", geminiSchema{t.Schema, own.Form&geminiToolJSON != 0})
+	geminiEnd(&w)
 }
 
-// gemSchema is a schema and whether it came as JSON Schema.
-type gemSchema struct {
+// geminiSchema is a schema and whether it came as JSON Schema.
+type geminiSchema struct {
 	schema []byte
 	isJSON bool
 }
 
-// gemPutSchema writes a schema under one of two names: as Gemini's own when
+// geminiPutSchema writes a schema under one of two names: as Gemini's own when
 // that says it all, else as JSON Schema.
-func gemPutSchema(w *objectWriter, own, other string, s gemSchema) {
+func geminiPutSchema(w *objectWriter, own, other string, s geminiSchema) {
 	member, raw := w.takeKept(own)
 	w.put(own, member) // stood beside the other, or is none of a kind that is read
 	switch {
@@ -208,10 +208,10 @@ func gemPutSchema(w *objectWriter, own, other string, s gemSchema) {
 	case s.isJSON:
 		w.put(own, raw)
 		w.put(other, s.schema)
-	case gemSame(raw, s.schema):
+	case geminiSame(raw, s.schema):
 		w.put(own, raw)
 	default:
-		if translated, ok := gemFromSchema(s.schema); ok {
+		if translated, ok := geminiFromSchema(s.schema); ok {
 			w.put(own, translated)
 		} else {
 			w.put(other, s.schema)
@@ -219,7 +219,7 @@ func gemPutSchema(w *objectWriter, own, other string, s gemSchema) {
 	}
 }
 
-func (e *gemEncoder) choice(w *objectWriter, c *llm.Call) {
+func (e *geminiEncoder) choice(w *objectWriter, c *llm.Call) {
 	config := w.sub("toolConfig")
 	in := config.sub("functionCallingConfig")
 	mode := c.Choice.Mode
@@ -227,7 +227,7 @@ func (e *gemEncoder) choice(w *objectWriter, c *llm.Call) {
 		mode = llm.ToolRequired
 	}
 	written := false
-	for _, m := range gemModes {
+	for _, m := range geminiModes {
 		if m.mode != mode {
 			continue
 		}
@@ -248,11 +248,11 @@ func (e *gemEncoder) choice(w *objectWriter, c *llm.Call) {
 	if c.Choice.Mode == llm.ToolNamed {
 		in.strings("allowedFunctionNames", []string{c.Choice.Name})
 	}
-	gemEndSub(&config, "functionCallingConfig", &in)
-	gemEndSub(w, "toolConfig", &config)
+	geminiEndSub(&in)
+	geminiEndSub(&config)
 }
 
-func (e *gemEncoder) config(w *objectWriter, c *llm.Call) {
+func (e *geminiEncoder) config(w *objectWriter, c *llm.Call) {
 	in := w.sub("generationConfig")
 	s := &c.Sampling
 	in.float("temperature", s.Temperature)
@@ -276,27 +276,27 @@ func (e *gemEncoder) config(w *objectWriter, c *llm.Call) {
 	in.flag("responseLogprobs", c.Logprobs.Want)
 	in.intPointer("logprobs", c.Logprobs.Top)
 	e.thinking(&in, &c.Reasoning)
-	gemEndSub(w, "generationConfig", &in)
+	geminiEndSub(&in)
 }
 
-func (e *gemEncoder) output(in *objectWriter, c *llm.Call) {
+func (e *geminiEncoder) output(in *objectWriter, c *llm.Call) {
 	form := c.Extra.In(llm.Gemini).Form
 	switch out := &c.Output; {
 	case out.Kind == llm.OutputText && e.own:
-		in.text("responseMimeType", gemMimeText)
-	case out.Kind == llm.OutputJSON || out.Kind == llm.OutputSchema && form&gemNoMime == 0:
-		in.text("responseMimeType", gemMimeJSON)
+		in.text("responseMimeType", geminiMimeText)
+	case out.Kind == llm.OutputJSON || out.Kind == llm.OutputSchema && form&geminiNoMime == 0:
+		in.text("responseMimeType", geminiMimeJSON)
 	default:
 		in.set("responseMimeType", nil)
 	}
-	schema := gemSchema{isJSON: form&gemJSONSchema != 0}
+	schema := geminiSchema{isJSON: form&geminiJSONSchema != 0}
 	if c.Output.Kind == llm.OutputSchema {
 		schema.schema = c.Output.Schema
 	}
-	gemPutSchema(in, "responseSchema", "responseJsonSchema", schema)
+	geminiPutSchema(in, "responseSchema", "responseJsonSchema", schema)
 }
 
-func (e *gemEncoder) thinking(in *objectWriter, r *llm.Reasoning) {
+func (e *geminiEncoder) thinking(in *objectWriter, r *llm.Reasoning) {
 	t := in.sub("thinkingConfig")
 	t.flag("includeThoughts", r.Summary != "")
 	member, level := t.takeKept("thinkingLevel")
@@ -314,9 +314,9 @@ func (e *gemEncoder) thinking(in *objectWriter, r *llm.Reasoning) {
 	case r.Mode == "disabled":
 		t.integer("thinkingBudget", 0)
 	case r.Mode == "adaptive":
-		t.integer("thinkingBudget", gemDynamic)
+		t.integer("thinkingBudget", geminiDynamic)
 	default:
 		t.set("thinkingBudget", nil)
 	}
-	gemEndSub(in, "thinkingConfig", &t)
+	geminiEndSub(&t)
 }

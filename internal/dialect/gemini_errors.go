@@ -14,11 +14,11 @@ import (
 // whose details are messages of google.rpc: ErrorInfo has the reason, RetryInfo
 // the wait, BadRequest the member that is wrong.
 
-const gemRPC = "type.googleapis.com/google.rpc."
+const geminiRPC = "type.googleapis.com/google.rpc."
 
-// gemStatuses gives each status of HTTP Google's word for it; others are
+// geminiStatuses gives each status of HTTP Google's word for it; others are
 // INTERNAL. The first line of a status or a word counts.
-var gemStatuses = []struct {
+var geminiStatuses = []struct {
 	code int
 	word string
 }{
@@ -41,8 +41,8 @@ var gemStatuses = []struct {
 	{500, "DATA_LOSS"},
 }
 
-func gemStatusOf(code int) string {
-	for _, s := range gemStatuses {
+func geminiStatusOf(code int) string {
+	for _, s := range geminiStatuses {
 		if s.code == code {
 			return s.word
 		}
@@ -50,11 +50,11 @@ func gemStatusOf(code int) string {
 	return "INTERNAL"
 }
 
-func gemCodeOf(word string) (code int, known bool) {
+func geminiCodeOf(word string) (code int, known bool) {
 	if word == "UNAVAILABLE" {
 		return 503, true
 	}
-	for _, s := range gemStatuses {
+	for _, s := range geminiStatuses {
 		if s.word == word {
 			return s.code, true
 		}
@@ -80,19 +80,19 @@ func (GeminiCodec) DecodeError(body []byte) llm.ErrorBody {
 	}
 	e.Type, e.Code = status, status
 	for _, item := range elements(in.peek("details")) {
-		gemDetail(&e, item)
+		geminiDetail(&e, item)
 	}
 	return e
 }
 
-// gemDetail reads one of an error's details.
-func gemDetail(e *llm.ErrorBody, raw []byte) {
+// geminiDetail reads one of an error's details.
+func geminiDetail(e *llm.ErrorBody, raw []byte) {
 	o, err := openObject(raw, where{})
 	if err != nil {
 		return
 	}
 	kind, _ := wire.String(o.peek("@type"))
-	switch strings.TrimPrefix(kind, gemRPC) {
+	switch strings.TrimPrefix(kind, geminiRPC) {
 	case "ErrorInfo":
 		if reason, _ := wire.String(o.peek("reason")); reason != "" {
 			e.Code = reason
@@ -112,8 +112,8 @@ func gemDetail(e *llm.ErrorBody, raw []byte) {
 	}
 }
 
-// gemError is an envelope to be written.
-type gemError struct {
+// geminiError is an envelope to be written.
+type geminiError struct {
 	code      int
 	status    string
 	message   string
@@ -123,10 +123,10 @@ type gemError struct {
 	requestID string
 }
 
-// gemDomain says in an ErrorInfo whose word its reason is.
-const gemDomain = "tailplane"
+// geminiDomain says in an ErrorInfo whose word its reason is.
+const geminiDomain = "tailplane"
 
-func (g *gemError) json() []byte {
+func (g *geminiError) json() []byte {
 	w := newObject(llm.Extra{})
 	in := w.sub("error")
 	in.integer("code", int64(g.code))
@@ -137,20 +137,20 @@ func (g *gemError) json() []byte {
 		g.details(in.jsonWriter)
 		in.closeList()
 	}
-	w.endSub("error", &in)
+	in.endSub()
 	return w.end()
 }
 
-func (g *gemError) details(j *jsonWriter) {
+func (g *geminiError) details(j *jsonWriter) {
 	detail := func(kind string) objectWriter {
 		w := j.object(llm.Extra{})
-		w.text("@type", gemRPC+kind)
+		w.text("@type", geminiRPC+kind)
 		return w
 	}
 	if g.reason != "" {
 		w := detail("ErrorInfo")
 		w.text("reason", g.reason)
-		w.text("domain", gemDomain)
+		w.text("domain", geminiDomain)
 		w.end()
 	}
 	if g.param != "" {
@@ -176,8 +176,8 @@ func (g *gemError) details(j *jsonWriter) {
 
 // EncodeError implements [Surface].
 func (GeminiCodec) EncodeError(f *llm.Fault, requestID string) []byte {
-	g := gemError{code: f.ClientStatus(), message: faultText(f), param: f.Param, after: f.After, requestID: requestID}
-	g.status = gemStatusOf(g.code)
+	g := geminiError{code: f.ClientStatus(), message: faultText(f), param: f.Param, after: f.After, requestID: requestID}
+	g.status = geminiStatusOf(g.code)
 	if g.reason = f.Code; g.reason == "" {
 		g.reason = strings.ToUpper(string(f.Kind))
 	}
@@ -189,12 +189,12 @@ func (c GeminiCodec) AppendFault(dst []byte, f *llm.Fault, requestID string) []b
 	return wire.AppendEvent(dst, "", c.EncodeError(f, requestID))
 }
 
-// gemFaultBody is the envelope for a fault that an upstream reported in its
+// geminiFaultBody is the envelope for a fault that an upstream reported in its
 // own words. A status that Google knows stays; the words of others are mapped.
-func gemFaultBody(b *llm.ErrorBody) []byte {
-	g := gemError{message: b.Message, param: b.Param, after: b.After}
+func geminiFaultBody(b *llm.ErrorBody) []byte {
+	g := geminiError{message: b.Message, param: b.Param, after: b.After}
 	known := false
-	if g.code, known = gemCodeOf(b.Type); known {
+	if g.code, known = geminiCodeOf(b.Type); known {
 		if g.status = b.Type; b.Code != b.Type {
 			g.reason = b.Code
 		}
@@ -219,7 +219,7 @@ func gemFaultBody(b *llm.ErrorBody) []byte {
 			g.code = 504
 		}
 	}
-	g.status, g.reason = gemStatusOf(g.code), b.Code
+	g.status, g.reason = geminiStatusOf(g.code), b.Code
 	if g.reason == "" {
 		g.reason = b.Type
 	}

@@ -28,31 +28,31 @@ import (
 // Events implements [Codec].
 func (GeminiCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
 	return func(yield func(llm.Event, error) bool) {
-		readStream(NewGeminiArrayReader(r), yield, &gemReader{})
+		readChunks(NewGeminiArrayReader(r), yield, &geminiReader{})
 	}
 }
 
-// gemReader is the state of one stream.
-type gemReader struct {
+// geminiReader is the state of one stream.
+type geminiReader struct {
 	started bool
 	id      string
 	blocked bool
 	seen    map[string]string // unknown members of chunks, with their last value
-	choices []*gemChoice      // in order of their first chunk
+	choices []*geminiChoice   // in order of their first chunk
 }
 
-// gemChoice is one candidate.
-type gemChoice struct {
+// geminiChoice is one candidate.
+type geminiChoice struct {
 	choiceReader
-	of      gemReplyAt
+	of      geminiReplyAt
 	seen    map[string]string
 	called  bool
-	partial *gemNode // the arguments of the open call, when they come in pieces
+	partial *geminiNode // the arguments of the open call, when they come in pieces
 }
 
-func (g *gemReader) fault(data []byte) llm.ErrorBody { return GeminiCodec{}.DecodeError(data) }
+func (g *geminiReader) fault(data []byte) llm.ErrorBody { return GeminiCodec{}.DecodeError(data) }
 
-func (g *gemReader) complete() bool {
+func (g *geminiReader) complete() bool {
 	for _, c := range g.choices {
 		if !c.stopped {
 			return false
@@ -61,48 +61,36 @@ func (g *gemReader) complete() bool {
 	return len(g.choices) > 0 || g.blocked
 }
 
-func (g *gemReader) finish(emit emitter) {
+func (g *geminiReader) finish(emit emitter) {
 	for _, c := range g.choices {
 		c.endCall(emit)
 		c.close(nil, emit)
 	}
 }
 
-func (g *gemReader) chunk(data []byte, emit emitter) error {
-	o, err := parseObject(data)
-	if err != nil {
-		return err
-	}
+func (g *geminiReader) chunk(o *object, _ []byte, emit emitter) {
 	r := &llm.Reply{}
-	if err := gemHead(r, o); err != nil {
-		return err
-	}
-	list, err := o.list("candidates")
-	if err != nil {
-		return err
-	}
+	geminiHead(r, o)
+	list := o.list("candidates")
 	usage := o.peek("usageMetadata")
-	figures, counted := gemUsage(usage)
+	figures, counted := geminiUsage(usage)
 	o.keep("usageMetadata")
-	stop, blocked := gemBlockStop(o)
+	stop, blocked := geminiBlockStop(o)
 	g.head(r, o, emit)
 	for i, raw := range list {
-		if err := g.candidate(raw, o.under("candidates").item(i), emit); err != nil {
-			return err
-		}
+		g.candidate(o.openItem("candidates", i, raw), emit)
 	}
 	if counted {
-		emit(llm.Event{Kind: llm.EventUsage, Usage: &figures, Extra: gemUsageExtra(usage)})
+		emit(llm.Event{Kind: llm.EventUsage, Usage: &figures, Extra: geminiUsageExtra(usage)})
 	}
 	if blocked && len(g.choices) == 0 && !g.blocked {
 		g.blocked = true
-		emit(llm.Event{Kind: llm.EventStop, Stop: stop, Extra: llm.Extra{Dialect: llm.Gemini, Form: gemNoCandidates}})
+		emit(llm.Event{Kind: llm.EventStop, Stop: stop, Extra: llm.Extra{Dialect: llm.Gemini, Form: geminiNoCandidates}})
 	}
-	return nil
 }
 
 // head emits the start, or what a later chunk says that is new.
-func (g *gemReader) head(r *llm.Reply, o *object, emit emitter) {
+func (g *geminiReader) head(r *llm.Reply, o *object, emit emitter) {
 	if g.seen == nil {
 		g.seen = make(map[string]string)
 	}
@@ -132,31 +120,18 @@ func freshMembers(o *object, seen map[string]string) []byte {
 	return closeRaw(fresh)
 }
 
-func (g *gemReader) candidate(raw []byte, at where, emit emitter) error {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return err
+func (g *geminiReader) candidate(o *object, emit emitter) {
+	c := g.choiceOf(o)
+	if content := o.sub("content"); content != nil {
+		c.content(content, emit)
 	}
-	c, err := g.choiceOf(o)
-	if err != nil {
-		return err
-	}
-	content, err := o.sub("content")
-	if err != nil {
-		return err
-	}
-	if content != nil {
-		if err := c.content(content, emit); err != nil {
-			return err
-		}
-	}
-	if probs := gemDecodeLogprobs(o.get("logprobsResult")); probs != nil {
+	if probs := geminiDecodeLogprobs(o.get("logprobsResult")); probs != nil {
 		o.take("logprobsResult")
 		ev := c.event(llm.EventLogprobs, 0)
 		ev.Logprobs = probs
 		emit(ev)
 	}
-	stop := gemDecodeStop(o, c.called)
+	stop := geminiDecodeStop(o, c.called)
 	if stop.Reason != "" {
 		c.endCall(emit)
 	}
@@ -169,58 +144,39 @@ func (g *gemReader) candidate(raw []byte, at where, emit emitter) error {
 	if stop.Reason != "" && !c.stopped {
 		c.stop(stop, emit)
 	}
-	return nil
 }
 
-func (g *gemReader) choiceOf(o *object) (*gemChoice, error) {
-	n, _, err := o.whole("index")
-	if err != nil {
-		return nil, err
-	}
-	if n < 0 || n >= maxChoices {
-		return nil, o.under("index").wrong("must be between 0 and %d", maxChoices-1)
-	}
+func (g *geminiReader) choiceOf(o *object) *geminiChoice {
+	index := choiceIndex(o)
 	for _, c := range g.choices {
-		if c.index == int(n) {
-			return c, nil
+		if c.index == index {
+			return c
 		}
 	}
-	c := &gemChoice{
-		choiceReader: choiceReader{dialect: llm.Gemini, index: int(n), open: -1},
-		of:           gemReplyAt{g.id, int(n)}, seen: make(map[string]string),
+	c := &geminiChoice{
+		choiceReader: choiceReader{dialect: llm.Gemini, index: index, open: -1},
+		of:           geminiReplyAt{g.id, index}, seen: make(map[string]string),
 	}
 	g.choices = append(g.choices, c)
-	return c, nil
+	return c
 }
 
-func (c *gemChoice) content(o *object, emit emitter) error {
+func (c *geminiChoice) content(o *object, emit emitter) {
 	o.keep("role")
-	list, err := o.list("parts")
-	if err != nil {
-		return err
-	}
-	for i, raw := range list {
+	for i, raw := range o.list("parts") {
 		at := o.under("parts").item(i)
-		more, err := c.piece(raw, at, emit)
-		if err != nil {
-			return err
-		}
-		if more {
+		if c.piece(o, raw, at, emit) {
 			continue
 		}
-		parts, err := gemDecodePart(raw, at)
-		if err != nil {
-			return err
-		}
+		parts := geminiDecodePart(geminiOpen(o, raw, at), raw)
 		for k := range parts {
 			c.part(&parts[k], emit)
 		}
 	}
-	return nil
 }
 
 // part tells one part, or a piece of the open one.
-func (c *gemChoice) part(p *llm.Part, emit emitter) {
+func (c *geminiChoice) part(p *llm.Part, emit emitter) {
 	c.endCall(emit)
 	plain := p.Extra.Members == nil
 	switch {
@@ -241,7 +197,7 @@ func (c *gemChoice) part(p *llm.Part, emit emitter) {
 }
 
 // sign tells the signature of the open part, which ends it.
-func (c *gemChoice) sign(signature string, emit emitter) {
+func (c *geminiChoice) sign(signature string, emit emitter) {
 	ev := c.event(llm.EventSign, c.open)
 	ev.Text = signature
 	emit(ev)
@@ -249,7 +205,7 @@ func (c *gemChoice) sign(signature string, emit emitter) {
 }
 
 // whole tells a part that comes in one piece.
-func (c *gemChoice) whole(p *llm.Part, emit emitter) {
+func (c *geminiChoice) whole(p *llm.Part, emit emitter) {
 	open, text, signature := *p, p.Text, p.Signature
 	open.Text = ""
 	if !p.Redacted {
@@ -275,49 +231,38 @@ func (c *gemChoice) whole(p *llm.Part, emit emitter) {
 }
 
 // piece takes a piece of a call whose arguments come in pieces; false when the
-// part is none.
-func (c *gemChoice) piece(raw []byte, at where, emit emitter) (bool, error) {
+// part, which stands in up, is none.
+func (c *geminiChoice) piece(up *object, raw []byte, at where, emit emitter) bool {
 	if !bytes.Contains(raw, []byte(`"functionCall"`)) {
-		return false, nil
+		return false
 	}
-	o, err := gemOpen(raw, at)
-	if err != nil {
-		return false, err
-	}
-	in, err := gemSub(o, "functionCall")
-	if in == nil {
-		return false, err
+	o := geminiOpen(up, raw, at)
+	in := geminiSub(o, "functionCall")
+	if _, isText := wire.String(o.peek("text")); in == nil || isText {
+		return false
 	}
 	name, _ := wire.String(in.peek("name"))
 	more, _ := wire.Bool(in.peek("willContinue"))
 	pieces := elements(in.peek("partialArgs"))
 	switch {
 	case name != "" && !more && pieces == nil:
-		return false, nil
+		return false
 	case name != "":
-		if err := c.beginCall(raw, at, emit); err != nil {
-			return true, err
-		}
+		c.beginCall(geminiDecodePart(geminiOpen(up, raw, at), raw), emit)
 	case c.partial == nil:
-		return len(in.members) == 0, nil // the mark of an end that has been told
+		return len(in.members) == 0 // the mark of an end that has been told
 	}
 	for i, piece := range pieces {
-		if err := c.partial.set(piece, in.under("partialArgs").item(i)); err != nil {
-			return true, err
-		}
+		c.partial.set(in.openItem("partialArgs", i, piece))
 	}
 	if !more {
 		c.endCall(emit)
 	}
-	return true, nil
+	return true
 }
 
-// beginCall opens a call whose arguments come in pieces.
-func (c *gemChoice) beginCall(raw []byte, at where, emit emitter) error {
-	parts, err := gemDecodePart(raw, at)
-	if err != nil {
-		return err
-	}
+// beginCall opens a call whose arguments come in pieces. It is the last of parts.
+func (c *geminiChoice) beginCall(parts []llm.Part, emit emitter) {
 	for i := range parts[:len(parts)-1] {
 		c.part(&parts[i], emit)
 	}
@@ -326,13 +271,12 @@ func (c *gemChoice) beginCall(raw []byte, at where, emit emitter) error {
 	p.Tool = &llm.ToolCall{ID: p.Tool.ID, Name: p.Tool.Name}
 	p.Extra.Members = nil // willContinue and partialArgs, which are told otherwise
 	c.called = true
-	c.partial = &gemNode{kind: '{'}
+	c.partial = &geminiNode{kind: '{'}
 	c.begin(&p, emit)
-	return nil
 }
 
 // endCall tells the arguments that were gathered.
-func (c *gemChoice) endCall(emit emitter) {
+func (c *geminiChoice) endCall(emit emitter) {
 	if c.partial == nil {
 		return
 	}

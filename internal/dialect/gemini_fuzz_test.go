@@ -9,58 +9,58 @@ import (
 	"tailplane/internal/llm"
 )
 
-// gemUncertain reports whether a body holds what the laws leave out: wrapped
+// geminiUncertain reports whether a body holds what the laws leave out: wrapped
 // thinking, which no target is given, and lone surrogates, which have no text.
-func gemUncertain(body []byte) bool {
+func geminiUncertain(body []byte) bool {
 	return bytes.Contains(body, []byte(signatureBase64)) || bytes.Contains(body, []byte(`\u`))
 }
 
 func FuzzGeminiCall(f *testing.F) {
-	for _, body := range gemCalls {
+	for _, body := range geminiCalls {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		c, err := GeminiCodec{}.DecodeCall(body)
-		if err != nil || gemUncertain(body) {
+		if err != nil || geminiUncertain(body) {
 			return
 		}
-		gemTripCall(t, body)
+		geminiTripCall(t, body)
 		for _, to := range []Codec{ChatCodec{}, ResponsesCodec{}, AnthropicCodec{}} {
 			c.Model = "m"
 			if out, _, err := to.EncodeCall(c); err == nil {
-				antJSON(t, out)
+				anthropicJSON(t, out)
 			}
 		}
 		c.Extra = llm.Extra{Dialect: llm.Chat}
 		if out, _, err := (GeminiCodec{}).EncodeCall(c); err == nil {
-			antJSON(t, out)
+			anthropicJSON(t, out)
 		}
 	})
 }
 
 func FuzzGeminiReply(f *testing.F) {
-	for _, body := range gemReplies {
+	for _, body := range geminiReplies {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		GeminiCodec{}.DecodeError(body)
 		r, err := GeminiCodec{}.DecodeReply(body)
-		if err != nil || gemUncertain(body) {
+		if err != nil || geminiUncertain(body) {
 			return
 		}
-		gemTripReply(t, body)
+		geminiTripReply(t, body)
 		for _, to := range []Codec{ChatCodec{}, ResponsesCodec{}, AnthropicCodec{}} {
 			if out, _, err := to.EncodeReply(r); err == nil {
-				antJSON(t, out)
+				anthropicJSON(t, out)
 			}
 		}
 	})
 }
 
 func FuzzGeminiEvents(f *testing.F) {
-	f.Add([]byte(gemStream(gemFull)))
-	f.Add([]byte("[" + gemReplies[0] + "\n,\r\n" + gemReplies[5] + "]"))
-	f.Add([]byte(gemStream(gemReplies[3])))
+	f.Add([]byte(geminiStream(geminiFull)))
+	f.Add([]byte("[" + geminiReplies[0] + "\n,\r\n" + geminiReplies[5] + "]"))
+	f.Add([]byte(geminiStream(geminiReplies[3])))
 	f.Add([]byte("data: {\"error\":{}}\n\n"))
 	f.Add([]byte("data: {\"promptFeedback\":{\"blockReason\":\"0\"},\"\\b0\":{\"\":0}}\n\n"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
@@ -82,12 +82,12 @@ func FuzzGeminiEvents(f *testing.F) {
 		if !reflect.DeepEqual(events, again) || (err == nil) != (errAgain == nil) {
 			t.Fatalf("cut differently:\n%+v %v\n%+v %v", events, err, again, errAgain)
 		}
-		if err != nil || gemUncertain(stream) {
+		if err != nil || geminiUncertain(stream) {
 			return
 		}
-		want, wantErr := gemCollect(string(stream))
-		out := gemWrite(t, GeminiCodec{}.Events(bytes.NewReader(stream)))
-		got, gotErr := gemCollect(out)
+		want, wantErr := geminiCollect(string(stream))
+		out := geminiWrite(t, GeminiCodec{}.Events(bytes.NewReader(stream)))
+		got, gotErr := geminiCollect(out)
 		if (wantErr == nil) != (gotErr == nil) {
 			t.Fatalf("ends with %v instead of %v: %s", gotErr, wantErr, out)
 		}

@@ -14,11 +14,11 @@ import (
 // "willContinue":true}. A JSON text in pieces can come of that only when all of
 // them are there, so the arguments are gathered and told at the end of the call.
 
-// gemNode is a value that is being put together: an object, a list, a text or
+// geminiNode is a value that is being put together: an object, a list, a text or
 // a finished value.
-type gemNode struct {
+type geminiNode struct {
 	names []string // of an object, in order
-	list  []*gemNode
+	list  []*geminiNode
 	text  []byte
 	whole []byte // a finished value
 	kind  byte   // '{', '[', '"', or 0 for whole
@@ -28,37 +28,33 @@ type gemNode struct {
 const maxPartialDepth = 100
 
 // set puts one piece of an argument into the tree.
-func (n *gemNode) set(raw []byte, at where) error {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return err
-	}
+func (n *geminiNode) set(o *object) {
 	path, _ := wire.String(o.peek("jsonPath"))
 	node, ok := n.find(path)
 	if !ok {
-		return o.under("jsonPath").wrong("is no path to an argument: %q", path)
+		o.wrong("jsonPath", "is no path to an argument: %q", path)
+		return
 	}
 	if s, ok := wire.String(o.peek("stringValue")); ok {
 		if node.kind != '"' {
-			*node = gemNode{kind: '"'}
+			*node = geminiNode{kind: '"'}
 		}
 		node.text = append(node.text, s...)
-		return nil
+		return
 	}
 	for _, name := range [...]string{"numberValue", "boolValue"} {
 		if value := o.get(name); value != nil {
-			*node = gemNode{whole: bytes.Clone(value)}
+			*node = geminiNode{whole: bytes.Clone(value)}
 		}
 	}
 	if o.has("nullValue") {
-		*node = gemNode{whole: []byte("null")}
+		*node = geminiNode{whole: []byte("null")}
 	}
-	return nil
 }
 
 // find makes the nodes of a path where they are not there yet. The elements of
 // a list come in order, so a path makes one node for each of its steps.
-func (n *gemNode) find(path string) (*gemNode, bool) {
+func (n *geminiNode) find(path string) (*geminiNode, bool) {
 	rest, ok := strings.CutPrefix(path, "$")
 	if !ok || rest == "" {
 		return nil, false
@@ -97,9 +93,9 @@ func (n *gemNode) find(path string) (*gemNode, bool) {
 	return n, true
 }
 
-func (n *gemNode) member(name string) *gemNode {
+func (n *geminiNode) member(name string) *geminiNode {
 	if n.kind != '{' {
-		*n = gemNode{kind: '{'}
+		*n = geminiNode{kind: '{'}
 	}
 	for i, have := range n.names {
 		if have == name {
@@ -107,28 +103,28 @@ func (n *gemNode) member(name string) *gemNode {
 		}
 	}
 	n.names = append(n.names, name)
-	n.list = append(n.list, &gemNode{whole: []byte("null")})
+	n.list = append(n.list, &geminiNode{whole: []byte("null")})
 	return n.list[len(n.list)-1]
 }
 
-func (n *gemNode) element(i int) *gemNode {
+func (n *geminiNode) element(i int) *geminiNode {
 	if n.kind != '[' {
-		*n = gemNode{kind: '['}
+		*n = geminiNode{kind: '['}
 	}
 	if len(n.list) == i {
-		n.list = append(n.list, &gemNode{whole: []byte("null")})
+		n.list = append(n.list, &geminiNode{whole: []byte("null")})
 	}
 	return n.list[i]
 }
 
 // json is the value so far.
-func (n *gemNode) json() []byte {
+func (n *geminiNode) json() []byte {
 	var j jsonWriter
 	n.write(&j)
 	return j.buf
 }
 
-func (n *gemNode) write(j *jsonWriter) {
+func (n *geminiNode) write(j *jsonWriter) {
 	switch n.kind {
 	case '{':
 		w := j.object(llm.Extra{})

@@ -3,6 +3,7 @@ package dialect
 import (
 	"bytes"
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,79 +23,60 @@ import (
 
 // Forms of a part (llm.Part.Extra.Form).
 const (
-	gemNoID   = 1 << iota // a call or a result without id; the codec made one
-	gemIsFile             // media in fileData
+	geminiNoID   = 1 << iota // a call or a result without id; the codec made one
+	geminiIsFile             // media in fileData
 )
 
-// gemDecodePart reads one part, with its signature before it.
-func gemDecodePart(raw []byte, at where) ([]llm.Part, error) {
-	o, err := gemOpen(raw, at)
-	if err != nil {
-		return nil, err
-	}
+// geminiDecodePart reads one part, raw, opened as o, with its signature before it.
+func geminiDecodePart(o *object, raw []byte) []llm.Part {
 	var p llm.Part
 	var form uint32
 	_, isText := wire.String(o.peek("text"))
 	switch {
 	case isText:
-		p.Kind = llm.PartText
-		p.Text, err = o.need("text")
+		p.Kind, p.Text = llm.PartText, o.need("text")
 	case o.get("functionCall") != nil:
-		form, err = gemDecodeCall(o, &p)
+		form = geminiDecodeCall(o, &p)
 	case o.get("functionResponse") != nil:
-		form, err = gemDecodeResult(o, &p)
+		form = geminiDecodeResult(o, &p)
 	case o.get("inlineData") != nil:
-		err = gemDecodeMedia(o, "inlineData", &p)
+		geminiDecodeMedia(o, "inlineData", &p)
 	case o.get("fileData") != nil:
-		err, form = gemDecodeMedia(o, "fileData", &p), gemIsFile
+		geminiDecodeMedia(o, "fileData", &p)
+		form = geminiIsFile
 	default:
-		return []llm.Part{{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Gemini}}}, nil
+		return []llm.Part{{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Gemini}}}
 	}
-	if err != nil {
-		return nil, err
+	sign := o.str("thoughtSignature")
+	if isText && o.flag("thought") {
+		p.Kind, p.Signature, p.SignedBy = llm.PartThinking, sign, llm.Gemini
+		p.Extra = geminiExtra(o, 0)
+		geminiUnwrap(&p)
+		return []llm.Part{p}
 	}
-	sign, err := o.str("thoughtSignature")
-	if err != nil {
-		return nil, err
-	}
-	if isText {
-		thought, err := o.flag("thought")
-		if err != nil {
-			return nil, err
-		}
-		if thought {
-			p.Kind, p.Signature, p.SignedBy = llm.PartThinking, sign, llm.Gemini
-			p.Extra = gemExtra(o, 0)
-			gemUnwrap(&p)
-			return []llm.Part{p}, nil
-		}
-	}
-	p.Extra = gemExtra(o, form)
+	p.Extra = geminiExtra(o, form)
 	if sign == "" {
-		return []llm.Part{p}, nil
+		return []llm.Part{p}
 	}
 	before := llm.Part{Kind: llm.PartThinking, Signature: sign, SignedBy: byGeminiPart, Extra: llm.Extra{Dialect: llm.Gemini}}
 	if p.Kind == llm.PartToolCall {
 		before.SignedBy = byGeminiCall
 	}
-	return []llm.Part{before, p}, nil
+	return []llm.Part{before, p}
 }
 
-func gemDecodeParts(list [][]byte, at where) ([]llm.Part, error) {
+// geminiDecodeParts reads the elements of o's list of parts.
+func geminiDecodeParts(o *object, list [][]byte) []llm.Part {
 	parts := make([]llm.Part, 0, len(list))
 	for i, raw := range list {
-		more, err := gemDecodePart(raw, at.item(i))
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, more...)
+		parts = append(parts, geminiDecodePart(geminiOpenItem(o, "parts", i, raw), raw)...)
 	}
-	return parts, nil
+	return parts
 }
 
-// gemWrap is a signature of another dialect in Gemini's place for one, whose
+// geminiWrap is a signature of another dialect in Gemini's place for one, whose
 // SDKs demand base64.
-func gemWrap(p *llm.Part) string {
+func geminiWrap(p *llm.Part) string {
 	own := p.SignedBy == llm.Gemini || p.SignedBy == byGeminiCall || p.SignedBy == byGeminiPart
 	if own {
 		return p.Signature
@@ -102,8 +84,8 @@ func gemWrap(p *llm.Part) string {
 	return base64.StdEncoding.EncodeToString([]byte(signatureFor(llm.Gemini, p)))
 }
 
-// gemUnwrap undoes gemWrap.
-func gemUnwrap(p *llm.Part) {
+// geminiUnwrap undoes geminiWrap.
+func geminiUnwrap(p *llm.Part) {
 	if !strings.HasPrefix(p.Signature, signatureBase64) {
 		return
 	}
@@ -120,72 +102,50 @@ func gemUnwrap(p *llm.Part) {
 	*p = q
 }
 
-func gemDecodeCall(o *object, p *llm.Part) (form uint32, err error) {
-	in, err := gemSub(o, "functionCall")
-	if err != nil {
-		return 0, err
-	}
-	t := &llm.ToolCall{}
+func geminiDecodeCall(o *object, p *llm.Part) (form uint32) {
+	in := geminiSub(o, "functionCall")
+	t := &llm.ToolCall{Name: in.str("name"), ID: in.str("id")}
 	p.Kind, p.Tool = llm.PartToolCall, t
-	if t.Name, err = in.str("name"); err != nil {
-		return 0, err
-	}
-	if t.ID, err = in.str("id"); err != nil {
-		return 0, err
-	}
 	if t.ID == "" {
-		form = gemNoID
+		form = geminiNoID
 	}
 	args := in.raw("args")
 	if args != nil && args[0] != '{' {
-		return 0, in.under("args").wrong("must be an object")
+		in.wrong("args", "must be an object")
 	}
 	t.Arguments = string(args)
-	return form, nil
+	return form
 }
 
-// gemDecodeResult reads a functionResponse. Its name and its response stand as
+// geminiDecodeResult reads a functionResponse. Its name and its response stand as
 // spellings: the name is that of the call, the response is said by a text.
-func gemDecodeResult(o *object, p *llm.Part) (form uint32, err error) {
-	in, err := gemSub(o, "functionResponse")
-	if err != nil {
-		return 0, err
-	}
+func geminiDecodeResult(o *object, p *llm.Part) (form uint32) {
+	in := geminiSub(o, "functionResponse")
 	r := &llm.ToolResult{}
 	p.Kind, p.Result = llm.PartToolResult, r
-	if _, err = in.str("name"); err != nil {
-		return 0, err
-	}
+	in.str("name")
 	in.keep("name")
-	if r.CallID, err = in.str("id"); err != nil {
-		return 0, err
-	}
-	if r.CallID == "" {
-		form = gemNoID
+	if r.CallID = in.str("id"); r.CallID == "" {
+		form = geminiNoID
 	}
 	if raw := in.raw("response"); raw != nil {
 		if raw[0] != '{' {
-			return 0, in.under("response").wrong("must be an object")
+			in.wrong("response", "must be an object")
 		}
 		in.keep("response")
 		var text string
-		if text, r.Error = gemResultText(raw); text != "" {
+		if text, r.Error = geminiResultText(raw); text != "" {
 			r.Parts = append(r.Parts, llm.Part{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Gemini}})
 		}
 	}
-	list, err := in.list("parts")
-	if err != nil {
-		return 0, err
-	}
-	more, err := gemDecodeParts(list, in.under("parts"))
-	r.Parts = append(r.Parts, more...)
-	return form, err
+	r.Parts = append(r.Parts, geminiDecodeParts(in, in.list("parts"))...)
+	return form
 }
 
-// gemResultText is what a function's response says: the text of its one member
+// geminiResultText is what a function's response says: the text of its one member
 // output, result or error, which are Google's names for what has no name of its
 // own, else the object.
-func gemResultText(raw []byte) (text string, failed bool) {
+func geminiResultText(raw []byte) (text string, failed bool) {
 	o, err := openObject(raw, where{})
 	if err != nil || len(o.members) != 1 {
 		return string(raw), false
@@ -198,20 +158,11 @@ func gemResultText(raw []byte) (text string, failed bool) {
 	return string(raw), false
 }
 
-// gemDecodeMedia reads inlineData or fileData.
-func gemDecodeMedia(o *object, name string, p *llm.Part) error {
-	in, err := gemSub(o, name)
-	if err != nil {
-		return err
-	}
-	m := &llm.Media{}
+// geminiDecodeMedia reads inlineData or fileData.
+func geminiDecodeMedia(o *object, name string, p *llm.Part) {
+	in := geminiSub(o, name)
+	m := &llm.Media{Type: in.str("mimeType"), Name: in.str("displayName")}
 	p.Media = m
-	if m.Type, err = in.str("mimeType"); err != nil {
-		return err
-	}
-	if m.Name, err = in.str("displayName"); err != nil {
-		return err
-	}
 	switch {
 	case strings.HasPrefix(m.Type, "image/"):
 		p.Kind = llm.PartImage
@@ -221,29 +172,28 @@ func gemDecodeMedia(o *object, name string, p *llm.Part) error {
 		p.Kind = llm.PartFile
 	}
 	if name == "inlineData" {
-		m.Data, err = in.str("data")
-		return err
+		m.Data = in.str("data")
+		return
 	}
-	uri, err := in.str("fileUri")
-	if gemOwnFile(uri) {
+	uri := in.str("fileUri")
+	if geminiOwnFile(uri) {
 		m.FileID = uri
 	} else {
 		m.URL = uri
 	}
-	return err
 }
 
-// gemOwnFile reports whether an address means something to Google alone: a
+// geminiOwnFile reports whether an address means something to Google alone: a
 // file that was uploaded there, or an object in its storage.
-func gemOwnFile(uri string) bool {
+func geminiOwnFile(uri string) bool {
 	return strings.HasPrefix(uri, "gs://") || strings.HasPrefix(uri, "files/") ||
 		strings.HasPrefix(uri, "https://generativelanguage.googleapis.com/") && strings.Contains(uri, "/files/")
 }
 
-// gemPair gives each call without an id one, and each result without an id that
+// geminiPair gives each call without an id one, and each result without an id that
 // of the first call of its name that has no result yet. The ids depend on the
 // conversation before them alone, so they stay as it grows.
-func gemPair(turns []llm.Turn) {
+func geminiPair(turns []llm.Turn) {
 	type call struct{ id, name string }
 	var open []call
 	used := map[string]bool{}
@@ -274,7 +224,7 @@ func gemPair(turns []llm.Turn) {
 				}
 				open = append(open, call{p.Tool.ID, p.Tool.Name})
 			case llm.PartToolResult:
-				at, name := -1, gemResultName(p)
+				at, name := -1, geminiResultName(p)
 				for j := range open {
 					if open[j].id == p.Result.CallID || p.Result.CallID == "" && open[j].name == name {
 						at = j
@@ -294,8 +244,8 @@ func gemPair(turns []llm.Turn) {
 	}
 }
 
-// gemResultName is the function that a result names.
-func gemResultName(p *llm.Part) string {
+// geminiResultName is the function that a result names.
+func geminiResultName(p *llm.Part) string {
 	o := kept(p.Extra.In(llm.Gemini).Spelled)
 	if o == nil {
 		return ""
@@ -306,4 +256,53 @@ func gemResultName(p *llm.Part) string {
 	}
 	name, _ := wire.String(in.peek("name"))
 	return name
+}
+
+// geminiJoinThoughts makes one part of the pieces in which a client that collects
+// a stream hands back a thought of another provider: the text, piece by piece,
+// then a thought without text that holds the signature in our wrapping (see
+// geminiWrap); some SDKs give each piece a turn of its own. The provider takes the
+// text only together with its signature. Gemini's own thoughts stay as they
+// stand.
+func geminiJoinThoughts(turns []llm.Turn) []llm.Turn {
+	var pieces []*llm.Part // text that waits for its signature
+	joined := false
+	for i := range turns {
+		for k := range turns[i].Parts {
+			p := &turns[i].Parts[k]
+			if p.Kind == llm.PartThinking && p.SignedBy == llm.Gemini && p.Signature == "" {
+				pieces = append(pieces, p)
+				continue
+			}
+			unwrapped := p.Kind == llm.PartThinking && p.Extra.Dialect != llm.Gemini
+			if len(pieces) > 0 && unwrapped && p.Text == "" && !p.Redacted {
+				geminiJoin(pieces, p)
+				joined = true
+			}
+			pieces = pieces[:0]
+		}
+	}
+	if !joined {
+		return turns
+	}
+	kept := turns[:0]
+	for _, t := range turns {
+		before := len(t.Parts)
+		t.Parts = slices.DeleteFunc(t.Parts, func(p llm.Part) bool { return p.Kind == 0 })
+		if len(t.Parts) > 0 || before == 0 {
+			kept = append(kept, t)
+		}
+	}
+	return kept
+}
+
+// geminiJoin makes the signed thought of the pieces before it, which lose their
+// kind.
+func geminiJoin(pieces []*llm.Part, signed *llm.Part) {
+	var text strings.Builder
+	for _, p := range pieces {
+		text.WriteString(p.Text)
+		*p = llm.Part{}
+	}
+	signed.Text = text.String()
 }

@@ -18,19 +18,19 @@ import (
 
 // Forms of a reply (llm.Reply.Extra.Form).
 const (
-	gemNoCandidates = 1 << iota // candidates is absent; a choice says why
+	geminiNoCandidates = 1 << iota // candidates is absent; a choice says why
 )
 
 // Forms of a choice (llm.Choice.Extra.Form).
 const (
-	gemNoIndex       = 1 << iota // index is absent
-	gemNoContent                 // content is absent
-	gemNoContentRole             // content has no role
-	gemNoContentList             // content has no parts
+	geminiNoIndex       = 1 << iota // index is absent
+	geminiNoContent                 // content is absent
+	geminiNoContentRole             // content has no role
+	geminiNoContentList             // content has no parts
 )
 
-// gemStops are the words of finishReason.
-var gemStops = stopTable{llm.Gemini, []stopWord{
+// geminiStops are the words of finishReason.
+var geminiStops = stopTable{llm.Gemini, []stopWord{
 	{"STOP", llm.StopEnd},
 	{"STOP", llm.StopTool},
 	{"STOP", llm.StopSequence},
@@ -55,63 +55,63 @@ var gemStops = stopTable{llm.Gemini, []stopWord{
 	{"MALFORMED_RESPONSE", llm.StopError},
 }}
 
-// gemStopNumbers are the words by their number in protobuf.
-var gemStopNumbers = [...]string{
+// geminiStopNumbers are the words by their number in protobuf.
+var geminiStopNumbers = [...]string{
 	0: "FINISH_REASON_UNSPECIFIED", 1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER", 6: "LANGUAGE",
 	7: "BLOCKLIST", 8: "PROHIBITED_CONTENT", 9: "SPII", 10: "MALFORMED_FUNCTION_CALL", 11: "IMAGE_SAFETY",
 	12: "UNEXPECTED_TOOL_CALL", 13: "TOO_MANY_TOOL_CALLS",
 }
 
-// gemStopWord is a finishReason as a word, which may be spelled as a number;
+// geminiStopWord is a finishReason as a word, which may be spelled as a number;
 // nil when there is none.
-func gemStopWord(raw []byte) []byte {
+func geminiStopWord(raw []byte) []byte {
 	word := raw
 	if n, ok := wire.Int(raw); ok {
-		if n < 0 || n >= int64(len(gemStopNumbers)) {
+		if n < 0 || n >= int64(len(geminiStopNumbers)) {
 			return []byte("OTHER")
 		}
-		word = []byte(gemStopNumbers[n])
+		word = []byte(geminiStopNumbers[n])
 	} else if len(raw) > 2 && raw[0] == '"' {
 		word = raw[1 : len(raw)-1]
 	} else {
 		return nil
 	}
-	if string(word) == gemStopNumbers[0] {
+	if string(word) == geminiStopNumbers[0] {
 		return nil
 	}
 	return word
 }
 
-// gemStopOf is a stop of a candidate that may have asked for a function.
-func gemStopOf(reason llm.StopReason, called bool) llm.StopReason {
+// geminiStopOf is a stop of a candidate that may have asked for a function.
+func geminiStopOf(reason llm.StopReason, called bool) llm.StopReason {
 	if reason == llm.StopEnd && called {
 		return llm.StopTool
 	}
 	return reason
 }
 
-// gemBlocked reports whether a blockReason says that the prompt was blocked.
-func gemBlocked(raw []byte) bool {
+// geminiBlocked reports whether a blockReason says that the prompt was blocked.
+func geminiBlocked(raw []byte) bool {
 	return len(raw) > 2 && !wire.StringEquals(raw, "BLOCK_REASON_UNSPECIFIED") || len(raw) == 1 && raw[0] != '0'
 }
 
-// gemBlockStop is the stop of a blocked prompt; false when it was not blocked.
-func gemBlockStop(o *object) (llm.Stop, bool) {
+// geminiBlockStop is the stop of a blocked prompt; false when it was not blocked.
+func geminiBlockStop(o *object) (llm.Stop, bool) {
 	raw := o.get("promptFeedback")
 	if raw == nil {
 		return llm.Stop{}, false
 	}
 	in, err := openObject(raw, where{})
-	if err != nil || !gemBlocked(in.peek("blockReason")) {
+	if err != nil || !geminiBlocked(in.peek("blockReason")) {
 		return llm.Stop{}, false
 	}
 	return llm.Stop{Reason: llm.StopFilter, Wire: scalarText(in.peek("blockReason")), By: llm.Gemini}, true
 }
 
-// gemDecodeStop takes finishReason.
-func gemDecodeStop(o *object, called bool) llm.Stop {
+// geminiDecodeStop takes finishReason.
+func geminiDecodeStop(o *object, called bool) llm.Stop {
 	raw := o.raw("finishReason")
-	word := gemStopWord(raw)
+	word := geminiStopWord(raw)
 	if word == nil {
 		if raw != nil {
 			o.release("finishReason")
@@ -123,8 +123,8 @@ func gemDecodeStop(o *object, called bool) llm.Stop {
 		text = string(word)
 		o.keep("finishReason")
 	}
-	stop := gemStops.stop(text)
-	stop.Reason = gemStopOf(stop.Reason, called)
+	stop := geminiStops.stop(text)
+	stop.Reason = geminiStopOf(stop.Reason, called)
 	return stop
 }
 
@@ -138,128 +138,100 @@ func (GeminiCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 		return nil, o.under("error").wrong("%s", GeminiCodec{}.DecodeError(body).Message)
 	}
 	r := &llm.Reply{}
-	if err := gemHead(r, o); err != nil {
-		return nil, err
-	}
+	geminiHead(r, o)
 	form := uint32(0)
-	list, err := o.list("candidates")
-	if err != nil {
-		return nil, err
-	}
-	if stop, blocked := gemBlockStop(o); blocked && len(list) == 0 {
-		form |= gemNoCandidates
+	list := o.list("candidates")
+	if stop, blocked := geminiBlockStop(o); blocked && len(list) == 0 {
+		form |= geminiNoCandidates
 		r.Choices = []llm.Choice{{Stop: stop}}
 	} else if list == nil && o.get("promptFeedback") == nil && o.get("usageMetadata") == nil {
-		return nil, o.under("candidates").wrong("is missing")
+		o.wrong("candidates", "is missing")
 	}
 	for i, raw := range list {
-		c, err := gemDecodeCandidate(raw, o.under("candidates").item(i), gemReplyAt{r.ID, i})
-		if err != nil {
-			return nil, err
-		}
-		r.Choices = append(r.Choices, c)
+		c := o.openItem("candidates", i, raw)
+		r.Choices = append(r.Choices, geminiDecodeCandidate(c, geminiReplyAt{r.ID, i}))
 	}
 	if raw := o.peek("usageMetadata"); raw != nil {
-		if r.Usage, r.HasUsage = gemUsage(raw); r.HasUsage {
+		if r.Usage, r.HasUsage = geminiUsage(raw); r.HasUsage {
 			o.take("usageMetadata")
-			r.UsageExtra = gemUsageExtra(raw)
+			r.UsageExtra = geminiUsageExtra(raw)
 		} else {
-			gemQuietUsage(o)
+			geminiQuietUsage(o)
 		}
 	}
-	r.Extra = gemExtra(o, form)
-	return r, nil
+	r.Extra = geminiExtra(o, form)
+	return result(o, r)
 }
 
-// gemQuietUsage keeps a usage without figures for its spelling.
-func gemQuietUsage(o *object) {
-	if raw := o.peek("usageMetadata"); len(raw) > 0 && gemUsageExtra(raw).Members == nil {
+// geminiQuietUsage keeps a usage without figures for its spelling.
+func geminiQuietUsage(o *object) {
+	if raw := o.peek("usageMetadata"); len(raw) > 0 && geminiUsageExtra(raw).Members == nil {
 		o.keep("usageMetadata")
 	}
 }
 
-// gemHead reads what an answer and each chunk of a stream say of themselves.
-func gemHead(r *llm.Reply, o *object) (err error) {
-	if r.ID, err = o.str("responseId"); err != nil {
-		return err
-	}
-	if r.Model, err = o.str("modelVersion"); err != nil {
-		return err
-	}
+// geminiHead reads what an answer and each chunk of a stream say of themselves.
+func geminiHead(r *llm.Reply, o *object) {
+	r.ID = o.str("responseId")
+	r.Model = o.str("modelVersion")
 	if text, ok := wire.String(o.peek("createTime")); ok {
 		if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
 			r.Created = at.Unix()
 			o.keep("createTime")
 		}
 	}
-	return nil
 }
 
-// gemReplyAt says which candidate of which answer is read.
-type gemReplyAt struct {
+// geminiReplyAt says which candidate of which answer is read.
+type geminiReplyAt struct {
 	id    string
 	index int
 }
 
 // name gives a part of the answer an id that no other call has.
-func (a gemReplyAt) name(p llm.Part, part int) llm.Part {
+func (a geminiReplyAt) name(p llm.Part, part int) llm.Part {
 	if a.index > 0 {
 		part += a.index << 16
 	}
 	return withCallID(p, a.id, part)
 }
 
-func gemDecodeCandidate(raw []byte, at where, of gemReplyAt) (llm.Choice, error) {
-	var c llm.Choice
-	o, err := openObject(raw, at)
-	if err != nil {
-		return c, err
-	}
+func geminiDecodeCandidate(o *object, of geminiReplyAt) (c llm.Choice) {
 	form := uint32(0)
 	if !o.constant("index", strconv.Itoa(of.index)) {
-		form |= gemNoIndex
+		form |= geminiNoIndex
 	}
-	content, err := o.sub("content")
-	switch {
-	case err != nil:
-		return c, err
-	case content == nil:
-		form |= gemNoContent
-	default:
-		if c.Parts, form, err = gemDecodeContent(content, form); err != nil {
-			return c, err
-		}
+	if content := o.sub("content"); content == nil {
+		form |= geminiNoContent
+	} else {
+		c.Parts, form = geminiDecodeContent(content, form)
 	}
 	called := false
 	for k := range c.Parts {
 		c.Parts[k] = of.name(c.Parts[k], k)
 		called = called || c.Parts[k].Kind == llm.PartToolCall
 	}
-	c.Stop = gemDecodeStop(o, called)
-	if c.Logprobs = gemDecodeLogprobs(o.get("logprobsResult")); c.Logprobs != nil {
+	c.Stop = geminiDecodeStop(o, called)
+	if c.Logprobs = geminiDecodeLogprobs(o.get("logprobsResult")); c.Logprobs != nil {
 		o.keep("logprobsResult")
 	}
-	c.Extra = gemExtra(o, form)
-	return c, nil
+	c.Extra = geminiExtra(o, form)
+	return c
 }
 
-func gemDecodeContent(content *object, form uint32) ([]llm.Part, uint32, error) {
+func geminiDecodeContent(content *object, form uint32) ([]llm.Part, uint32) {
 	if !content.constant("role", `"model"`) {
-		form |= gemNoContentRole
+		form |= geminiNoContentRole
 	}
-	list, err := content.list("parts")
-	if err != nil {
-		return nil, form, err
-	}
+	list := content.list("parts")
 	if list == nil {
-		form |= gemNoContentList
+		form |= geminiNoContentList
 	}
-	parts, err := gemDecodeParts(list, content.under("parts"))
-	return parts, form, err
+	return geminiDecodeParts(content, list), form
 }
 
-// gemDecodeLogprobs reads logprobsResult.
-func gemDecodeLogprobs(raw []byte) []llm.TokenLogprob {
+// geminiDecodeLogprobs reads logprobsResult.
+func geminiDecodeLogprobs(raw []byte) []llm.TokenLogprob {
 	if len(raw) == 0 || raw[0] != '{' {
 		return nil
 	}
@@ -267,17 +239,17 @@ func gemDecodeLogprobs(raw []byte) []llm.TokenLogprob {
 	if err != nil {
 		return nil
 	}
-	all := gemDecodeTokens(o.peek("chosenCandidates"))
+	all := geminiDecodeTokens(o.peek("chosenCandidates"))
 	for i, item := range elements(o.peek("topCandidates")) {
 		in, err := openObject(item, where{})
 		if err == nil && i < len(all) {
-			all[i].Top = gemDecodeTokens(in.peek("candidates"))
+			all[i].Top = geminiDecodeTokens(in.peek("candidates"))
 		}
 	}
 	return all
 }
 
-func gemDecodeTokens(raw []byte) []llm.TokenLogprob {
+func geminiDecodeTokens(raw []byte) []llm.TokenLogprob {
 	var all []llm.TokenLogprob
 	for _, item := range elements(raw) {
 		o, err := openObject(item, where{})
@@ -297,10 +269,10 @@ func (GeminiCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	l := &lossList{}
 	own := reply.Extra.In(llm.Gemini)
 	l.extra("", reply.Extra, llm.Gemini)
-	e := &gemEncoder{losses: l, own: reply.Extra.Dialect == llm.Gemini, reply: true}
+	e := &geminiEncoder{losses: l, own: reply.Extra.Dialect == llm.Gemini, reply: true}
 	e.buf = make([]byte, 0, 512+replySize(reply))
 	w := e.object(own)
-	if own.Form&gemNoCandidates == 0 && (len(reply.Choices) > 0 || !e.own) {
+	if own.Form&geminiNoCandidates == 0 && (len(reply.Choices) > 0 || !e.own) {
 		w.list("candidates")
 		for i := range reply.Choices {
 			e.candidate(&reply.Choices[i], i)
@@ -313,7 +285,7 @@ func (GeminiCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	w.put("promptFeedback", quiet)
 	w.put("promptFeedback", feedback)
 	if reply.HasUsage {
-		w.put("usageMetadata", gemUsageJSON(&reply.Usage, reply.UsageExtra, l))
+		w.put("usageMetadata", geminiUsageJSON(&reply.Usage, reply.UsageExtra, l))
 	}
 	w.str("modelVersion", reply.Model)
 	w.str("responseId", reply.ID)
@@ -322,51 +294,51 @@ func (GeminiCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 }
 
 // candidate writes one candidate into the list that is open.
-func (e *gemEncoder) candidate(c *llm.Choice, i int) {
+func (e *geminiEncoder) candidate(c *llm.Choice, i int) {
 	own := c.Extra.In(llm.Gemini)
 	path := "choices[" + strconv.Itoa(i) + "]"
 	e.losses.extra(path, c.Extra, llm.Gemini)
 	w := e.object(own)
-	if own.Form&gemNoContent == 0 || len(c.Parts) > 0 {
+	if own.Form&geminiNoContent == 0 || len(c.Parts) > 0 {
 		e.content(&w, c.Parts, c.Stop.Reason, own.Form)
 	} else {
 		w.set("content", nil)
 	}
 	called := slices.ContainsFunc(c.Parts, func(p llm.Part) bool { return p.Kind == llm.PartToolCall })
-	gemPutStop(&w, c.Stop, called, e.losses)
-	w.constant("index", strconv.Itoa(i), own.Form&gemNoIndex != 0)
+	geminiPutStop(&w, c.Stop, called, e.losses)
+	w.constant("index", strconv.Itoa(i), own.Form&geminiNoIndex != 0)
 	other, probs := w.takeKept("logprobsResult")
 	switch {
 	case other != nil:
 		w.put("logprobsResult", other)
 	case len(c.Logprobs) == 0:
 		w.put("logprobsResult", probs)
-	case len(gemDecodeLogprobs(probs)) == len(c.Logprobs):
+	case len(geminiDecodeLogprobs(probs)) == len(c.Logprobs):
 		w.put("logprobsResult", probs)
 	default:
-		w.put("logprobsResult", gemLogprobs(c.Logprobs))
+		w.put("logprobsResult", geminiLogprobs(c.Logprobs))
 	}
 	w.end()
 }
 
-func (e *gemEncoder) content(w *objectWriter, parts []llm.Part, stop llm.StopReason, form uint32) {
+func (e *geminiEncoder) content(w *objectWriter, parts []llm.Part, stop llm.StopReason, form uint32) {
 	in := w.sub("content")
-	if len(parts) > 0 || form&gemNoContentList == 0 {
+	if len(parts) > 0 || form&geminiNoContentList == 0 {
 		in.list("parts")
 		e.parts(e.sayable(parts, stop))
 		in.closeList()
 	} else {
 		in.set("parts", nil)
 	}
-	in.constant("role", `"model"`, form&gemNoContentRole != 0)
-	w.endSub("content", &in)
+	in.constant("role", `"model"`, form&geminiNoContentRole != 0)
+	in.endSub()
 	if len(w.buf) > 0 && w.buf[len(w.buf)-1] == '{' { // a content that says nothing
 		w.put("content", []byte("{}"))
 	}
 }
 
 // sayable are the parts of an answer that Gemini can say.
-func (e *gemEncoder) sayable(parts []llm.Part, stop llm.StopReason) []llm.Part {
+func (e *geminiEncoder) sayable(parts []llm.Part, stop llm.StopReason) []llm.Part {
 	out := make([]llm.Part, 0, len(parts))
 	for i := range parts {
 		p := parts[i]
@@ -384,11 +356,7 @@ func (e *gemEncoder) sayable(parts []llm.Part, stop llm.StopReason) []llm.Part {
 			if p.Tool == nil {
 				continue
 			}
-			before := len(e.losses.all)
-			p = gemSettleCall(p, e.losses)
-			for k := before; k < len(e.losses.all); k++ {
-				e.losses.all[k].Feature = "tool_calls.arguments"
-			}
+			p = geminiSettleCall(p, "tool_calls.arguments", e.losses)
 		case llm.PartText, llm.PartThinking:
 		default:
 			e.losses.add("content", "a part that an answer of gemini has no place for was left out")
@@ -400,9 +368,9 @@ func (e *gemEncoder) sayable(parts []llm.Part, stop llm.StopReason) []llm.Part {
 	return out
 }
 
-// gemPutStop writes a finishReason, as a number where it came as one. called
+// geminiPutStop writes a finishReason, as a number where it came as one. called
 // says that the answer asks for a function.
-func gemPutStop(w *objectWriter, stop llm.Stop, called bool, l *lossList) {
+func geminiPutStop(w *objectWriter, stop llm.Stop, called bool, l *lossList) {
 	if called && stop.Reason == llm.StopEnd || !called && stop.Reason == llm.StopTool {
 		l.add("stop_reason", "gemini tells a stop for tools by a function call alone")
 	}
@@ -410,34 +378,30 @@ func gemPutStop(w *objectWriter, stop llm.Stop, called bool, l *lossList) {
 		w.set("finishReason", nil)
 		return
 	}
-	word := gemStopText(stop, l)
-	if _, spelled := w.takeKept("finishReason"); spelled != nil && string(gemStopWord(spelled)) == word {
+	word := geminiStopText(stop, l)
+	if _, spelled := w.takeKept("finishReason"); spelled != nil && string(geminiStopWord(spelled)) == word {
 		w.put("finishReason", spelled)
 		return
 	}
 	w.text("finishReason", word)
 }
 
-// gemStopText is what Gemini calls a stop.
-func gemStopText(stop llm.Stop, l *lossList) string {
-	word := gemStops.word(stop)
-	if word == "" {
-		l.add("stop_reason", "gemini has no word for "+string(stop.Reason)+" "+stop.Wire)
-		word = "STOP"
-	}
+// geminiStopText is what Gemini calls a stop.
+func geminiStopText(stop llm.Stop, l *lossList) string {
+	word := geminiStops.say(stop, l)
 	if stop.Sequence != "" {
 		l.add("stop_sequence", "gemini does not tell which stop sequence was written")
 	}
 	return word
 }
 
-// gemLogprobs writes logprobsResult.
-func gemLogprobs(list []llm.TokenLogprob) []byte {
+// geminiLogprobs writes logprobsResult.
+func geminiLogprobs(list []llm.TokenLogprob) []byte {
 	w := newObject(llm.Extra{})
 	w.list("chosenCandidates")
 	top := false
 	for i := range list {
-		gemToken(w.jsonWriter, &list[i])
+		geminiToken(w.jsonWriter, &list[i])
 		top = top || len(list[i].Top) > 0
 	}
 	w.closeList()
@@ -449,7 +413,7 @@ func gemLogprobs(list []llm.TokenLogprob) []byte {
 		in := w.object(llm.Extra{})
 		in.list("candidates")
 		for k := range list[i].Top {
-			gemToken(w.jsonWriter, &list[i].Top[k])
+			geminiToken(w.jsonWriter, &list[i].Top[k])
 		}
 		in.closeList()
 		in.end()
@@ -458,7 +422,7 @@ func gemLogprobs(list []llm.TokenLogprob) []byte {
 	return w.end()
 }
 
-func gemToken(j *jsonWriter, t *llm.TokenLogprob) {
+func geminiToken(j *jsonWriter, t *llm.TokenLogprob) {
 	w := j.object(llm.Extra{})
 	w.text("token", t.Token)
 	w.float("logProbability", &t.Logprob)

@@ -15,15 +15,15 @@ import (
 // exists for those alone that use nothing else, and the others are sent as
 // parametersJsonSchema and responseJsonSchema.
 
-// gemTypes are the types, by their number in protobuf.
-var gemTypes = [...]string{1: "string", 2: "number", 3: "integer", 4: "boolean", 5: "array", 6: "object", 7: "null"}
+// geminiTypes are the types, by their number in protobuf.
+var geminiTypes = [...]string{1: "string", 2: "number", 3: "integer", 4: "boolean", 5: "array", 6: "object", 7: "null"}
 
-// gemCounts are the members that protobuf's JSON may spell as strings.
-var gemCounts = []string{"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"}
+// geminiCounts are the members that protobuf's JSON may spell as strings.
+var geminiCounts = []string{"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"}
 
-// gemToSchema is the JSON Schema of one of Gemini's. What it cannot read it
+// geminiToSchema is the JSON Schema of one of Gemini's. What it cannot read it
 // leaves as it is.
-func gemToSchema(raw []byte) []byte {
+func geminiToSchema(raw []byte) []byte {
 	o, err := openObject(raw, where{})
 	if err != nil {
 		return slices.Clone(raw)
@@ -32,23 +32,23 @@ func gemToSchema(raw []byte) []byte {
 	w := newObject(llm.Extra{})
 	for i := range o.members {
 		m := &o.members[i]
-		name := gemSchemaName(m.name())
+		name := geminiSchemaName(m.name())
 		value := m.value
 		switch name {
 		case "nullable", "propertyOrdering":
 			continue
 		case "type":
-			value = gemToType(value, nullable)
+			value = geminiToType(value, nullable)
 		case "items":
-			value = gemToSchema(value)
+			value = geminiToSchema(value)
 		case "properties":
-			value = gemEach(value, gemToSchema)
+			value = geminiEach(value, geminiToSchema)
 		case "anyOf":
 			if len(value) > 0 && value[0] == '[' {
-				value = gemList(value, gemToSchema)
+				value = geminiList(value, geminiToSchema)
 			}
 		default:
-			if n, ok := wire.String(value); ok && slices.Contains(gemCounts, name) {
+			if n, ok := wire.String(value); ok && slices.Contains(geminiCounts, name) {
 				if _, err := strconv.ParseInt(n, 10, 64); err == nil {
 					value = []byte(n)
 				}
@@ -60,15 +60,15 @@ func gemToSchema(raw []byte) []byte {
 	return w.end()
 }
 
-// gemSchemaName is a member's name in JSON Schema.
-func gemSchemaName(name string) string {
+// geminiSchemaName is a member's name in JSON Schema.
+func geminiSchemaName(name string) string {
 	switch name {
 	case "any_of":
 		return "anyOf"
 	case "property_ordering":
 		return "propertyOrdering"
 	}
-	for _, count := range gemCounts {
+	for _, count := range geminiCounts {
 		if strings.EqualFold(strings.ReplaceAll(name, "_", ""), count) {
 			return count
 		}
@@ -76,10 +76,10 @@ func gemSchemaName(name string) string {
 	return name
 }
 
-func gemToType(raw []byte, nullable bool) []byte {
+func geminiToType(raw []byte, nullable bool) []byte {
 	word, ok := wire.String(raw)
-	if n, isInt := wire.Int(raw); isInt && n > 0 && n < int64(len(gemTypes)) {
-		word, ok = gemTypes[n], true
+	if n, isInt := wire.Int(raw); isInt && n > 0 && n < int64(len(geminiTypes)) {
+		word, ok = geminiTypes[n], true
 	}
 	if !ok {
 		return raw
@@ -91,8 +91,8 @@ func gemToType(raw []byte, nullable bool) []byte {
 	return stringJSON(word)
 }
 
-// gemEach applies f to the values of an object.
-func gemEach(raw []byte, f func([]byte) []byte) []byte {
+// geminiEach applies f to the values of an object.
+func geminiEach(raw []byte, f func([]byte) []byte) []byte {
 	o, err := openObject(raw, where{})
 	if err != nil {
 		return raw
@@ -106,8 +106,8 @@ func gemEach(raw []byte, f func([]byte) []byte) []byte {
 	return o.left()
 }
 
-// gemList applies f to the elements of a list.
-func gemList(raw []byte, f func([]byte) []byte) []byte {
+// geminiList applies f to the elements of a list.
+func geminiList(raw []byte, f func([]byte) []byte) []byte {
 	items := elements(raw)
 	for i := range items {
 		items[i] = f(items[i])
@@ -115,16 +115,16 @@ func gemList(raw []byte, f func([]byte) []byte) []byte {
 	return arrayJSON(items)
 }
 
-// gemFromSchema is the Gemini schema of a JSON Schema; ok is false when it
+// geminiFromSchema is the Gemini schema of a JSON Schema; ok is false when it
 // uses anything that has no equal there.
-func gemFromSchema(raw []byte) (out []byte, ok bool) {
+func geminiFromSchema(raw []byte) (out []byte, ok bool) {
 	o, err := openObject(raw, where{})
 	if err != nil || !o.has("type") && !o.has("anyOf") {
 		return nil, false
 	}
 	ok = true
 	each := func(raw []byte) []byte {
-		inner, fine := gemFromSchema(raw)
+		inner, fine := geminiFromSchema(raw)
 		if ok = ok && fine; !ok {
 			return []byte("null")
 		}
@@ -138,7 +138,7 @@ func gemFromSchema(raw []byte) (out []byte, ok bool) {
 		case "title", "description", "required", "minimum", "maximum", "pattern", "default", "enum",
 			"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties":
 		case "type":
-			word, nullable, fine := gemFromType(value)
+			word, nullable, fine := geminiFromType(value)
 			if ok = ok && fine; nullable {
 				w.bool("nullable", true)
 			}
@@ -149,21 +149,21 @@ func gemFromSchema(raw []byte) (out []byte, ok bool) {
 			if ofSuch(value, func([]byte) bool { return false }) {
 				return nil, false // Gemini refuses an object without properties
 			}
-			value = gemEach(value, each)
+			value = geminiEach(value, each)
 		case "anyOf":
-			value = gemList(value, each)
+			value = geminiList(value, each)
 		default:
 			return nil, false
 		}
 		w.put(name, value)
 	}
-	return w.end(), ok && gemRegular(o)
+	return w.end(), ok && geminiRegular(o)
 }
 
-// gemRegular refuses what Gemini reads otherwise than JSON Schema means it: an
+// geminiRegular refuses what Gemini reads otherwise than JSON Schema means it: an
 // object that names no properties, and a choice of values that are no strings.
-func gemRegular(o *object) bool {
-	kind, _, _ := gemFromType(o.peek("type"))
+func geminiRegular(o *object) bool {
+	kind, _, _ := geminiFromType(o.peek("type"))
 	if kind == "OBJECT" && !o.has("properties") {
 		return false
 	}
@@ -175,12 +175,12 @@ func gemRegular(o *object) bool {
 	return !o.has("enum") || kind == "STRING"
 }
 
-func gemFromType(raw []byte) (word string, nullable, ok bool) {
+func geminiFromType(raw []byte) (word string, nullable, ok bool) {
 	if items := elements(raw); len(items) == 2 && wire.StringEquals(items[1], "null") {
 		raw, nullable = items[0], true
 	}
 	word, ok = wire.String(raw)
-	if !ok || word == "null" || !slices.Contains(gemTypes[1:], word) {
+	if !ok || word == "null" || !slices.Contains(geminiTypes[1:], word) {
 		return "", false, false
 	}
 	return strings.ToUpper(word), nullable, true

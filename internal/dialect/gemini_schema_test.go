@@ -23,7 +23,7 @@ func TestGeminiSchemasThatHaveAnEqual(t *testing.T) {
 		`{"type":"array","items":{"const":1}}`: "",
 		`true`:                                 "",
 	} {
-		out, ok := gemFromSchema([]byte(schema))
+		out, ok := geminiFromSchema([]byte(schema))
 		if ok != (want != "") || ok && string(out) != want {
 			t.Errorf("%s: %s %v", schema, out, ok)
 		}
@@ -33,7 +33,7 @@ func TestGeminiSchemasThatHaveAnEqual(t *testing.T) {
 		`{"items":{"type":"ARRAY","items":7},"anyOf":1,"properties":2}`:                                                                        `{"items":{"type":"array","items":7},"anyOf":1,"properties":2}`,
 		`{}`: `{}`,
 	} {
-		if out := gemToSchema([]byte(schema)); string(out) != want {
+		if out := geminiToSchema([]byte(schema)); string(out) != want {
 			t.Errorf("%s: %s, want %s", schema, out, want)
 		}
 	}
@@ -44,11 +44,11 @@ func TestGeminiSchemasThatHaveAnEqual(t *testing.T) {
 func TestGeminiSchemasComeBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		schema := drawSchema(t, 3)
-		out, ok := gemFromSchema(schema)
+		out, ok := geminiFromSchema(schema)
 		if !ok {
 			return
 		}
-		if back := gemToSchema(out); !gemSameValue(back, schema) {
+		if back := geminiToSchema(out); !geminiSameValue(back, schema) {
 			t.Fatalf("%s became %s and %s", schema, out, back)
 		}
 	})

@@ -14,117 +14,90 @@ import (
 
 // A call that came from another dialect is settled before it is written: what
 // Gemini cannot say or would refuse is changed or left out, and each such
-// change is a loss. Turns of one role are joined, because Gemini counts the
-// results behind a turn of calls.
+// change is a loss.
 
-// gemFamily is a line of the table of models; the first whose mark stands in
+// geminiFamily is a line of the table of models; the first whose mark stands in
 // the model's name counts.
-type gemFamily struct {
+type geminiFamily struct {
 	mark   string
-	thinks gemThinks
+	thinks geminiThinks
 	media  bool // results of tools may hold images and files
 	signs  bool // a call without its signature is refused
 }
 
-// gemThinks says how a model family is asked to think.
-type gemThinks uint8
+// geminiThinks says how a model family is asked to think.
+type geminiThinks uint8
 
 const (
-	gemThinksNever gemThinks = iota
-	gemThinksBudget
-	gemThinksLevel
+	geminiThinksNever geminiThinks = iota
+	geminiThinksBudget
+	geminiThinksLevel
 )
 
-// gemFamilies follows Google's guides on thinking, thought signatures and
+// geminiFamilies follows Google's guides on thinking, thought signatures and
 // function calling, November 2026. Models that nobody lists are taken for new
 // ones.
-var gemFamilies = []gemFamily{
-	{"gemini-1", gemThinksNever, false, false},
-	{"gemini-2.0", gemThinksNever, false, false},
-	{"gemini-2.5", gemThinksBudget, false, false},
-	{"gemma", gemThinksNever, false, false},
-	{"gemini-", gemThinksLevel, true, true},
-	{"", gemThinksLevel, false, false},
+var geminiFamilies = []geminiFamily{
+	{"gemini-1", geminiThinksNever, false, false},
+	{"gemini-2.0", geminiThinksNever, false, false},
+	{"gemini-2.5", geminiThinksBudget, false, false},
+	{"gemma", geminiThinksNever, false, false},
+	{"gemini-", geminiThinksLevel, true, true},
+	{"", geminiThinksLevel, false, false},
 }
 
-func gemFamilyOf(model string) gemFamily {
+func geminiFamilyOf(model string) geminiFamily {
 	model = strings.ToLower(model)
-	for _, f := range gemFamilies {
+	for _, f := range geminiFamilies {
 		if strings.Contains(model, f.mark) {
 			return f
 		}
 	}
-	return gemFamilies[len(gemFamilies)-1]
+	return geminiFamilies[len(geminiFamilies)-1]
 }
 
-// gemSettle makes c, a shallow copy of the caller's, sayable.
-func gemSettle(c *llm.Call, l *lossList) {
+// geminiSettle makes c, a shallow copy of the caller's, sayable.
+func geminiSettle(c *llm.Call, l *lossList) {
 	l.extra("", c.Extra, llm.Gemini)
 	c.Extra = llm.Extra{}
-	gemSettleTurns(c, l)
-	gemSettleTools(c, l)
-	gemSettleSampling(c, l)
-	gemSettleOutput(c, l)
-	gemSettleThinking(c, l)
+	geminiSettleTurns(c, l)
+	geminiSettleTools(c, l)
+	geminiSettleSampling(c, l)
+	geminiSettleOutput(c, l)
+	geminiSettleThinking(c, l)
 	if len(c.Metadata) > 0 {
-		l.add("metadata", gemNoEquivalent)
+		l.add("metadata", geminiNoEquivalent)
 		c.Metadata = nil
 	}
 	if c.User != "" {
-		l.add("user", gemNoEquivalent)
+		l.add("user", geminiNoEquivalent)
 	}
 }
 
-func gemSettleTurns(c *llm.Call, l *lossList) {
-	system, turns := c.System, c.Turns
-	for len(turns) > 0 && turns[0].Role == llm.RoleSystem {
-		l.extra("messages", turns[0].Extra, llm.Gemini)
-		system = append(system[:len(system):len(system)], turns[0].Parts...)
-		turns = turns[1:]
-	}
-	c.System = nil
-	for i := range system {
-		p, ok := gemSettlePart(system[i], l)
-		if ok && p.Kind != llm.PartText {
+// geminiSettleTurns settles the conversation. Turns of one role are joined, because
+// Gemini counts the results behind a turn of calls.
+func geminiSettleTurns(c *llm.Call, l *lossList) {
+	settleTurns(c, llm.Gemini, func(p llm.Part, role llm.Role) (llm.Part, bool) {
+		p, ok := geminiSettlePart(p, l)
+		if ok && role == llm.RoleSystem && p.Kind != llm.PartText {
 			l.add("system", "only text can be an instruction")
 			ok = false
 		}
-		if ok {
-			c.System = append(c.System, p)
-		}
-	}
-	c.Turns = nil
-	for i := range turns {
-		t := gemSettleTurn(turns[i], l)
-		if len(t.Parts) == 0 {
-			continue
-		}
-		if n := len(c.Turns); n > 0 && c.Turns[n-1].Role == t.Role {
-			c.Turns[n-1].Parts = append(c.Turns[n-1].Parts, t.Parts...)
-		} else {
-			c.Turns = append(c.Turns, t)
-		}
-	}
-	for i := range c.Turns {
-		c.Turns[i].Parts = antResultsFirst(c.Turns[i].Parts)
-	}
-	if len(c.Turns) == 0 && len(c.System) > 0 {
-		c.Turns = []llm.Turn{{Role: llm.RoleUser, Parts: c.System}}
-		c.System = nil
-		l.add("messages", "there are only instructions; they were said by the user")
-	}
-	if gemFamilyOf(c.Model).signs {
-		gemSignCalls(c.Turns)
+		p.Cache = nil // which has been declared
+		return p, ok
+	}, l)
+	if geminiFamilyOf(c.Model).signs {
+		geminiSignCalls(c.Turns)
 	}
 }
 
-// gemUnsigned is the signature with which Google's guide on thought signatures
+// geminiUnsigned is the signature with which Google's guide on thought signatures
 // lets a call through that another model made (its text is
 // skip_thought_signature_validator, here in base64).
-const gemUnsigned = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
+const geminiUnsigned = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 
-// gemSignCalls puts it before the first call of each turn that has none.
-func gemSignCalls(turns []llm.Turn) {
+// geminiSignCalls puts it before the first call of each turn that has none.
+func geminiSignCalls(turns []llm.Turn) {
 	for i := range turns {
 		parts := turns[i].Parts
 		at := slices.IndexFunc(parts, func(p llm.Part) bool { return p.Kind == llm.PartToolCall })
@@ -132,34 +105,14 @@ func gemSignCalls(turns []llm.Turn) {
 		if at < 0 || signed {
 			continue
 		}
-		sign := llm.Part{Kind: llm.PartThinking, Signature: gemUnsigned, SignedBy: byGeminiCall}
+		sign := llm.Part{Kind: llm.PartThinking, Signature: geminiUnsigned, SignedBy: byGeminiCall}
 		turns[i].Parts = slices.Insert(slices.Clone(parts), at, sign)
 	}
 }
 
-func gemSettleTurn(t llm.Turn, l *lossList) llm.Turn {
-	l.extra("messages", t.Extra, llm.Gemini)
-	if t.Name != "" {
-		l.add("messages.name", gemNoEquivalent)
-	}
-	out := llm.Turn{Role: llm.RoleUser, Parts: make([]llm.Part, 0, len(t.Parts))}
-	switch t.Role {
-	case llm.RoleAssistant:
-		out.Role = llm.RoleAssistant
-	case llm.RoleSystem:
-		l.add("messages.role", "instructions in the middle of the conversation were said by the user")
-	}
-	for i := range t.Parts {
-		if p, ok := gemSettlePart(t.Parts[i], l); ok {
-			out.Parts = append(out.Parts, p)
-		}
-	}
-	return out
-}
-
-// gemSettlePart makes a part sayable; ok is false when it is left out. The
+// geminiSettlePart makes a part sayable; ok is false when it is left out. The
 // part's pointers are replaced, never written through.
-func gemSettlePart(p llm.Part, l *lossList) (llm.Part, bool) {
+func geminiSettlePart(p llm.Part, l *lossList) (llm.Part, bool) {
 	if p.Kind == llm.PartOther {
 		if p.Extra.Dialect == llm.Gemini {
 			return p, true
@@ -181,11 +134,11 @@ func gemSettlePart(p llm.Part, l *lossList) (llm.Part, bool) {
 	case llm.PartText:
 		return p, p.Text != ""
 	case llm.PartImage, llm.PartAudio, llm.PartFile:
-		return gemSettleMedia(p, l)
+		return geminiSettleMedia(p, l)
 	case llm.PartToolCall:
-		return gemSettleCall(p, l), true
+		return geminiSettleCall(p, "messages.tool_calls.arguments", l), true
 	case llm.PartToolResult:
-		return gemSettleResult(p, l), true
+		return geminiSettleResult(p, l), true
 	case llm.PartThinking:
 		if by := p.SignedBy; by == llm.Gemini || by == byGeminiCall || by == byGeminiPart {
 			return p, p.Text != "" || p.Signature != ""
@@ -195,14 +148,16 @@ func gemSettlePart(p llm.Part, l *lossList) (llm.Part, bool) {
 	return p, false
 }
 
-func gemSettleCall(p llm.Part, l *lossList) llm.Part {
+// geminiSettleCall makes the arguments of a call an object; feature is what they are
+// called in the loss.
+func geminiSettleCall(p llm.Part, feature string, l *lossList) llm.Part {
 	t := llm.ToolCall{}
 	if p.Tool != nil {
 		t = *p.Tool
 	}
 	if _, err := wire.Scan([]byte(t.Arguments), nil, nil); err != nil || !utf8.ValidString(t.Arguments) {
 		if strings.TrimSpace(t.Arguments) != "" {
-			l.add("messages.tool_calls.arguments", "they are no JSON object and became {}")
+			l.add(feature, "they are no JSON object and became {}")
 		}
 		t.Arguments = "{}"
 	}
@@ -210,14 +165,14 @@ func gemSettleCall(p llm.Part, l *lossList) llm.Part {
 	return p
 }
 
-func gemSettleResult(p llm.Part, l *lossList) llm.Part {
+func geminiSettleResult(p llm.Part, l *lossList) llm.Part {
 	r := llm.ToolResult{}
 	if p.Result != nil {
 		r = *p.Result
 	}
 	parts := make([]llm.Part, 0, len(r.Parts))
 	for i := range r.Parts {
-		if q, ok := gemSettlePart(r.Parts[i], l); ok {
+		if q, ok := geminiSettlePart(r.Parts[i], l); ok {
 			parts = append(parts, q)
 		}
 	}
@@ -226,9 +181,9 @@ func gemSettleResult(p llm.Part, l *lossList) llm.Part {
 	return p
 }
 
-// gemMimes are the types that an address without one is taken for, by its
+// geminiMimes are the types that an address without one is taken for, by its
 // ending; the first of a kind stands for those that tell nothing.
-var gemMimes = []struct {
+var geminiMimes = []struct {
 	kind         llm.PartKind
 	ending, mime string
 }{
@@ -247,7 +202,7 @@ var gemMimes = []struct {
 	{llm.PartFile, ".txt", "text/plain"},
 }
 
-func gemSettleMedia(p llm.Part, l *lossList) (llm.Part, bool) {
+func geminiSettleMedia(p llm.Part, l *lossList) (llm.Part, bool) {
 	feature := "messages.content.file"
 	switch p.Kind {
 	case llm.PartImage:
@@ -261,8 +216,8 @@ func gemSettleMedia(p llm.Part, l *lossList) (llm.Part, bool) {
 	if p.Extra.Dialect == llm.Gemini {
 		return p, true
 	}
-	m, ok := antInline(*p.Media)
-	if m.FileID != "" && !gemOwnFile(m.FileID) {
+	m, ok := inlineMedia(*p.Media)
+	if m.FileID != "" && !geminiOwnFile(m.FileID) {
 		l.add(feature, "the id of a file at another provider means nothing at google")
 		return p, false
 	}
@@ -271,19 +226,19 @@ func gemSettleMedia(p llm.Part, l *lossList) (llm.Part, bool) {
 		return p, false
 	}
 	if m.Detail != "" && m.Detail != "auto" {
-		l.add(feature+".detail", gemNoEquivalent)
+		l.add(feature+".detail", geminiNoEquivalent)
 	}
 	if m.Name != "" {
-		l.add(feature+".name", gemNoEquivalent)
+		l.add(feature+".name", geminiNoEquivalent)
 		m.Name = ""
 	}
-	m.Type = gemMime(p.Kind, &m)
+	m.Type = geminiMime(p.Kind, &m)
 	p.Media = &m
 	return p, true
 }
 
-// gemMime is the MIME type of media, which Gemini demands.
-func gemMime(kind llm.PartKind, m *llm.Media) string {
+// geminiMime is the MIME type of media, which Gemini demands.
+func geminiMime(kind llm.PartKind, m *llm.Media) string {
 	switch {
 	case strings.Contains(m.Type, "/"):
 		return m.Type
@@ -292,17 +247,17 @@ func gemMime(kind llm.PartKind, m *llm.Media) string {
 	case m.Type != "" && kind == llm.PartAudio:
 		return "audio/" + m.Type
 	}
-	if mime := antSniff(m.Data); mime != "" {
+	if mime := sniffMedia(m.Data); mime != "" {
 		return mime
 	}
 	address, _, _ := strings.Cut(m.URL, "?")
 	ending := strings.ToLower(path.Ext(address))
-	for _, g := range gemMimes {
+	for _, g := range geminiMimes {
 		if g.ending == ending {
 			return g.mime
 		}
 	}
-	for _, g := range gemMimes {
+	for _, g := range geminiMimes {
 		if g.kind == kind {
 			return g.mime
 		}
@@ -310,7 +265,7 @@ func gemMime(kind llm.PartKind, m *llm.Media) string {
 	return "application/pdf"
 }
 
-func gemSettleTools(c *llm.Call, l *lossList) {
+func geminiSettleTools(c *llm.Call, l *lossList) {
 	var tools []llm.Tool
 	for _, t := range c.Tools {
 		if t.Raw != nil && t.Extra.Dialect != llm.Gemini {
@@ -319,7 +274,7 @@ func gemSettleTools(c *llm.Call, l *lossList) {
 		}
 		l.extra("tools", t.Extra, llm.Gemini)
 		if t.Strict != nil && *t.Strict {
-			l.add("tools.strict", gemNoEquivalent)
+			l.add("tools.strict", geminiNoEquivalent)
 		}
 		if t.Cache != nil {
 			l.add("tools.cache_control", "gemini caches by itself; the mark was left out")
@@ -343,7 +298,7 @@ func gemSettleTools(c *llm.Call, l *lossList) {
 	}
 }
 
-func gemSettleSampling(c *llm.Call, l *lossList) {
+func geminiSettleSampling(c *llm.Call, l *lossList) {
 	s := &c.Sampling
 	if s.Seed != nil && (*s.Seed > math.MaxInt32 || *s.Seed < math.MinInt32) {
 		l.add("seed", "gemini takes 32 bits")
@@ -369,15 +324,15 @@ func gemSettleSampling(c *llm.Call, l *lossList) {
 	}
 }
 
-// gemSettleOutput keeps a schema. Gemini's form has no name and no description
+// geminiSettleOutput keeps a schema. Gemini's form has no name and no description
 // beside the schema, so they become its title and description where it has
 // none.
-func gemSettleOutput(c *llm.Call, l *lossList) {
+func geminiSettleOutput(c *llm.Call, l *lossList) {
 	out := &c.Output
 	l.extra("response_format", out.Extra, llm.Gemini)
 	out.Extra = llm.Extra{}
 	if out.Verbosity != "" {
-		l.add("verbosity", gemNoEquivalent)
+		l.add("verbosity", geminiNoEquivalent)
 	}
 	if out.Kind != llm.OutputSchema {
 		return
@@ -387,23 +342,18 @@ func gemSettleOutput(c *llm.Call, l *lossList) {
 		out.Kind = llm.OutputJSON
 		return
 	}
-	if out.Description != "" {
-		out.Schema = antPrepend(out.Schema, "description", string(stringJSON(out.Description)))
-	}
-	if out.Name != "" {
-		out.Schema = antPrepend(out.Schema, "title", string(stringJSON(out.Name)))
-	}
+	titleSchema(out)
 }
 
-// gemLevels are the levels of thinking for the efforts of other dialects.
-var gemLevels = map[string]string{
+// geminiLevels are the levels of thinking for the efforts of other dialects.
+var geminiLevels = map[string]string{
 	"minimal": "minimal", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high",
 }
 
-// gemSettleThinking turns the reasoning of a foreign call into Gemini's. The
-// budgets for efforts are Google's own (see antEfforts).
-func gemSettleThinking(c *llm.Call, l *lossList) {
-	r, f := c.Reasoning, gemFamilyOf(c.Model)
+// geminiSettleThinking turns the reasoning of a foreign call into Gemini's. The
+// budgets for efforts are Google's own (see effortLevels).
+func geminiSettleThinking(c *llm.Call, l *lossList) {
+	r, f := c.Reasoning, geminiFamilyOf(c.Model)
 	l.extra("reasoning", r.Extra, llm.Gemini)
 	out := &c.Reasoning
 	*out = llm.Reasoning{}
@@ -411,14 +361,14 @@ func gemSettleThinking(c *llm.Call, l *lossList) {
 	if !off && r.Mode == "" && r.Effort == "" && r.Budget == 0 && r.Summary == "" {
 		return
 	}
-	if f.thinks == gemThinksNever {
+	if f.thinks == geminiThinksNever {
 		if !off {
-			l.add(antReasonFeature, "the model does not think")
+			l.add(reasonFeature, "the model does not think")
 		}
 		return
 	}
 	if off {
-		gemStopThinking(out, f, l)
+		geminiStopThinking(out, f, l)
 		return
 	}
 	if r.Summary != "" || r.Mode != "" {
@@ -427,32 +377,32 @@ func gemSettleThinking(c *llm.Call, l *lossList) {
 	if r.Summary == "concise" || r.Summary == "detailed" {
 		l.add("reasoning.summary", "gemini does not let the length of the summary be chosen")
 	}
-	level, known := gemLevels[r.Effort]
+	level, known := geminiLevels[r.Effort]
 	if r.Effort != "" && !known {
-		l.add(antReasonFeature, fmt.Sprintf("gemini does not know the effort %q", r.Effort))
+		l.add(reasonFeature, fmt.Sprintf("gemini does not know the effort %q", r.Effort))
 	}
 	switch {
 	case r.Budget > 0:
 		out.Budget = r.Budget
-	case f.thinks == gemThinksLevel:
+	case f.thinks == geminiThinksLevel:
 		out.Effort = level
 		if level == "high" && r.Effort != "high" {
-			l.add(antReasonFeature, "high was asked for")
+			l.add(reasonFeature, "high was asked for")
 		}
 	case known:
-		e, _ := antEffortOf(r.Effort)
+		e, _ := effortNamed(r.Effort)
 		out.Budget = e.budget
 	case r.Mode == "adaptive":
 		out.Mode = "adaptive"
 	}
 }
 
-// gemStopThinking asks for no thinking, or as little as there is.
-func gemStopThinking(out *llm.Reasoning, f gemFamily, l *lossList) {
-	if f.thinks == gemThinksBudget {
+// geminiStopThinking asks for no thinking, or as little as there is.
+func geminiStopThinking(out *llm.Reasoning, f geminiFamily, l *lossList) {
+	if f.thinks == geminiThinksBudget {
 		out.Mode = "disabled"
 		return
 	}
 	out.Effort = "low"
-	l.add(antReasonFeature, "the model cannot be kept from thinking; the effort low was asked for")
+	l.add(reasonFeature, "the model cannot be kept from thinking; the effort low was asked for")
 }

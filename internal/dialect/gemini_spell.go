@@ -9,15 +9,15 @@ import (
 // Protobuf's JSON takes a member by two names, maxOutputTokens and
 // max_output_tokens. The codec reads and writes the first. When an object is
 // opened, a known name in the second spelling becomes the first, and a mark
-// under the second one is kept among the object's spellings; gemEnd finds the
+// under the second one is kept among the object's spellings; geminiEnd finds the
 // marks and gives the object its names back.
 
-// gemMark is the value of a mark, which no member that is kept for its
+// geminiMark is the value of a mark, which no member that is kept for its
 // spelling has.
-const gemMark = `"\u0000"`
+const geminiMark = `"\u0000"`
 
-// gemCamel maps the second spelling of every name that the codec reads.
-var gemCamel = map[string]string{
+// geminiCamel maps the second spelling of every name that the codec reads.
+var geminiCamel = map[string]string{
 	"allowed_function_names":   "allowedFunctionNames",
 	"candidate_count":          "candidateCount",
 	"code_execution_result":    "codeExecutionResult",
@@ -56,65 +56,64 @@ var gemCamel = map[string]string{
 	"top_p":                    "topP",
 }
 
-// gemParse is parseObject for both spellings.
-func gemParse(body []byte) (*object, error) {
+// geminiParse is parseObject for both spellings.
+func geminiParse(body []byte) (*object, error) {
 	o, err := parseObject(body)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		geminiRename(o)
 	}
-	return o, gemRename(o)
+	return o, err
 }
 
-// gemOpen is openObject for both spellings.
-func gemOpen(raw []byte, at where) (*object, error) {
-	o, err := openObject(raw, at)
-	if err != nil {
-		return nil, err
-	}
-	return o, gemRename(o)
+// geminiOpen is object.open for both spellings.
+func geminiOpen(o *object, raw []byte, at where) *object {
+	in := o.open(raw, at)
+	geminiRename(in)
+	return in
 }
 
-// gemSub is object.sub for both spellings.
-func gemSub(o *object, name string) (*object, error) {
+// geminiOpenItem is object.openItem for both spellings.
+func geminiOpenItem(o *object, name string, i int, raw []byte) *object {
+	return geminiOpen(o, raw, o.under(name).item(i))
+}
+
+// geminiSub is object.sub for both spellings.
+func geminiSub(o *object, name string) *object {
 	raw := o.raw(name)
 	if raw == nil {
-		return nil, nil
+		return nil
 	}
-	child, err := gemOpen(raw, o.under(name))
-	if err != nil {
-		return nil, err
-	}
+	child := geminiOpen(o, raw, o.under(name))
 	o.members[o.find(name)].sub = child
-	return child, nil
+	return child
 }
 
-func gemRename(o *object) error {
+func geminiRename(o *object) {
 	for i := range len(o.members) {
 		key := o.members[i].key
 		if bytes.IndexByte(key, '_') < 0 {
 			continue
 		}
 		name := o.members[i].name()
-		camel, known := gemCamel[name]
+		camel, known := geminiCamel[name]
 		if !known {
 			continue
 		}
 		if o.has(camel) {
-			return o.where.wrong("member %q appears twice, also as %q: send it once", camel, name)
+			o.note(o.where.wrong("member %q appears twice, also as %q: send it once", camel, name))
 		}
 		o.members[i].key, o.members[i].escaped = stringJSON(camel), false
-		o.members = append(o.members, member{key: stringJSON(name), value: []byte(gemMark), use: useSpelled})
+		o.members = append(o.members, member{key: stringJSON(name), value: []byte(geminiMark), use: useSpelled})
 	}
-	return nil
 }
 
-// gemMarks takes the marks out of what a writer was given.
-func gemMarks(w *objectWriter) (keys [][]byte) {
+// geminiMarks takes the marks out of what a writer was given.
+func geminiMarks(w *objectWriter) (keys [][]byte) {
 	if w.spelled == nil {
 		return nil
 	}
 	for i := range w.spelled.members {
-		if m := &w.spelled.members[i]; m.use == useLeft && string(m.value) == gemMark {
+		if m := &w.spelled.members[i]; m.use == useLeft && string(m.value) == geminiMark {
 			m.use = useTaken
 			keys = append(keys, m.key)
 		}
@@ -122,23 +121,23 @@ func gemMarks(w *objectWriter) (keys [][]byte) {
 	return keys
 }
 
-// gemEnd is objectWriter.end, in the spelling that was marked.
-func gemEnd(w *objectWriter) []byte {
-	marks := gemMarks(w)
+// geminiEnd is objectWriter.end, in the spelling that was marked.
+func geminiEnd(w *objectWriter) []byte {
+	marks := geminiMarks(w)
 	w.end()
-	gemRespell(w, marks)
+	geminiRespell(w, marks)
 	return w.buf[w.start:]
 }
 
-// gemEndSub is objectWriter.endSub, in the spelling that was marked.
-func gemEndSub(w *objectWriter, name string, s *objectWriter) {
-	marks := gemMarks(s)
-	w.endSub(name, s)
-	gemRespell(s, marks)
+// geminiEndSub is objectWriter.endSub, in the spelling that was marked.
+func geminiEndSub(s *objectWriter) {
+	marks := geminiMarks(s)
+	s.endSub()
+	geminiRespell(s, marks)
 }
 
-// gemRespell gives the object at the end of the buffer the names of marks.
-func gemRespell(w *objectWriter, marks [][]byte) {
+// geminiRespell gives the object at the end of the buffer the names of marks.
+func geminiRespell(w *objectWriter, marks [][]byte) {
 	if marks == nil || len(w.buf) <= w.start {
 		return
 	}
@@ -151,7 +150,7 @@ func gemRespell(w *objectWriter, marks [][]byte) {
 		m := &o.members[i]
 		key := m.key
 		for _, mark := range marks {
-			if m.is(gemCamel[string(mark[1:len(mark)-1])]) {
+			if m.is(geminiCamel[string(mark[1:len(mark)-1])]) {
 				key = mark
 			}
 		}
@@ -162,14 +161,14 @@ func gemRespell(w *objectWriter, marks [][]byte) {
 	}
 }
 
-// gemExtra is object.extra; what Google's clients always say says nothing.
-func gemExtra(o *object, form uint32) llm.Extra {
-	o.keepDefaults(gemDefaults)
+// geminiExtra is object.extra; what Google's clients always say says nothing.
+func geminiExtra(o *object, form uint32) llm.Extra {
+	o.keepDefaults(geminiDefaults)
 	return o.extra(llm.Gemini, form)
 }
 
-// gemDefaults are members with the values that they have when unsaid.
-var gemDefaults = []defaultValue{
+// geminiDefaults are members with the values that they have when unsaid.
+var geminiDefaults = []defaultValue{
 	{"responseModalities", `["TEXT"]`},
 	{"responseModalities", `["text"]`},
 }

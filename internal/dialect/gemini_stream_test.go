@@ -18,8 +18,8 @@ import (
 	"tailplane/internal/wire"
 )
 
-// gemStream makes a stream of one event for each line.
-func gemStream(lines string) string {
+// geminiStream makes a stream of one event for each line.
+func geminiStream(lines string) string {
 	var b strings.Builder
 	for line := range strings.Lines(lines) {
 		if line = strings.TrimSpace(line); line != "" {
@@ -29,8 +29,8 @@ func gemStream(lines string) string {
 	return b.String()
 }
 
-// gemFull is a stream with parts of all kinds.
-const gemFull = `{"candidates":[{"content":{"parts":[{"text":"hm ","thought":true}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9},"modelVersion":"gemini-3","responseId":"r"}
+// geminiFull is a stream with parts of all kinds.
+const geminiFull = `{"candidates":[{"content":{"parts":[{"text":"hm ","thought":true}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9},"modelVersion":"gemini-3","responseId":"r"}
 {"candidates":[{"content":{"parts":[{"text":"so","thought":true,"thoughtSignature":"dGhpbms="}],"role":"model"},"index":0}],"modelVersion":"gemini-3","responseId":"r"}
 {"candidates":[{"content":{"parts":[{"text":"a"}],"role":"model"},"index":0}],"responseId":"r"}
 {"candidates":[{"content":{"parts":[{"text":"b"},{"executableCode":{"code":"1"}},{"text":"c","thoughtSignature":"dGV4dA=="}],"role":"model"},"index":0}],"responseId":"r"}
@@ -42,12 +42,12 @@ const gemFull = `{"candidates":[{"content":{"parts":[{"text":"hm ","thought":tru
 {"candidates":[{"content":{"parts":[{"text":"","thoughtSignature":"ZW5k"}],"role":"model"},"finishReason":"STOP","index":0,"groundingMetadata":{"webSearchQueries":["q"]}}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":4,"thoughtsTokenCount":2,"totalTokenCount":15},"responseId":"r"}
 `
 
-func gemCollect(text string) (*llm.Reply, error) {
+func geminiCollect(text string) (*llm.Reply, error) {
 	return Collect(GeminiCodec{}.Events(strings.NewReader(text)))
 }
 
 func TestGeminiStreamOfEveryKindOfPart(t *testing.T) {
-	r, err := gemCollect(gemStream(gemFull))
+	r, err := geminiCollect(geminiStream(geminiFull))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,13 +83,13 @@ func TestGeminiStreamOfEveryKindOfPart(t *testing.T) {
 		t.Errorf("%+v", r.Choices[0].Extra)
 	}
 	var tap Tap
-	gemTapStream(t, gemStream(gemFull), &tap)
+	geminiTapStream(t, geminiStream(geminiFull), &tap)
 	if tap.Usage != r.Usage || tap.Stop != llm.StopTool || tap.Model != r.Model {
 		t.Errorf("%+v", tap)
 	}
 }
 
-func gemTapStream(t testing.TB, text string, tap *Tap) (sights Sight) {
+func geminiTapStream(t testing.TB, text string, tap *Tap) (sights Sight) {
 	t.Helper()
 	var r wire.EventReader
 	r.Reset(strings.NewReader(text), 0)
@@ -104,8 +104,8 @@ func gemTapStream(t testing.TB, text string, tap *Tap) (sights Sight) {
 	}
 }
 
-// gemWrite sends events through the writer.
-func gemWrite(t testing.TB, events func(func(llm.Event, error) bool)) string {
+// geminiWrite sends events through the writer.
+func geminiWrite(t testing.TB, events func(func(llm.Event, error) bool)) string {
 	t.Helper()
 	var out bytes.Buffer
 	w := GeminiCodec{}.Writer(&out, nil)
@@ -121,7 +121,7 @@ func gemWrite(t testing.TB, events func(func(llm.Event, error) bool)) string {
 }
 
 func TestGeminiWritesWhatGooglesClientsRead(t *testing.T) {
-	out := gemWrite(t, GeminiCodec{}.Events(strings.NewReader(gemStream(gemFull))))
+	out := geminiWrite(t, GeminiCodec{}.Events(strings.NewReader(geminiStream(geminiFull))))
 	for _, want := range []string{
 		`{"candidates":[{"content":{"parts":[{"text":"hm ","thought":true}],"role":"model"},"index":0}],"modelVersion":"gemini-3","responseId":"r"}`,
 		`{"text":"c","thoughtSignature":"dGV4dA=="}`,
@@ -143,40 +143,40 @@ func TestGeminiStreamsThatWereCut(t *testing.T) {
 		want error
 	}{
 		"nothing":                {"", io.ErrUnexpectedEOF},
-		"no reason":              {gemStream(head), io.ErrUnexpectedEOF},
-		"inside the last event":  {gemStream(head) + "data: " + stop, io.ErrUnexpectedEOF},
-		"one of two candidates":  {gemStream(head + "\n" + `{"candidates":[{"index":1,"finishReason":"STOP"}]}`), io.ErrUnexpectedEOF},
-		"whole":                  {gemStream(head + "\n" + stop), nil},
-		"whole, with [DONE]":     {gemStream(head+"\n"+stop) + "data: [DONE]\n\n", nil},
+		"no reason":              {geminiStream(head), io.ErrUnexpectedEOF},
+		"inside the last event":  {geminiStream(head) + "data: " + stop, io.ErrUnexpectedEOF},
+		"one of two candidates":  {geminiStream(head + "\n" + `{"candidates":[{"index":1,"finishReason":"STOP"}]}`), io.ErrUnexpectedEOF},
+		"whole":                  {geminiStream(head + "\n" + stop), nil},
+		"whole, with [DONE]":     {geminiStream(head+"\n"+stop) + "data: [DONE]\n\n", nil},
 		"an array, open":         {"[" + head + "\n," + stop, io.ErrUnexpectedEOF},
 		"an array":               {" \n[" + head + "\n,\r\n" + stop + "\n] ", nil},
 		"an array, half element": {"[" + head + "\n," + stop[:20], io.ErrUnexpectedEOF},
 		"more behind the array":  {"[" + head + "," + stop + "]x", errArrayTail},
 		"an empty array":         {"[]", io.ErrUnexpectedEOF},
-		"blocked":                {gemStream(`{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":3}}`), nil},
+		"blocked":                {geminiStream(`{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":3}}`), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := gemCollect(c.text); !errors.Is(err, c.want) {
+			if _, err := geminiCollect(c.text); !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
 		})
 	}
 	blocked := `{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":3,"totalTokenCount":3},"responseId":"r"}`
-	if out := gemWrite(t, GeminiCodec{}.Events(strings.NewReader(gemStream(blocked)))); out != gemStream(blocked) {
+	if out := geminiWrite(t, GeminiCodec{}.Events(strings.NewReader(geminiStream(blocked)))); out != geminiStream(blocked) {
 		t.Errorf("a blocked prompt became %s", out)
 	}
 }
 
 func TestGeminiFaultsInsideAStream(t *testing.T) {
-	text := gemStream(`{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}
+	text := geminiStream(`{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}
 		{"error":{"code":429,"message":"slow","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"2s"}]}}`)
-	_, err := gemCollect(text)
+	_, err := geminiCollect(text)
 	f, ok := errors.AsType[*llm.Fault](err)
 	if !ok || f.Type != "RESOURCE_EXHAUSTED" || f.Message != "slow" || f.After.Seconds() != 2 {
 		t.Errorf("%+v", err)
 	}
 	var tap Tap
-	if !gemTapStream(t, text, &tap).Has(SightFault) {
+	if !geminiTapStream(t, text, &tap).Has(SightFault) {
 		t.Error("the tap sees no fault")
 	}
 	var out bytes.Buffer
@@ -190,6 +190,19 @@ func TestGeminiFaultsInsideAStream(t *testing.T) {
 	}
 	if err := w.Fail(&llm.Fault{Kind: llm.FaultCut}, "r"); err != nil || out.String() != want {
 		t.Errorf("it failed twice: %s", out.String())
+	}
+}
+
+// TestGeminiTextBesideAPieceOfACallIsText: no provider sends both in one part, and a
+// part that has both is read as a complete answer has it.
+func TestGeminiTextBesideAPieceOfACallIsText(t *testing.T) {
+	chunk := `{"candidates":[{"content":{"parts":[{"text":"a","functionCall":{"name":"f","willContinue":true}}]},"finishReason":"STOP"}]}`
+	r, err := geminiCollect(geminiStream(chunk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := r.Choices[0].Parts; len(p) != 1 || p[0].Kind != llm.PartText || p[0].Text != "a" {
+		t.Errorf("%+v", p)
 	}
 }
 
@@ -210,7 +223,7 @@ func TestGeminiWriterEndsOnlyWithTheAnswer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if want := gemStream(`{"candidates":[{"content":{"parts":[{"text":"a"}],"role":"model"},"index":0}],"modelVersion":"m","responseId":"x"}`); out.String() != want {
+	if want := geminiStream(`{"candidates":[{"content":{"parts":[{"text":"a"}],"role":"model"},"index":0}],"modelVersion":"m","responseId":"x"}`); out.String() != want {
 		t.Errorf("%s", out.String())
 	}
 	out.Reset()
@@ -242,7 +255,7 @@ func TestGeminiWriterEndsAnAnswerWithAContent(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if !strings.HasSuffix(out.String(), gemStream(c.last)) {
+			if !strings.HasSuffix(out.String(), geminiStream(c.last)) {
 				t.Errorf("%s", out.String())
 			}
 		})
@@ -251,7 +264,7 @@ func TestGeminiWriterEndsAnAnswerWithAContent(t *testing.T) {
 
 func TestGeminiArrayIsAnotherFrameOfTheSameChunks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.SampledFrom([]string{gemStream(gemFull), gemStream(`{"a":"]}[{\\\""}` + "\n" + `{"b":[{"c":[]}]}`), ""}).Draw(t, "stream")
+		text := rapid.SampledFrom([]string{geminiStream(geminiFull), geminiStream(`{"a":"]}[{\\\""}` + "\n" + `{"b":[{"c":[]}]}`), ""}).Draw(t, "stream")
 		var array bytes.Buffer
 		w := NewGeminiArrayWriter(&array)
 		for event := range strings.SplitAfterSeq(text, "\n\n") {
@@ -280,7 +293,7 @@ func TestGeminiArrayIsAnotherFrameOfTheSameChunks(t *testing.T) {
 		}
 		for i, event := range strings.SplitAfter(string(back), "\n\n") {
 			if data, ok := strings.CutPrefix(event, "data: "); ok {
-				if !gemSameValue([]byte(data), list[i]) {
+				if !geminiSameValue([]byte(data), list[i]) {
 					t.Fatalf("%s, want %s", data, list[i])
 				}
 			}
@@ -288,8 +301,8 @@ func TestGeminiArrayIsAnotherFrameOfTheSameChunks(t *testing.T) {
 	})
 }
 
-// gemSameValue reports whether two JSON texts say the same.
-func gemSameValue(a, b []byte) bool {
+// geminiSameValue reports whether two JSON texts say the same.
+func geminiSameValue(a, b []byte) bool {
 	var x, y any
 	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }
@@ -313,7 +326,7 @@ func TestGeminiArrayOfAFailureStaysOpen(t *testing.T) {
 	if json.Valid(out.Bytes()) || !strings.HasPrefix(text, "[{\"candidates\":[]}\n,{\"error\":{") || strings.Contains(text, "late") {
 		t.Errorf("%s", text)
 	}
-	if _, err := gemCollect(text); err == nil {
+	if _, err := geminiCollect(text); err == nil {
 		t.Error("it is taken for an answer")
 	}
 	if _, err := w.Write([]byte("data: {}")); err == nil {

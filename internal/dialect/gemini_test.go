@@ -14,8 +14,8 @@ import (
 	"tailplane/internal/llm"
 )
 
-// gemCalls are requests in every form that the codec knows.
-var gemCalls = []string{
+// geminiCalls are requests in every form that the codec knows.
+var geminiCalls = []string{
 	`{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`,
 	`{"contents":[]}`,
 	`{"contents":[{"parts":[{"functionResponse":{}},{"functionResponse":{"parts":[]}}]}],"tools":[{"functionDeclarations":[{"name":"f","parameters":{},"parametersJsonSchema":{}}]}]}`,
@@ -31,8 +31,8 @@ var gemCalls = []string{
 	`{"contents":[],"generationConfig":{"responseMimeType":"text/x.enum","responseSchema":{"enum":["a"]},"stopSequences":null,"thinkingConfig":{}},"toolConfig":{"functionCallingConfig":{"mode":"NEW"}}}`,
 }
 
-// gemReplies are answers in every form.
-var gemReplies = []string{
+// geminiReplies are answers in every form.
+var geminiReplies = []string{
 	`{"candidates":[{"content":{"parts":[{"text":"hi"}],"role":"model"},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2,"totalTokenCount":11},"modelVersion":"gemini-2.5-flash","responseId":"r"}`,
 	`{"candidates":[{"content":{"role":"model"},"finishReason":"MAX_TOKENS"}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":109,"thoughtsTokenCount":100,"cachedContentTokenCount":4,"promptTokensDetails":[{"modality":"TEXT","tokenCount":4},{"modality":"AUDIO","tokenCount":5}],"trafficType":"PROVISIONED_THROUGHPUT"}}`,
 	`{"candidates":[{"finishReason":"SAFETY","safetyRatings":[{"category":"X","blocked":true}]}],"createTime":"2026-04-02T17:03:50.399550Z"}`,
@@ -47,7 +47,7 @@ var gemReplies = []string{
 	`{"candidates":[{"finishReason":0.1},{"finishReason":0},{"finishReason":"FINISH_REASON_UNSPECIFIED"}]}`,
 }
 
-func gemTripCall(t testing.TB, body []byte) {
+func geminiTripCall(t testing.TB, body []byte) {
 	t.Helper()
 	c, err := GeminiCodec{}.DecodeCall(body)
 	if err != nil {
@@ -57,10 +57,10 @@ func gemTripCall(t testing.TB, body []byte) {
 	if err != nil || len(losses) > 0 {
 		t.Fatalf("%v %v in %s", err, losses, body)
 	}
-	antSameJSON(t, got, body)
+	anthropicSameJSON(t, got, body)
 }
 
-func gemTripReply(t testing.TB, body []byte) {
+func geminiTripReply(t testing.TB, body []byte) {
 	t.Helper()
 	r, err := GeminiCodec{}.DecodeReply(body)
 	if err != nil {
@@ -70,7 +70,7 @@ func gemTripReply(t testing.TB, body []byte) {
 	if err != nil || len(losses) > 0 {
 		t.Fatalf("%v %v in %s", err, losses, body)
 	}
-	antSameJSON(t, got, body)
+	anthropicSameJSON(t, got, body)
 	var tap Tap
 	GeminiCodec{}.TapReply(&tap, body)
 	if tap.Usage != r.Usage || tap.HasUsage != r.HasUsage || tap.Model != r.Model {
@@ -82,11 +82,11 @@ func gemTripReply(t testing.TB, body []byte) {
 }
 
 func TestGeminiSurvivesTheRoundTrip(t *testing.T) {
-	for _, body := range gemCalls {
-		gemTripCall(t, []byte(body))
+	for _, body := range geminiCalls {
+		geminiTripCall(t, []byte(body))
 	}
-	for _, body := range gemReplies {
-		gemTripReply(t, []byte(body))
+	for _, body := range geminiReplies {
+		geminiTripReply(t, []byte(body))
 	}
 }
 
@@ -114,7 +114,7 @@ func TestGeminiRequestsThatAreWrong(t *testing.T) {
 func TestGeminiGlance(t *testing.T) {
 	var at At
 	for body, want := range map[string]int{
-		gemCalls[0]: 0, `{"contents":[],"generation_config":{"max_output_tokens":9}}`: 9,
+		geminiCalls[0]: 0, `{"contents":[],"generation_config":{"max_output_tokens":9}}`: 9,
 		`{"contents":[],"generationConfig":{"maxOutputTokens":"x"}}`: 0,
 		`{"contents":[],"generationConfig":{"maxOutputTokens":7}}`:   7,
 	} {
@@ -155,16 +155,16 @@ func TestGeminiPairsResultsWithCallsByName(t *testing.T) {
 }
 
 func TestGeminiUsageNestsItsClasses(t *testing.T) {
-	u, ok := gemUsage([]byte(`{"promptTokenCount":100,"cachedContentTokenCount":40,"toolUsePromptTokenCount":7,"candidatesTokenCount":20,"thoughtsTokenCount":5,"totalTokenCount":132,"promptTokensDetails":[{"modality":"AUDIO","tokenCount":30}],"candidatesTokensDetails":[{"modality":4,"tokenCount":3}]}`))
+	u, ok := geminiUsage([]byte(`{"promptTokenCount":100,"cachedContentTokenCount":40,"toolUsePromptTokenCount":7,"candidatesTokenCount":20,"thoughtsTokenCount":5,"totalTokenCount":132,"promptTokensDetails":[{"modality":"AUDIO","tokenCount":30}],"candidatesTokensDetails":[{"modality":4,"tokenCount":3}]}`))
 	want := llm.Usage{Input: 107, CacheRead: 40, InputAudio: 30, Output: 25, Reasoning: 5, OutputAudio: 3, Source: llm.UsageReported}
 	if !ok || u != want || u.Total() != 132 {
 		t.Errorf("%+v %v", u, ok)
 	}
-	back, ok := gemUsage(gemUsageJSON(&want, llm.Extra{}, &lossList{}))
+	back, ok := geminiUsage(geminiUsageJSON(&want, llm.Extra{}, &lossList{}))
 	if !ok || back != want {
 		t.Errorf("written and read: %+v", back)
 	}
-	if _, ok := gemUsage([]byte(`{"trafficType":"ON_DEMAND"}`)); ok {
+	if _, ok := geminiUsage([]byte(`{"trafficType":"ON_DEMAND"}`)); ok {
 		t.Error("a usage without figures counts")
 	}
 }
@@ -295,7 +295,7 @@ func TestGeminiLetsCallsOfOtherModelsThrough(t *testing.T) {
 		}
 		call.Model = model
 		out, _, err := GeminiCodec{}.EncodeCall(call)
-		if err != nil || strings.Count(string(out), gemUnsigned) != signed {
+		if err != nil || strings.Count(string(out), geminiUnsigned) != signed {
 			t.Errorf("%s: %s %v", model, out, err)
 		}
 		for _, want := range []string{`{"id":"2","name":"f","response":{"a":1}}`, `{"id":"1","name":"f","response":{"output":"plain"}}`} {
@@ -304,7 +304,7 @@ func TestGeminiLetsCallsOfOtherModelsThrough(t *testing.T) {
 			}
 		}
 	}
-	if text, err := base64.StdEncoding.DecodeString(gemUnsigned); err != nil || string(text) != "skip_thought_signature_validator" {
+	if text, err := base64.StdEncoding.DecodeString(geminiUnsigned); err != nil || string(text) != "skip_thought_signature_validator" {
 		t.Errorf("%s %v", text, err)
 	}
 }

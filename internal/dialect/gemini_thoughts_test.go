@@ -13,7 +13,7 @@ import (
 func TestGeminiJoinsTheThoughtsThatAStreamTookApart(t *testing.T) {
 	sign := func(by llm.Dialect, signature string) string {
 		p := llm.Part{Kind: llm.PartThinking, Signature: signature, SignedBy: by}
-		return `{"text":"","thought":true,"thoughtSignature":"` + gemWrap(&p) + `"}`
+		return `{"text":"","thought":true,"thoughtSignature":"` + geminiWrap(&p) + `"}`
 	}
 	opaque := llm.Part{Kind: llm.PartThinking, Signature: "opaque", SignedBy: llm.Anthropic, Redacted: true}
 	thought := func(text string) string { return `{"text":"` + text + `","thought":true}` }
@@ -28,7 +28,7 @@ func TestGeminiJoinsTheThoughtsThatAStreamTookApart(t *testing.T) {
 		{"turns", apart(thought("hm"), thought(" so"), sign(llm.Anthropic, "s1"), `{"text":"a"}`), one + `,{"type":"text","text":"a"}`},
 		{"two thoughts", apart(thought("hm so"), sign(llm.Anthropic, "s1"), thought("b"), sign(llm.Anthropic, "s2"), `{"text":"a"}`), one + `,{"type":"thinking","thinking":"b","signature":"s2"},{"type":"text","text":"a"}`},
 		{"a text between", together(thought("hm"), `{"text":"a"}`, sign(llm.Anthropic, "s1")), `{"type":"text","text":"a"},{"type":"thinking","thinking":"","signature":"s1"}`},
-		{"redacted", together(thought("hm"), `{"text":"","thought":true,"thoughtSignature":"`+gemWrap(&opaque)+`"}`, `{"text":"a"}`), `{"type":"redacted_thinking","data":"opaque"},{"type":"text","text":"a"}`},
+		{"redacted", together(thought("hm"), `{"text":"","thought":true,"thoughtSignature":"`+geminiWrap(&opaque)+`"}`, `{"text":"a"}`), `{"type":"redacted_thinking","data":"opaque"},{"type":"text","text":"a"}`},
 		{"Gemini's own", together(thought("hm"), sign(llm.Gemini, "AAAA"), `{"text":"a"}`), `{"type":"text","text":"a"}`},
 	}
 	for _, c := range cases {

@@ -12,34 +12,34 @@ import (
 // provider's tools read (toolUsePromptTokenCount), and candidatesTokenCount
 // does not contain the thoughts: totalTokenCount is the sum of the four.
 
-// gemUsageNames are the figures of a usage object that llm.Usage has a place
+// geminiUsageNames are the figures of a usage object that llm.Usage has a place
 // for, or that follow from others.
-var gemUsageNames = [...]string{
+var geminiUsageNames = [...]string{
 	"promptTokenCount", "candidatesTokenCount", "totalTokenCount", "cachedContentTokenCount",
 	"thoughtsTokenCount", "toolUsePromptTokenCount",
 	"promptTokensDetails", "toolUsePromptTokensDetails", "candidatesTokensDetails", "cacheTokensDetails",
 	"serviceTier", "trafficType",
 }
 
-// gemFigures is how many of the names are figures. Behind them is the service
+// geminiFigures is how many of the names are figures. Behind them is the service
 // tier, which other dialects have no place for: that of the Gemini API, and
 // Vertex' word for it.
-const gemFigures = len(gemUsageNames) - 2
+const geminiFigures = len(geminiUsageNames) - 2
 
-var gemDetailNames = [...]string{"modality", "tokenCount"}
+var geminiDetailNames = [...]string{"modality", "tokenCount"}
 
-// gemAudio is the number of the modality AUDIO in protobuf.
-const gemAudio = 4
+// geminiAudio is the number of the modality AUDIO in protobuf.
+const geminiAudio = 4
 
-// gemUsage reads a usage object. It allocates nothing. ok is false when raw
+// geminiUsage reads a usage object. It allocates nothing. ok is false when raw
 // holds no figure: on Vertex every chunk has a usage that names the kind of
 // traffic alone.
-func gemUsage(raw []byte) (u llm.Usage, ok bool) {
-	var at [len(gemUsageNames)]wire.Member
+func geminiUsage(raw []byte) (u llm.Usage, ok bool) {
+	var at [len(geminiUsageNames)]wire.Member
 	if len(raw) == 0 || raw[0] != '{' {
 		return u, false
 	}
-	if _, err := wire.Scan(raw, gemUsageNames[:], at[:]); err != nil {
+	if _, err := wire.Scan(raw, geminiUsageNames[:], at[:]); err != nil {
 		return u, false
 	}
 	for _, m := range at[:6] {
@@ -53,10 +53,10 @@ func gemUsage(raw []byte) (u llm.Usage, ok bool) {
 	u.Input = figure(raw, at[0]) + figure(raw, at[5])
 	u.Output = figure(raw, at[1]) + u.Reasoning
 	u.CacheRead = min(figure(raw, at[3]), u.Input)
-	u.InputAudio = min(gemSound(raw, at[6])+gemSound(raw, at[7]), u.Input)
-	u.OutputAudio = min(gemSound(raw, at[8]), u.Output)
-	u.CacheReadAudio = min(gemSound(raw, at[9]), u.CacheRead, u.InputAudio)
-	for _, m := range at[gemFigures:] {
+	u.InputAudio = min(geminiSound(raw, at[6])+geminiSound(raw, at[7]), u.Input)
+	u.OutputAudio = min(geminiSound(raw, at[8]), u.Output)
+	u.CacheReadAudio = min(geminiSound(raw, at[9]), u.CacheRead, u.InputAudio)
+	for _, m := range at[geminiFigures:] {
 		if u.Tier == "" && !m.IsZero() {
 			u.Tier = tierWord(m.Value.Of(raw))
 		}
@@ -64,34 +64,34 @@ func gemUsage(raw []byte) (u llm.Usage, ok bool) {
 	return u, true
 }
 
-// gemSound adds up the tokens of the modality AUDIO.
-func gemSound(raw []byte, m wire.Member) (n int64) {
+// geminiSound adds up the tokens of the modality AUDIO.
+func geminiSound(raw []byte, m wire.Member) (n int64) {
 	if m.IsZero() || raw[m.Value.Start] != '[' {
 		return 0
 	}
-	var at [len(gemDetailNames)]wire.Member
+	var at [len(geminiDetailNames)]wire.Member
 	for item := range wire.Elements(raw, m.Value) {
-		at = [len(gemDetailNames)]wire.Member{}
-		if !nested(raw, wire.Member{Key: item, Value: item}, gemDetailNames[:], at[:]) || at[0].IsZero() {
+		at = [len(geminiDetailNames)]wire.Member{}
+		if !nested(raw, wire.Member{Key: item, Value: item}, geminiDetailNames[:], at[:]) || at[0].IsZero() {
 			continue
 		}
 		word := at[0].Value.Of(raw)
-		if number, isInt := wire.Int(word); wire.StringEquals(word, "AUDIO") || isInt && number == gemAudio {
+		if number, isInt := wire.Int(word); wire.StringEquals(word, "AUDIO") || isInt && number == geminiAudio {
 			n += figure(raw, at[1])
 		}
 	}
 	return n
 }
 
-// gemUsageExtra keeps a usage object as it came and names what else it says.
-func gemUsageExtra(raw []byte) llm.Extra {
+// geminiUsageExtra keeps a usage object as it came and names what else it says.
+func geminiUsageExtra(raw []byte) llm.Extra {
 	extra := llm.Extra{Dialect: llm.Gemini, Spelled: bytes.Clone(raw)}
 	o, err := openObject(raw, where{})
 	if err != nil {
 		return extra
 	}
 	for i := range o.members {
-		if m := &o.members[i]; slices.Contains(gemUsageNames[:gemFigures], m.name()) || saysNothing(m.value) {
+		if m := &o.members[i]; slices.Contains(geminiUsageNames[:geminiFigures], m.name()) || saysNothing(m.value) {
 			m.use = useTaken
 		}
 	}
@@ -100,15 +100,15 @@ func gemUsageExtra(raw []byte) llm.Extra {
 	return extra
 }
 
-// gemUsageJSON is the usage object as it came, while it still says what the
+// geminiUsageJSON is the usage object as it came, while it still says what the
 // figures say, or a new one.
-func gemUsageJSON(u *llm.Usage, extra llm.Extra, l *lossList) []byte {
+func geminiUsageJSON(u *llm.Usage, extra llm.Extra, l *lossList) []byte {
 	l.usage(extra, llm.Gemini)
 	if u.CacheWrite != 0 || u.CacheWrite1h != 0 {
-		l.add("usage.cache_write", gemNoEquivalent)
+		l.add("usage.cache_write", geminiNoEquivalent)
 	}
 	if own := extra.In(llm.Gemini); own.Spelled != nil {
-		if same, ok := gemUsage(own.Spelled); ok && same == *u {
+		if same, ok := geminiUsage(own.Spelled); ok && same == *u {
 			return own.Spelled
 		}
 	}
@@ -119,17 +119,17 @@ func gemUsageJSON(u *llm.Usage, extra llm.Extra, l *lossList) []byte {
 	if u.CacheRead > 0 {
 		w.integer("cachedContentTokenCount", u.CacheRead)
 	}
-	gemDetails(w, "promptTokensDetails", u.Input, u.InputAudio)
-	gemDetails(w, "cacheTokensDetails", u.CacheRead, u.CacheReadAudio)
-	gemDetails(w, "candidatesTokensDetails", u.Output-u.Reasoning, u.OutputAudio)
+	geminiDetails(w, "promptTokensDetails", u.Input, u.InputAudio)
+	geminiDetails(w, "cacheTokensDetails", u.CacheRead, u.CacheReadAudio)
+	geminiDetails(w, "candidatesTokensDetails", u.Output-u.Reasoning, u.OutputAudio)
 	if u.Reasoning > 0 {
 		w.integer("thoughtsTokenCount", u.Reasoning)
 	}
 	return w.end()
 }
 
-// gemDetails tells sound from the rest, where there is any.
-func gemDetails(w *objectWriter, name string, all, sound int64) {
+// geminiDetails tells sound from the rest, where there is any.
+func geminiDetails(w *objectWriter, name string, all, sound int64) {
 	if sound == 0 {
 		return
 	}

@@ -12,7 +12,7 @@ import (
 // parts writes the parts of one turn into the list that is open. A signature
 // that stands as a thinking part without text goes back on the next part that
 // it can belong to: a call, or any other part.
-func (e *gemEncoder) parts(parts []llm.Part) {
+func (e *geminiEncoder) parts(parts []llm.Part) {
 	var calls, others []string // signatures that wait for their part
 	e.behind = e.behind[:0]
 	for i := range parts {
@@ -55,7 +55,7 @@ func first(list *[]string) string {
 
 // thought writes thinking. That of another dialect goes to clients alone, with
 // its signature wrapped.
-func (e *gemEncoder) thought(p *llm.Part) {
+func (e *geminiEncoder) thought(p *llm.Part) {
 	if !e.reply && p.SignedBy != llm.Gemini {
 		e.losses.add("messages.content.thinking", "thinking that another model did was left out")
 		return
@@ -63,12 +63,12 @@ func (e *gemEncoder) thought(p *llm.Part) {
 	w := e.object(p.Extra.In(llm.Gemini))
 	w.text("text", p.Text)
 	w.bool("thought", true)
-	w.str("thoughtSignature", gemWrap(p))
-	gemEnd(&w)
+	w.str("thoughtSignature", geminiWrap(p))
+	geminiEnd(&w)
 }
 
 // part writes one part; sign is the signature that stands on it.
-func (e *gemEncoder) part(p *llm.Part, sign string) {
+func (e *geminiEncoder) part(p *llm.Part, sign string) {
 	if p.Kind == llm.PartOther {
 		if p.Extra.Dialect == llm.Gemini {
 			e.value(p.Raw)
@@ -90,13 +90,13 @@ func (e *gemEncoder) part(p *llm.Part, sign string) {
 		w.flag("thought", false)
 	}
 	w.str("thoughtSignature", sign)
-	gemEnd(&w)
+	geminiEnd(&w)
 }
 
-func (e *gemEncoder) call(w *objectWriter, p *llm.Part) {
+func (e *geminiEncoder) call(w *objectWriter, p *llm.Part) {
 	own := p.Extra.In(llm.Gemini)
 	in := w.sub("functionCall")
-	if own.Form&gemNoID == 0 {
+	if own.Form&geminiNoID == 0 {
 		in.str("id", p.Tool.ID)
 	} else {
 		in.set("id", nil)
@@ -115,7 +115,7 @@ func (e *gemEncoder) call(w *objectWriter, p *llm.Part) {
 	default:
 		in.put("args", []byte("{}"))
 	}
-	gemEndSub(w, "functionCall", &in)
+	geminiEndSub(&in)
 	if len(w.buf) == w.start+1 { // all of it was unsaid
 		w.put("functionCall", []byte("{}"))
 	}
@@ -123,11 +123,11 @@ func (e *gemEncoder) call(w *objectWriter, p *llm.Part) {
 
 // result writes a functionResponse. A text that is a JSON object is the
 // response itself; any other is its member output, or error.
-func (e *gemEncoder) result(w *objectWriter, p *llm.Part) {
+func (e *geminiEncoder) result(w *objectWriter, p *llm.Part) {
 	own := p.Extra.In(llm.Gemini)
 	r := p.Result
 	in := w.sub("functionResponse")
-	if own.Form&gemNoID == 0 {
+	if own.Form&geminiNoID == 0 {
 		in.str("id", r.CallID)
 	} else {
 		in.set("id", nil)
@@ -153,7 +153,7 @@ func (e *gemEncoder) result(w *objectWriter, p *llm.Part) {
 	}
 	_, raw := in.takeKept("response")
 	if raw != nil || text.Len() > 0 || own.Dialect == "" {
-		raw = gemResponse(raw, text.String(), r.Error)
+		raw = geminiResponse(raw, text.String(), r.Error)
 	}
 	in.put("response", raw)
 	switch {
@@ -166,22 +166,22 @@ func (e *gemEncoder) result(w *objectWriter, p *llm.Part) {
 		e.parts(slices.Clone(media))
 		in.closeList()
 	}
-	gemEndSub(w, "functionResponse", &in)
+	geminiEndSub(&in)
 	if len(w.buf) == w.start+1 {
 		w.put("functionResponse", []byte("{}"))
 	}
 }
 
-// gemResponse is the response that says text: the kept one when it does, nil
+// geminiResponse is the response that says text: the kept one when it does, nil
 // when the client had none.
-func gemResponse(raw []byte, text string, failed bool) []byte {
+func geminiResponse(raw []byte, text string, failed bool) []byte {
 	if raw != nil {
-		if said, bad := gemResultText(raw); said == text && bad == failed || text == "" && string(raw) == "null" {
+		if said, bad := geminiResultText(raw); said == text && bad == failed || text == "" && string(raw) == "null" {
 			return raw
 		}
 	}
 	if body := []byte(text); !failed && len(body) > 0 && body[0] == '{' && isJSON(body) {
-		if said, bad := gemResultText(body); said == text && !bad {
+		if said, bad := geminiResultText(body); said == text && !bad {
 			return body
 		}
 	}
@@ -194,13 +194,13 @@ func gemResponse(raw []byte, text string, failed bool) []byte {
 	return w.end()
 }
 
-func (e *gemEncoder) media(w *objectWriter, p *llm.Part) {
+func (e *geminiEncoder) media(w *objectWriter, p *llm.Part) {
 	m := p.Media
 	name, uri := "inlineData", m.URL
 	if m.FileID != "" {
 		uri = m.FileID
 	}
-	if m.Data == "" && uri != "" || p.Extra.In(llm.Gemini).Form&gemIsFile != 0 {
+	if m.Data == "" && uri != "" || p.Extra.In(llm.Gemini).Form&geminiIsFile != 0 {
 		name = "fileData"
 	}
 	in := w.sub(name)
@@ -211,7 +211,7 @@ func (e *gemEncoder) media(w *objectWriter, p *llm.Part) {
 	} else {
 		in.str("data", m.Data)
 	}
-	gemEndSub(w, name, &in)
+	geminiEndSub(&in)
 	if len(w.buf) == w.start+1 {
 		w.put(name, []byte("{}"))
 	}

@@ -18,14 +18,14 @@ import (
 
 // Writer implements [Codec]. call may be nil.
 func (GeminiCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
-	g := &gemWriter{w: w, parts: make(map[partKey]*gemPartOut)}
+	g := &geminiWriter{w: w, parts: make(map[partKey]*geminiPartOut)}
 	if call != nil {
 		g.model = call.Model
 	}
 	return g
 }
 
-type gemWriter struct {
+type geminiWriter struct {
 	w      io.Writer
 	model  string
 	losses lossList
@@ -37,13 +37,13 @@ type gemWriter struct {
 	members []byte    // what the last chunk has beside the candidates
 	blocked bool
 	usage   *llm.Event
-	choices []*gemChoiceOut
-	parts   map[partKey]*gemPartOut
+	choices []*geminiChoiceOut
+	parts   map[partKey]*geminiPartOut
 }
 
-// gemChoiceOut is what a candidate has for the last chunk, and the signatures
+// geminiChoiceOut is what a candidate has for the last chunk, and the signatures
 // that wait for their part.
-type gemChoiceOut struct {
+type geminiChoiceOut struct {
 	stop     llm.Stop
 	members  []byte
 	logprobs []llm.TokenLogprob
@@ -52,8 +52,8 @@ type gemChoiceOut struct {
 	said     bool // a chunk with parts of it went out
 }
 
-// gemPartOut is a part of the stream.
-type gemPartOut struct {
+// geminiPartOut is a part of the stream.
+type geminiPartOut struct {
 	part llm.Part // as it began
 	text []byte   // not yet told
 	sign []byte
@@ -61,7 +61,7 @@ type gemPartOut struct {
 }
 
 // Write implements EventWriter.
-func (g *gemWriter) Write(ev llm.Event) error {
+func (g *geminiWriter) Write(ev llm.Event) error {
 	if g.done {
 		return nil
 	}
@@ -70,7 +70,7 @@ func (g *gemWriter) Write(ev llm.Event) error {
 	return g.send()
 }
 
-func (g *gemWriter) send() error {
+func (g *geminiWriter) send() error {
 	if len(g.out) == 0 {
 		return nil
 	}
@@ -78,7 +78,7 @@ func (g *gemWriter) send() error {
 	return err
 }
 
-func (g *gemWriter) event(ev *llm.Event) {
+func (g *geminiWriter) event(ev *llm.Event) {
 	switch ev.Kind {
 	case llm.EventStart:
 		g.start(ev.Start)
@@ -93,22 +93,18 @@ func (g *gemWriter) event(ev *llm.Event) {
 		c.logprobs = append(c.logprobs, ev.Logprobs...)
 	case llm.EventStop:
 		g.choice(ev.Choice).stop = ev.Stop
-		g.blocked = g.blocked || ev.Extra.In(llm.Gemini).Form&gemNoCandidates != 0
+		g.blocked = g.blocked || ev.Extra.In(llm.Gemini).Form&geminiNoCandidates != 0
 		g.losses.extra("choices", ev.Extra, llm.Gemini)
 	case llm.EventUsage:
 		if ev.Usage != nil {
 			g.usage = ev
 		}
 	case llm.EventFault:
-		body := llm.ErrorBody{}
-		if ev.Fault != nil {
-			body = *ev.Fault
-		}
 		if !g.said && g.head.Model != "" {
-			g.chunk(func(*gemEncoder, *objectWriter) {})
+			g.chunk(func(*geminiEncoder, *objectWriter) {})
 		}
 		g.done = true
-		g.out = wire.AppendEvent(g.out, "", gemFaultBody(&body))
+		g.out = wire.AppendEvent(g.out, "", geminiFaultBody(faultOf(ev)))
 	case llm.EventOther:
 		g.other(ev)
 	case llm.EventEnd:
@@ -117,7 +113,7 @@ func (g *gemWriter) event(ev *llm.Event) {
 }
 
 // Fail implements EventWriter.
-func (g *gemWriter) Fail(f *llm.Fault, requestID string) error {
+func (g *geminiWriter) Fail(f *llm.Fault, requestID string) error {
 	if g.done {
 		return nil
 	}
@@ -127,9 +123,9 @@ func (g *gemWriter) Fail(f *llm.Fault, requestID string) error {
 }
 
 // Losses implements EventWriter.
-func (g *gemWriter) Losses() []llm.Loss { return slices.Clone(g.losses.all) }
+func (g *geminiWriter) Losses() []llm.Loss { return slices.Clone(g.losses.all) }
 
-func (g *gemWriter) start(r *llm.Reply) {
+func (g *geminiWriter) start(r *llm.Reply) {
 	if r == nil {
 		return
 	}
@@ -144,21 +140,21 @@ func (g *gemWriter) start(r *llm.Reply) {
 	}
 }
 
-func (g *gemWriter) choice(i int) *gemChoiceOut {
+func (g *geminiWriter) choice(i int) *geminiChoiceOut {
 	if i < 0 || i >= maxChoices {
 		i = 0
 	}
 	for len(g.choices) <= i {
-		g.choices = append(g.choices, &gemChoiceOut{})
+		g.choices = append(g.choices, &geminiChoiceOut{})
 	}
 	return g.choices[i]
 }
 
-func (g *gemWriter) open(ev *llm.Event) {
+func (g *geminiWriter) open(ev *llm.Event) {
 	if ev.New == nil {
 		return
 	}
-	p := &gemPartOut{part: withCallID(*ev.New, g.head.ID, ev.Part)}
+	p := &geminiPartOut{part: withCallID(*ev.New, g.head.ID, ev.Part)}
 	g.parts[partKey{ev.Choice, ev.Part}] = p
 	g.choice(ev.Choice)
 	switch p.part.Kind {
@@ -181,7 +177,7 @@ func (g *gemWriter) open(ev *llm.Event) {
 	g.tell(ev.Choice, p)
 }
 
-func (g *gemWriter) more(ev *llm.Event) {
+func (g *geminiWriter) more(ev *llm.Event) {
 	p := g.parts[partKey{ev.Choice, ev.Part}]
 	if p == nil || p.skip {
 		return
@@ -195,7 +191,7 @@ func (g *gemWriter) more(ev *llm.Event) {
 }
 
 // tell writes the text that a part has so far.
-func (g *gemWriter) tell(choice int, p *gemPartOut) {
+func (g *geminiWriter) tell(choice int, p *geminiPartOut) {
 	if len(p.text) == 0 || p.skip || p.part.Redacted {
 		return
 	}
@@ -212,7 +208,7 @@ func (g *gemWriter) tell(choice int, p *gemPartOut) {
 	g.content(choice, part)
 }
 
-func (g *gemWriter) end(ev *llm.Event) {
+func (g *geminiWriter) end(ev *llm.Event) {
 	key := partKey{ev.Choice, ev.Part}
 	p := g.parts[key]
 	if p == nil {
@@ -234,7 +230,7 @@ func (g *gemWriter) end(ev *llm.Event) {
 	case llm.PartToolCall:
 		g.choice(ev.Choice).called = true
 		part.Tool = &llm.ToolCall{ID: part.Tool.ID, Name: part.Tool.Name, Arguments: string(p.text)}
-		e := &gemEncoder{losses: &g.losses, reply: true}
+		e := &geminiEncoder{losses: &g.losses, reply: true}
 		g.content(ev.Choice, e.sayable([]llm.Part{part}, "")...)
 	default:
 		g.content(ev.Choice, part)
@@ -242,7 +238,7 @@ func (g *gemWriter) end(ev *llm.Event) {
 }
 
 // late adds what became known at the end of a part.
-func (g *gemWriter) late(p *gemPartOut, n *llm.Part) {
+func (g *geminiWriter) late(p *geminiPartOut, n *llm.Part) {
 	g.losses.extra("content", n.Extra, llm.Gemini)
 	if n.Signature != "" {
 		p.sign = []byte(n.Signature)
@@ -264,22 +260,22 @@ func (g *gemWriter) late(p *gemPartOut, n *llm.Part) {
 
 // thought tells the signature of thinking, or keeps it for the part that it
 // stands on.
-func (g *gemWriter) thought(choice int, p llm.Part) {
+func (g *geminiWriter) thought(choice int, p llm.Part) {
 	if p.SignedBy == byGeminiCall || p.SignedBy == byGeminiPart {
 		c := g.choice(choice)
 		c.signs = append(c.signs, p)
 		return
 	}
 	p.Extra = p.Extra.In(llm.Gemini)
-	if p.Redacted || gemWrap(&p) != "" {
+	if p.Redacted || geminiWrap(&p) != "" {
 		g.content(choice, p)
 	}
 }
 
 // content writes a chunk with parts, each with the signature that waits for it.
-func (g *gemWriter) content(choice int, parts ...llm.Part) {
+func (g *geminiWriter) content(choice int, parts ...llm.Part) {
 	g.choice(choice).said = true
-	g.chunk(func(e *gemEncoder, w *objectWriter) {
+	g.chunk(func(e *geminiEncoder, w *objectWriter) {
 		w.list("candidates")
 		in := w.object(llm.Extra{})
 		e.content(&in, g.signed(choice, parts), "", 0)
@@ -290,7 +286,7 @@ func (g *gemWriter) content(choice int, parts ...llm.Part) {
 }
 
 // signed puts before each part the signature that waits for it.
-func (g *gemWriter) signed(choice int, parts []llm.Part) []llm.Part {
+func (g *geminiWriter) signed(choice int, parts []llm.Part) []llm.Part {
 	c := g.choice(choice)
 	if len(c.signs) == 0 {
 		return parts
@@ -314,8 +310,8 @@ func (g *gemWriter) signed(choice int, parts []llm.Part) []llm.Part {
 }
 
 // chunk writes one event; say writes what comes before the head.
-func (g *gemWriter) chunk(say func(e *gemEncoder, w *objectWriter)) {
-	e := &gemEncoder{losses: &g.losses, own: g.head.Extra.Dialect == llm.Gemini, reply: true}
+func (g *geminiWriter) chunk(say func(e *geminiEncoder, w *objectWriter)) {
+	e := &geminiEncoder{losses: &g.losses, own: g.head.Extra.Dialect == llm.Gemini, reply: true}
 	e.buf = make([]byte, 0, 256)
 	g.said = true
 	w := e.object(llm.Extra{})
@@ -330,7 +326,7 @@ func (g *gemWriter) chunk(say func(e *gemEncoder, w *objectWriter)) {
 }
 
 // other keeps members that only this dialect knows for the last chunk.
-func (g *gemWriter) other(ev *llm.Event) {
+func (g *geminiWriter) other(ev *llm.Event) {
 	switch ev.Extra.Dialect {
 	case llm.Gemini:
 	case llm.Chat, llm.Completions:
@@ -349,12 +345,12 @@ func (g *gemWriter) other(ev *llm.Event) {
 }
 
 // finish writes the last chunk.
-func (g *gemWriter) finish() {
+func (g *geminiWriter) finish() {
 	g.done = true
 	if !g.blocked {
 		g.choice(0)
 	}
-	g.chunk(func(e *gemEncoder, w *objectWriter) {
+	g.chunk(func(e *geminiEncoder, w *objectWriter) {
 		if !g.blocked {
 			w.list("candidates")
 			for i, c := range g.choices {
@@ -369,13 +365,13 @@ func (g *gemWriter) finish() {
 			}
 		}
 		if g.usage != nil {
-			w.put("usageMetadata", gemUsageJSON(g.usage.Usage, g.usage.Extra, &g.losses))
+			w.put("usageMetadata", geminiUsageJSON(g.usage.Usage, g.usage.Extra, &g.losses))
 		}
 	})
 }
 
 // last writes a candidate of the last chunk.
-func (g *gemWriter) last(e *gemEncoder, c *gemChoiceOut, i int) {
+func (g *geminiWriter) last(e *geminiEncoder, c *geminiChoiceOut, i int) {
 	var parts []llm.Part
 	for _, s := range c.signs {
 		if s.SignedBy == byGeminiPart {
@@ -395,10 +391,10 @@ func (g *gemWriter) last(e *gemEncoder, c *gemChoiceOut, i int) {
 	case c.said: // as Gemini does: its SDK's chats forget an answer of which a chunk has no content
 		w.put("content", []byte(`{"parts":[{"text":""}],"role":"model"}`))
 	}
-	gemPutStop(&w, stop, c.called, e.losses)
+	geminiPutStop(&w, stop, c.called, e.losses)
 	w.integer("index", int64(i))
 	if len(c.logprobs) > 0 {
-		w.put("logprobsResult", gemLogprobs(c.logprobs))
+		w.put("logprobsResult", geminiLogprobs(c.logprobs))
 	}
 	w.end()
 }

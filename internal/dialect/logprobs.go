@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"slices"
 	"strconv"
 
 	"tailplane/internal/llm"
@@ -81,9 +82,46 @@ func chatLogprobs(list []llm.TokenLogprob) []byte {
 	return w.end()
 }
 
-// respLogprobsJSON is the list of responses.
-func respLogprobsJSON(list []llm.TokenLogprob) []byte {
+// responsesLogprobsJSON is the list of responses.
+func responsesLogprobsJSON(list []llm.TokenLogprob) []byte {
 	var j jsonWriter
 	j.tokens(list, "[]", true)
 	return j.buf
+}
+
+// responsesItemLogprobs returns the log probabilities that a message item reports.
+func responsesItemLogprobs(raw []byte) []llm.TokenLogprob {
+	o, err := openObject(raw, where{})
+	if err != nil || !wire.StringEquals(o.peek("type"), "message") {
+		return nil
+	}
+	list := o.peek("content")
+	if len(list) == 0 || list[0] != '[' {
+		return nil
+	}
+	var all []llm.TokenLogprob
+	for _, el := range elements(list) {
+		if part, err := openObject(el, where{}); err == nil {
+			all = append(all, readTokens(part.peek("logprobs"))...)
+		}
+	}
+	return all
+}
+
+// responsesWithLogprobs gives the log probabilities of a foreign answer to its
+// first text. A native one has them in its parts already.
+func responsesWithLogprobs(parts []llm.Part, tokens []llm.TokenLogprob) []llm.Part {
+	for i := range parts {
+		p := &parts[i]
+		if p.Kind != llm.PartText || p.Extra.Dialect == llm.Responses {
+			continue
+		}
+		w := newObject(llm.Extra{})
+		w.put("annotations", []byte("[]"))
+		w.put("logprobs", responsesLogprobsJSON(tokens))
+		parts = slices.Clone(parts)
+		parts[i].Extra = llm.Extra{Dialect: llm.Responses, Spelled: w.end()}
+		return parts
+	}
+	return parts
 }

@@ -1,6 +1,10 @@
 package dialect
 
-import "tailplane/internal/llm"
+import (
+	"strconv"
+
+	"tailplane/internal/llm"
+)
 
 // lossList gathers losses, each once.
 type lossList struct{ all []llm.Loss }
@@ -45,6 +49,37 @@ func (l *lossList) usage(e llm.Extra, d llm.Dialect) {
 	}
 }
 
+// none declares what d cannot say at all.
+func (l *lossList) none(feature string, d llm.Dialect) {
+	l.add(feature, string(d)+" has no equivalent")
+}
+
+// one declares that d gives one answer.
+func (l *lossList) one(d llm.Dialect) {
+	l.add("choices", string(d)+" gives one answer; the first is told")
+}
+
+// placeless declares a part that an answer of d cannot hold.
+func (l *lossList) placeless(kind llm.PartKind, d llm.Dialect) {
+	l.add("content", "an answer of "+string(d)+" has no place for part kind "+strconv.Itoa(int(kind)))
+}
+
+// firstChoice is the choice of an answer that d tells, which is the first.
+func (l *lossList) firstChoice(reply *llm.Reply, d llm.Dialect) (c llm.Choice) {
+	l.extra("", reply.Extra, d)
+	if len(reply.Choices) > 0 {
+		c = reply.Choices[0]
+	}
+	if len(reply.Choices) > 1 {
+		l.one(d)
+	}
+	l.extra("choices", c.Extra, d)
+	if len(c.Logprobs) > 0 {
+		l.none("logprobs", d)
+	}
+	return c
+}
+
 func join(path, name string) string {
 	if path == "" {
 		return name
@@ -52,5 +87,5 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// antNoEquivalent is the detail of what Anthropic cannot say at all.
-const antNoEquivalent = "anthropic has no equivalent"
+// anthropicNoEquivalent is the detail of what Anthropic cannot say at all.
+const anthropicNoEquivalent = "anthropic has no equivalent"

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 
 	"tailplane/internal/wire"
@@ -21,6 +20,10 @@ import (
 //     serves a node with all the wrappers around it.
 //   - A member may stand once in an object that is taken apart; values that
 //     only pass through are not looked into.
+//   - What is wrong in a body is noted, not returned: a reader gives the zero
+//     value and reads on, and the first note, which all objects of the body
+//     share, is the error that object.err gives its caller at the end. Who acts
+//     on what it has read (emits an event) asks before.
 //   - Keys and values alias the body. What a codec keeps of them it copies, so
 //     that nothing which it returns holds on to the body.
 
@@ -103,8 +106,15 @@ func (m *member) name() string {
 // object is an object that is being read.
 type object struct {
 	where   where
+	noted   *error // the first thing that is wrong in the body; nil until there is a place for it
 	members []member
 	few     [6]member // the memory of most objects
+}
+
+// document is the outermost object of a body, with the place for its error.
+type document struct {
+	object
+	wrong error
 }
 
 // parseObject validates body as one JSON object and opens it.
@@ -112,18 +122,100 @@ func parseObject(body []byte) (*object, error) {
 	if _, err := wire.Scan(body, nil, nil); err != nil {
 		return nil, where{}.wrong("%v", err)
 	}
-	return openObject(bytes.TrimLeft(body, " \t\r\n"), where{})
+	return openDocument(bytes.TrimLeft(body, " \t\r\n"), where{})
+}
+
+// openDocument opens an object that has been validated and whose error is its
+// own, whatever it stands in.
+func openDocument(raw []byte, at where) (*object, error) {
+	d := &document{}
+	d.where, d.noted = at, &d.wrong
+	if err := d.fill(raw); err != nil {
+		return nil, err
+	}
+	return &d.object, nil
+}
+
+// openObject opens an object that has been validated, to look at its members.
+func openObject(raw []byte, at where) (*object, error) {
+	o := &object{where: at}
+	if err := o.fill(raw); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// open opens an object inside of o's body. One that cannot be opened, which is
+// noted, has no members; nor has one behind something that is wrong, so that a
+// body costs no more than up to there.
+func (o *object) open(raw []byte, at where) *object {
+	in := &object{where: at, noted: o.notes()}
+	if in.err() != nil {
+		return in
+	}
+	if err := in.fill(raw); err != nil {
+		in.members = nil
+		in.note(err)
+	}
+	return in
+}
+
+// openItem opens element i of the list that is member name.
+func (o *object) openItem(name string, i int, raw []byte) *object {
+	return o.open(raw, o.under(name).item(i))
+}
+
+// none is a member of o without members of its own.
+func (o *object) none(name string) *object {
+	return &object{where: o.under(name), noted: o.notes()}
+}
+
+// notes is the place for the error of o's body.
+func (o *object) notes() *error {
+	if o.noted == nil {
+		o.noted = new(error)
+	}
+	return o.noted
+}
+
+// note notes what is wrong, unless something was before.
+func (o *object) note(err error) {
+	if first := o.notes(); *first == nil {
+		*first = err
+	}
+}
+
+// wrong notes what is wrong with a member.
+func (o *object) wrong(name, format string, args ...any) {
+	if o.err() == nil {
+		o.note(o.under(name).wrong(format, args...))
+	}
+}
+
+// err is the first thing that was wrong in o's body.
+func (o *object) err() error {
+	if o.noted == nil {
+		return nil
+	}
+	return *o.noted
+}
+
+// result is what was read of o's body, or what is wrong with it.
+func result[T any](o *object, read *T) (*T, error) {
+	if err := o.err(); err != nil {
+		return nil, err
+	}
+	return read, nil
 }
 
 // manyMembers is how many members are compared with each other one by one.
 const manyMembers = 16
 
-// openObject opens an object inside a body that has been validated.
-func openObject(raw []byte, at where) (*object, error) {
+// fill takes raw apart.
+func (o *object) fill(raw []byte) error {
 	if len(raw) == 0 || raw[0] != '{' {
-		return nil, at.wrong("must be an object")
+		return o.where.wrong("must be an object")
 	}
-	o := &object{where: at}
 	o.members = o.few[:0]
 	var seen map[string]bool
 	for w := walkInto(raw); w.member(); {
@@ -139,14 +231,14 @@ func openObject(raw []byte, at where) (*object, error) {
 			}
 		}
 		if seen != nil && seen[string(name)] || seen == nil && o.find(string(name)) >= 0 {
-			return nil, at.wrong("member %q appears twice: send it once", name)
+			return o.where.wrong("member %q appears twice: send it once", name)
 		}
 		if seen != nil {
 			seen[string(name)] = true
 		}
 		o.members = append(o.members, m)
 	}
-	return o, nil
+	return nil
 }
 
 // find returns the index of the member called name, -1 when there is none.
@@ -225,197 +317,3 @@ func (o *object) releaseAll() {
 
 // under is the path to a member.
 func (o *object) under(name string) where { return where{up: &o.where, name: name} }
-
-// str takes a string. An empty one keeps its spelling.
-func (o *object) str(name string) (string, error) {
-	s, _, err := o.text(name)
-	if s == "" && err == nil {
-		o.keep(name)
-	}
-	return s, err
-}
-
-// text takes a string, be it empty; ok is false when it is absent or null.
-func (o *object) text(name string) (s string, ok bool, err error) {
-	raw := o.raw(name)
-	if raw == nil {
-		return "", false, nil
-	}
-	if s, ok = wire.String(raw); !ok {
-		return "", false, o.under(name).wrong("must be a string")
-	}
-	return s, true, nil
-}
-
-// need takes a string that must be there, be it empty.
-func (o *object) need(name string) (string, error) {
-	i := o.find(name)
-	if i < 0 {
-		return "", o.under(name).wrong("is missing")
-	}
-	s, ok := wire.String(o.members[i].value)
-	if !ok {
-		return "", o.under(name).wrong("must be a string")
-	}
-	o.members[i].use = useTaken
-	return s, nil
-}
-
-// boolean takes true or false; nil when absent or null.
-func (o *object) boolean(name string) (*bool, error) {
-	raw := o.raw(name)
-	if raw == nil {
-		return nil, nil
-	}
-	b, ok := wire.Bool(raw)
-	if !ok {
-		return nil, o.under(name).wrong("must be true or false")
-	}
-	return &b, nil
-}
-
-// flag takes a boolean whose absence means false.
-func (o *object) flag(name string) (bool, error) {
-	b, err := o.boolean(name)
-	if b == nil {
-		return false, err
-	}
-	if !*b {
-		o.keep(name)
-	}
-	return *b, nil
-}
-
-// float takes a number; nil when absent or null.
-func (o *object) float(name string) (*float64, error) {
-	raw := o.raw(name)
-	if raw == nil {
-		return nil, nil
-	}
-	f, ok := number(raw)
-	if !ok {
-		return nil, o.under(name).wrong("must be a number")
-	}
-	var b [32]byte
-	if string(appendFloat(b[:0], f)) != string(raw) {
-		o.keep(name)
-	}
-	return &f, nil
-}
-
-// whole takes a whole number; ok is false when it is absent or null.
-func (o *object) whole(name string) (n int64, ok bool, err error) {
-	raw := o.raw(name)
-	if raw == nil {
-		return 0, false, nil
-	}
-	if n, ok = wire.Int(raw); !ok {
-		return 0, false, o.under(name).wrong("must be a whole number")
-	}
-	var b [20]byte
-	if string(strconv.AppendInt(b[:0], n, 10)) != string(raw) {
-		o.keep(name)
-	}
-	return n, true, nil
-}
-
-// integer is whole, with nil for absent or null.
-func (o *object) integer(name string) (*int64, error) {
-	n, ok, err := o.whole(name)
-	if !ok {
-		return nil, err
-	}
-	return new(n), nil
-}
-
-// intPointer is integer as an int.
-func (o *object) intPointer(name string) (*int, error) {
-	n, ok, err := o.whole(name)
-	if !ok {
-		return nil, err
-	}
-	return new(int(n)), nil
-}
-
-// count takes a whole number that is not negative; 0 when absent or null.
-func (o *object) count(name string) (int, error) {
-	n, ok, err := o.whole(name)
-	if !ok {
-		return 0, err
-	}
-	if n < 0 || n > math.MaxInt32 {
-		return 0, o.under(name).wrong("must be between 0 and %d", math.MaxInt32)
-	}
-	if n == 0 {
-		o.keep(name)
-	}
-	return int(n), nil
-}
-
-// list takes an array and returns its elements; nil when absent or null, and
-// an empty list that is not nil when it is empty.
-func (o *object) list(name string) ([][]byte, error) {
-	raw := o.raw(name)
-	if raw == nil {
-		return nil, nil
-	}
-	if raw[0] != '[' {
-		return nil, o.under(name).wrong("must be a list")
-	}
-	items := elements(raw)
-	if len(items) == 0 {
-		o.keep(name)
-	}
-	return items, nil
-}
-
-// sub takes an object; nil when absent or null. What is not taken from it
-// becomes part of o's Extra under name.
-func (o *object) sub(name string) (*object, error) {
-	raw := o.raw(name)
-	if raw == nil {
-		return nil, nil
-	}
-	child, err := openObject(raw, o.under(name))
-	if err != nil {
-		return nil, err
-	}
-	o.members[o.find(name)].sub = child
-	return child, nil
-}
-
-// takeSchema takes an object as it stands; nil when absent or null.
-func takeSchema(o *object, name string) ([]byte, error) {
-	raw := o.raw(name)
-	if len(raw) > 0 && raw[0] != '{' {
-		return nil, o.under(name).wrong("must be an object")
-	}
-	return bytes.Clone(raw), nil
-}
-
-// takeStrings reads elements that must be strings.
-func takeStrings(items [][]byte, at where) ([]string, error) {
-	var all []string
-	for i, item := range items {
-		s, ok := wire.String(item)
-		if !ok {
-			return nil, at.item(i).wrong("must be a string")
-		}
-		all = append(all, s)
-	}
-	return all, nil
-}
-
-// constant takes a member that nearly always has the value want, which is
-// JSON. It reports false when it is absent; another value keeps its spelling.
-func (o *object) constant(name, want string) bool {
-	i := o.find(name)
-	if i < 0 {
-		return false
-	}
-	o.members[i].use = useTaken
-	if string(o.members[i].value) != want {
-		o.members[i].use = useSpelled
-	}
-	return true
-}

@@ -302,17 +302,16 @@ func (w *objectWriter) sub(name string) objectWriter {
 	return s
 }
 
-// endSub finishes a nested object. One without members is written only when
+// endSub finishes the nested object. One without members is written only when
 // the original had it.
-func (w *objectWriter) endSub(name string, s *objectWriter) {
-	s.end()
-	if len(s.buf) > s.start+len("{}") {
-		return
-	}
-	w.buf = w.buf[:s.before]
-	if s.blank != nil {
-		w.key(name)
-		w.buf = append(w.buf, s.blank...)
+func (w *objectWriter) endSub() {
+	w.end()
+	switch {
+	case len(w.buf) > w.start+len("{}"):
+	case w.blank != nil:
+		w.buf = append(w.buf[:w.start], w.blank...)
+	default:
+		w.buf = w.buf[:w.before]
 	}
 }
 

@@ -31,7 +31,7 @@ func openAIError(body []byte) llm.ErrorBody {
 		return llm.ErrorBody{Message: plainError(body)}
 	}
 	e := errorOf(o)
-	if in, err := o.sub("error"); err == nil && in != nil {
+	if in, err := openObject(o.peek("error"), where{}); err == nil {
 		inner := errorOf(in)
 		if inner.Message == "" {
 			inner.Message = e.Message
@@ -151,7 +151,7 @@ func upstreamText(o *object) string {
 }
 
 func innerText(o *object) string {
-	if in, err := o.sub("error"); err == nil && in != nil {
+	if in, err := openObject(o.peek("error"), where{}); err == nil {
 		return scalarText(in.peek("message"))
 	}
 	if s := scalarText(o.peek("error")); s != "" {
@@ -219,7 +219,7 @@ func openAIEnvelope(b llm.ErrorBody) []byte {
 	in.nullable("type", b.Type)
 	in.nullable("param", b.Param)
 	in.nullable("code", b.Code)
-	w.endSub("error", &in)
+	in.endSub()
 	return w.end()
 }
 

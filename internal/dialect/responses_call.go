@@ -15,14 +15,14 @@ import (
 
 // Forms of a call.
 const (
-	respBareInput uint32 = 1 << iota // input is a bare string
-	respNoInput                      // there is no input
+	responsesBareInput uint32 = 1 << iota // input is a bare string
+	responsesNoInput                      // there is no input
 )
 
 // The members of include that the canonical form speaks of.
 const (
-	respIncludeLogprobs  = "message.output_text.logprobs"
-	respIncludeEncrypted = "reasoning.encrypted_content"
+	responsesIncludeLogprobs  = "message.output_text.logprobs"
+	responsesIncludeEncrypted = "reasoning.encrypted_content"
 )
 
 // DecodeCall implements [Codec].
@@ -32,73 +32,59 @@ func (ResponsesCodec) DecodeCall(body []byte) (*llm.Call, error) {
 		return nil, err
 	}
 	call := &llm.Call{WantUsage: true}
-	if call.Model, err = o.need("model"); err != nil {
-		return nil, err
+	if call.Model = o.need("model"); call.Model == "" {
+		o.wrong("model", "must name a model")
 	}
-	if call.Model == "" {
-		return nil, o.under("model").wrong("must name a model")
-	}
-	var form uint32
-	steps := []func(*llm.Call, *object) error{
-		respInstructions, respTools, respToolChoice, respSampling, respOutput, respReasoning, respOwner,
+	steps := []func(*llm.Call, *object){
+		responsesInstructions, responsesTools, responsesToolChoice, responsesSampling, responsesOutput, responsesReasoning, responsesOwner,
 	}
 	for _, step := range steps {
-		if err := step(call, o); err != nil {
-			return nil, err
-		}
+		step(call, o)
 	}
-	if form, err = respInput(call, o); err != nil {
-		return nil, err
-	}
-	respQuiet(o)
+	form := responsesInput(call, o)
+	responsesQuiet(o)
 	call.Extra = o.extra(llm.Responses, form)
-	return call, nil
+	return result(o, call)
 }
 
-func respInstructions(call *llm.Call, o *object) error {
-	text, err := o.str("instructions")
-	if text != "" {
+func responsesInstructions(call *llm.Call, o *object) {
+	if text := o.str("instructions"); text != "" {
 		call.System = []llm.Part{{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Responses}}}
 	}
-	return err
 }
 
-func respInput(call *llm.Call, o *object) (form uint32, err error) {
+func responsesInput(call *llm.Call, o *object) (form uint32) {
 	raw := o.raw("input")
 	if raw == nil {
-		return respNoInput, nil
+		return responsesNoInput
 	}
 	extra := llm.Extra{Dialect: llm.Responses}
 	if s, ok := wire.String(raw); ok {
 		call.Turns = []llm.Turn{{
 			Role:  llm.RoleUser,
 			Parts: []llm.Part{{Kind: llm.PartText, Text: s, Extra: extra}},
-			Extra: llm.Extra{Dialect: llm.Responses, Form: respMessage | respBare},
+			Extra: llm.Extra{Dialect: llm.Responses, Form: responsesMessage | responsesBare},
 		}}
-		return respBareInput, nil
+		return responsesBareInput
 	}
-	at := o.under("input")
 	if raw[0] != '[' {
-		return 0, at.wrong("must be a string or a list of items")
+		o.wrong("input", "must be a string or a list of items")
 	}
 	begins := true
 	for i, el := range elements(raw) {
-		turn, err := respItem(el, at.item(i))
-		if err != nil {
-			return 0, err
-		}
+		turn := responsesItem(o.openItem("input", i, el), el)
 		for k := range turn.Parts {
 			unwrapThinking(&turn.Parts[k])
 		}
-		if begins = begins && respHoist(call, turn); !begins {
+		if begins = begins && responsesHoist(call, turn); !begins {
 			call.Turns = append(call.Turns, turn)
 		}
 	}
-	return 0, nil
+	return 0
 }
 
-// respHoist makes a plain system message part of Call.System.
-func respHoist(call *llm.Call, t llm.Turn) bool {
+// responsesHoist makes a plain system message part of Call.System.
+func responsesHoist(call *llm.Call, t llm.Turn) bool {
 	if t.Role != llm.RoleSystem || len(t.Parts) == 0 || t.Extra.Members != nil || t.Extra.Spelled != nil {
 		return false
 	}
@@ -108,127 +94,80 @@ func respHoist(call *llm.Call, t llm.Turn) bool {
 		}
 	}
 	for i := range t.Parts {
-		t.Parts[i].Extra.Form |= respSystemItem | t.Extra.Form
+		t.Parts[i].Extra.Form |= responsesSystemItem | t.Extra.Form
 	}
-	t.Parts[len(t.Parts)-1].Extra.Form |= respItemEnd
+	t.Parts[len(t.Parts)-1].Extra.Form |= responsesItemEnd
 	call.System = append(call.System, t.Parts...)
 	return true
 }
 
-func respTools(call *llm.Call, o *object) error {
-	items, err := o.list("tools")
-	if err != nil {
-		return err
+func responsesTools(call *llm.Call, o *object) {
+	for i, raw := range o.list("tools") {
+		call.Tools = append(call.Tools, responsesTool(o.openItem("tools", i, raw), raw))
 	}
-	for i, raw := range items {
-		tool, err := respTool(raw, o.under("tools").item(i))
-		if err != nil {
-			return err
-		}
-		call.Tools = append(call.Tools, tool)
-	}
-	return nil
 }
 
-func respTool(raw []byte, at where) (llm.Tool, error) {
-	var tool llm.Tool
-	o, err := openObject(raw, at)
-	if err != nil {
-		return tool, err
+func responsesTool(o *object, raw []byte) llm.Tool {
+	if o.need("type") != "function" {
+		return llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Responses}}
 	}
-	kind, err := o.need("type")
-	if err != nil {
-		return tool, err
-	}
-	if kind != "function" {
-		return llm.Tool{Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Responses}}, nil
-	}
-	if tool.Name, err = o.need("name"); err != nil {
-		return tool, err
-	}
-	if tool.Description, err = o.str("description"); err != nil {
-		return tool, err
-	}
-	if tool.Schema, err = takeSchema(o, "parameters"); err != nil {
-		return tool, err
-	}
-	tool.Strict, err = o.boolean("strict")
+	tool := llm.Tool{Name: o.need("name"), Description: o.str("description"), Schema: o.schema("parameters"), Strict: o.boolean("strict")}
 	tool.Extra = o.extra(llm.Responses, 0)
-	return tool, err
+	return tool
 }
 
-func respToolChoice(call *llm.Call, o *object) error {
+func responsesToolChoice(call *llm.Call, o *object) {
 	raw := o.raw("tool_choice")
 	if raw == nil {
-		return nil
+		return
 	}
 	extra := llm.Extra{Dialect: llm.Responses}
 	call.Choice = llm.ToolChoice{Raw: bytes.Clone(raw), Extra: extra}
-	at := o.under("tool_choice")
 	if word, ok := wire.String(raw); ok {
 		switch mode := llm.ToolMode(word); mode {
 		case llm.ToolAuto, llm.ToolNone, llm.ToolRequired:
 			call.Choice = llm.ToolChoice{Mode: mode, Extra: extra}
 		}
-		return nil
+		return
 	}
 	if raw[0] != '{' {
-		return at.wrong("must be a string or an object")
+		o.wrong("tool_choice", "must be a string or an object")
 	}
-	c, err := openObject(raw, at)
-	if err != nil {
-		return err
-	}
+	c := o.open(raw, o.under("tool_choice"))
 	if kind, _ := wire.String(c.raw("type")); kind != "function" {
-		return nil
+		return
 	}
-	name, err := c.need("name")
-	call.Choice = llm.ToolChoice{Mode: llm.ToolNamed, Name: name, Extra: c.extra(llm.Responses, 0)}
-	return err
+	call.Choice = llm.ToolChoice{Mode: llm.ToolNamed, Name: c.need("name"), Extra: c.extra(llm.Responses, 0)}
 }
 
-func respSampling(call *llm.Call, o *object) (err error) {
+func responsesSampling(call *llm.Call, o *object) {
 	s := &call.Sampling
-	if s.MaxTokens, err = o.count("max_output_tokens"); err != nil {
-		return err
-	}
-	if s.Temperature, err = o.float("temperature"); err != nil {
-		return err
-	}
-	if s.TopP, err = o.float("top_p"); err != nil {
-		return err
-	}
-	if call.Parallel, err = o.boolean("parallel_tool_calls"); err != nil {
-		return err
-	}
-	if call.Stream, err = o.flag("stream"); err != nil {
-		return err
-	}
-	return respLogprobs(call, o)
+	s.MaxTokens = o.count("max_output_tokens")
+	s.Temperature = o.float("temperature")
+	s.TopP = o.float("top_p")
+	call.Parallel = o.boolean("parallel_tool_calls")
+	call.Stream = o.flag("stream")
+	responsesLogprobs(call, o)
 }
 
-func respLogprobs(call *llm.Call, o *object) error {
-	top, err := o.integer("top_logprobs")
-	if err != nil {
-		return err
-	}
-	if top != nil {
+func responsesLogprobs(call *llm.Call, o *object) {
+	if top := o.integer("top_logprobs"); top != nil {
 		if *top < 0 || *top > math.MaxInt32 {
-			return o.under("top_logprobs").wrong("must be between 0 and %d", math.MaxInt32)
+			o.wrong("top_logprobs", "must be between 0 and %d", math.MaxInt32)
 		}
 		call.Logprobs.Top = new(int(*top))
 		call.Logprobs.Want = *top > 0
 	}
 	raw := o.peek("include")
 	if len(raw) == 0 || raw[0] != '[' {
-		return nil
+		return
 	}
 	quiet := true
 	for _, el := range elements(raw) {
 		switch word, _ := wire.String(el); word {
-		case respIncludeLogprobs:
+		case responsesIncludeLogprobs:
 			call.Logprobs.Want = true
-		case respIncludeEncrypted:
+		case responsesIncludeEncrypted:
 		default:
 			quiet = false
 		}
@@ -236,79 +175,53 @@ func respLogprobs(call *llm.Call, o *object) error {
 	if quiet {
 		o.keep("include")
 	}
-	return nil
 }
 
-func respOutput(call *llm.Call, o *object) error {
-	text, err := o.sub("text")
+func responsesOutput(call *llm.Call, o *object) {
+	text := o.sub("text")
 	if text == nil {
-		return err
+		return
 	}
 	out := &call.Output
 	out.Extra = llm.Extra{Dialect: llm.Responses}
-	if out.Verbosity, err = text.str("verbosity"); err != nil {
-		return err
-	}
-	raw := text.peek("format")
-	if raw == nil || wire.IsNull(raw) {
-		return nil
-	}
-	probe, err := openObject(raw, text.under("format"))
-	if err != nil {
-		return err
-	}
-	kind, err := probe.need("type")
-	if err != nil {
-		return err
+	out.Verbosity = text.str("verbosity")
+	raw := text.get("format")
+	if raw == nil {
+		return
 	}
 	kinds := map[string]llm.OutputKind{
 		"text": llm.OutputText, "json_object": llm.OutputJSON, "json_schema": llm.OutputSchema,
 	}
-	out.Kind = kinds[kind]
+	out.Kind = kinds[text.open(raw, text.under("format")).need("type")]
 	if out.Kind == "" {
-		return nil // a grammar: it stays in Extra
+		return // a grammar: it stays in Extra
 	}
-	format, err := text.sub("format")
-	if err != nil {
-		return err
-	}
+	format := text.sub("format")
 	format.raw("type")
 	if out.Kind != llm.OutputSchema {
-		return nil
+		return
 	}
-	if out.Name, err = format.str("name"); err != nil {
-		return err
-	}
-	if out.Description, err = format.str("description"); err != nil {
-		return err
-	}
-	if out.Schema, err = takeSchema(format, "schema"); err != nil {
-		return err
-	}
-	out.Strict, err = format.boolean("strict")
-	return err
+	out.Name = format.str("name")
+	out.Description = format.str("description")
+	out.Schema = format.schema("schema")
+	out.Strict = format.boolean("strict")
 }
 
-func respReasoning(call *llm.Call, o *object) error {
-	r, err := o.sub("reasoning")
+func responsesReasoning(call *llm.Call, o *object) {
+	r := o.sub("reasoning")
 	if r == nil {
-		return err
+		return
 	}
 	call.Reasoning.Extra = llm.Extra{Dialect: llm.Responses}
-	if call.Reasoning.Effort, err = r.str("effort"); err != nil {
-		return err
-	}
-	call.Reasoning.Summary, err = r.str("summary")
-	return err
+	call.Reasoning.Effort = r.str("effort")
+	call.Reasoning.Summary = r.str("summary")
 }
 
-func respOwner(call *llm.Call, o *object) (err error) {
-	if call.User, err = o.str("user"); err != nil {
-		return err
-	}
-	meta, err := o.sub("metadata")
+func responsesOwner(call *llm.Call, o *object) {
+	call.User = o.str("user")
+	meta := o.sub("metadata")
 	if meta == nil {
-		return err
+		return
 	}
 	if len(meta.members) > 0 {
 		call.Metadata = make(map[string]string, len(meta.members))
@@ -317,15 +230,14 @@ func respOwner(call *llm.Call, o *object) (err error) {
 		m := &meta.members[i]
 		value, ok := wire.String(m.value)
 		if !ok {
-			return meta.under(m.name()).wrong("must be a string")
+			meta.wrong(m.name(), "must be a string")
 		}
 		call.Metadata[m.name()], m.use = value, useTaken
 	}
-	return nil
 }
 
-// respQuiet takes the members whose value is what a target does anyway.
-func respQuiet(o *object) {
+// responsesQuiet takes the members whose value is what a target does anyway.
+func responsesQuiet(o *object) {
 	o.keepDefaults([]defaultValue{
 		{"store", "false"},
 		{"background", "false"},
@@ -350,16 +262,16 @@ func ResponsesStateful(call *llm.Call) (member string, ok bool) {
 		}
 	}
 	for i := range call.Turns {
-		if slices.ContainsFunc(call.Turns[i].Parts, respIsReference) {
+		if slices.ContainsFunc(call.Turns[i].Parts, responsesIsReference) {
 			return "input[].item_reference", true
 		}
 	}
 	return "", false
 }
 
-// respIsReference reports whether a part stands for an item that the provider
+// responsesIsReference reports whether a part stands for an item that the provider
 // keeps. Its type may be left out.
-func respIsReference(p llm.Part) bool {
+func responsesIsReference(p llm.Part) bool {
 	if p.Kind != llm.PartOther || p.Extra.Dialect != llm.Responses {
 		return false
 	}

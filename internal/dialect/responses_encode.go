@@ -19,7 +19,7 @@ func (ResponsesCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	if call.Model == "" {
 		return nil, nil, errors.New("model: must name a model")
 	}
-	e := &respEncoder{}
+	e := &responsesEncoder{}
 	extra := call.Extra.In(llm.Responses)
 	native := call.Extra.Dialect == llm.Responses
 	e.extra("", call.Extra, llm.Responses)
@@ -30,26 +30,26 @@ func (ResponsesCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	e.settings(w, call)
 	if !native {
 		w.bool("store", false)
-		w.strings("include", respInclude(call.Logprobs.Want))
+		w.strings("include", responsesInclude(call.Logprobs.Want))
 	}
 	e.unsaid(call)
 	return w.end(), e.all, nil
 }
 
-func respInclude(logprobs bool) []string {
-	list := []string{respIncludeEncrypted}
+func responsesInclude(logprobs bool) []string {
+	list := []string{responsesIncludeEncrypted}
 	if logprobs {
-		list = append(list, respIncludeLogprobs)
+		list = append(list, responsesIncludeLogprobs)
 	}
 	return list
 }
 
 // instructions joins the system parts that do not stand in the input.
-func (e *respEncoder) instructions(parts []llm.Part) string {
+func (e *responsesEncoder) instructions(parts []llm.Part) string {
 	var texts []string
 	for i := range parts {
 		p := &parts[i]
-		if p.Extra.In(llm.Responses).Form&respSystemItem != 0 {
+		if p.Extra.In(llm.Responses).Form&responsesSystemItem != 0 {
 			continue
 		}
 		if p.Kind != llm.PartText {
@@ -59,19 +59,19 @@ func (e *respEncoder) instructions(parts []llm.Part) string {
 		e.foreign(p)
 		texts = append(texts, p.Text)
 	}
-	return strings.Join(texts, respSeparator)
+	return strings.Join(texts, responsesSeparator)
 }
 
-func (e *respEncoder) input(w *objectWriter, call *llm.Call, form uint32) {
+func (e *responsesEncoder) input(w *objectWriter, call *llm.Call, form uint32) {
 	items := e.systemItems(call.System)
-	if form&respBareInput != 0 && len(items) == 0 && len(call.Turns) == 1 && len(call.Turns[0].Parts) == 1 {
+	if form&responsesBareInput != 0 && len(items) == 0 && len(call.Turns) == 1 && len(call.Turns[0].Parts) == 1 {
 		w.text("input", call.Turns[0].Parts[0].Text)
 		return
 	}
 	for i := range call.Turns {
 		items = append(items, e.turn(&call.Turns[i])...)
 	}
-	if len(items) == 0 && form&respNoInput != 0 {
+	if len(items) == 0 && form&responsesNoInput != 0 {
 		w.set("input", nil)
 		return
 	}
@@ -79,17 +79,17 @@ func (e *respEncoder) input(w *objectWriter, call *llm.Call, form uint32) {
 }
 
 // systemItems writes the parts of Call.System that stand in the input.
-func (e *respEncoder) systemItems(parts []llm.Part) [][]byte {
+func (e *responsesEncoder) systemItems(parts []llm.Part) [][]byte {
 	var items [][]byte
 	var group []llm.Part
 	for _, p := range parts {
 		form := p.Extra.In(llm.Responses).Form
-		if form&respSystemItem == 0 {
+		if form&responsesSystemItem == 0 {
 			continue
 		}
-		p.Extra.Form &^= respItemEnd
+		p.Extra.Form &^= responsesItemEnd
 		group = append(group, p)
-		if form&respItemEnd != 0 {
+		if form&responsesItemEnd != 0 {
 			items = append(items, e.messageItem(newObject(llm.Extra{}), llm.RoleSystem, form, group))
 			group = nil
 		}
@@ -97,14 +97,14 @@ func (e *respEncoder) systemItems(parts []llm.Part) [][]byte {
 	return items
 }
 
-func (e *respEncoder) turn(t *llm.Turn) [][]byte {
+func (e *responsesEncoder) turn(t *llm.Turn) [][]byte {
 	extra := t.Extra.In(llm.Responses)
-	if extra.Form&respMessage != 0 {
+	if extra.Form&responsesMessage != 0 {
 		return [][]byte{e.messageItem(newObject(extra), t.Role, extra.Form, t.Parts)}
 	}
 	e.extra("messages", t.Extra, llm.Responses)
 	if t.Name != "" {
-		e.add("messages.name", respHasNoPlace)
+		e.add("messages.name", responsesHasNoPlace)
 	}
 	role := t.Role
 	if role == llm.RoleTool {
@@ -113,7 +113,7 @@ func (e *respEncoder) turn(t *llm.Turn) [][]byte {
 	return e.items(t.Parts, role)
 }
 
-func (e *respEncoder) settings(w *objectWriter, call *llm.Call) {
+func (e *responsesEncoder) settings(w *objectWriter, call *llm.Call) {
 	native := call.Extra.Dialect == llm.Responses
 	e.tools(w, call.Tools)
 	e.choice(w, &call.Choice)
@@ -128,19 +128,19 @@ func (e *respEncoder) settings(w *objectWriter, call *llm.Call) {
 		w.integer("top_logprobs", int64(*top))
 	}
 	w.flag("stream", call.Stream)
-	respMetadata(w, call.Metadata)
+	responsesMetadata(w, call.Metadata)
 	w.str("user", call.User)
 }
 
-func respMetadata(w *objectWriter, meta map[string]string) {
+func responsesMetadata(w *objectWriter, meta map[string]string) {
 	m := w.sub("metadata")
 	for _, name := range slices.Sorted(maps.Keys(meta)) {
 		m.text(name, meta[name])
 	}
-	w.endSub("metadata", &m)
+	m.endSub()
 }
 
-func (e *respEncoder) tools(w *objectWriter, tools []llm.Tool) {
+func (e *responsesEncoder) tools(w *objectWriter, tools []llm.Tool) {
 	var list [][]byte
 	for i := range tools {
 		if tool := e.tool(&tools[i]); tool != nil {
@@ -156,7 +156,7 @@ func (e *respEncoder) tools(w *objectWriter, tools []llm.Tool) {
 
 // tool writes a tool. Where a foreign tool does not speak of strictness it is
 // switched off, because this dialect would switch it on.
-func (e *respEncoder) tool(t *llm.Tool) []byte {
+func (e *responsesEncoder) tool(t *llm.Tool) []byte {
 	native := t.Extra.Dialect == llm.Responses
 	if t.Raw != nil {
 		if !native {
@@ -185,7 +185,7 @@ func (e *respEncoder) tool(t *llm.Tool) []byte {
 	return w.end()
 }
 
-func (e *respEncoder) choice(w *objectWriter, c *llm.ToolChoice) {
+func (e *responsesEncoder) choice(w *objectWriter, c *llm.ToolChoice) {
 	switch {
 	case c.Raw != nil && c.Extra.Dialect != llm.Responses:
 		e.add("tool_choice", "a form that only "+string(c.Extra.Dialect)+" knows was left out")
@@ -205,7 +205,7 @@ func (e *respEncoder) choice(w *objectWriter, c *llm.ToolChoice) {
 	}
 }
 
-func (e *respEncoder) output(w *objectWriter, out *llm.Output) {
+func (e *responsesEncoder) output(w *objectWriter, out *llm.Output) {
 	e.extra("response_format", out.Extra, llm.Responses)
 	text := w.sub("text")
 	text.str("verbosity", out.Verbosity)
@@ -231,16 +231,16 @@ func (e *respEncoder) output(w *objectWriter, out *llm.Output) {
 		format.set("schema", schema)
 		format.boolean("strict", out.Strict)
 	}
-	text.endSub("format", &format)
-	w.endSub("text", &text)
+	format.endSub()
+	text.endSub()
 }
 
 // thinking says how much to think. A budget in tokens becomes an effort.
-func (e *respEncoder) thinking(w *objectWriter, r *llm.Reasoning) {
+func (e *responsesEncoder) thinking(w *objectWriter, r *llm.Reasoning) {
 	e.extra("reasoning", r.Extra, llm.Responses)
 	effort := r.Effort
 	if r.Budget != 0 && effort == "" {
-		effort = respEffort(r.Budget)
+		effort = responsesEffort(r.Budget)
 		e.add("thinking.budget_tokens", "responses has no budget; said as effort "+effort)
 	} else if r.Budget != 0 {
 		e.add("thinking.budget_tokens", "responses has no budget; the effort stands alone")
@@ -251,23 +251,11 @@ func (e *respEncoder) thinking(w *objectWriter, r *llm.Reasoning) {
 	in := w.sub("reasoning")
 	in.str("effort", effort)
 	in.str("summary", r.Summary)
-	w.endSub("reasoning", &in)
-}
-
-// respEffort is the effort nearest to a budget of tokens. The bounds are ours;
-// no provider states any.
-func respEffort(budget int) string {
-	switch {
-	case budget <= 4096:
-		return "low"
-	case budget <= 16384:
-		return "medium"
-	}
-	return "high"
+	in.endSub()
 }
 
 // unsaid declares what the dialect has no member for.
-func (e *respEncoder) unsaid(call *llm.Call) {
+func (e *responsesEncoder) unsaid(call *llm.Call) {
 	s := &call.Sampling
 	missing := []struct {
 		feature string
@@ -282,7 +270,7 @@ func (e *respEncoder) unsaid(call *llm.Call) {
 	}
 	for _, m := range missing {
 		if m.set {
-			e.add(m.feature, respHasNoPlace)
+			e.add(m.feature, responsesHasNoPlace)
 		}
 	}
 }

@@ -27,44 +27,44 @@ import (
 //     Response object) and EventEnd. [DONE] is no end.
 //   - Log probabilities come as EventLogprobs behind their text.
 
-// The members of a stream's event that are looked at, by respEvent's index.
-var respEventNames = []string{
+// The members of a stream's event that are looked at, by responsesEvent's index.
+var responsesEventNames = []string{
 	"type", "output_index", "content_index", "summary_index", "delta", "text", "refusal", "arguments",
 	"part", "item", "response", "logprobs",
 }
 
 const (
-	respType = iota
-	respOutputIndex
-	respContentIndex
-	respSummaryIndex
-	respDelta
-	respText
-	respRefusal
-	respArguments
-	respPartMember
-	respItemMember
-	respResponse
-	respLogprobsMember
-	respEventMembers
+	responsesType = iota
+	responsesOutputIndex
+	responsesContentIndex
+	responsesSummaryIndex
+	responsesDelta
+	responsesText
+	responsesRefusal
+	responsesArguments
+	responsesPartMember
+	responsesItemMember
+	responsesResponse
+	responsesLogprobsMember
+	responsesEventMembers
 )
 
-// respEvent is one event, taken apart.
-type respEvent struct {
+// responsesEvent is one event, taken apart.
+type responsesEvent struct {
 	data []byte
 	kind string
-	at   [respEventMembers]wire.Member
+	at   [responsesEventMembers]wire.Member
 }
 
-func (e *respEvent) raw(member int) []byte { return e.at[member].Value.Of(e.data) }
+func (e *responsesEvent) raw(member int) []byte { return e.at[member].Value.Of(e.data) }
 
-func (e *respEvent) text(member int) string {
+func (e *responsesEvent) text(member int) string {
 	s, _ := wire.String(e.raw(member))
 	return s
 }
 
 // index is a place in the output; 0 when it is not stated.
-func (e *respEvent) index(member int) int {
+func (e *responsesEvent) index(member int) int {
 	n, ok := wire.Int(e.raw(member))
 	if !ok || n < 0 || n > 1<<30 {
 		return 0
@@ -75,7 +75,7 @@ func (e *respEvent) index(member int) int {
 // Events implements [Codec].
 func (ResponsesCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
 	return func(yield func(llm.Event, error) bool) {
-		s := &respReader{items: make(map[int]*respOpen)}
+		s := &responsesReader{items: make(map[int]*responsesOpen)}
 		s.yield = func(ev llm.Event) {
 			s.gone = s.gone || !yield(ev, nil)
 		}
@@ -85,39 +85,39 @@ func (ResponsesCodec) Events(r io.Reader) iter.Seq2[llm.Event, error] {
 	}
 }
 
-// respReader is the state of one stream.
-type respReader struct {
+// responsesReader is the state of one stream.
+type responsesReader struct {
 	yield   func(llm.Event)
 	gone    bool // the receiver has enough, or the stream has ended
 	started bool
 	called  bool // the model asked for a function
 	parts   int  // opened so far
-	items   map[int]*respOpen
+	items   map[int]*responsesOpen
 }
 
-// respOpen is an item of the output.
-type respOpen struct {
+// responsesOpen is an item of the output.
+type responsesOpen struct {
 	kind  string
 	added llm.Extra // the item's members when it came
-	parts map[int]*respLive
-	order []*respLive
+	parts map[int]*responsesLive
+	order []*responsesLive
 	ended bool
 }
 
-// respLive is a part of an item.
-type respLive struct {
+// responsesLive is a part of an item.
+type responsesLive struct {
 	part     int
 	sent     int // bytes of text
 	section  int // sent before the current summary
 	summary  int // index of the current summary
-	source   int // of thinking: respSummaryIndex or respContentIndex
+	source   int // of thinking: responsesSummaryIndex or responsesContentIndex
 	logprobs bool
 	sign     string // with which it was announced
 	ended    bool
 	final    *llm.Part // what its done event said
 }
 
-func (s *respReader) read(r io.Reader) error {
+func (s *responsesReader) read(r io.Reader) error {
 	var er wire.EventReader
 	er.Reset(r, 0)
 	defer er.Release()
@@ -149,12 +149,12 @@ func (s *respReader) read(r io.Reader) error {
 	return nil
 }
 
-func (s *respReader) event(ev wire.Event) error {
-	e := respEvent{data: ev.Data}
-	if _, err := wire.Scan(e.data, respEventNames, e.at[:]); err != nil {
+func (s *responsesReader) event(ev wire.Event) error {
+	e := responsesEvent{data: ev.Data}
+	if _, err := wire.Scan(e.data, responsesEventNames, e.at[:]); err != nil {
 		return err
 	}
-	if e.kind = e.text(respType); e.kind == "" {
+	if e.kind = e.text(responsesType); e.kind == "" {
 		e.kind = string(ev.Name)
 	}
 	switch e.kind {
@@ -167,20 +167,20 @@ func (s *respReader) event(ev wire.Event) error {
 	case "keepalive", "ping":
 		s.yield(llm.Event{Kind: llm.EventPing})
 	default:
-		s.begin(&llm.Reply{Extra: llm.Extra{Dialect: llm.Responses, Form: respNoOutput}})
-		return s.content(&e)
+		s.begin(&llm.Reply{Extra: llm.Extra{Dialect: llm.Responses, Form: responsesNoOutput}})
+		s.content(&e)
 	}
 	return nil
 }
 
-func (s *respReader) begin(start *llm.Reply) {
+func (s *responsesReader) begin(start *llm.Reply) {
 	if !s.started {
 		s.started = true
 		s.yield(llm.Event{Kind: llm.EventStart, Start: start})
 	}
 }
 
-func (s *respReader) fault(body llm.ErrorBody) {
+func (s *responsesReader) fault(body llm.ErrorBody) {
 	if body.Type == "error" { // the event's own type
 		body.Type = ""
 	}
@@ -188,29 +188,29 @@ func (s *respReader) fault(body llm.ErrorBody) {
 	s.gone = true
 }
 
-func (s *respReader) start(e *respEvent) error {
+func (s *responsesReader) start(e *responsesEvent) error {
 	if s.started {
 		return nil
 	}
-	o, err := openObject(e.raw(respResponse), where{name: "response"})
+	o, err := openObject(e.raw(responsesResponse), where{name: "response"})
 	if err != nil {
 		return err
 	}
-	start := respReply(o)
+	start := responsesReply(o)
 	start.Choices, start.Usage, start.HasUsage, start.UsageExtra = nil, llm.Usage{}, false, llm.Extra{}
 	s.begin(start)
 	return nil
 }
 
 // finish reads the event with which an answer ends.
-func (s *respReader) finish(e *respEvent) error {
-	o, err := openObject(e.raw(respResponse), where{name: "response"})
+func (s *responsesReader) finish(e *responsesEvent) error {
+	o, err := openObject(e.raw(responsesResponse), where{name: "response"})
 	if err != nil {
 		return err
 	}
 	output := o.peek("output")
 	failure := o.peek("error")
-	reply := respReply(o)
+	reply := responsesReply(o)
 	start := *reply
 	start.Choices, start.Usage, start.HasUsage, start.UsageExtra = nil, llm.Usage{}, false, llm.Extra{}
 	s.begin(&start)
@@ -233,7 +233,7 @@ func (s *respReader) finish(e *respEvent) error {
 		stop.Reason = llm.StopTool
 	}
 	if stop.Reason == "" {
-		stop = respStopOf(e.kind[len("response."):], "", s.called)
+		stop = responsesStopOf(e.kind[len("response."):], "", s.called)
 	}
 	s.yield(llm.Event{Kind: llm.EventStop, Stop: stop, Extra: reply.Extra})
 	if !s.gone {
@@ -246,7 +246,7 @@ func (s *respReader) finish(e *respEvent) error {
 // settle ends what is still open, as the finished answer has it. Its items
 // count in full only when none has come before: some answers leave out there
 // what they streamed.
-func (s *respReader) settle(output []byte) {
+func (s *responsesReader) settle(output []byte) {
 	var items [][]byte
 	if len(output) > 0 && output[0] == '[' {
 		items = elements(output)
@@ -262,14 +262,14 @@ func (s *respReader) settle(output []byte) {
 }
 
 // is reports whether raw is of the item's type.
-func (item *respOpen) is(raw []byte) bool {
-	parts := respOutputItem(raw)
-	return item.kind == respKind(&parts[0])
+func (item *responsesOpen) is(raw []byte) bool {
+	parts := responsesOutputItem(raw)
+	return item.kind == responsesKind(&parts[0])
 }
 
 // endAny ends the part that was opened first of those that are open.
-func (s *respReader) endAny() bool {
-	var first *respLive
+func (s *responsesReader) endAny() bool {
+	var first *responsesLive
 	for _, item := range s.items {
 		for _, live := range item.order {
 			if !live.ended && (first == nil || live.part < first.part) {
@@ -284,61 +284,60 @@ func (s *respReader) endAny() bool {
 }
 
 // content reads an event about an item.
-func (s *respReader) content(e *respEvent) error {
-	index := e.index(respOutputIndex)
+func (s *responsesReader) content(e *responsesEvent) {
+	index := e.index(responsesOutputIndex)
 	switch e.kind {
 	case "response.output_item.added":
-		s.itemAdded(index, e.raw(respItemMember))
+		s.itemAdded(index, e.raw(responsesItemMember))
 	case "response.output_item.done":
-		s.itemDone(index, e.raw(respItemMember))
+		s.itemDone(index, e.raw(responsesItemMember))
 	case "response.content_part.added":
 		s.partAdded(index, e)
 	case "response.content_part.done":
 		s.partDone(index, e)
 	case "response.output_text.delta":
-		s.delta(s.textPart(index, e, llm.PartText), e.text(respDelta), e.raw(respLogprobsMember))
+		s.delta(s.textPart(index, e, llm.PartText), e.text(responsesDelta), e.raw(responsesLogprobsMember))
 	case "response.refusal.delta":
-		s.delta(s.textPart(index, e, llm.PartRefusal), e.text(respDelta), nil)
+		s.delta(s.textPart(index, e, llm.PartRefusal), e.text(responsesDelta), nil)
 	case "response.output_text.done":
 		live := s.textPart(index, e, llm.PartText)
-		s.rest(live, 0, e.text(respText))
-		s.logprobs(live, e.raw(respLogprobsMember), true)
+		s.rest(live, 0, e.text(responsesText))
+		s.logprobs(live, e.raw(responsesLogprobsMember), true)
 	case "response.refusal.done":
-		s.rest(s.textPart(index, e, llm.PartRefusal), 0, e.text(respRefusal))
+		s.rest(s.textPart(index, e, llm.PartRefusal), 0, e.text(responsesRefusal))
 	case "response.function_call_arguments.delta":
-		s.delta(s.single(index, "function_call"), e.text(respDelta), nil)
+		s.delta(s.single(index, "function_call"), e.text(responsesDelta), nil)
 	case "response.function_call_arguments.done":
-		s.rest(s.single(index, "function_call"), 0, e.text(respArguments))
+		s.rest(s.single(index, "function_call"), 0, e.text(responsesArguments))
 	case "response.reasoning_summary_part.added", "response.reasoning_summary_text.delta",
 		"response.reasoning_summary_text.done", "response.reasoning_summary_part.done":
-		s.thinking(index, e, respSummaryIndex)
+		s.thinking(index, e, responsesSummaryIndex)
 	case "response.reasoning_text.delta", "response.reasoning_text.done":
-		s.thinking(index, e, respContentIndex)
+		s.thinking(index, e, responsesContentIndex)
 	default:
 		s.yield(llm.Event{Kind: llm.EventOther, Raw: bytes.Clone(e.data), Extra: llm.Extra{Dialect: llm.Responses}})
 	}
-	return nil
 }
 
 // thinking reads an event about a reasoning item's text.
-func (s *respReader) thinking(index int, e *respEvent, source int) {
+func (s *responsesReader) thinking(index int, e *responsesEvent, source int) {
 	live := s.single(index, "reasoning")
 	if live == nil || live.source != 0 && live.source != source {
 		return
 	}
 	live.source = source
-	if at := e.index(source); source == respSummaryIndex && at > live.summary {
+	if at := e.index(source); source == responsesSummaryIndex && at > live.summary {
 		live.summary = at
-		s.delta(live, respSeparator, nil)
+		s.delta(live, responsesSeparator, nil)
 		live.section = live.sent
 	}
-	s.delta(live, e.text(respDelta), nil)
-	s.rest(live, live.section, e.text(respText))
+	s.delta(live, e.text(responsesDelta), nil)
+	s.rest(live, live.section, e.text(responsesText))
 }
 
 // open announces a part.
-func (s *respReader) open(item *respOpen, key int, p llm.Part) *respLive {
-	live := &respLive{part: s.parts, sign: p.Signature}
+func (s *responsesReader) open(item *responsesOpen, key int, p llm.Part) *responsesLive {
+	live := &responsesLive{part: s.parts, sign: p.Signature}
 	s.parts++
 	item.parts[key] = live
 	item.order = append(item.order, live)
@@ -356,7 +355,7 @@ func (s *respReader) open(item *respOpen, key int, p llm.Part) *respLive {
 
 // end ends a part once. A signature is told as late as this, because an item
 // is announced with another one than it is finished with.
-func (s *respReader) end(live *respLive, final *llm.Part) {
+func (s *responsesReader) end(live *responsesLive, final *llm.Part) {
 	if live == nil || live.ended {
 		return
 	}
@@ -378,7 +377,7 @@ func (s *respReader) end(live *respLive, final *llm.Part) {
 	}
 }
 
-func (s *respReader) delta(live *respLive, text string, logprobs []byte) {
+func (s *responsesReader) delta(live *responsesLive, text string, logprobs []byte) {
 	if live == nil || live.ended {
 		return
 	}
@@ -391,7 +390,7 @@ func (s *respReader) delta(live *respLive, text string, logprobs []byte) {
 
 // logprobs passes on log probabilities; those of a whole part only when none
 // came with its pieces.
-func (s *respReader) logprobs(live *respLive, raw []byte, whole bool) {
+func (s *responsesReader) logprobs(live *responsesLive, raw []byte, whole bool) {
 	if live == nil || live.ended || whole && live.logprobs {
 		return
 	}
@@ -404,7 +403,7 @@ func (s *respReader) logprobs(live *respLive, raw []byte, whole bool) {
 }
 
 // rest passes on what text has beyond what was heard since base.
-func (s *respReader) rest(live *respLive, base int, text string) {
+func (s *responsesReader) rest(live *responsesLive, base int, text string) {
 	if live == nil {
 		return
 	}

@@ -10,12 +10,12 @@ import (
 
 // partEnd takes what became known at the end of a part, and ends it unless
 // more may come.
-func (w *respWriter) partEnd(p *respPartOut, end *llm.Part) {
+func (w *responsesWriter) partEnd(p *responsesPartOut, end *llm.Part) {
 	if p == nil || p.ended {
 		return
 	}
 	if end != nil {
-		respLearn(p, end)
+		responsesLearn(p, end)
 	}
 	if p.part.Kind == llm.PartToolCall && w.reply.Extra.Dialect == llm.Chat {
 		p.wait = true
@@ -24,8 +24,8 @@ func (w *respWriter) partEnd(p *respPartOut, end *llm.Part) {
 	w.finish(p)
 }
 
-// respLearn adds what became known at the end.
-func respLearn(p *respPartOut, end *llm.Part) {
+// responsesLearn adds what became known at the end.
+func responsesLearn(p *responsesPartOut, end *llm.Part) {
 	if end.Signature != "" {
 		p.part.Signature = end.Signature
 	}
@@ -45,7 +45,7 @@ func respLearn(p *respPartOut, end *llm.Part) {
 }
 
 // finish writes the done events of a part, and of its item when that is over.
-func (w *respWriter) finish(p *respPartOut) {
+func (w *responsesWriter) finish(p *responsesPartOut) {
 	if p.ended {
 		return
 	}
@@ -67,37 +67,37 @@ func (w *respWriter) finish(p *respPartOut) {
 			w.aboutSummary("response.reasoning_summary_text.done", p, func(o *objectWriter) {
 				o.text("text", p.part.Text)
 			})
-			part := respSummary(p.part.Text)
+			part := responsesSummary(p.part.Text)
 			w.aboutSummary("response.reasoning_summary_part.done", p, func(o *objectWriter) {
 				o.put("part", part[1:len(part)-1])
 			})
 		}
 	}
 	p.ended = true
-	if p.part.Extra.In(llm.Responses).Form&respItemEnd != 0 {
+	if p.part.Extra.In(llm.Responses).Form&responsesItemEnd != 0 {
 		p.item.last = true
 	}
 	w.itemDone(p.item)
 }
 
-func (w *respWriter) finishText(p *respPartOut) {
+func (w *responsesWriter) finishText(p *responsesPartOut) {
 	p.part.Text = string(p.text)
 	own := p.part.Extra.In(llm.Responses)
-	if own.Form&respEmptyItem != 0 {
+	if own.Form&responsesEmptyItem != 0 {
 		return
 	}
 	heard := w.logprobs
 	w.logprobs = nil
 	if p.part.Kind == llm.PartText && p.part.Extra.Dialect != llm.Responses && len(heard) > 0 {
-		p.part = respWithLogprobs([]llm.Part{p.part}, heard)[0]
+		p.part = responsesWithLogprobs([]llm.Part{p.part}, heard)[0]
 		own = p.part.Extra
 	}
 	if p.part.Kind == llm.PartRefusal {
 		w.aboutContent("response.refusal.done", p, func(o *objectWriter) { o.text("refusal", p.part.Text) })
 	} else {
-		probs := respMember(own.Spelled, "logprobs")
+		probs := responsesMember(own.Spelled, "logprobs")
 		if probs == nil || saysNothing(probs) {
-			probs = respLogprobsJSON(heard)
+			probs = responsesLogprobsJSON(heard)
 		}
 		w.aboutContent("response.output_text.done", p, func(o *objectWriter) {
 			o.text("text", p.part.Text)
@@ -109,7 +109,7 @@ func (w *respWriter) finishText(p *respPartOut) {
 }
 
 // itemDone writes the done event of an item of which every part has ended.
-func (w *respWriter) itemDone(item *respItemOut) {
+func (w *responsesWriter) itemDone(item *responsesItemOut) {
 	if item.raw != nil || item.kind == llm.PartText && !item.last {
 		return
 	}
@@ -128,7 +128,7 @@ func (w *respWriter) itemDone(item *respItemOut) {
 	w.about("response.output_item.done", item, func(o *objectWriter) { o.put("item", item.raw) })
 }
 
-func (w *respWriter) itemJSON(item *respItemOut, p *llm.Part) []byte {
+func (w *responsesWriter) itemJSON(item *responsesItemOut, p *llm.Part) []byte {
 	switch item.kind {
 	case llm.PartToolCall:
 		return w.enc.call(p, item.id, "completed")
@@ -139,7 +139,7 @@ func (w *respWriter) itemJSON(item *respItemOut, p *llm.Part) []byte {
 }
 
 // settle ends whatever is open.
-func (w *respWriter) settle() {
+func (w *responsesWriter) settle() {
 	for _, item := range w.items {
 		item.last = true
 		for _, p := range item.parts {
@@ -150,20 +150,20 @@ func (w *respWriter) settle() {
 }
 
 // end writes the event that has the whole answer.
-func (w *respWriter) end() {
+func (w *responsesWriter) end() {
 	w.settle()
 	w.ended = true
 	response := w.response(nil)
 	kind := "response.completed"
-	switch status, _ := wire.String(respMember(response, "status")); status {
+	switch status, _ := wire.String(responsesMember(response, "status")); status {
 	case "incomplete", "failed", "cancelled":
 		kind = "response." + status
 	}
 	w.emit(kind, func(o *objectWriter) { o.put("response", response) })
 }
 
-func (w *respWriter) response(fault []byte) []byte {
-	env := respEnvelope{reply: &w.reply, stop: w.stop, echo: w.call, fault: fault}
+func (w *responsesWriter) response(fault []byte) []byte {
+	env := responsesEnvelope{reply: &w.reply, stop: w.stop, echo: w.call, fault: fault}
 	for _, item := range w.items {
 		if item.raw != nil {
 			env.items = append(env.items, item.raw)
@@ -175,7 +175,7 @@ func (w *respWriter) response(fault []byte) []byte {
 	return env.encode()
 }
 
-func (w *respWriter) fail(body llm.ErrorBody) {
+func (w *responsesWriter) fail(body llm.ErrorBody) {
 	w.ended = true
 	w.buf = appendRespError(w.buf, body, w.sequence)
 	w.sequence++
@@ -190,8 +190,8 @@ func (w *respWriter) fail(body llm.ErrorBody) {
 	w.emit("response.failed", func(o *objectWriter) { o.put("response", response) })
 }
 
-// respFault is a fault of ours in OpenAI's words.
-func respFault(f *llm.Fault) llm.ErrorBody {
+// responsesFault is a fault of ours in OpenAI's words.
+func responsesFault(f *llm.Fault) llm.ErrorBody {
 	body := llm.ErrorBody{Type: openAIErrorType(f), Code: f.Code, Param: f.Param, Message: faultText(f)}
 	if body.Code == "" {
 		body.Code = string(f.Kind)

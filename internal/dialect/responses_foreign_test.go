@@ -9,9 +9,9 @@ import (
 	"tailplane/internal/llm"
 )
 
-func respSaid(s string) llm.Part { return llm.Part{Kind: llm.PartText, Text: s} }
+func responsesSaid(s string) llm.Part { return llm.Part{Kind: llm.PartText, Text: s} }
 
-func respFeatures(losses []llm.Loss) string {
+func responsesFeatures(losses []llm.Loss) string {
 	var names []string
 	for _, l := range losses {
 		names = append(names, l.Feature)
@@ -19,19 +19,19 @@ func respFeatures(losses []llm.Loss) string {
 	return strings.Join(names, " ")
 }
 
-// respChatExtra is what a chat request's node keeps.
-func respChatExtra(members string) llm.Extra {
+// responsesChatExtra is what a chat request's node keeps.
+func responsesChatExtra(members string) llm.Extra {
 	return llm.Extra{Dialect: llm.Chat, Members: []byte(members), Spelled: []byte(`{"quiet":null}`)}
 }
 
 func TestResponsesSaysForeignCalls(t *testing.T) {
 	call := &llm.Call{
 		Model:  "m",
-		System: []llm.Part{respSaid("one"), {Kind: llm.PartText, Text: "two", Cache: &llm.CacheMark{Type: "ephemeral"}}},
+		System: []llm.Part{responsesSaid("one"), {Kind: llm.PartText, Text: "two", Cache: &llm.CacheMark{Type: "ephemeral"}}},
 		Turns: []llm.Turn{
-			{Role: llm.RoleUser, Name: "ann", Parts: []llm.Part{respSaid("hi")}},
+			{Role: llm.RoleUser, Name: "ann", Parts: []llm.Part{responsesSaid("hi")}},
 			{Role: llm.RoleUser, Parts: []llm.Part{
-				respSaid("look"),
+				responsesSaid("look"),
 				{Kind: llm.PartImage, Media: &llm.Media{Type: "image/jpeg", Data: "AAAA"}},
 				{Kind: llm.PartImage, Media: &llm.Media{URL: "https://example.com/a.png", Detail: "high"}},
 				{Kind: llm.PartFile, Media: &llm.Media{Type: "application/pdf", Data: "BBBB"}},
@@ -40,18 +40,18 @@ func TestResponsesSaysForeignCalls(t *testing.T) {
 			{Role: llm.RoleAssistant, Parts: []llm.Part{
 				{Kind: llm.PartThinking, Text: "hm", Signature: "s", SignedBy: llm.Anthropic},
 				{Kind: llm.PartThinking, Text: "ours", Signature: "enc", SignedBy: llm.Responses},
-				respSaid("calling"),
+				responsesSaid("calling"),
 				{Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: "c1", Name: "f", Arguments: `{"a":1}`}},
 				{Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: "c2", Name: "g"}},
 			}},
 			{Role: llm.RoleUser, Parts: []llm.Part{
-				{Kind: llm.PartToolResult, Result: &llm.ToolResult{CallID: "c1", Parts: []llm.Part{respSaid("42")}}},
+				{Kind: llm.PartToolResult, Result: &llm.ToolResult{CallID: "c1", Parts: []llm.Part{responsesSaid("42")}}},
 				{Kind: llm.PartToolResult, Result: &llm.ToolResult{CallID: "c2", Error: true, Parts: []llm.Part{
-					respSaid("bad"), {Kind: llm.PartImage, Media: &llm.Media{URL: "u"}},
+					responsesSaid("bad"), {Kind: llm.PartImage, Media: &llm.Media{URL: "u"}},
 				}}},
-				respSaid("go on"),
+				responsesSaid("go on"),
 			}},
-			{Role: llm.RoleSystem, Parts: []llm.Part{respSaid("late")}},
+			{Role: llm.RoleSystem, Parts: []llm.Part{responsesSaid("late")}},
 		},
 		Tools:    []llm.Tool{{Name: "f", Schema: []byte(`{"type":"object"}`)}, {Name: "g", Strict: new(true)}},
 		Choice:   llm.ToolChoice{Mode: llm.ToolNamed, Name: "f"},
@@ -85,8 +85,8 @@ func TestResponsesSaysForeignCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	respSame(t, out, []byte(want))
-	if got := respFeatures(losses); got != "cache_control messages.name thinking tool_result.is_error" {
+	responsesSame(t, out, []byte(want))
+	if got := responsesFeatures(losses); got != "cache_control messages.name thinking tool_result.is_error" {
 		t.Errorf("losses: %s", got)
 	}
 	again, _, _ := ResponsesCodec{}.EncodeCall(call)
@@ -109,12 +109,12 @@ func TestResponsesDeclaresWhatItCannotSay(t *testing.T) {
 		}}, "top_k frequency_penalty presence_penalty seed stop n"},
 		"a call without an id": {&llm.Call{Turns: []llm.Turn{{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartToolCall, Tool: &llm.ToolCall{}}}}}}, ""},
 		"one choice":           {&llm.Call{Sampling: llm.Sampling{N: 1}}, ""},
-		"members":              {&llm.Call{Extra: respChatExtra(`{"logit_bias":{"1":2},"prediction":1}`)}, "logit_bias prediction"},
+		"members":              {&llm.Call{Extra: responsesChatExtra(`{"logit_bias":{"1":2},"prediction":1}`)}, "logit_bias prediction"},
 		"members of nodes": {&llm.Call{
-			Turns:  []llm.Turn{{Role: llm.RoleUser, Extra: respChatExtra(`{"a":1}`), Parts: []llm.Part{{Kind: llm.PartText, Extra: respChatExtra(`{"b":1}`)}}}},
-			Tools:  []llm.Tool{{Name: "f", Cache: &llm.CacheMark{}, Extra: respChatExtra(`{"c":1}`)}, {Raw: []byte("{}"), Extra: llm.Extra{Dialect: llm.Anthropic}}},
+			Turns:  []llm.Turn{{Role: llm.RoleUser, Extra: responsesChatExtra(`{"a":1}`), Parts: []llm.Part{{Kind: llm.PartText, Extra: responsesChatExtra(`{"b":1}`)}}}},
+			Tools:  []llm.Tool{{Name: "f", Cache: &llm.CacheMark{}, Extra: responsesChatExtra(`{"c":1}`)}, {Raw: []byte("{}"), Extra: llm.Extra{Dialect: llm.Anthropic}}},
 			Choice: llm.ToolChoice{Raw: []byte(`"x"`), Extra: llm.Extra{Dialect: llm.Chat}},
-			Output: llm.Output{Extra: respChatExtra(`{"d":1}`)}, Reasoning: llm.Reasoning{Extra: respChatExtra(`{"e":1}`)},
+			Output: llm.Output{Extra: responsesChatExtra(`{"d":1}`)}, Reasoning: llm.Reasoning{Extra: responsesChatExtra(`{"e":1}`)},
 		}, "messages.a content.b tools.c cache_control tools tool_choice response_format.d reasoning.e"},
 		"parts": {&llm.Call{Turns: []llm.Turn{
 			{Role: llm.RoleUser, Parts: []llm.Part{other, file, sound}}, {Role: llm.RoleAssistant, Parts: []llm.Part{image}},
@@ -132,7 +132,7 @@ func TestResponsesDeclaresWhatItCannotSay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := respFeatures(losses); got != c.want {
+			if got := responsesFeatures(losses); got != c.want {
 				t.Errorf("losses %q, want %q\n%s", got, c.want, out)
 			}
 		})
@@ -142,8 +142,8 @@ func TestResponsesDeclaresWhatItCannotSay(t *testing.T) {
 	}
 }
 
-// respRequired are the members that OpenAI's schema demands of a Response.
-var respRequired = []string{
+// responsesRequired are the members that OpenAI's schema demands of a Response.
+var responsesRequired = []string{
 	"id", "object", "created_at", "error", "incomplete_details", "instructions", "model", "tools", "output",
 	"parallel_tool_calls", "metadata", "tool_choice", "temperature", "top_p", "status", "text", "usage",
 }
@@ -152,13 +152,13 @@ func TestResponsesSaysForeignAnswersCompletely(t *testing.T) {
 	reply := &llm.Reply{
 		ID: "chatcmpl-7", Model: "m", Created: 5, HasUsage: true,
 		Usage: llm.Usage{Input: 10, CacheRead: 4, CacheWrite: 1, Output: 6, Reasoning: 2},
-		Extra: respChatExtra(`{"system_fingerprint":"x"}`),
+		Extra: responsesChatExtra(`{"system_fingerprint":"x"}`),
 		Choices: []llm.Choice{{
 			Parts: []llm.Part{
 				{Kind: llm.PartThinking, Text: "hm", Signature: "s", SignedBy: llm.Anthropic},
 				{Kind: llm.PartThinking, Signature: "r", SignedBy: llm.Anthropic, Redacted: true},
 				{Kind: llm.PartThinking, Text: "plain"},
-				respSaid("a"), respSaid("b"),
+				responsesSaid("a"), responsesSaid("b"),
 				{Kind: llm.PartRefusal, Text: "no"},
 				{Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: "c", Name: "f"}},
 			},
@@ -170,21 +170,21 @@ func TestResponsesSaysForeignAnswersCompletely(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := respFeatures(losses); got != "system_fingerprint choices" {
+	if got := responsesFeatures(losses); got != "system_fingerprint choices" {
 		t.Errorf("losses: %s", got)
 	}
 	o, err := parseObject(out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range respRequired {
+	for _, name := range responsesRequired {
 		if !o.has(name) {
 			t.Errorf("%s is missing", name)
 		}
 	}
-	respSame(t, o.peek("usage"), []byte(`{"input_tokens":10,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":1},
+	responsesSame(t, o.peek("usage"), []byte(`{"input_tokens":10,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":1},
 		"output_tokens":6,"output_tokens_details":{"reasoning_tokens":2},"total_tokens":16}`))
-	respSame(t, []byte(`{"o":`+string(o.peek("output"))+`,"i":`+string(o.peek("incomplete_details"))+`}`), []byte(`{"i":{"reason":"max_output_tokens"},"o":[
+	responsesSame(t, []byte(`{"o":`+string(o.peek("output"))+`,"i":`+string(o.peek("incomplete_details"))+`}`), []byte(`{"i":{"reason":"max_output_tokens"},"o":[
 		{"type":"reasoning","id":"rs_7_0","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"tp1.anthropic.cw"},
 		{"type":"reasoning","id":"rs_7_1","summary":[],"encrypted_content":"tp1.anthropic-redacted.cg"},
 		{"type":"reasoning","id":"rs_7_2","summary":[{"type":"summary_text","text":"plain"}],"encrypted_content":"tp1.unsigned."},
@@ -221,7 +221,7 @@ func TestResponsesClientBringsForeignThinkingBack(t *testing.T) {
 		}
 	}
 	body, losses, err := ResponsesCodec{}.EncodeCall(call)
-	if err != nil || respFeatures(losses) != "thinking" || strings.Contains(string(body), "tp1.") {
+	if err != nil || responsesFeatures(losses) != "thinking" || strings.Contains(string(body), "tp1.") {
 		t.Errorf("OpenAI is shown foreign thinking: %s, %v, %v", body, losses, err)
 	}
 }
@@ -241,7 +241,7 @@ func TestResponsesStopsMapBothWays(t *testing.T) {
 		{llm.StopError, "failed", ""},
 	}
 	for _, c := range cases {
-		status, detail := respStatus(llm.Stop{Reason: c.reason})
+		status, detail := responsesStatus(llm.Stop{Reason: c.reason})
 		if status != c.status || detail != c.detail {
 			t.Errorf("%s is said as %s, %s", c.reason, status, detail)
 		}
@@ -252,11 +252,11 @@ func TestResponsesStopsMapBothWays(t *testing.T) {
 		{"failed", ""}: llm.StopError, {"cancelled", ""}: llm.StopOther, {"in_progress", ""}: "",
 	}
 	for words, want := range back {
-		if got := respStopOf(words[0], words[1], false); got.Reason != want {
+		if got := responsesStopOf(words[0], words[1], false); got.Reason != want {
 			t.Errorf("%v is read as %s", words, got.Reason)
 		}
 	}
-	if got := respStopOf("completed", "", true); got.Reason != llm.StopTool {
+	if got := responsesStopOf("completed", "", true); got.Reason != llm.StopTool {
 		t.Errorf("an answer with a tool call stops for %s", got.Reason)
 	}
 }

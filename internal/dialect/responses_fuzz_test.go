@@ -13,7 +13,7 @@ import (
 )
 
 func FuzzResponsesCall(f *testing.F) {
-	for _, body := range respCalls {
+	for _, body := range responsesCalls {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -32,12 +32,12 @@ func FuzzResponsesCall(f *testing.F) {
 		if len(losses) > 0 {
 			t.Errorf("losses in one dialect: %v", losses)
 		}
-		respSame(t, out, bytes.TrimSpace(body))
+		responsesSame(t, out, bytes.TrimSpace(body))
 	})
 }
 
 func FuzzResponsesReply(f *testing.F) {
-	for _, body := range respReplies {
+	for _, body := range responsesReplies {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -55,25 +55,25 @@ func FuzzResponsesReply(f *testing.F) {
 			t.Errorf("the tap found %v, decoding %v", tap.Usage, reply.Usage)
 		}
 		if !bytes.Contains(body, []byte(`\u`)) {
-			respSame(t, out, bytes.TrimSpace(body))
+			responsesSame(t, out, bytes.TrimSpace(body))
 		}
 	})
 }
 
 func FuzzResponsesEvents(f *testing.F) {
-	f.Add([]byte(respStream), uint8(7))
-	for event := range strings.SplitSeq(respStream, "\n\n") {
+	f.Add([]byte(responsesStream), uint8(7))
+	for event := range strings.SplitSeq(responsesStream, "\n\n") {
 		f.Add([]byte(event+"\n\n"), uint8(3))
 	}
-	f.Add([]byte(respBroken), uint8(1))
+	f.Add([]byte(responsesBroken), uint8(1))
 	f.Add([]byte(`data:{"type":"response.completed","response":{"status":"0"}}`+"\n\n"), uint8(2)) // a word that names no event
 	f.Fuzz(func(t *testing.T, stream []byte, cut uint8) {
-		whole, err := respEvents(bytes.NewReader(stream))
-		half, halfErr := respEvents(iotest.HalfReader(bytes.NewReader(stream)))
+		whole, err := responsesEvents(bytes.NewReader(stream))
+		half, halfErr := responsesEvents(iotest.HalfReader(bytes.NewReader(stream)))
 		if (err == nil) != (halfErr == nil) {
 			t.Fatalf("read whole: %v; in halves: %v", err, halfErr)
 		}
-		one, _ := respEvents(&respCuts{data: stream, size: int(cut)%16 + 1})
+		one, _ := responsesEvents(&responsesCuts{data: stream, size: int(cut)%16 + 1})
 		if diff := cmp.Diff(whole, half); diff != "" {
 			t.Errorf("halves give other events: %s", diff)
 		}
@@ -90,7 +90,7 @@ func FuzzResponsesEvents(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := respEvents(&out); (len(whole) > 0 && whole[len(whole)-1].Kind == llm.EventEnd) != (err == nil) && len(whole) > 0 &&
+		if _, err := responsesEvents(&out); (len(whole) > 0 && whole[len(whole)-1].Kind == llm.EventEnd) != (err == nil) && len(whole) > 0 &&
 			whole[len(whole)-1].Kind != llm.EventFault {
 			t.Errorf("what was written reads as: %v", err)
 		}

@@ -40,17 +40,17 @@ func TestResponsesTapSeesWhatDecodingSees(t *testing.T) {
 	for _, named := range []bool{true, false} {
 		var tap Tap
 		var er wire.EventReader
-		er.Reset(strings.NewReader(respStream), 0)
+		er.Reset(strings.NewReader(responsesStream), 0)
 		sights := map[Sight]int{}
 		for er.Fill() == nil {
 			for ev, ok := er.Next(); ok; ev, ok = er.Next() {
 				if named && ev.Data != nil {
-					ev.Name = []byte(scalarText(respMember(bytes.Clone(ev.Data), "type")))
+					ev.Name = []byte(scalarText(responsesMember(bytes.Clone(ev.Data), "type")))
 				}
 				sights[ResponsesCodec{}.TapEvent(&tap, ev)]++
 			}
 		}
-		reply, err := Collect(ResponsesCodec{}.Events(strings.NewReader(respStream)))
+		reply, err := Collect(ResponsesCodec{}.Events(strings.NewReader(responsesStream)))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,17 +9,17 @@ import (
 
 // item returns the open item at index; kind is what it becomes when there is
 // none.
-func (s *respReader) item(index int, kind string) *respOpen {
+func (s *responsesReader) item(index int, kind string) *responsesOpen {
 	item := s.items[index]
 	if item == nil {
-		item = &respOpen{kind: kind, parts: make(map[int]*respLive)}
+		item = &responsesOpen{kind: kind, parts: make(map[int]*responsesLive)}
 		s.items[index] = item
 	}
 	return item
 }
 
 // single is the part of an item that has only one.
-func (s *respReader) single(index int, kind string) *respLive {
+func (s *responsesReader) single(index int, kind string) *responsesLive {
 	item := s.items[index]
 	if item == nil || item.kind != kind || len(item.order) == 0 {
 		return nil
@@ -29,12 +29,12 @@ func (s *respReader) single(index int, kind string) *respLive {
 
 // textPart is the part of a message that an event speaks of, opened if it is
 // new.
-func (s *respReader) textPart(index int, e *respEvent, kind llm.PartKind) *respLive {
+func (s *responsesReader) textPart(index int, e *responsesEvent, kind llm.PartKind) *responsesLive {
 	item := s.item(index, "message")
 	if item.kind != "message" {
 		return nil
 	}
-	key := e.index(respContentIndex)
+	key := e.index(responsesContentIndex)
 	if live := item.parts[key]; live != nil {
 		return live
 	}
@@ -45,67 +45,75 @@ func (s *respReader) textPart(index int, e *respEvent, kind llm.PartKind) *respL
 }
 
 // openContent opens a part of a message and ends the one before it.
-func (s *respReader) openContent(item *respOpen, key int, p llm.Part) *respLive {
+func (s *responsesReader) openContent(item *responsesOpen, key int, p llm.Part) *responsesLive {
 	if n := len(item.order); n > 0 {
 		s.end(item.order[n-1], item.order[n-1].final)
 	} else {
-		p.Extra.Form |= respItemOpen
-		p.Extra.Members = respWithItem(p.Extra.Members, item.added.Members)
-		p.Extra.Spelled = respWithItem(p.Extra.Spelled, item.added.Spelled)
+		p.Extra.Form |= responsesItemOpen
+		p.Extra.Members = responsesWithItem(p.Extra.Members, item.added.Members)
+		p.Extra.Spelled = responsesWithItem(p.Extra.Spelled, item.added.Spelled)
 	}
 	return s.open(item, key, p)
 }
 
-func (s *respReader) partAdded(index int, e *respEvent) {
+func (s *responsesReader) partAdded(index int, e *responsesEvent) {
 	item := s.item(index, "message")
-	key := e.index(respContentIndex)
+	key := e.index(responsesContentIndex)
 	if item.kind != "message" || item.ended || item.parts[key] != nil {
 		return
 	}
-	p, err := respPart(e.raw(respPartMember), where{}, llm.RoleAssistant)
-	if err != nil {
-		return // the first piece of its text opens it
+	if p, ok := responsesStreamed(e.raw(responsesPartMember)); ok { // else the first piece of its text opens it
+		s.openContent(item, key, p)
 	}
-	s.openContent(item, key, p)
 }
 
-func (s *respReader) partDone(index int, e *respEvent) {
+func (s *responsesReader) partDone(index int, e *responsesEvent) {
 	item := s.items[index]
 	if item == nil || item.kind != "message" {
 		return
 	}
-	live := item.parts[e.index(respContentIndex)]
-	p, err := respPart(e.raw(respPartMember), where{}, llm.RoleAssistant)
-	if live == nil || live.ended || err != nil {
+	live := item.parts[e.index(responsesContentIndex)]
+	p, ok := responsesStreamed(e.raw(responsesPartMember))
+	if live == nil || live.ended || !ok {
 		return
 	}
 	s.rest(live, 0, p.Text)
 	live.final = &p
 }
 
-func (s *respReader) itemAdded(index int, raw []byte) {
+// responsesStreamed reads a part of a message; false when it is not as it should be.
+func responsesStreamed(raw []byte) (llm.Part, bool) {
+	o, err := openDocument(raw, where{})
+	if err != nil {
+		return llm.Part{}, false
+	}
+	p := responsesPart(o, raw, llm.RoleAssistant)
+	return p, o.err() == nil
+}
+
+func (s *responsesReader) itemAdded(index int, raw []byte) {
 	if old := s.items[index]; old != nil {
 		return
 	}
-	t, err := respItem(raw, where{})
-	if err != nil {
+	t, ok := responsesAnswerItem(raw)
+	if !ok {
 		if len(raw) == 0 {
 			return
 		}
-		t = respOtherItem(raw, "")
+		t = responsesOtherItem(raw, "")
 	}
 	switch {
-	case t.Extra.Form&respMessage != 0:
+	case t.Extra.Form&responsesMessage != 0:
 		s.item(index, "message").added = t.Extra
 	default:
-		s.open(s.item(index, respKind(&t.Parts[0])), 0, t.Parts[0])
+		s.open(s.item(index, responsesKind(&t.Parts[0])), 0, t.Parts[0])
 	}
 }
 
-// respKind is the type of the item whose first part is p.
-func respKind(p *llm.Part) string {
+// responsesKind is the type of the item whose first part is p.
+func responsesKind(p *llm.Part) string {
 	switch {
-	case !respIsItem(p):
+	case !responsesIsItem(p):
 		return "message"
 	case p.Kind == llm.PartToolCall:
 		return "function_call"
@@ -116,12 +124,12 @@ func respKind(p *llm.Part) string {
 }
 
 // itemDone reads a finished item.
-func (s *respReader) itemDone(index int, raw []byte) {
+func (s *responsesReader) itemDone(index int, raw []byte) {
 	if len(raw) == 0 || raw[0] != '{' {
 		return
 	}
-	parts := respOutputItem(raw)
-	kind := respKind(&parts[0])
+	parts := responsesOutputItem(raw)
+	kind := responsesKind(&parts[0])
 	item := s.item(index, kind)
 	if item.ended {
 		return
@@ -133,8 +141,8 @@ func (s *respReader) itemDone(index int, raw []byte) {
 		}
 		return
 	}
-	if len(item.order) > 0 && parts[0].Extra.Form&respEmptyItem != 0 {
-		parts[0].Extra.Form &^= respEmptyItem
+	if len(item.order) > 0 && parts[0].Extra.Form&responsesEmptyItem != 0 {
+		parts[0].Extra.Form &^= responsesEmptyItem
 	}
 	for i := range parts { // by place: some count content_index from elsewhere
 		s.finishPart(item, i, &parts[i])
@@ -145,7 +153,7 @@ func (s *respReader) itemDone(index int, raw []byte) {
 }
 
 // finishPart ends part number i of a finished item.
-func (s *respReader) finishPart(item *respOpen, i int, p *llm.Part) {
+func (s *responsesReader) finishPart(item *responsesOpen, i int, p *llm.Part) {
 	if i == len(item.order) {
 		if i > 0 {
 			s.end(item.order[i-1], item.order[i-1].final)
@@ -159,7 +167,7 @@ func (s *respReader) finishPart(item *respOpen, i int, p *llm.Part) {
 	}
 	s.rest(live, 0, text)
 	if p.Kind == llm.PartText {
-		s.logprobs(live, respMember(p.Extra.Spelled, "logprobs"), true)
+		s.logprobs(live, responsesMember(p.Extra.Spelled, "logprobs"), true)
 	}
 	s.end(live, p)
 }

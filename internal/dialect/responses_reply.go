@@ -36,21 +36,18 @@ func (ResponsesCodec) DecodeReply(body []byte) (*llm.Reply, error) {
 	if !o.has("output") { // an error envelope, or another dialect's answer
 		return nil, o.under("output").wrong("is missing")
 	}
-	return respReply(o), nil
+	return responsesReply(o), nil
 }
 
-func respReply(o *object) *llm.Reply {
-	r := &llm.Reply{ID: respLabel(o, "id"), Model: respLabel(o, "model")}
-	if created, err := o.integer("created_at"); err != nil {
-		o.release("created_at")
-	} else if created != nil {
-		r.Created = *created
-		if *created == 0 {
+func responsesReply(o *object) *llm.Reply {
+	r := &llm.Reply{ID: responsesLabel(o, "id"), Model: responsesLabel(o, "model")}
+	if n, ok := wire.Int(o.peek("created_at")); ok { // else it stays
+		if r.Created, _ = o.whole("created_at"); n == 0 {
 			o.keep("created_at")
 		}
 	}
 	if raw := o.peek("usage"); raw != nil {
-		if r.Usage, r.HasUsage = respUsage(raw); r.HasUsage {
+		if r.Usage, r.HasUsage = responsesUsage(raw); r.HasUsage {
 			r.Usage.Tier = tierWord(o.peek("service_tier"))
 			o.raw("usage")
 			r.UsageExtra = llm.Extra{Dialect: llm.Responses, Spelled: bytes.Clone(raw)}
@@ -61,65 +58,76 @@ func respReply(o *object) *llm.Reply {
 	if raw := o.peek("output"); len(raw) > 0 && raw[0] == '[' {
 		o.raw("output")
 		for _, el := range elements(raw) {
-			c.Parts = append(c.Parts, respOutputItem(el)...)
-			c.Logprobs = append(c.Logprobs, respItemLogprobs(el)...)
+			c.Parts = append(c.Parts, responsesOutputItem(el)...)
+			c.Logprobs = append(c.Logprobs, responsesItemLogprobs(el)...)
 		}
 	} else {
-		form = respNoOutput
+		form = responsesNoOutput
 	}
-	c.Stop = respStop(o, c.Parts)
-	respEchoes(o)
+	c.Stop = responsesStop(o, c.Parts)
+	responsesEchoes(o)
 	r.Choices = []llm.Choice{c}
 	r.Extra = o.extra(llm.Responses, form)
 	return r
 }
 
-// respNoOutput is the form of a reply without a list of output items.
-const respNoOutput uint32 = 1
+// responsesNoOutput is the form of a reply without a list of output items.
+const responsesNoOutput uint32 = 1
 
-// respLabel takes a string that is not empty; anything else stays.
-func respLabel(o *object, name string) string {
-	s, err := o.str(name)
-	if err != nil {
-		o.release(name)
+// responsesLabel takes a string that is not empty; anything else stays.
+func responsesLabel(o *object, name string) string {
+	s, _ := wire.String(o.peek(name))
+	if s != "" {
+		o.take(name)
 	}
 	return s
 }
 
-// respOutputItem reads one item as the parts that it consists of.
-func respOutputItem(raw []byte) []llm.Part {
-	other := respOtherItem(raw, "").Parts
-	t, err := respItem(raw, where{})
+// responsesAnswerItem is responsesItem for an item of an answer; false when it is not as it
+// should be.
+func responsesAnswerItem(raw []byte) (llm.Turn, bool) {
+	o, err := openDocument(raw, where{})
 	if err != nil {
+		return llm.Turn{}, false
+	}
+	t := responsesItem(o, raw)
+	return t, o.err() == nil
+}
+
+// responsesOutputItem reads one item as the parts that it consists of.
+func responsesOutputItem(raw []byte) []llm.Part {
+	other := responsesOtherItem(raw, "").Parts
+	t, ok := responsesAnswerItem(raw)
+	if !ok {
 		return other
 	}
-	if t.Extra.Form&respMessage == 0 {
+	if t.Extra.Form&responsesMessage == 0 {
 		return t.Parts
 	}
-	if t.Role != llm.RoleAssistant || t.Extra.Form != respMessage {
+	if t.Role != llm.RoleAssistant || t.Extra.Form != responsesMessage {
 		return other
 	}
 	if len(t.Parts) == 0 {
-		t.Parts = []llm.Part{{Kind: llm.PartText, Extra: llm.Extra{Dialect: llm.Responses, Form: respEmptyItem}}}
+		t.Parts = []llm.Part{{Kind: llm.PartText, Extra: llm.Extra{Dialect: llm.Responses, Form: responsesEmptyItem}}}
 	}
 	last := &t.Parts[len(t.Parts)-1]
-	if item := respItemExtra(last.Extra); item.Members != nil || item.Spelled != nil {
+	if item := responsesItemExtra(last.Extra); item.Members != nil || item.Spelled != nil {
 		return other
 	}
-	respEndItem(t.Parts, t.Extra)
+	responsesEndItem(t.Parts, t.Extra)
 	return t.Parts
 }
 
-// respStop reads why the answer ended. The words themselves are kept.
-func respStop(o *object, parts []llm.Part) llm.Stop {
+// responsesStop reads why the answer ended. The words themselves are kept.
+func responsesStop(o *object, parts []llm.Part) llm.Stop {
 	o.keep("status")
 	o.keep("incomplete_details")
-	return respStopWords(o, respAsks(parts))
+	return responsesStopWords(o, responsesAsks(parts))
 }
 
-// respStopWords reads the stop of an answer; called says that the model asked
+// responsesStopWords reads the stop of an answer; called says that the model asked
 // for a tool.
-func respStopWords(o *object, called bool) llm.Stop {
+func responsesStopWords(o *object, called bool) llm.Stop {
 	status, _ := wire.String(o.peek("status"))
 	reason := ""
 	if raw := o.peek("incomplete_details"); len(raw) > 0 && raw[0] == '{' {
@@ -127,11 +135,11 @@ func respStopWords(o *object, called bool) llm.Stop {
 			reason, _ = wire.String(d.peek("reason"))
 		}
 	}
-	return respStopOf(status, reason, called)
+	return responsesStopOf(status, reason, called)
 }
 
-// respStopOf maps the words of the dialect to the canonical reason.
-func respStopOf(status, reason string, called bool) llm.Stop {
+// responsesStopOf maps the words of the dialect to the canonical reason.
+func responsesStopOf(status, reason string, called bool) llm.Stop {
 	stop := llm.Stop{Wire: status, By: llm.Responses}
 	switch status {
 	case "completed":
@@ -159,8 +167,8 @@ func respStopOf(status, reason string, called bool) llm.Stop {
 	return stop
 }
 
-// respStatus maps a canonical reason to the words of the dialect.
-func respStatus(stop llm.Stop) (status, reason string) {
+// responsesStatus maps a canonical reason to the words of the dialect.
+func responsesStatus(stop llm.Stop) (status, reason string) {
 	switch stop.Reason {
 	case llm.StopLength:
 		return "incomplete", "max_output_tokens"
@@ -174,9 +182,9 @@ func respStatus(stop llm.Stop) (status, reason string) {
 
 // stop declares what the dialect's words leave out of a stop; called says
 // that the answer asks for a function.
-func (e *respEncoder) stop(stop llm.Stop, called bool) {
+func (e *responsesEncoder) stop(stop llm.Stop, called bool) {
 	if stop.Sequence != "" {
-		e.add("stop_sequence", respHasNoPlace)
+		e.add("stop_sequence", responsesHasNoPlace)
 	}
 	native := stop.By == llm.Responses
 	switch stop.Reason {
@@ -192,20 +200,20 @@ func (e *respEncoder) stop(stop llm.Stop, called bool) {
 }
 
 // usage declares what the dialect's usage has no place for.
-func (e *respEncoder) usage(u llm.Usage, extra llm.Extra) {
+func (e *responsesEncoder) usage(u llm.Usage, extra llm.Extra) {
 	e.lossList.usage(extra, llm.Responses)
 	if u.CacheWrite1h > 0 && extra.Dialect != llm.Responses {
 		e.add("usage.cache_creation", "responses does not tell cache writes apart")
 	}
 }
 
-// respAsks reports whether parts ask for a function.
-func respAsks(parts []llm.Part) bool {
+// responsesAsks reports whether parts ask for a function.
+func responsesAsks(parts []llm.Part) bool {
 	return slices.ContainsFunc(parts, func(p llm.Part) bool { return p.Kind == llm.PartToolCall })
 }
 
-// respEchoes takes the members that repeat the request or keep the books.
-func respEchoes(o *object) {
+// responsesEchoes takes the members that repeat the request or keep the books.
+func responsesEchoes(o *object) {
 	for _, name := range []string{
 		"object", "background", "billing", "completed_at", "frequency_penalty", "instructions",
 		"max_output_tokens", "max_tool_calls", "metadata", "output_text", "parallel_tool_calls",
@@ -217,8 +225,8 @@ func respEchoes(o *object) {
 	}
 }
 
-// respUsage reads a usage object without allocating; ok is false when it is none.
-func respUsage(raw []byte) (u llm.Usage, ok bool) {
+// responsesUsage reads a usage object without allocating; ok is false when it is none.
+func responsesUsage(raw []byte) (u llm.Usage, ok bool) {
 	names := [...]string{"input_tokens", "input_tokens_details", "output_tokens", "output_tokens_details"}
 	var at [len(names)]wire.Member
 	if _, err := wire.Scan(raw, names[:], at[:]); err != nil {
@@ -238,9 +246,9 @@ func respUsage(raw []byte) (u llm.Usage, ok bool) {
 	return u, true
 }
 
-// respUsageJSON is the usage object, with every member that the dialect
+// responsesUsageJSON is the usage object, with every member that the dialect
 // demands; those of sound stand only where there was any.
-func respUsageJSON(u llm.Usage) []byte {
+func responsesUsageJSON(u llm.Usage) []byte {
 	in, out, w := newObject(llm.Extra{}), newObject(llm.Extra{}), newObject(llm.Extra{})
 	in.integer("cached_tokens", u.CacheRead)
 	in.integer("cache_write_tokens", u.CacheWrite)
@@ -257,7 +265,7 @@ func respUsageJSON(u llm.Usage) []byte {
 
 // EncodeReply implements [Codec].
 func (ResponsesCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
-	e := &respEncoder{client: true, base: respBase(reply)}
+	e := &responsesEncoder{client: true, base: responsesBase(reply)}
 	e.extra("", reply.Extra, llm.Responses)
 	var choice llm.Choice
 	if len(reply.Choices) > 0 {
@@ -269,18 +277,18 @@ func (ResponsesCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) 
 	e.extra("choices", choice.Extra, llm.Responses)
 	parts := choice.Parts
 	if len(choice.Logprobs) > 0 {
-		parts = respWithLogprobs(parts, choice.Logprobs)
+		parts = responsesWithLogprobs(parts, choice.Logprobs)
 	}
 	items := e.items(parts, llm.RoleAssistant)
-	e.stop(choice.Stop, respAsks(choice.Parts))
+	e.stop(choice.Stop, responsesAsks(choice.Parts))
 	e.usage(reply.Usage, reply.UsageExtra)
-	env := respEnvelope{reply: reply, items: items, stop: choice.Stop, echo: &llm.Call{}}
+	env := responsesEnvelope{reply: reply, items: items, stop: choice.Stop, echo: &llm.Call{}}
 	return env.encode(), e.all, nil
 }
 
-// respBase is what the ids of a foreign answer are made from: its own id
+// responsesBase is what the ids of a foreign answer are made from: its own id
 // without the kind that stands before it.
-func respBase(reply *llm.Reply) string {
+func responsesBase(reply *llm.Reply) string {
 	id := reply.ID
 	for _, kind := range []string{"chatcmpl-", "cmpl-", "msg_", "resp_"} {
 		id = strings.TrimPrefix(id, kind)
@@ -291,8 +299,8 @@ func respBase(reply *llm.Reply) string {
 	return id
 }
 
-// respEnvelope is a Response object around items that are written already.
-type respEnvelope struct {
+// responsesEnvelope is a Response object around items that are written already.
+type responsesEnvelope struct {
 	reply *llm.Reply
 	items [][]byte
 	stop  llm.Stop
@@ -301,7 +309,7 @@ type respEnvelope struct {
 	open  bool      // the answer has not ended
 }
 
-func (v *respEnvelope) encode() []byte {
+func (v *responsesEnvelope) encode() []byte {
 	if v.reply.Extra.Dialect == llm.Responses {
 		return v.native()
 	}
@@ -311,23 +319,23 @@ func (v *respEnvelope) encode() []byte {
 // native gives back the members that the answer had. Its words for the end
 // give way where they no longer say what its stop says, as after a stream that
 // was collected.
-func (v *respEnvelope) native() []byte {
+func (v *responsesEnvelope) native() []byte {
 	r := v.reply
 	w := newObject(r.Extra)
 	w.str("id", r.ID)
-	if r.Created != 0 && !sameNumber(strconv.AppendInt(nil, r.Created, 10), respMember(r.Extra.Spelled, "created_at")) {
+	if r.Created != 0 && !sameNumber(strconv.AppendInt(nil, r.Created, 10), responsesMember(r.Extra.Spelled, "created_at")) {
 		w.integer("created_at", r.Created) // else the spelling that was kept
 	}
 	if !v.open && !v.keptStop(w) {
-		status, reason := respStatus(v.stop)
+		status, reason := responsesStatus(v.stop)
 		w.text("status", status)
-		w.put("incomplete_details", respIncomplete(reason))
+		w.put("incomplete_details", responsesIncomplete(reason))
 	}
 	if v.fault != nil {
 		w.put("error", v.fault)
 	}
 	w.str("model", r.Model)
-	if r.Extra.Form&respNoOutput == 0 || len(v.items) > 0 {
+	if r.Extra.Form&responsesNoOutput == 0 || len(v.items) > 0 {
 		w.items("output", v.items)
 	}
 	if r.HasUsage {
@@ -337,26 +345,26 @@ func (v *respEnvelope) native() []byte {
 }
 
 // keptStop reports whether the words that w keeps mean the envelope's stop.
-func (v *respEnvelope) keptStop(w *objectWriter) bool {
+func (v *responsesEnvelope) keptStop(w *objectWriter) bool {
 	if w.spelled == nil {
 		return v.stop.Reason == ""
 	}
 	called := v.stop.Reason == llm.StopTool
-	return respStopWords(w.spelled, called).Reason == v.stop.Reason
+	return responsesStopWords(w.spelled, called).Reason == v.stop.Reason
 }
 
 // usage is the usage object as it came, if it still says the same.
-func (v *respEnvelope) usage() []byte {
+func (v *responsesEnvelope) usage() []byte {
 	kept := v.reply.UsageExtra.In(llm.Responses).Spelled
-	u, ok := respUsage(kept)
+	u, ok := responsesUsage(kept)
 	u.Tier = v.reply.Usage.Tier // stands beside the object
 	if ok && u == v.reply.Usage {
 		return kept
 	}
-	return respUsageJSON(v.reply.Usage)
+	return responsesUsageJSON(v.reply.Usage)
 }
 
-func respIncomplete(reason string) []byte {
+func responsesIncomplete(reason string) []byte {
 	if reason == "" {
 		return []byte("null")
 	}
@@ -366,14 +374,14 @@ func respIncomplete(reason string) []byte {
 }
 
 // foreign writes every member that the dialect's schema demands.
-func (v *respEnvelope) foreign() []byte {
+func (v *responsesEnvelope) foreign() []byte {
 	r := v.reply
 	w := newObject(llm.Extra{})
-	status, reason := respStatus(v.stop)
+	status, reason := responsesStatus(v.stop)
 	if v.open {
 		status, reason = "in_progress", ""
 	}
-	w.text("id", "resp_"+respBase(r))
+	w.text("id", "resp_"+responsesBase(r))
 	w.text("object", "response")
 	w.integer("created_at", r.Created)
 	w.text("status", status)
@@ -386,8 +394,8 @@ func (v *respEnvelope) foreign() []byte {
 	default:
 		w.null("error")
 	}
-	w.put("incomplete_details", respIncomplete(reason))
-	respEcho(w, v.echo, v.items, r.Model)
+	w.put("incomplete_details", responsesIncomplete(reason))
+	responsesEcho(w, v.echo, v.items, r.Model)
 	if r.HasUsage && !v.open {
 		w.put("usage", v.usage())
 	} else {
@@ -396,9 +404,9 @@ func (v *respEnvelope) foreign() []byte {
 	return w.end()
 }
 
-// respEcho writes the output and the members that repeat the request.
-func respEcho(w *objectWriter, call *llm.Call, items [][]byte, model string) {
-	e := &respEncoder{}
+// responsesEcho writes the output and the members that repeat the request.
+func responsesEcho(w *objectWriter, call *llm.Call, items [][]byte, model string) {
+	e := &responsesEncoder{}
 	null := []byte("null")
 	put := func(name string, value []byte, absent string) {
 		if value == nil {

@@ -16,8 +16,8 @@ import (
 	"tailplane/internal/wire"
 )
 
-// respStream is a stream with every kind of item.
-const respStream = `event: response.created
+// responsesStream is a stream with every kind of item.
+const responsesStream = `event: response.created
 data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_1","object":"response","created_at":7,"status":"in_progress","model":"m","output":[],"usage":null}}
 
 event: response.in_progress
@@ -81,8 +81,8 @@ data: [DONE]
 
 `
 
-// respBroken is a stream whose provider gives up.
-const respBroken = `data: {"type":"response.created","response":{"id":"resp_1","status":"in_progress","model":"m","output":[]}}
+// responsesBroken is a stream whose provider gives up.
+const responsesBroken = `data: {"type":"response.created","response":{"id":"resp_1","status":"in_progress","model":"m","output":[]}}
 
 data: {"type":"error","sequence_number":2,"error":{"type":"insufficient_quota","code":"insufficient_quota","message":"You are out of money.","param":null}}
 
@@ -90,13 +90,13 @@ data: {"type":"response.failed","response":{"id":"resp_1","status":"failed","err
 
 `
 
-// respCuts reads size bytes at a time.
-type respCuts struct {
+// responsesCuts reads size bytes at a time.
+type responsesCuts struct {
 	data []byte
 	size int
 }
 
-func (c *respCuts) Read(p []byte) (int, error) {
+func (c *responsesCuts) Read(p []byte) (int, error) {
 	if len(c.data) == 0 {
 		return 0, io.EOF
 	}
@@ -105,7 +105,7 @@ func (c *respCuts) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func respEvents(r io.Reader) ([]llm.Event, error) {
+func responsesEvents(r io.Reader) ([]llm.Event, error) {
 	var all []llm.Event
 	for ev, err := range (ResponsesCodec{}).Events(r) {
 		if err != nil {
@@ -116,15 +116,15 @@ func respEvents(r io.Reader) ([]llm.Event, error) {
 	return all, nil
 }
 
-func respPiece(part int, text string) llm.Event {
+func responsesPiece(part int, text string) llm.Event {
 	return llm.Event{Kind: llm.EventDelta, Part: part, Text: text}
 }
 
-func respBegin(part int, p llm.Part) llm.Event {
+func responsesBegin(part int, p llm.Part) llm.Event {
 	return llm.Event{Kind: llm.EventPart, Part: part, New: &p}
 }
 
-func respStopEvents(reason llm.StopReason) []llm.Event {
+func responsesStopEvents(reason llm.StopReason) []llm.Event {
 	return []llm.Event{
 		{Kind: llm.EventStop, Stop: llm.Stop{Reason: reason}},
 		{Kind: llm.EventUsage, Usage: &llm.Usage{Input: 3, Output: 4, Reasoning: 1, Source: llm.UsageReported}},
@@ -132,60 +132,60 @@ func respStopEvents(reason llm.StopReason) []llm.Event {
 	}
 }
 
-func respCall(id, name string) llm.Part {
+func responsesCall(id, name string) llm.Part {
 	return llm.Part{Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: id, Name: name}}
 }
 
-// respForeign are streams of other dialects.
-var respForeign = map[string][]llm.Event{
+// responsesForeign are streams of other dialects.
+var responsesForeign = map[string][]llm.Event{
 	"chat with interleaved calls": append([]llm.Event{
 		{Kind: llm.EventStart, Start: &llm.Reply{ID: "chatcmpl-1", Model: "m", Created: 9, Extra: llm.Extra{Dialect: llm.Chat}}},
-		respBegin(0, llm.Part{Kind: llm.PartThinking, Text: "h"}), respPiece(0, "m"),
+		responsesBegin(0, llm.Part{Kind: llm.PartThinking, Text: "h"}), responsesPiece(0, "m"),
 		{Kind: llm.EventPartEnd, Part: 0},
-		respBegin(1, llm.Part{Kind: llm.PartText}), respPiece(1, "Hel"), respPiece(1, "lo"),
+		responsesBegin(1, llm.Part{Kind: llm.PartText}), responsesPiece(1, "Hel"), responsesPiece(1, "lo"),
 		{Kind: llm.EventLogprobs, Logprobs: []llm.TokenLogprob{{Token: "Hel", Logprob: -1}, {Token: "lo", Logprob: -2}}},
 		{Kind: llm.EventPartEnd, Part: 1},
-		respBegin(2, respCall("c1", "f")), respPiece(2, `{"a"`),
+		responsesBegin(2, responsesCall("c1", "f")), responsesPiece(2, `{"a"`),
 		{Kind: llm.EventPartEnd, Part: 2},
-		respBegin(3, respCall("c2", "g")),
+		responsesBegin(3, responsesCall("c2", "g")),
 		{Kind: llm.EventPing},
-		respPiece(2, `:1}`),
+		responsesPiece(2, `:1}`),
 		{Kind: llm.EventPartEnd, Part: 3},
-	}, respStopEvents(llm.StopTool)...),
+	}, responsesStopEvents(llm.StopTool)...),
 	"anthropic with signed thinking": append([]llm.Event{
 		{Kind: llm.EventStart, Start: &llm.Reply{ID: "msg_1", Model: "m", Extra: llm.Extra{Dialect: llm.Anthropic}}},
-		respBegin(0, llm.Part{Kind: llm.PartThinking, SignedBy: llm.Anthropic}), respPiece(0, "hm"),
+		responsesBegin(0, llm.Part{Kind: llm.PartThinking, SignedBy: llm.Anthropic}), responsesPiece(0, "hm"),
 		{Kind: llm.EventSign, Part: 0, Text: "si"},
 		{Kind: llm.EventSign, Part: 0, Text: "g"},
 		{Kind: llm.EventPartEnd, Part: 0},
-		respBegin(1, llm.Part{Kind: llm.PartThinking, Signature: "r", SignedBy: llm.Anthropic, Redacted: true}),
+		responsesBegin(1, llm.Part{Kind: llm.PartThinking, Signature: "r", SignedBy: llm.Anthropic, Redacted: true}),
 		{Kind: llm.EventPartEnd, Part: 1},
-		respBegin(2, llm.Part{Kind: llm.PartText}), respPiece(2, "one"),
+		responsesBegin(2, llm.Part{Kind: llm.PartText}), responsesPiece(2, "one"),
 		{Kind: llm.EventPartEnd, Part: 2},
-		respBegin(3, llm.Part{Kind: llm.PartText}), respPiece(3, "two"),
+		responsesBegin(3, llm.Part{Kind: llm.PartText}), responsesPiece(3, "two"),
 		{Kind: llm.EventPartEnd, Part: 3},
-		respBegin(4, respCall("c1", "f")),
+		responsesBegin(4, responsesCall("c1", "f")),
 		{Kind: llm.EventPartEnd, Part: 4},
-		respBegin(5, llm.Part{Kind: llm.PartText}), respPiece(5, "three"),
+		responsesBegin(5, llm.Part{Kind: llm.PartText}), responsesPiece(5, "three"),
 		{Kind: llm.EventPartEnd, Part: 5},
-	}, respStopEvents(llm.StopLength)...),
+	}, responsesStopEvents(llm.StopLength)...),
 	"parts that nobody ends": append([]llm.Event{
 		{Kind: llm.EventStart, Start: &llm.Reply{ID: "x"}},
-		respBegin(0, llm.Part{Kind: llm.PartText}), respPiece(0, "a"),
-		respBegin(1, llm.Part{Kind: llm.PartRefusal}), respPiece(1, "no"), respBegin(2, respCall("c", "f")),
-	}, respStopEvents(llm.StopTool)...),
+		responsesBegin(0, llm.Part{Kind: llm.PartText}), responsesPiece(0, "a"),
+		responsesBegin(1, llm.Part{Kind: llm.PartRefusal}), responsesPiece(1, "no"), responsesBegin(2, responsesCall("c", "f")),
+	}, responsesStopEvents(llm.StopTool)...),
 	"nothing but an end": {{Kind: llm.EventEnd}},
 }
 
-// respWritten is one event of a written stream.
-type respWritten struct {
+// responsesWritten is one event of a written stream.
+type responsesWritten struct {
 	kind string
 	o    *object
 }
 
-func (w respWritten) text(name string) string { return scalarText(w.o.peek(name)) }
+func (w responsesWritten) text(name string) string { return scalarText(w.o.peek(name)) }
 
-func respWrite(t *testing.T, call *llm.Call, events []llm.Event) ([]byte, []respWritten, []llm.Loss) {
+func responsesWrite(t *testing.T, call *llm.Call, events []llm.Event) ([]byte, []responsesWritten, []llm.Loss) {
 	t.Helper()
 	var out bytes.Buffer
 	w := ResponsesCodec{}.Writer(&out, call)
@@ -197,7 +197,7 @@ func respWrite(t *testing.T, call *llm.Call, events []llm.Event) ([]byte, []resp
 	stream := bytes.Clone(out.Bytes())
 	var er wire.EventReader
 	er.Reset(&out, 0)
-	var all []respWritten
+	var all []responsesWritten
 	for er.Fill() == nil {
 		for ev, ok := er.Next(); ok; ev, ok = er.Next() {
 			if ev.Data == nil {
@@ -210,7 +210,7 @@ func respWrite(t *testing.T, call *llm.Call, events []llm.Event) ([]byte, []resp
 			if got := scalarText(o.peek("type")); got != string(ev.Name) {
 				t.Errorf("event %s has the type %s", ev.Name, got)
 			}
-			all = append(all, respWritten{string(ev.Name), o})
+			all = append(all, responsesWritten{string(ev.Name), o})
 		}
 	}
 	return stream, all, w.Losses()
@@ -218,26 +218,26 @@ func respWrite(t *testing.T, call *llm.Call, events []llm.Event) ([]byte, []resp
 
 // TestResponsesStreamIsWhole follows a written stream as an SDK does.
 func TestResponsesStreamIsWhole(t *testing.T) {
-	for name, events := range respForeign {
+	for name, events := range responsesForeign {
 		t.Run(name, func(t *testing.T) {
-			stream, written, losses := respWrite(t, nil, events)
+			stream, written, losses := responsesWrite(t, nil, events)
 			if len(losses) > 0 {
 				t.Errorf("losses: %v", losses)
 			}
-			respFollow(t, written)
-			want, _ := Collect(respAll(events))
+			responsesFollow(t, written)
+			want, _ := Collect(responsesAll(events))
 			got, err := Collect(ResponsesCodec{}.Events(bytes.NewReader(stream)))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(respPlain(want), respPlain(got)); diff != "" {
+			if diff := cmp.Diff(responsesPlain(want), responsesPlain(got)); diff != "" {
 				t.Errorf("the answer changed (-want +got): %s", diff)
 			}
 		})
 	}
 }
 
-func respAll(events []llm.Event) iter.Seq2[llm.Event, error] {
+func responsesAll(events []llm.Event) iter.Seq2[llm.Event, error] {
 	return func(yield func(llm.Event, error) bool) {
 		for _, ev := range events {
 			if !yield(ev, nil) {
@@ -247,8 +247,8 @@ func respAll(events []llm.Event) iter.Seq2[llm.Event, error] {
 	}
 }
 
-// respPlain is what every dialect can tell of an answer, as text.
-func respPlain(r *llm.Reply) []string {
+// responsesPlain is what every dialect can tell of an answer, as text.
+func responsesPlain(r *llm.Reply) []string {
 	all := []string{r.Model, fmt.Sprint(r.Usage.Input, r.Usage.Output, r.Usage.Reasoning)}
 	for _, c := range r.Choices {
 		for _, p := range c.Parts {
@@ -280,8 +280,8 @@ func respPlain(r *llm.Reply) []string {
 	return all
 }
 
-// respFollow checks the order and the sums of a stream's events.
-func respFollow(t *testing.T, written []respWritten) {
+// responsesFollow checks the order and the sums of a stream's events.
+func responsesFollow(t *testing.T, written []responsesWritten) {
 	t.Helper()
 	ids, added, done, pieces := map[string]string{}, []string{}, map[string][]byte{}, map[string]string{}
 	for i, ev := range written {
@@ -298,14 +298,14 @@ func respFollow(t *testing.T, written []respWritten) {
 		}
 		switch {
 		case ev.kind == "response.output_item.added":
-			ids[index] = scalarText(respMember(ev.o.peek("item"), "id"))
+			ids[index] = scalarText(responsesMember(ev.o.peek("item"), "id"))
 			if index != strconv.Itoa(len(added)) || ids[index] == "" {
 				t.Errorf("item %s (%s) is number %d", index, ids[index], len(added))
 			}
 			added = append(added, index)
 		case ev.kind == "response.output_item.done":
 			done[index] = ev.o.peek("item")
-			if got := scalarText(respMember(done[index], "id")); got != ids[index] {
+			if got := scalarText(responsesMember(done[index], "id")); got != ids[index] {
 				t.Errorf("item %s ends as %s", ids[index], got)
 			}
 		case strings.HasSuffix(ev.kind, ".delta"):
@@ -328,11 +328,11 @@ func respFollow(t *testing.T, written []respWritten) {
 	for _, index := range added {
 		items = append(items, done[index])
 	}
-	if got := respMember(response, "output"); !bytes.Equal(got, arrayJSON(items)) {
+	if got := responsesMember(response, "output"); !bytes.Equal(got, arrayJSON(items)) {
 		t.Errorf("the finished answer has %s, the items were %s", got, arrayJSON(items))
 	}
-	for _, name := range respRequired {
-		if respMember(response, name) == nil {
+	for _, name := range responsesRequired {
+		if responsesMember(response, name) == nil {
 			t.Errorf("the finished answer has no %s", name)
 		}
 	}
@@ -344,7 +344,7 @@ func TestResponsesStreamEchoesTheRequest(t *testing.T) {
 		Tools: []llm.Tool{{Name: "f", Schema: []byte(`{}`), Strict: new(true)}}, Choice: llm.ToolChoice{Mode: llm.ToolNone},
 		Metadata: map[string]string{"a": "b"}, Parallel: new(false), Reasoning: llm.Reasoning{Effort: "low"},
 	}
-	_, written, _ := respWrite(t, call, respForeign["nothing but an end"])
+	_, written, _ := responsesWrite(t, call, responsesForeign["nothing but an end"])
 	response := written[len(written)-1].o.peek("response")
 	want := map[string]string{
 		"instructions": `"be brief"`, "temperature": "0.5", "max_output_tokens": "9", "tool_choice": `"none"`,
@@ -352,22 +352,22 @@ func TestResponsesStreamEchoesTheRequest(t *testing.T) {
 		"parallel_tool_calls": "false", "reasoning": `{"effort":"low"}`, "text": `{"format":{"type":"text"}}`, "usage": "null",
 	}
 	for name, value := range want {
-		if got := respMember(response, name); string(got) != value {
+		if got := responsesMember(response, name); string(got) != value {
 			t.Errorf("%s is %s, want %s", name, got, value)
 		}
 	}
 }
 
 func TestResponsesStreamSurvivesReadingAndWriting(t *testing.T) {
-	events, err := respEvents(strings.NewReader(respStream))
+	events, err := responsesEvents(strings.NewReader(responsesStream))
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, written, losses := respWrite(t, nil, events)
+	stream, written, losses := responsesWrite(t, nil, events)
 	if len(losses) > 0 {
 		t.Errorf("losses: %v", losses)
 	}
-	want, err := Collect(respAll(events))
+	want, err := Collect(responsesAll(events))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,31 +398,31 @@ func TestResponsesStreamSurvivesReadingAndWriting(t *testing.T) {
 }
 
 func TestResponsesStreamFaultsAndEnds(t *testing.T) {
-	events, err := respEvents(strings.NewReader(respBroken))
+	events, err := responsesEvents(strings.NewReader(responsesBroken))
 	if last := events[len(events)-1]; err != nil || len(events) != 2 || last.Kind != llm.EventFault ||
 		*last.Fault != (llm.ErrorBody{Type: "insufficient_quota", Code: "insufficient_quota", Message: "You are out of money."}) {
 		t.Errorf("the fault is read as %+v, %v", events, err)
 	}
 	failed := `data: {"type":"response.failed","response":{"error":{"code":"server_error","message":"sorry"},"usage":{"input_tokens":5}}}` + "\n\n"
-	events, err = respEvents(strings.NewReader(failed))
+	events, err = responsesEvents(strings.NewReader(failed))
 	if n := len(events); err != nil || n != 3 || events[1].Usage.Input != 5 || events[2].Fault.Message != "sorry" {
 		t.Errorf("a failed answer is read as %+v, %v", events, err)
 	}
 	flat := `data: {"type":"error","code":"rate_limit_exceeded","message":"slow","param":null,"sequence_number":1}` + "\n\n"
-	events, _ = respEvents(strings.NewReader(flat))
+	events, _ = responsesEvents(strings.NewReader(flat))
 	if *events[0].Fault != (llm.ErrorBody{Code: "rate_limit_exceeded", Message: "slow"}) {
 		t.Errorf("a flat error is read as %+v", events[0].Fault)
 	}
-	cut := respStream[:strings.Index(respStream, `data: {"type":"response.completed"`)]
+	cut := responsesStream[:strings.Index(responsesStream, `data: {"type":"response.completed"`)]
 	for _, end := range []string{"", "data: [DONE]\n\n"} {
-		if _, err := respEvents(strings.NewReader(cut + end)); err != io.ErrUnexpectedEOF {
+		if _, err := responsesEvents(strings.NewReader(cut + end)); err != io.ErrUnexpectedEOF {
 			t.Errorf("a cut stream ends with %v", err)
 		}
 	}
-	if _, err := respEvents(strings.NewReader("data: {\"type\":\n\n")); err == nil || !strings.HasPrefix(err.Error(), "event 1 of the stream: invalid JSON") {
+	if _, err := responsesEvents(strings.NewReader("data: {\"type\":\n\n")); err == nil || !strings.HasPrefix(err.Error(), "event 1 of the stream: invalid JSON") {
 		t.Errorf("garbage gives %v", err)
 	}
-	if _, err := respEvents(iotest.ErrReader(io.ErrClosedPipe)); err != io.ErrClosedPipe {
+	if _, err := responsesEvents(iotest.ErrReader(io.ErrClosedPipe)); err != io.ErrClosedPipe {
 		t.Errorf("the reader's error becomes %v", err)
 	}
 }
@@ -431,7 +431,7 @@ func TestResponsesStreamFails(t *testing.T) {
 	fault := &llm.Fault{Kind: llm.FaultIdle, Message: "it stood still", Err: io.ErrClosedPipe}
 	var out bytes.Buffer
 	w := ResponsesCodec{}.Writer(&out, nil)
-	for _, ev := range respForeign["chat with interleaved calls"][:7] {
+	for _, ev := range responsesForeign["chat with interleaved calls"][:7] {
 		if err := w.Write(ev); err != nil {
 			t.Fatal(err)
 		}
@@ -462,13 +462,13 @@ func TestResponsesStreamFails(t *testing.T) {
 
 func TestResponsesWriterAllocatesNothingForADelta(t *testing.T) {
 	w := ResponsesCodec{}.Writer(io.Discard, nil)
-	for _, ev := range respForeign["chat with interleaved calls"][:5] {
+	for _, ev := range responsesForeign["chat with interleaved calls"][:5] {
 		if err := w.Write(ev); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.(*respWriter).parts[1].text = make([]byte, 0, 1<<20)
-	delta := respPiece(1, "a token")
+	w.(*responsesWriter).parts[1].text = make([]byte, 0, 1<<20)
+	delta := responsesPiece(1, "a token")
 	allocs := testing.AllocsPerRun(100, func() {
 		if err := w.Write(delta); err != nil {
 			t.Fatal(err)

@@ -9,8 +9,8 @@ import (
 	"tailplane/internal/wire"
 )
 
-// respCalls are requests that must survive a round trip to the last spelling.
-var respCalls = map[string]string{
+// responsesCalls are requests that must survive a round trip to the last spelling.
+var responsesCalls = map[string]string{
 	"a bare input":       `{"model":"m","input":"hi"}`,
 	"no input":           `{"model":"m","prompt":{"id":"pmpt_1","variables":{"a":"b"}}}`,
 	"null input":         `{"model":"m","input":null}`,
@@ -74,8 +74,8 @@ var respCalls = map[string]string{
 	"quiet include": `{"model":"m","input":"hi","store":false,"background":false,"truncation":"disabled","service_tier":"auto","include":["reasoning.encrypted_content"]}`,
 }
 
-// respReplies are answers that must survive the same way.
-var respReplies = map[string]string{
+// responsesReplies are answers that must survive the same way.
+var responsesReplies = map[string]string{
 	"a whole answer": `{"id":"resp_1","object":"response","created_at":1741476542,"status":"completed","completed_at":1741476543,
 		"error":null,"incomplete_details":null,"instructions":"x","max_output_tokens":null,"model":"gpt-5","output":[
 		{"type":"reasoning","id":"rs_1","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"e"},
@@ -96,21 +96,21 @@ var respReplies = map[string]string{
 	"created as float": `{"created_at":1741476542.0,"output":[],"usage":{"input_tokens":null}}`,
 }
 
-// respTree is a JSON value of which only the order of members does not count:
+// responsesTree is a JSON value of which only the order of members does not count:
 // numbers keep their spelling.
-func respTree(t *testing.T, raw []byte) any {
+func responsesTree(t *testing.T, raw []byte) any {
 	t.Helper()
 	if o, err := openObject(raw, where{}); err == nil {
 		tree := map[string]any{}
 		for _, m := range o.members {
-			tree[m.name()] = respTree(t, m.value)
+			tree[m.name()] = responsesTree(t, m.value)
 		}
 		return tree
 	}
 	if len(raw) > 0 && raw[0] == '[' {
 		list := []any{}
 		for _, el := range elements(raw) {
-			list = append(list, respTree(t, el))
+			list = append(list, responsesTree(t, el))
 		}
 		return list
 	}
@@ -120,18 +120,18 @@ func respTree(t *testing.T, raw []byte) any {
 	return "raw " + string(raw)
 }
 
-func respSame(t *testing.T, got, want []byte) {
+func responsesSame(t *testing.T, got, want []byte) {
 	t.Helper()
 	if _, err := wire.Scan(got, nil, nil); err != nil {
 		t.Fatalf("what was written is not JSON: %v\n%s", err, got)
 	}
-	if diff := cmp.Diff(respTree(t, want), respTree(t, got)); diff != "" {
+	if diff := cmp.Diff(responsesTree(t, want), responsesTree(t, got)); diff != "" {
 		t.Errorf("the JSON changed (-want +got):\n%s", diff)
 	}
 }
 
 func TestResponsesCallSurvivesTheRoundTrip(t *testing.T) {
-	for name, body := range respCalls {
+	for name, body := range responsesCalls {
 		t.Run(name, func(t *testing.T) {
 			call, err := ResponsesCodec{}.DecodeCall([]byte(body))
 			if err != nil {
@@ -141,13 +141,13 @@ func TestResponsesCallSurvivesTheRoundTrip(t *testing.T) {
 			if err != nil || len(losses) > 0 {
 				t.Fatalf("encoding: %v, losses %v", err, losses)
 			}
-			respSame(t, out, []byte(body))
+			responsesSame(t, out, []byte(body))
 		})
 	}
 }
 
 func TestResponsesReplySurvivesTheRoundTrip(t *testing.T) {
-	for name, body := range respReplies {
+	for name, body := range responsesReplies {
 		t.Run(name, func(t *testing.T) {
 			reply, err := ResponsesCodec{}.DecodeReply([]byte(body))
 			if err != nil {
@@ -157,7 +157,7 @@ func TestResponsesReplySurvivesTheRoundTrip(t *testing.T) {
 			if err != nil || len(losses) > 0 {
 				t.Fatalf("encoding: %v, losses %v", err, losses)
 			}
-			respSame(t, out, []byte(body))
+			responsesSame(t, out, []byte(body))
 		})
 	}
 }
@@ -218,7 +218,7 @@ func TestResponsesCallIsSaidInCanonicalWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	respBare := func(parts []llm.Part) []llm.Part {
+	responsesBare := func(parts []llm.Part) []llm.Part {
 		for i := range parts {
 			parts[i].Extra = llm.Extra{}
 			if r := parts[i].Result; r != nil {
@@ -234,12 +234,12 @@ func TestResponsesCallIsSaidInCanonicalWords(t *testing.T) {
 		{{Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: "c", Name: "f", Arguments: "{}"}}},
 		{{Kind: llm.PartToolResult, Result: &llm.ToolResult{CallID: "c", Parts: []llm.Part{text("42")}}}},
 	}
-	if diff := cmp.Diff([]llm.Part{text("one"), text("two")}, respBare(call.System)); diff != "" {
+	if diff := cmp.Diff([]llm.Part{text("one"), text("two")}, responsesBare(call.System)); diff != "" {
 		t.Errorf("system: %s", diff)
 	}
 	roles := []llm.Role{llm.RoleUser, llm.RoleAssistant, llm.RoleAssistant, llm.RoleTool}
 	for i, turn := range call.Turns {
-		if diff := cmp.Diff(wants[i], respBare(turn.Parts)); diff != "" || turn.Role != roles[i] {
+		if diff := cmp.Diff(wants[i], responsesBare(turn.Parts)); diff != "" || turn.Role != roles[i] {
 			t.Errorf("turn %d of the %s: %s", i, turn.Role, diff)
 		}
 	}

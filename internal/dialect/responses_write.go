@@ -11,10 +11,10 @@ import (
 // node that came from this dialect gets back exactly the members that it had;
 // any other gets those that the dialect demands.
 
-// respEncoder writes items. For a target (a request) foreign nodes get no
+// responsesEncoder writes items. For a target (a request) foreign nodes get no
 // identity and foreign thinking is left out; for a client (an answer) each
 // item needs an id, which is made from base and the item's place.
-type respEncoder struct {
+type responsesEncoder struct {
 	lossList
 	client  bool
 	base    string
@@ -22,30 +22,30 @@ type respEncoder struct {
 	results int // the same of results, which belong to them in order
 }
 
-const respHasNoPlace = "responses has no place for it"
+const responsesHasNoPlace = "responses has no place for it"
 
 // id is the id of a foreign item of an answer; kind is OpenAI's prefix.
-func (e *respEncoder) id(kind string, index int) string {
+func (e *responsesEncoder) id(kind string, index int) string {
 	if !e.client {
 		return ""
 	}
 	return kind + "_" + e.base + "_" + strconv.Itoa(index)
 }
 
-// respIsItem reports whether the part is an item of its own.
-func respIsItem(p *llm.Part) bool {
+// responsesIsItem reports whether the part is an item of its own.
+func responsesIsItem(p *llm.Part) bool {
 	switch p.Kind {
 	case llm.PartToolCall, llm.PartToolResult, llm.PartThinking:
 		return true
 	case llm.PartOther:
-		return p.Extra.In(llm.Responses).Form&respContent == 0
+		return p.Extra.In(llm.Responses).Form&responsesContent == 0
 	}
 	return false
 }
 
 // items writes parts as items. Neighbours that are content become one message,
 // which ends at a part that is marked as the last of its item.
-func (e *respEncoder) items(parts []llm.Part, role llm.Role) [][]byte {
+func (e *responsesEncoder) items(parts []llm.Part, role llm.Role) [][]byte {
 	var items [][]byte
 	from := 0
 	flush := func(to int) {
@@ -56,7 +56,7 @@ func (e *respEncoder) items(parts []llm.Part, role llm.Role) [][]byte {
 	}
 	for i := range parts {
 		p := &parts[i]
-		if respIsItem(p) {
+		if responsesIsItem(p) {
 			flush(i)
 			from = i + 1
 			if item := e.item(p, len(items)); item != nil {
@@ -64,7 +64,7 @@ func (e *respEncoder) items(parts []llm.Part, role llm.Role) [][]byte {
 			}
 			continue
 		}
-		if p.Extra.In(llm.Responses).Form&respItemEnd != 0 {
+		if p.Extra.In(llm.Responses).Form&responsesItemEnd != 0 {
 			flush(i + 1)
 		}
 	}
@@ -73,7 +73,7 @@ func (e *respEncoder) items(parts []llm.Part, role llm.Role) [][]byte {
 }
 
 // item writes a part that is an item of its own; nil when it cannot be said.
-func (e *respEncoder) item(p *llm.Part, index int) []byte {
+func (e *responsesEncoder) item(p *llm.Part, index int) []byte {
 	switch p.Kind {
 	case llm.PartToolCall:
 		return e.call(p, e.id("fc", index), "completed")
@@ -91,26 +91,26 @@ func (e *respEncoder) item(p *llm.Part, index int) []byte {
 
 // message writes the message item that ends with the last of parts: a native
 // one has its own members there.
-func (e *respEncoder) message(parts []llm.Part, role llm.Role, id string) []byte {
+func (e *responsesEncoder) message(parts []llm.Part, role llm.Role, id string) []byte {
 	if len(parts) == 0 {
 		return nil
 	}
 	last := &parts[len(parts)-1]
-	if last.Extra.Dialect == llm.Responses && last.Extra.Form&respItemEnd != 0 {
-		outer := newObject(respItemExtra(last.Extra))
-		if last.Extra.Form&respEmptyItem != 0 {
+	if last.Extra.Dialect == llm.Responses && last.Extra.Form&responsesItemEnd != 0 {
+		outer := newObject(responsesItemExtra(last.Extra))
+		if last.Extra.Form&responsesEmptyItem != 0 {
 			parts = nil
 		}
-		return e.messageItem(outer, role, respMessage, parts)
+		return e.messageItem(outer, role, responsesMessage, parts)
 	}
 	w := newObject(llm.Extra{})
 	if id != "" {
 		w.text("id", id)
 		w.text("status", "completed")
 	}
-	var form uint32 = respMessage
+	var form uint32 = responsesMessage
 	if !e.client && len(parts) == 1 && parts[0].Kind == llm.PartText {
-		form |= respBare
+		form |= responsesBare
 	}
 	content := e.sayable(parts, role)
 	if len(content) == 0 {
@@ -120,7 +120,7 @@ func (e *respEncoder) message(parts []llm.Part, role llm.Role, id string) []byte
 }
 
 // sayable leaves out what a message of the role cannot hold here.
-func (e *respEncoder) sayable(parts []llm.Part, role llm.Role) []llm.Part {
+func (e *responsesEncoder) sayable(parts []llm.Part, role llm.Role) []llm.Part {
 	var out []llm.Part
 	for i := range parts {
 		p := &parts[i]
@@ -131,7 +131,7 @@ func (e *respEncoder) sayable(parts []llm.Part, role llm.Role) []llm.Part {
 			e.add("content", "a part that only "+string(p.Extra.Dialect)+" knows was left out")
 			continue
 		case media && (role == llm.RoleAssistant || role == llm.RoleSystem):
-			e.add("content."+respMediaName(p.Kind), "a message of the "+string(role)+" is text in responses")
+			e.add("content."+responsesMediaName(p.Kind), "a message of the "+string(role)+" is text in responses")
 			continue
 		case media && !e.placeable(p):
 			continue
@@ -141,7 +141,7 @@ func (e *respEncoder) sayable(parts []llm.Part, role llm.Role) []llm.Part {
 	return out
 }
 
-func respMediaName(k llm.PartKind) string {
+func responsesMediaName(k llm.PartKind) string {
 	switch k {
 	case llm.PartImage:
 		return "image"
@@ -152,9 +152,9 @@ func respMediaName(k llm.PartKind) string {
 }
 
 // placeable reports whether foreign media can be said.
-func (e *respEncoder) placeable(p *llm.Part) bool {
+func (e *responsesEncoder) placeable(p *llm.Part) bool {
 	m := p.Media
-	name := "content." + respMediaName(p.Kind)
+	name := "content." + responsesMediaName(p.Kind)
 	switch {
 	case m == nil:
 		e.add(name, "it has no content")
@@ -169,21 +169,21 @@ func (e *respEncoder) placeable(p *llm.Part) bool {
 }
 
 // messageItem writes a message with the members that w keeps.
-func (e *respEncoder) messageItem(w *objectWriter, role llm.Role, form uint32, parts []llm.Part) []byte {
-	if form&respUntyped == 0 {
+func (e *responsesEncoder) messageItem(w *objectWriter, role llm.Role, form uint32, parts []llm.Part) []byte {
+	if form&responsesUntyped == 0 {
 		w.text("type", "message")
 	}
 	word := string(role)
-	if role == llm.RoleSystem && form&respDeveloper != 0 {
+	if role == llm.RoleSystem && form&responsesDeveloper != 0 {
 		word = "developer"
 	}
 	w.text("role", word)
-	w.put("content", e.content(parts, role, form&respBare != 0))
+	w.put("content", e.content(parts, role, form&responsesBare != 0))
 	return w.end()
 }
 
 // content writes parts as a list, or as a bare string where that was so.
-func (e *respEncoder) content(parts []llm.Part, role llm.Role, bare bool) []byte {
+func (e *responsesEncoder) content(parts []llm.Part, role llm.Role, bare bool) []byte {
 	if bare && len(parts) == 1 && parts[0].Kind == llm.PartText {
 		e.foreign(&parts[0])
 		return stringJSON(parts[0].Text)
@@ -196,28 +196,28 @@ func (e *respEncoder) content(parts []llm.Part, role llm.Role, bare bool) []byte
 }
 
 // foreign declares what a part of another dialect loses.
-func (e *respEncoder) foreign(p *llm.Part) {
+func (e *responsesEncoder) foreign(p *llm.Part) {
 	e.extra("content", p.Extra, llm.Responses)
 	if p.Cache != nil {
 		e.cache()
 	}
 }
 
-func (e *respEncoder) cache() {
+func (e *responsesEncoder) cache() {
 	e.add("cache_control", "the provider caches by itself; the mark was left out")
 }
 
 // part writes one part of content.
-func (e *respEncoder) part(p *llm.Part, role llm.Role) []byte {
+func (e *responsesEncoder) part(p *llm.Part, role llm.Role) []byte {
 	if p.Kind == llm.PartOther {
 		return p.Raw
 	}
 	e.foreign(p)
 	extra := p.Extra.In(llm.Responses)
-	w := newObject(respPartExtra(extra))
+	w := newObject(responsesPartExtra(extra))
 	switch p.Kind {
 	case llm.PartText:
-		w.text("type", respTextType(extra.Form, role))
+		w.text("type", responsesTextType(extra.Form, role))
 		w.text("text", p.Text)
 		if e.client && p.Extra.Dialect != llm.Responses {
 			w.put("annotations", []byte("[]"))
@@ -227,43 +227,43 @@ func (e *respEncoder) part(p *llm.Part, role llm.Role) []byte {
 		w.text("type", "refusal")
 		w.text("refusal", p.Text)
 	case llm.PartImage:
-		respPutImage(w, p)
+		responsesPutImage(w, p)
 	case llm.PartFile:
-		respPutFile(w, p)
+		responsesPutFile(w, p)
 	case llm.PartAudio:
 		w.text("type", "input_audio")
 		in := w.sub("input_audio")
 		in.text("data", p.Media.Data)
 		in.text("format", audioFormat(p.Media.Type))
-		w.endSub("input_audio", &in)
+		in.endSub()
 	}
 	return w.end()
 }
 
-func respTextType(form uint32, role llm.Role) string {
+func responsesTextType(form uint32, role llm.Role) string {
 	switch {
-	case form&respTextPlain != 0:
+	case form&responsesTextPlain != 0:
 		return "text"
-	case form&respTextOut != 0, role == llm.RoleAssistant && form&respTextIn == 0:
+	case form&responsesTextOut != 0, role == llm.RoleAssistant && form&responsesTextIn == 0:
 		return "output_text"
 	}
 	return "input_text"
 }
 
-func respPutImage(w *objectWriter, p *llm.Part) {
+func responsesPutImage(w *objectWriter, p *llm.Part) {
 	m := p.Media
 	w.text("type", "input_image")
 	url := m.URL
 	if m.Data != "" {
-		url = respDataURL(p, "image/png")
+		url = responsesDataURL(p, "image/png")
 	}
 	w.str("image_url", url)
 	w.str("file_id", m.FileID)
 	w.str("detail", m.Detail)
 }
 
-// respDataURL writes inline data; a MIME type that is not known is guess.
-func respDataURL(p *llm.Part, guess string) string {
+// responsesDataURL writes inline data; a MIME type that is not known is guess.
+func responsesDataURL(p *llm.Part, guess string) string {
 	mime := p.Media.Type
 	if p.Extra.Dialect != llm.Responses && !strings.Contains(mime, "/") {
 		mime = guess
@@ -271,12 +271,12 @@ func respDataURL(p *llm.Part, guess string) string {
 	return inlineURL(mime, p.Media.Data)
 }
 
-func respPutFile(w *objectWriter, p *llm.Part) {
+func responsesPutFile(w *objectWriter, p *llm.Part) {
 	m := p.Media
 	data, name := m.Data, m.Name
 	native := p.Extra.Dialect == llm.Responses
 	if data != "" && (!native || m.Type != "") {
-		data = respDataURL(p, "application/pdf")
+		data = responsesDataURL(p, "application/pdf")
 	}
 	if data != "" && !native && name == "" {
 		name = "document" // the dialect demands a name beside inline data
@@ -292,7 +292,7 @@ func respPutFile(w *objectWriter, p *llm.Part) {
 // call writes a function_call item; one that is still in_progress may have no
 // arguments yet. A foreign call without an id gets one, because the dialect
 // pairs calls and results by it.
-func (e *respEncoder) call(p *llm.Part, id, status string) []byte {
+func (e *responsesEncoder) call(p *llm.Part, id, status string) []byte {
 	e.foreign(p)
 	w := newObject(p.Extra.In(llm.Responses))
 	native := p.Extra.Dialect == llm.Responses
@@ -320,7 +320,7 @@ func (e *respEncoder) call(p *llm.Part, id, status string) []byte {
 }
 
 // result writes a function_call_output item.
-func (e *respEncoder) result(p *llm.Part) []byte {
+func (e *responsesEncoder) result(p *llm.Part) []byte {
 	e.foreign(p)
 	if p.Result.Error {
 		e.add("tool_result.is_error", "responses cannot mark a tool's output as an error; its text was kept")
@@ -339,16 +339,16 @@ func (e *respEncoder) result(p *llm.Part) []byte {
 		parts = e.sayable(parts, llm.RoleTool)
 	}
 	switch {
-	case extra.Form&respList == 0 && len(parts) == 0:
+	case extra.Form&responsesList == 0 && len(parts) == 0:
 		w.text("output", "")
 	default:
-		w.put("output", e.content(parts, llm.RoleTool, extra.Form&respList == 0))
+		w.put("output", e.content(parts, llm.RoleTool, extra.Form&responsesList == 0))
 	}
 	return w.end()
 }
 
 // reasoning writes a reasoning item; nil when the target must not see it.
-func (e *respEncoder) reasoning(p *llm.Part, id string) []byte {
+func (e *responsesEncoder) reasoning(p *llm.Part, id string) []byte {
 	native := p.Extra.Dialect == llm.Responses
 	ours := p.SignedBy == llm.Responses && (native || p.Signature != "")
 	if !e.client && !ours && !(native && p.SignedBy == "") {
@@ -362,8 +362,8 @@ func (e *respEncoder) reasoning(p *llm.Part, id string) []byte {
 	if !native && id != "" {
 		w.text("id", id)
 	}
-	if extra.Form&respNoSummary == 0 && respMember(extra.Spelled, "summary") == nil {
-		w.put("summary", respSummary(p.Text)) // else the spelling that was kept
+	if extra.Form&responsesNoSummary == 0 && responsesMember(extra.Spelled, "summary") == nil {
+		w.put("summary", responsesSummary(p.Text)) // else the spelling that was kept
 	}
 	signature := p.Signature
 	if e.client {
@@ -375,21 +375,21 @@ func (e *respEncoder) reasoning(p *llm.Part, id string) []byte {
 	return w.end()
 }
 
-// respSummary is the list of summaries that says text.
-func respSummary(text string) []byte {
+// responsesSummary is the list of summaries that says text.
+func responsesSummary(text string) []byte {
 	if text == "" {
 		return []byte("[]")
 	}
 	return append(append([]byte(`[{"type":"summary_text","text":`), stringJSON(text)...), "}]"...)
 }
 
-// respItemExtra returns what a message item's last part keeps of the item.
-func respItemExtra(e llm.Extra) llm.Extra {
-	return llm.Extra{Members: respMember(e.Members, respItemName), Spelled: respMember(e.Spelled, respItemName)}
+// responsesItemExtra returns what a message item's last part keeps of the item.
+func responsesItemExtra(e llm.Extra) llm.Extra {
+	return llm.Extra{Members: responsesMember(e.Members, responsesItemName), Spelled: responsesMember(e.Spelled, responsesItemName)}
 }
 
-// respMember returns one member of an object that was kept.
-func respMember(object []byte, name string) []byte {
+// responsesMember returns one member of an object that was kept.
+func responsesMember(object []byte, name string) []byte {
 	if len(object) == 0 {
 		return nil
 	}
@@ -400,15 +400,15 @@ func respMember(object []byte, name string) []byte {
 	return o.peek(name)
 }
 
-// respPartExtra returns what a part keeps for itself.
-func respPartExtra(e llm.Extra) llm.Extra {
-	if e.Form&(respItemEnd|respItemOpen) == 0 {
+// responsesPartExtra returns what a part keeps for itself.
+func responsesPartExtra(e llm.Extra) llm.Extra {
+	if e.Form&(responsesItemEnd|responsesItemOpen) == 0 {
 		return e
 	}
-	return llm.Extra{Members: respOuter(e.Members), Spelled: respOuter(e.Spelled)}
+	return llm.Extra{Members: responsesOuter(e.Members), Spelled: responsesOuter(e.Spelled)}
 }
 
-func respOuter(raw []byte) []byte {
+func responsesOuter(raw []byte) []byte {
 	if len(raw) == 0 {
 		return nil
 	}
@@ -416,23 +416,23 @@ func respOuter(raw []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	o.take(respItemName)
+	o.take(responsesItemName)
 	return o.left()
 }
 
-// respItemName is the member under which the last part of a message item
+// responsesItemName is the member under which the last part of a message item
 // keeps the item's own members.
-const respItemName = "item"
+const responsesItemName = "item"
 
-// respEndItem makes the last of parts carry the members of its message item.
-func respEndItem(parts []llm.Part, item llm.Extra) {
+// responsesEndItem makes the last of parts carry the members of its message item.
+func responsesEndItem(parts []llm.Part, item llm.Extra) {
 	e := &parts[len(parts)-1].Extra
-	e.Form |= respItemEnd
-	e.Members = respWithItem(e.Members, item.Members)
-	e.Spelled = respWithItem(e.Spelled, item.Spelled)
+	e.Form |= responsesItemEnd
+	e.Members = responsesWithItem(e.Members, item.Members)
+	e.Spelled = responsesWithItem(e.Spelled, item.Spelled)
 }
 
-func respWithItem(raw, item []byte) []byte {
+func responsesWithItem(raw, item []byte) []byte {
 	if item == nil {
 		return raw
 	}
@@ -440,5 +440,5 @@ func respWithItem(raw, item []byte) []byte {
 	if len(raw) > 0 {
 		out = append(out, raw[:len(raw)-1]...)
 	}
-	return closeRaw(appendRaw(out, []byte(`"`+respItemName+`"`), item))
+	return closeRaw(appendRaw(out, []byte(`"`+responsesItemName+`"`), item))
 }

@@ -28,13 +28,13 @@ func (ResponsesCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
 	if call == nil {
 		call = &llm.Call{}
 	}
-	return &respWriter{w: w, call: call, enc: respEncoder{client: true}, parts: make(map[int]*respPartOut)}
+	return &responsesWriter{w: w, call: call, enc: responsesEncoder{client: true}, parts: make(map[int]*responsesPartOut)}
 }
 
-type respWriter struct {
+type responsesWriter struct {
 	w        io.Writer
 	call     *llm.Call
-	enc      respEncoder
+	enc      responsesEncoder
 	buf      []byte // whole events, for one Write
 	data     []byte // one delta
 	sequence int
@@ -43,24 +43,24 @@ type respWriter struct {
 	reply    llm.Reply // what is known of the answer, without its choices
 	stop     llm.Stop
 	final    llm.Extra // of the finished Response object, from a native stream
-	items    []*respItemOut
-	parts    map[int]*respPartOut
+	items    []*responsesItemOut
+	parts    map[int]*responsesPartOut
 	logprobs []llm.TokenLogprob // not yet told
 }
 
-// respItemOut is an item that is being written.
-type respItemOut struct {
+// responsesItemOut is an item that is being written.
+type responsesItemOut struct {
 	index int
 	kind  llm.PartKind // PartText for a message
 	id    string
-	parts []*respPartOut
+	parts []*responsesPartOut
 	last  bool   // no part will follow in this message
 	raw   []byte // the finished item
 }
 
-// respPartOut is a part that is being written.
-type respPartOut struct {
-	item    *respItemOut
+// responsesPartOut is a part that is being written.
+type responsesPartOut struct {
+	item    *responsesItemOut
 	content int
 	part    llm.Part // without its text
 	text    []byte
@@ -70,18 +70,18 @@ type respPartOut struct {
 }
 
 // Losses implements [EventWriter].
-func (w *respWriter) Losses() []llm.Loss { return w.enc.all }
+func (w *responsesWriter) Losses() []llm.Loss { return w.enc.all }
 
 // Fail implements [EventWriter].
-func (w *respWriter) Fail(f *llm.Fault, _ string) error {
+func (w *responsesWriter) Fail(f *llm.Fault, _ string) error {
 	w.buf = w.buf[:0]
-	w.fail(respFault(f))
+	w.fail(responsesFault(f))
 	_, err := w.w.Write(w.buf)
 	return err
 }
 
 // Write implements [EventWriter].
-func (w *respWriter) Write(ev llm.Event) error {
+func (w *responsesWriter) Write(ev llm.Event) error {
 	w.buf = w.buf[:0]
 	if ev.Choice > 0 {
 		w.enc.add("choices", "responses has one answer; the others were left out")
@@ -97,7 +97,7 @@ func (w *respWriter) Write(ev llm.Event) error {
 	return err
 }
 
-func (w *respWriter) event(ev *llm.Event) {
+func (w *responsesWriter) event(ev *llm.Event) {
 	switch ev.Kind {
 	case llm.EventStart:
 		w.open(ev.Start)
@@ -135,12 +135,12 @@ func (w *respWriter) event(ev *llm.Event) {
 }
 
 // asks reports whether the answer asks for a function.
-func (w *respWriter) asks() bool {
-	return slices.ContainsFunc(w.items, func(i *respItemOut) bool { return i.kind == llm.PartToolCall })
+func (w *responsesWriter) asks() bool {
+	return slices.ContainsFunc(w.items, func(i *responsesItemOut) bool { return i.kind == llm.PartToolCall })
 }
 
 // emit writes one event; o holds its members but type and sequence_number.
-func (w *respWriter) emit(kind string, members func(o *objectWriter)) {
+func (w *responsesWriter) emit(kind string, members func(o *objectWriter)) {
 	o := newObject(llm.Extra{})
 	o.text("type", kind)
 	o.integer("sequence_number", int64(w.sequence))
@@ -150,7 +150,7 @@ func (w *respWriter) emit(kind string, members func(o *objectWriter)) {
 }
 
 // about writes an event about an item.
-func (w *respWriter) about(kind string, item *respItemOut, members func(o *objectWriter)) {
+func (w *responsesWriter) about(kind string, item *responsesItemOut, members func(o *objectWriter)) {
 	w.emit(kind, func(o *objectWriter) {
 		if kind != "response.output_item.added" && kind != "response.output_item.done" {
 			o.text("item_id", item.id)
@@ -160,16 +160,16 @@ func (w *respWriter) about(kind string, item *respItemOut, members func(o *objec
 	})
 }
 
-func (w *respWriter) open(start *llm.Reply) {
+func (w *responsesWriter) open(start *llm.Reply) {
 	if w.opened {
 		return
 	}
 	w.opened = true
 	w.reply = *start
 	w.reply.Choices, w.reply.HasUsage = nil, false
-	w.enc.base = respBase(start)
+	w.enc.base = responsesBase(start)
 	w.enc.extra("", start.Extra, llm.Responses)
-	env := respEnvelope{reply: &w.reply, echo: w.call, open: true}
+	env := responsesEnvelope{reply: &w.reply, echo: w.call, open: true}
 	response := env.encode()
 	for _, kind := range []string{"response.created", "response.in_progress"} {
 		w.emit(kind, func(o *objectWriter) { o.put("response", response) })
@@ -177,13 +177,13 @@ func (w *respWriter) open(start *llm.Reply) {
 }
 
 // begin opens a part, and an item for it where none is open that it belongs to.
-func (w *respWriter) begin(index int, p *llm.Part) {
+func (w *responsesWriter) begin(index int, p *llm.Part) {
 	if p == nil || w.parts[index] != nil {
 		return
 	}
-	out := &respPartOut{part: *p}
+	out := &responsesPartOut{part: *p}
 	out.part.Text = ""
-	if respIsItem(p) {
+	if responsesIsItem(p) {
 		w.leaveMessage()
 		w.single(index, out)
 	} else if w.writable(p) {
@@ -196,32 +196,32 @@ func (w *respWriter) begin(index int, p *llm.Part) {
 }
 
 // writable reports whether a message of the assistant can hold the part.
-func (w *respWriter) writable(p *llm.Part) bool {
+func (w *responsesWriter) writable(p *llm.Part) bool {
 	switch p.Kind {
 	case llm.PartText, llm.PartRefusal:
 		return true
 	case llm.PartOther:
 		return p.Extra.Dialect == llm.Responses
 	}
-	w.enc.add("content."+respMediaName(p.Kind), "a message of the assistant is text in responses")
+	w.enc.add("content."+responsesMediaName(p.Kind), "a message of the assistant is text in responses")
 	return false
 }
 
-func (w *respWriter) newItem(kind llm.PartKind, prefix string) *respItemOut {
-	item := &respItemOut{index: len(w.items), kind: kind, id: w.enc.id(prefix, len(w.items))}
+func (w *responsesWriter) newItem(kind llm.PartKind, prefix string) *responsesItemOut {
+	item := &responsesItemOut{index: len(w.items), kind: kind, id: w.enc.id(prefix, len(w.items))}
 	w.items = append(w.items, item)
 	return item
 }
 
 // native gives the item the id that it has in a native stream.
-func (item *respItemOut) native(spelled []byte) {
-	if id, ok := wire.String(respMember(spelled, "id")); ok {
+func (item *responsesItemOut) native(spelled []byte) {
+	if id, ok := wire.String(responsesMember(spelled, "id")); ok {
 		item.id = id
 	}
 }
 
 // single opens an item that is one part.
-func (w *respWriter) single(index int, out *respPartOut) {
+func (w *responsesWriter) single(index int, out *responsesPartOut) {
 	p := out.part
 	native := p.Extra.Dialect == llm.Responses
 	if p.Kind == llm.PartOther && !native {
@@ -236,7 +236,7 @@ func (w *respWriter) single(index int, out *respPartOut) {
 	if native {
 		item.native(p.Extra.Spelled)
 	}
-	out.item, item.parts = item, []*respPartOut{out}
+	out.item, item.parts = item, []*responsesPartOut{out}
 	w.parts[index] = out
 	var raw []byte
 	switch {
@@ -256,12 +256,12 @@ func (w *respWriter) single(index int, out *respPartOut) {
 	w.added(item, raw)
 }
 
-func (w *respWriter) added(item *respItemOut, raw []byte) {
+func (w *responsesWriter) added(item *responsesItemOut, raw []byte) {
 	w.about("response.output_item.added", item, func(o *objectWriter) { o.put("item", raw) })
 }
 
 // message is the message item that is open; nil when there is none.
-func (w *respWriter) message() *respItemOut {
+func (w *responsesWriter) message() *responsesItemOut {
 	if len(w.items) == 0 {
 		return nil
 	}
@@ -272,17 +272,17 @@ func (w *respWriter) message() *respItemOut {
 }
 
 // leaveMessage says that the open message gets no more parts.
-func (w *respWriter) leaveMessage() {
+func (w *responsesWriter) leaveMessage() {
 	if item := w.message(); item != nil {
 		item.last = true
 		w.itemDone(item)
 	}
 }
 
-func (w *respWriter) inMessage(index int, out *respPartOut) {
+func (w *responsesWriter) inMessage(index int, out *responsesPartOut) {
 	p := &out.part
 	own := p.Extra.In(llm.Responses)
-	if own.Form&respItemOpen != 0 {
+	if own.Form&responsesItemOpen != 0 {
 		w.leaveMessage()
 	}
 	item := w.message()
@@ -293,7 +293,7 @@ func (w *respWriter) inMessage(index int, out *respPartOut) {
 	out.item, out.content = item, len(item.parts)
 	item.parts = append(item.parts, out)
 	w.parts[index] = out
-	if own.Form&respEmptyItem != 0 {
+	if own.Form&responsesEmptyItem != 0 {
 		return
 	}
 	o := newObject(llm.Extra{})
@@ -315,32 +315,32 @@ func (w *respWriter) inMessage(index int, out *respPartOut) {
 }
 
 // addedMessage announces a message; own is the Extra of its first part.
-func (w *respWriter) addedMessage(item *respItemOut, own llm.Extra) {
-	kept := respItemExtra(own)
+func (w *responsesWriter) addedMessage(item *responsesItemOut, own llm.Extra) {
+	kept := responsesItemExtra(own)
 	o := newObject(kept)
 	item.native(kept.Spelled)
 	if kept.Members == nil && kept.Spelled == nil {
 		o.text("id", item.id)
 		o.text("status", "in_progress")
 	}
-	w.added(item, w.enc.messageItem(o, llm.RoleAssistant, respMessage, nil))
+	w.added(item, w.enc.messageItem(o, llm.RoleAssistant, responsesMessage, nil))
 }
 
-func (w *respWriter) aboutContent(kind string, p *respPartOut, members func(o *objectWriter)) {
+func (w *responsesWriter) aboutContent(kind string, p *responsesPartOut, members func(o *objectWriter)) {
 	w.about(kind, p.item, func(o *objectWriter) {
 		o.integer("content_index", int64(p.content))
 		members(o)
 	})
 }
 
-func (w *respWriter) aboutSummary(kind string, p *respPartOut, members func(o *objectWriter)) {
+func (w *responsesWriter) aboutSummary(kind string, p *responsesPartOut, members func(o *objectWriter)) {
 	w.about(kind, p.item, func(o *objectWriter) {
 		o.put("summary_index", []byte("0"))
 		members(o)
 	})
 }
 
-func (w *respWriter) delta(p *respPartOut, text string) {
+func (w *responsesWriter) delta(p *responsesPartOut, text string) {
 	if p == nil || text == "" {
 		return
 	}
@@ -370,7 +370,7 @@ func (w *respWriter) delta(p *respPartOut, text string) {
 // piece writes a delta. There is one for each token, so it goes around emit
 // and allocates nothing; place is the member that says where in its item the
 // part stands, whose summary is always the first.
-func (w *respWriter) piece(kind, place string, p *respPartOut, text string) {
+func (w *responsesWriter) piece(kind, place string, p *responsesPartOut, text string) {
 	d := append(append(w.data[:0], `{"type":"`...), kind...)
 	d = strconv.AppendInt(append(d, `","sequence_number":`...), int64(w.sequence), 10)
 	d = wire.AppendString(append(d, `,"item_id":`...), p.item.id)
@@ -388,7 +388,7 @@ func (w *respWriter) piece(kind, place string, p *respPartOut, text string) {
 	w.buf = wire.AppendEvent(w.buf, kind, w.data)
 }
 
-func (w *respWriter) other(ev *llm.Event) {
+func (w *responsesWriter) other(ev *llm.Event) {
 	switch ev.Extra.Dialect {
 	case llm.Chat, llm.Completions, llm.Gemini: // the event is members that are new
 		w.enc.extra("", llm.Extra{Dialect: ev.Extra.Dialect, Members: ev.Raw}, llm.Responses)

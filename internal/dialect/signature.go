@@ -90,6 +90,15 @@ func unwrapThinking(p *llm.Part) {
 	}
 }
 
+// unwrapTurns undoes signatureFor in a conversation.
+func unwrapTurns(turns []llm.Turn) {
+	for i := range turns {
+		for k := range turns[i].Parts {
+			unwrapThinking(&turns[i].Parts[k])
+		}
+	}
+}
+
 // WrappedSignatures is what strings with a wrapped signature begin with. A request
 // that has one must be translated even to a target of its own dialect: spliced,
 // the wrapping would reach a provider that takes it for a forged signature. A

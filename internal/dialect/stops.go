@@ -38,6 +38,17 @@ func (t *stopTable) stop(word string) llm.Stop {
 	return stop
 }
 
+// say is what a stop of an answer is called, be it by the first word of the table,
+// which is a loss.
+func (t *stopTable) say(stop llm.Stop, l *lossList) string {
+	word := t.word(stop)
+	if word == "" {
+		l.add("stop_reason", string(t.dialect)+" has no word for "+string(stop.Reason)+" "+stop.Wire)
+		word = t.words[0].word
+	}
+	return word
+}
+
 // word is what a stop is called in the dialect; "" when it has no word for it.
 func (t *stopTable) word(stop llm.Stop) string {
 	if stop.By == t.dialect && stop.Wire != "" {

@@ -27,7 +27,7 @@ func EncodeVertexEmbed(c *EmbedCall) ([][]byte, []llm.Loss) {
 	var losses lossList
 	losses.extra("", c.Extra, llm.Gemini)
 	if c.User != "" {
-		losses.add("user", gemNoEquivalent)
+		losses.add("user", geminiNoEquivalent)
 	}
 	var bodies [][]byte
 	for rest := c.Texts; len(rest) > 0; {
@@ -43,7 +43,7 @@ func EncodeVertexEmbed(c *EmbedCall) ([][]byte, []llm.Loss) {
 		if c.Dimensions > 0 {
 			in := w.sub("parameters")
 			in.count("outputDimensionality", c.Dimensions)
-			w.endSub("parameters", &in)
+			in.endSub()
 		}
 		bodies, rest = append(bodies, w.end()), rest[n:]
 	}
@@ -56,40 +56,27 @@ func DecodeVertexEmbedReply(r *EmbedReply, body []byte) error {
 	if err != nil {
 		return err
 	}
-	list, err := o.list("predictions")
-	if err != nil {
-		return err
-	}
+	list := o.list("predictions")
 	if len(list) == 0 {
-		return o.under("predictions").wrong("is missing")
+		o.wrong("predictions", "is missing")
 	}
 	for i, raw := range list {
-		at := o.under("predictions").item(i)
-		p, err := openObject(raw, at)
-		if err != nil {
-			return err
-		}
-		in, err := p.sub("embeddings")
-		if err != nil {
-			return err
-		}
+		p := o.openItem("predictions", i, raw)
+		in := p.sub("embeddings")
 		if in == nil {
-			return p.under("embeddings").wrong("is missing")
+			p.wrong("embeddings", "is missing")
+			break
 		}
 		vector, ok := readVector(in.peek("values"))
 		if !ok {
-			return in.under("values").wrong("must be a list of numbers")
+			in.wrong("values", "must be a list of numbers")
 		}
 		r.Vectors = append(r.Vectors, vector)
-		statistics, err := in.sub("statistics")
-		if err != nil {
-			return err
-		}
-		if statistics != nil {
-			if n, ok := antFigure(statistics.peek("token_count")); ok {
+		if statistics := in.sub("statistics"); statistics != nil {
+			if n, ok := tokenCount(statistics.peek("token_count")); ok {
 				r.Usage.Input, r.HasUsage = r.Usage.Input+n, true
 			}
 		}
 	}
-	return nil
+	return o.err()
 }

@@ -177,13 +177,13 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 	f = c.interrupted(c.exchangeOnce(target, a, begin))
 	target.Metrics.InFlight.Dec()
 	target.State.End()
-	took := part.leave()
-	target.State.Report(now(), target.model, f)
-	c.note(target, a, f, took)
+	took, ended := part.leave(), now()
+	target.State.Report(ended, target.model, f)
+	c.note(target, a, f, ended, took)
 	c.followed(target, a, f)
 	c.holds(target, f)
 	reserved.settle(a)
-	c.heldAt.Settle(now(), account.Used{Input: a.Usage.Input, Output: a.Usage.Output})
+	c.heldAt.Settle(ended, account.Used{Input: a.Usage.Input, Output: a.Usage.Output})
 	return f
 }
 
@@ -211,10 +211,10 @@ func (c *call) exchangeOnce(target *candidate, a *ledger.Attempt, begin time.Tim
 	return c.exchange(target, a, begin)
 }
 
-// note completes the record of an attempt, which took so much of the time of a
-// target that costs by the hour.
-func (c *call) note(target *candidate, a *ledger.Attempt, f *llm.Fault, took time.Duration) {
-	a.Took = now().Sub(c.ex.Start) - a.Begin
+// note completes the record of an attempt that has ended, and took so much of the
+// time of a target that costs by the hour.
+func (c *call) note(target *candidate, a *ledger.Attempt, f *llm.Fault, ended time.Time, took time.Duration) {
+	a.Took = ended.Sub(c.ex.Start) - a.Begin
 	a.Stop = c.tap.Stop
 	c.spend(target, a, f, took)
 	if f == nil {

@@ -155,7 +155,7 @@ func (c *call) askLeg(begin time.Time) (outcome string, took time.Duration) {
 	f := c.interrupted(c.legOnce(by, a, begin))
 	at := now()
 	took = max(1, at.Sub(begin))
-	c.note(by, a, f, part.leave())
+	c.note(by, a, f, at, part.leave())
 	if a.Usage.Source == llm.UsageEstimated {
 		a.Usage.Output = min(a.Usage.Output, 1)
 	}

@@ -375,7 +375,7 @@ func (p *Plane) roll() uint64 { return rand.Uint64() }
 
 // mayHost reports whether a Host header may be answered.
 func (p *Plane) mayHost(host string) bool {
-	if len(p.Listen.Hosts) == 0 && !loopback(p.Listen.Data.Addr) {
+	if len(p.Listen.Hosts) == 0 && (host == p.Listen.Data.Addr || !loopback(p.Listen.Data.Addr)) {
 		return true
 	}
 	name := host

@@ -171,7 +171,9 @@ func (c *call) within() time.Duration {
 // leave gives the request's place back, with what it has cost the replicas. It is
 // called whenever a call is closed.
 func (c *call) leave() {
-	c.leg.turn.Leave(now(), 0) // of a leg that was never made
+	if c.leg.turn != (queue.Ticket{}) {
+		c.leg.turn.Leave(now(), 0) // of a leg that was never made
+	}
 	if c.turn == (queue.Ticket{}) {
 		return
 	}

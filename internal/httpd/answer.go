@@ -19,20 +19,36 @@ import (
 // settle writes the part of the head that is known when the status is.
 func (w *response) settle(status int) {
 	w.statusLine(status)
-	w.closing = w.closing || hasToken(w.header["Connection"], "close") || status == http.StatusSwitchingProtocols
-	_, w.typed = w.header["Content-Type"]
-	w.typed = w.typed || w.header.Get("Content-Encoding") != ""
-	w.dated = len(w.header["Date"]) > 0
+	w.closing = w.closing || status == http.StatusSwitchingProtocols
 	w.noLength = true
-	if text := w.header["Content-Length"]; len(text) > 0 {
-		n, err := strconv.ParseUint(text[0], 10, 63)
-		if err == nil {
-			w.declared, w.noLength = int64(n), false
-		} else {
-			w.x.conn.srv.log().Warn("a handler has set a Content-Length that is no number", "length", text[0])
-		}
+	for name, values := range w.header {
+		w.heed(name, values)
 	}
 	w.fields(status)
+}
+
+// heed takes in what a field means for the rest of the head.
+func (w *response) heed(name string, values []string) {
+	switch name {
+	case "Content-Type":
+		w.typed = true
+	case "Content-Encoding":
+		w.typed = w.typed || len(values) > 0 && values[0] != ""
+	case "Date":
+		w.dated = len(values) > 0
+	case "Connection":
+		w.closing = w.closing || hasToken(values, "close")
+	case "Content-Length":
+		if len(values) == 0 {
+			return
+		}
+		n, err := strconv.ParseUint(values[0], 10, 63)
+		if err != nil {
+			w.x.conn.srv.log().Warn("a handler has set a Content-Length that is no number", "length", values[0])
+			return
+		}
+		w.declared, w.noLength = int64(n), false
+	}
 }
 
 func (w *response) statusLine(status int) {

@@ -10,7 +10,8 @@ import (
 // Config is the `kv_events:` section of a target.
 type Config struct {
 	// Endpoint is where the engine publishes, as this gateway reaches it:
-	// tcp://HOST:PORT. Empty: nothing is listened to.
+	// tcp://HOST:PORT, or tcp://*:PORT at the host of the target. Empty: nothing is
+	// listened to.
 	Endpoint string `yaml:"endpoint"`
 	// Topic is the beginning of the topics that are listened to. Empty: all.
 	Topic string `yaml:"topic"`
@@ -36,9 +37,9 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 	host, port, err := c.split()
 	switch {
 	case err != nil:
-		report(path+".endpoint", fmt.Sprintf("%q is not where an engine can be reached", c.Endpoint), "write tcp://HOST:PORT, such as tcp://10.0.0.7:5557")
-	case host == "*" || host == "0.0.0.0" || host == "::":
-		report(path+".endpoint", "this is where the engine listens, on any of its addresses", "write the host of the engine, such as tcp://10.0.0.7:5557")
+		report(path+".endpoint", fmt.Sprintf("%q is not where an engine can be reached", c.Endpoint), "write tcp://*:PORT for the host of the target, or tcp://HOST:PORT, such as tcp://10.0.0.7:5557")
+	case host == "0.0.0.0" || host == "::":
+		report(path+".endpoint", "this is where the engine listens, on any of its addresses", "write tcp://*:PORT for the host of the target, or its own, such as tcp://10.0.0.7:5557")
 	case port+max(c.Ranks, 1)-1 > 65535:
 		report(path+".ranks", "there are no ports for so many ranks", "use a lower port")
 	}
@@ -50,12 +51,24 @@ func (c Config) Validate(path string, report func(path, wrong, right string)) {
 	}
 }
 
-// Addresses are the publishers of a section that is valid, one for each rank;
-// none where there is nothing to listen to.
-func (c Config) Addresses() []string {
+// anyHost stands for the host of the target, as it does in what the engine is told.
+const anyHost = "*"
+
+// Anywhere reports whether the section is good for every host.
+func (c Config) Anywhere() bool {
+	host, _, err := c.split()
+	return c.Endpoint == "" || err == nil && host == anyHost
+}
+
+// Addresses are the publishers of a section that is valid, one for each rank, of a
+// target at that host; none where there is nothing to listen to.
+func (c Config) Addresses(of string) []string {
 	host, port, err := c.split()
 	if err != nil {
 		return nil
+	}
+	if host == anyHost {
+		host = of
 	}
 	list := make([]string, 0, max(c.Ranks, 1))
 	for rank := range max(c.Ranks, 1) {

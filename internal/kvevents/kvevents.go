@@ -2,11 +2,11 @@
 // blocks it stored, which it removed, and that it cleared everything.
 //
 // It owns the subscription (ZMTP 3, as a SUB socket, over a dialer that it is
-// given) and the decoding of the batches that vLLM and SGLang publish. It never
-// asks an engine for anything else, never decides what an event means for
-// routing, and keeps nothing of a batch: without the model's tokenizer blocks
-// cannot be told to be somebody's prompt, so most consumers take [Pressure] and
-// the clearings alone.
+// given), the decoding of the batches that vLLM and SGLang publish, and how much of
+// a cache they say is in use. It never asks an engine for anything else and never
+// decides what an event means for routing: without the model's tokenizer blocks
+// cannot be told to be somebody's prompt, so most consumers take [Held] and the
+// clearings alone.
 //
 // What an engine sends is not trusted: every size is bounded, and what does not
 // decode counts as lost.
@@ -38,6 +38,10 @@ type Options struct {
 	// during the call only. While it works, nothing is read: a consumer that is
 	// too slow makes the engine drop batches, which are then told as lost.
 	Event func(Event)
+	// Batch says that the events of a batch were all given.
+	Batch func()
+	// Begun says, before the first event of all, that nothing was published before it.
+	Begun func()
 	// Lost says that batches are missing before the next event, so that what is
 	// believed of the engine's cache may be wrong.
 	Lost func(Lost)
@@ -54,15 +58,6 @@ type Lost struct {
 	Restarted bool
 }
 
-// Pressure sums up what happened to the blocks in the memory of the accelerator;
-// what an engine moves to slower memory is not in it.
-type Pressure struct {
-	StoredBlocks, StoredTokens   int
-	RemovedBlocks, RemovedTokens int
-	Cleared                      int    // how often everything was cleared
-	Lost                         uint64 // batches; where it is not zero, the sums are too small
-}
-
 // Stats counts since the start.
 type Stats struct {
 	Connected bool
@@ -74,8 +69,8 @@ type Stats struct {
 	Lost      uint64 // batches
 }
 
-// Subscriber follows one publisher. Run is called once; Pressure and Stats are
-// safe for concurrent use.
+// Subscriber follows one publisher. Run is called once; Stats is safe for
+// concurrent use.
 type Subscriber struct {
 	opt     Options
 	address string
@@ -83,9 +78,8 @@ type Subscriber struct {
 	decoder decoder
 	order   order
 
-	mu       sync.Mutex
-	pressure Pressure
-	stats    Stats
+	mu    sync.Mutex
+	stats Stats
 }
 
 // New makes a subscriber to the publisher at an address, HOST:PORT, and to
@@ -93,6 +87,12 @@ type Subscriber struct {
 func New(address, topic string, o Options) *Subscriber {
 	if o.Event == nil {
 		o.Event = func(Event) {}
+	}
+	if o.Batch == nil {
+		o.Batch = func() {}
+	}
+	if o.Begun == nil {
+		o.Begun = func() {}
 	}
 	if o.Lost == nil {
 		o.Lost = func(Lost) {}
@@ -104,15 +104,6 @@ func New(address, topic string, o Options) *Subscriber {
 		o.Chance = rand.Float64
 	}
 	return &Subscriber{opt: o, address: address, topic: topic}
-}
-
-// Pressure is what happened since the last call.
-func (s *Subscriber) Pressure() Pressure {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.pressure
-	s.pressure = Pressure{}
-	return p
 }
 
 // Stats tells what happened so far.
@@ -188,7 +179,11 @@ func (s *Subscriber) take(parts [][]byte) {
 	if !strings.HasPrefix(string(parts[0]), s.topic) {
 		return // a publisher that does not filter
 	}
-	if gap := s.order.take(binary.BigEndian.Uint64(parts[1])); gap != (Lost{}) {
+	n := binary.BigEndian.Uint64(parts[1])
+	if n == 0 && !s.order.known {
+		s.opt.Begun()
+	}
+	if gap := s.order.take(n); gap != (Lost{}) {
 		s.lost(gap)
 	}
 	events, unknown, err := s.decoder.batch(parts[2])
@@ -201,19 +196,16 @@ func (s *Subscriber) take(parts [][]byte) {
 	s.stats.Batches++
 	s.stats.Events += uint64(len(events))
 	s.stats.Unknown += uint64(unknown)
-	for i := range events {
-		s.pressure.add(&events[i])
-	}
 	s.mu.Unlock()
 	for _, e := range events {
 		s.opt.Event(e)
 	}
+	s.opt.Batch()
 }
 
 func (s *Subscriber) lost(gap Lost) {
 	s.mu.Lock()
 	s.stats.Lost += gap.Batches
-	s.pressure.Lost += gap.Batches
 	s.mu.Unlock()
 	s.opt.Lost(gap)
 }
@@ -222,20 +214,6 @@ func (s *Subscriber) count(change func(*Stats)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(&s.stats)
-}
-
-func (p *Pressure) add(e *Event) {
-	switch {
-	case e.Kind == Cleared:
-		p.Cleared++
-	case e.Medium != "" && e.Medium != accelerator || e.Group != 0:
-	case e.Kind == Stored:
-		p.StoredBlocks += e.Blocks
-		p.StoredTokens += e.Tokens
-	case e.Kind == Removed:
-		p.RemovedBlocks += e.Blocks
-		p.RemovedTokens += e.Tokens
-	}
 }
 
 // order follows the sequence numbers of a publisher, which begin with zero when

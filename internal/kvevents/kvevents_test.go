@@ -44,32 +44,13 @@ func TestEventsComeInOrder(t *testing.T) {
 			if diff := cmp.Diff(want, l.events); diff != "" || len(l.lost) != 0 {
 				t.Errorf("3.%d: lost %v, events -want +got\n%s", minor, l.lost, diff)
 			}
-			if got, want := s.Pressure(), (Pressure{StoredBlocks: 3, StoredTokens: 48, RemovedBlocks: 1, RemovedTokens: 16, Cleared: 1}); got != want {
-				t.Errorf("3.%d: pressure %+v, want %+v", minor, got, want)
-			}
-			if got := s.Pressure(); got != (Pressure{}) {
-				t.Errorf("3.%d: the second time it is %+v", minor, got)
+			if l.batches != 3 || l.begun != 1 {
+				t.Errorf("3.%d: told of %d batches, and %d times that nothing was before", minor, l.batches, l.begun)
 			}
 			if got := s.Stats(); got != (Stats{Connects: 1, Batches: 3, Events: 4}) {
 				t.Errorf("3.%d: %+v", minor, got)
 			}
 		})
-	}
-}
-
-func TestPressureIsOfTheAcceleratorAlone(t *testing.T) {
-	var p Pressure
-	for _, e := range []Event{
-		{Kind: Stored, Blocks: 1, Tokens: 16, Medium: "CPU"},
-		{Kind: Removed, Blocks: 1, Tokens: 16, Medium: "DISK"},
-		{Kind: Stored, Blocks: 1, Tokens: 16, Group: 1},
-		{Kind: Stored, Blocks: 1, Tokens: 16},
-		{Kind: Removed, Blocks: 2, Tokens: 32, Medium: "GPU"},
-	} {
-		p.add(&e)
-	}
-	if want := (Pressure{StoredBlocks: 1, StoredTokens: 16, RemovedBlocks: 2, RemovedTokens: 32}); p != want {
-		t.Errorf("%+v, want %+v", p, want)
 	}
 }
 
@@ -100,7 +81,10 @@ func TestGapsAreTold(t *testing.T) {
 		if !slices.Equal(l.lost, want) || len(l.events) != 5 {
 			t.Errorf("lost %+v and %d events, want %+v and 5", l.lost, len(l.events), want)
 		}
-		if got := s.Stats(); got.Malformed != 3 || got.Lost != 6 || got.Connects != 3 || s.Pressure().Lost != 6 {
+		if l.batches != 5 || l.begun != 0 {
+			t.Errorf("told of %d batches, and %d times that nothing was before", l.batches, l.begun)
+		}
+		if got := s.Stats(); got.Malformed != 3 || got.Lost != 6 || got.Connects != 3 {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -268,7 +252,8 @@ func TestValidate(t *testing.T) {
 		{Config{Endpoint: "engine:5557", Ranks: 2}, nil, []string{"engine:5557", "engine:5558"}},
 		{Config{Endpoint: "tcp://[fd00::1]:5557"}, nil, []string{"[fd00::1]:5557"}},
 		{Config{Topic: "kv"}, []string{"t.endpoint"}, nil},
-		{Config{Endpoint: "tcp://*:5557"}, []string{"t.endpoint"}, []string{"*:5557"}},
+		{Config{Endpoint: "tcp://*:5557", Ranks: 2}, nil, []string{"its.own:5557", "its.own:5558"}},
+		{Config{Endpoint: "tcp://0.0.0.0:5557"}, []string{"t.endpoint"}, []string{"0.0.0.0:5557"}},
 		{Config{Endpoint: "ipc:///tmp/kv"}, []string{"t.endpoint"}, nil},
 		{Config{Endpoint: "tcp://engine"}, []string{"t.endpoint"}, nil},
 		{Config{Endpoint: "tcp://engine:65535", Ranks: 2}, []string{"t.ranks"}, []string{"engine:65535", "engine:65536"}},
@@ -281,7 +266,7 @@ func TestValidate(t *testing.T) {
 				t.Errorf("%+v: %s says %q, %q", c.conf, path, wrong, right)
 			}
 		})
-		if at := c.conf.Addresses(); !slices.Equal(got, c.want) || !slices.Equal(at, c.at) {
+		if at := c.conf.Addresses("its.own"); !slices.Equal(got, c.want) || !slices.Equal(at, c.at) {
 			t.Errorf("%+v: reported %v at %v, want %v at %v", c.conf, got, at, c.want, c.at)
 		}
 	}

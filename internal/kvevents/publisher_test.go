@@ -136,8 +136,9 @@ func (e *engine) dial(context.Context, string, string) (net.Conn, error) {
 
 // log is what a subscriber told.
 type log struct {
-	events []Event
-	lost   []Lost
+	batches, begun int
+	events         []Event
+	lost           []Lost
 }
 
 // follow runs a subscriber to an engine for some (virtual) time.
@@ -148,6 +149,8 @@ func follow(t *testing.T, e *engine, topic string, d time.Duration) (*Subscriber
 	s := New("engine:5557", topic, Options{
 		Dial:   e.dial,
 		Event:  func(ev Event) { ev.Hashes, ev.TokenIDs = nil, nil; l.events = append(l.events, ev) },
+		Batch:  func() { l.batches++ },
+		Begun:  func() { l.begun += 1 + len(l.events) },
 		Lost:   func(g Lost) { l.lost = append(l.lost, g) },
 		Chance: func() float64 { return 1 },
 	})

@@ -21,15 +21,17 @@ func TestADecisionAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestAMillionCheckpoints take less than 64 MB, in one replica and in many.
+// TestAMillionCheckpoints take less than 64 MB, in one replica and in many, of long
+// prompts and of such as have one checkpoint each.
 func TestAMillionCheckpoints(t *testing.T) {
 	const million, most = 1_000_000, 64 << 20
-	for _, n := range []int{1, 8, 200} {
+	for _, of := range []struct{ replicas, length int }{{1, 100}, {8, 100}, {200, 100}, {1, 1}, {8, 1}} {
+		n := of.replicas
 		before := heap()
 		x := prefix.NewIndex()
-		c := prefix.Chain{Marks: make([]prefix.Mark, 100)}
+		c := prefix.Chain{Marks: make([]prefix.Mark, of.length)}
 		h := uint64(1)
-		for i := range million / 100 {
+		for i := range million / of.length {
 			for j := range c.Marks {
 				h = h*6364136223846793005 + 1442695040888963407
 				c.Marks[j] = prefix.Mark{Hash: h ^ h>>29, End: 256 * (j + 1)}
@@ -41,11 +43,11 @@ func TestAMillionCheckpoints(t *testing.T) {
 		if x.Len() != million {
 			t.Fatalf("%d checkpoints", x.Len())
 		}
-		t.Logf("%d replicas: %.1f MB", n, float64(took)/(1<<20))
+		t.Logf("%d replicas, prompts of %d: %.1f MB", n, of.length, float64(took)/(1<<20))
 		if took > most {
 			t.Errorf("a million checkpoints of %d replicas take %d MB, more than %d", n, took>>20, most>>20)
 		}
-		if hit := x.Lookup((million/100-1)%n, &c); hit != 256*100 {
+		if hit := x.Lookup((million/of.length-1)%n, &c); hit != 256*of.length {
 			t.Errorf("hit %d", hit)
 		}
 	}

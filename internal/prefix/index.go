@@ -1,9 +1,6 @@
 package prefix
 
-import (
-	"math"
-	"sort"
-)
+import "math"
 
 // Index knows which prompts each replica has. Replicas are small numbers from 0;
 // one that was not resized yet has room for nothing, and a number is free to be
@@ -12,8 +9,8 @@ import (
 //
 // The checkpoints of a replica are kept in the order of use, a chain's first
 // before its last, so that the oldest is never one that a younger one continues.
-// What is known of a chain is therefore always its beginning, and found by
-// halving. What other gateways sent is known by last checkpoints alone, which are
+// What is known of a chain is therefore always its beginning, and found by going
+// along it. What other gateways sent is known by last checkpoints alone, which are
 // compared one by one.
 type Index struct {
 	replicas []replica
@@ -26,6 +23,7 @@ type replica struct {
 	capacity  int64
 	used      int64  // sum of sizes in known
 	owed      int64  // bytes of others that are not in known yet
+	gone      int64  // bytes that were evicted there and are in known yet
 	tick      uint32 // counts what was sent
 	forgotten uint32 // heads of this tick and of those before are old
 }
@@ -67,40 +65,35 @@ func (x *Index) grow(n int) {
 
 // Insert makes the replica have the chain: what it has of it is as new as the
 // rest, and what it no longer has room for is evicted, oldest first. Of a chain
-// that is larger than the replica, its beginning is kept.
-func (x *Index) Insert(replica int, c *Chain) {
+// that is larger than the replica, its beginning is kept. It returns what Lookup
+// would have returned before.
+func (x *Index) Insert(replica int, c *Chain) (known int) {
 	r := x.of(replica)
 	if r == nil {
-		return
+		return 0
 	}
-	r.tick++
-	t, marks := &r.known, c.Marks
+	known = x.headed(replica, r, c)
+	marks := c.Marks
 	for len(marks) > 0 && int64(marks[len(marks)-1].End) > r.capacity {
 		marks = marks[:len(marks)-1]
 	}
-	near := int32(0) // where the next one stood when the chain was last used
-	for i := len(marks) - 1; i >= 0; i-- {
-		hash := marks[i].Hash
-		if hash == 0 {
-			continue
+	r.tick++
+	n, last := r.known.touch(marks, r.tick)
+	end := 0
+	if n > 0 {
+		end = marks[n-1].End
+	}
+	known = max(known, end)
+	for _, m := range marks[n:] {
+		if m.Hash == 0 || m.End <= end {
+			break // no chain has such a checkpoint
 		}
-		e := near
-		if e == 0 || t.entries[e].hash != hash {
-			e = t.find(hash)
-		}
-		if e != 0 {
-			near = t.entries[e].newer
-			t.touch(e, r.tick)
-			continue
-		}
-		size := marks[i].End
-		if i > 0 {
-			size -= marks[i-1].End
-		}
-		t.put(hash, int32(size), r.tick)
-		r.used += int64(size)
+		last = r.known.put(last, m.Hash, int32(m.End-end), r.tick)
+		r.used += int64(m.End - end)
+		end = m.End
 	}
 	r.evict(r.capacity)
+	return known
 }
 
 // Lookup returns how many bytes of the chain the replica has: the longest known
@@ -110,28 +103,25 @@ func (x *Index) Lookup(replica int, c *Chain) int {
 	if r == nil {
 		return 0
 	}
-	known := 0
-	if n := r.longest(c.Marks); n > 0 {
-		known = c.Marks[n-1].End
-	}
-	for _, h := range x.heads.meet(c.Marks) {
-		if int(h.replica) == replica && after(h.tick, r.forgotten) {
-			return max(known, int(h.end))
-		}
+	known := x.headed(replica, r, c)
+	if n := r.known.longest(c.Marks); n > 0 {
+		known = max(known, c.Marks[n-1].End)
 	}
 	return known
 }
 
+// headed returns how many bytes of the chain are known by a head.
+func (x *Index) headed(replica int, r *replica, c *Chain) int {
+	for _, h := range x.heads.meet(c.Marks) {
+		if int(h.replica) == replica && after(h.tick, r.forgotten) {
+			return int(h.end)
+		}
+	}
+	return 0
+}
+
 // after compares ticks, which begin again at 0 when all were used.
 func after(a, b uint32) bool { return int32(a-b) > 0 }
-
-// longest returns how many of the marks are known.
-func (r *replica) longest(marks []Mark) int {
-	if r.known.n == 0 || len(marks) == 0 || r.known.find(marks[0].Hash) == 0 {
-		return 0 // the usual answer, of all replicas but the home
-	}
-	return 1 + sort.Search(len(marks)-1, func(i int) bool { return r.known.find(marks[i+1].Hash) == 0 })
-}
 
 // Head says that the replica has a prompt that another gateway sent it, of which
 // only the last checkpoint is known. It takes no room: Elsewhere says what the
@@ -157,31 +147,43 @@ func (x *Index) Elsewhere(replica int, bytes int64) {
 		return
 	}
 	r.tick++
-	r.known.put(0, int32(r.owed), r.tick)
+	r.known.put(0, 0, int32(r.owed), r.tick)
 	r.used += r.owed
 	r.owed = 0
 	r.evict(r.capacity)
 }
 
 // Shrink evicts so many bytes of what is oldest, for a replica that said that it
-// evicted some. The capacity stays.
+// evicted some. Checkpoints go whole: what is too little for the oldest counts for the
+// next time. The capacity stays.
 func (x *Index) Shrink(replica int, bytes int64) {
-	if r := x.of(replica); r != nil && bytes > 0 {
-		r.evict(max(0, r.used-bytes))
+	r := x.of(replica)
+	if r == nil || bytes <= 0 {
+		return
 	}
+	for r.gone += min(bytes, r.used); r.used > 0; {
+		old := r.known.at(r.known.oldest())
+		n := min(int64(old.n), r.gone/int64(old.size))
+		if n == 0 {
+			return
+		}
+		r.gone -= n * int64(old.size)
+		r.evict(r.used - n*int64(old.size))
+	}
+	r.gone = 0
 }
 
 // evict drops what is oldest until no more than room is used, and the heads that
 // are as old as that.
 func (r *replica) evict(room int64) {
-	if r.used <= room {
-		return
-	}
 	for r.used > room {
 		e := r.known.oldest()
-		r.forgotten = r.known.entries[e].tick
-		r.used -= int64(r.known.entries[e].size)
-		r.known.remove(e)
+		old := r.known.at(e)
+		size := int64(old.size)
+		n := min(int64(old.n), (r.used-room+size-1)/size)
+		r.forgotten = old.tick
+		r.used -= n * size
+		r.known.drop(e, int(n))
 	}
 }
 
@@ -189,7 +191,7 @@ func (r *replica) evict(room int64) {
 // that its cache is empty, or is gone. Its capacity stays.
 func (x *Index) Clear(replica int) {
 	if r := x.of(replica); r != nil {
-		r.known, r.used, r.owed, r.forgotten = table{}, 0, 0, r.tick
+		r.known, r.used, r.owed, r.gone, r.forgotten = table{}, 0, 0, 0, r.tick
 	}
 }
 

@@ -22,6 +22,16 @@ func blocks(s string) *prefix.Chain {
 
 const block = 256
 
+// strides is a chain as blocks makes it, whose checkpoints from the sixth on are four
+// times as far apart.
+func strides(s string) *prefix.Chain {
+	c := blocks(s)
+	for i := 5; i < len(c.Marks); i++ {
+		c.Marks[i].End = c.Marks[i-1].End + 4*block
+	}
+	return c
+}
+
 func TestTheTailIsEvictedBeforeTheHead(t *testing.T) {
 	x := prefix.NewIndex()
 	x.Resize(0, 6*block)
@@ -132,10 +142,10 @@ func TestOddNumbersAreIgnored(t *testing.T) {
 
 // naive is a replica as the documentation has it: a list in the order of use.
 type naive struct {
-	capacity, owed int64
-	known, heads   []held // newest first
-	now            int
-	forgotten      int
+	capacity, owed, gone int64
+	known, heads         []held // newest first
+	now                  int
+	forgotten            int
 }
 
 type held struct {
@@ -187,6 +197,17 @@ func (n *naive) evict(room int64) {
 	}
 }
 
+func (n *naive) shrink(bytes int64) {
+	n.gone += min(bytes, n.used())
+	for len(n.known) > 0 && n.known[len(n.known)-1].size <= n.gone {
+		n.gone -= n.known[len(n.known)-1].size
+		n.evict(n.used() - n.known[len(n.known)-1].size)
+	}
+	if len(n.known) == 0 {
+		n.gone = 0
+	}
+}
+
 func (n *naive) elsewhere(bytes int64) {
 	n.owed = min(n.owed+bytes, n.capacity)
 	if n.owed >= 1024 {
@@ -220,10 +241,12 @@ func TestTheIndexIsAsTheNaiveOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x, model := prefix.NewIndex(), make([]naive, 3)
 		chains := rapid.Custom(func(t *rapid.T) *prefix.Chain {
-			return blocks(rapid.StringOfN(rapid.RuneFrom([]rune("abc")), 0, 7, -1).Draw(t, "blocks"))
+			stem := rapid.SampledFrom([]string{"aaaaaaaaaaaaaa", "aaaaabbbbbaaaa", "abcabcabcabcab"}).Draw(t, "stem")
+			stem = stem[:rapid.IntRange(0, len(stem)).Draw(t, "shared")]
+			return strides(stem + rapid.StringOfN(rapid.RuneFrom([]rune("abc")), 0, 7, -1).Draw(t, "own"))
 		})
 		for r := range model {
-			model[r].capacity = int64(rapid.IntRange(0, 30).Draw(t, "capacity")) * block
+			model[r].capacity = int64(rapid.IntRange(0, 120).Draw(t, "capacity")) * block
 			x.Resize(r, model[r].capacity)
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
@@ -232,7 +255,9 @@ func TestTheIndexIsAsTheNaiveOne(t *testing.T) {
 			switch rapid.SampledFrom([]string{"insert", "insert", "insert", "insert", "head", "elsewhere", "shrink", "resize", "clear"}).Draw(t, "do") {
 			case "insert":
 				c := chains.Draw(t, "chain")
-				x.Insert(r, c)
+				if got, want := x.Insert(r, c), n.lookup(c); got != want {
+					t.Fatalf("replica %d had %d bytes of what is inserted, want %d", r, got, want)
+				}
 				n.insert(c)
 			case "head":
 				if c := chains.Draw(t, "chain"); len(c.Marks) > 0 {
@@ -246,11 +271,11 @@ func TestTheIndexIsAsTheNaiveOne(t *testing.T) {
 				x.Elsewhere(r, bytes)
 				n.elsewhere(bytes)
 			case "shrink":
-				bytes := int64(rapid.IntRange(0, 5*block).Draw(t, "bytes"))
+				bytes := int64(rapid.IntRange(0, 12*block).Draw(t, "bytes"))
 				x.Shrink(r, bytes)
-				n.evict(max(0, n.used()-bytes))
+				n.shrink(bytes)
 			case "resize":
-				n.capacity = int64(rapid.IntRange(1, 30).Draw(t, "capacity")) * block
+				n.capacity = int64(rapid.IntRange(1, 120).Draw(t, "capacity")) * block
 				x.Resize(r, n.capacity)
 				n.evict(n.capacity)
 			case "clear":

@@ -21,6 +21,9 @@ func (w *writer) piece(n int32) {
 		w.from = int(start)
 	}
 	w.to = int(end)
+	if w.to-w.from >= 4*coarse {
+		w.flushWhole()
+	}
 }
 
 // punct writes one byte of punctuation.
@@ -36,6 +39,17 @@ func (w *writer) punct(c byte) {
 func (w *writer) flush() {
 	w.add(w.body[w.from:w.to])
 	w.from = w.to
+}
+
+// flushWhole writes what makes whole strides of a long text, which needs no copy of
+// it, while the text is in the processor's cache.
+func (w *writer) flushWhole() {
+	n := w.to - w.from
+	if w.stride > 0 {
+		n -= (w.n + n) % w.stride
+	}
+	w.add(w.body[w.from : w.from+n])
+	w.from += n
 }
 
 func (w *writer) text(n int32) []byte { return w.body[w.nodes[n].start:w.nodes[n].end] }

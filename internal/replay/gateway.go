@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"errors"
 	"strconv"
 	"time"
@@ -12,20 +13,21 @@ import (
 
 // call is a request on its way.
 type call struct {
-	req     *Request
-	id      uint64
-	salt    uint64 // of its session
-	lane    int
-	gateway *gateway
-	replica int // that it was sent to last; -1 is none yet
-	chain   *chain
-	query   route.Query
-	ticket  route.Ticket
-	arrived time.Duration
-	first   time.Duration
-	cached  int
-	begun   bool
-	done    func() // its session goes on
+	req      *Request
+	id       uint64
+	salt     uint64 // of its session
+	lane     int
+	gateway  *gateway
+	replica  int // that it was sent to last; -1 is none yet
+	chain    *chain
+	query    route.Query
+	ticket   route.Ticket
+	arrived  time.Duration
+	first    time.Duration
+	cached   int
+	begun    bool
+	stranger bool   // of another client
+	done     func() // its session goes on
 }
 
 // gateway is a router among others, with what it alone knows.
@@ -53,7 +55,7 @@ func (w *world) addGateway() {
 		g.places = append(g.places, i)
 		g.facts = append(g.facts, route.Facts{
 			Name: w.replicas[i].name, Weight: 1,
-			Engine: engine.Sample{Known: engine.SignalKVTokens, KVTokens: float64(w.setup.Engine.KVTokens)},
+			Engine: engine.Sample{Known: engine.SignalKVTokens, KVTokens: float64(cmp.Or(w.setup.Says, w.setup.Engine.KVTokens))},
 		})
 	}
 	w.gateways = append(w.gateways, g)
@@ -94,6 +96,9 @@ func (w *world) arrives(c *call, draw uint64) {
 	c.gateway = w.gateways[(roll>>32)%uint64(len(w.gateways))]
 	w.calls = append(w.calls, c)
 	c.chain = w.chainOf(c)
+	if w.strange(c) {
+		return
+	}
 	c.query = route.Query{Chain: c.chain.Chain, Roll: mix(roll)}
 	if w.setup.SessionIDs {
 		c.query.Session = c.salt

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"tailplane/internal/kvevents"
 	"tailplane/internal/route"
 	"tailplane/internal/sim"
 )
@@ -29,7 +30,8 @@ type world struct {
 	gateways []*gateway
 	calls    []*call // by the engines' ids; nil when over
 	spare    []*chain
-	order    []int      // scratch of send
+	order    []int // scratch of send
+	changes  []sim.CacheChange
 	rng      *rand.Rand // in the order of events; what policies are compared by comes from mix
 	out      Outcome
 }
@@ -38,7 +40,8 @@ type world struct {
 type replica struct {
 	name   string
 	engine *sim.Engine
-	load   sim.Load // when its metrics were read last
+	held   *kvevents.Held // what it says of its cache; nil where nobody listens
+	load   sim.Load       // when its metrics were read last
 	next   time.Duration
 	due    bool
 	dead   bool
@@ -86,7 +89,11 @@ func (w *world) build() error {
 		if err != nil {
 			return err
 		}
-		w.replicas = append(w.replicas, replica{name: fmt.Sprintf("replica-%d", i), engine: e})
+		r := replica{name: fmt.Sprintf("replica-%d", i), engine: e}
+		if w.setup.Events {
+			r.listen()
+		}
+		w.replicas = append(w.replicas, r)
 	}
 	for range w.setup.Gateways {
 		w.addGateway()
@@ -142,6 +149,7 @@ func (w *world) advance(i int) {
 			w.ends(c)
 		}
 	}
+	w.cached(r)
 	r.next, r.due = r.engine.Next()
 }
 
@@ -151,7 +159,9 @@ func (w *world) ends(c *call) {
 		res.Cached = -1
 	}
 	c.ticket.Done(w.time(), res)
-	w.out.add(c, w.now)
+	if !c.stranger {
+		w.out.add(c, w.now)
+	}
 	w.leave(c)
 }
 
@@ -171,12 +181,17 @@ func (w *world) kill(i int) {
 	w.replicas[i].dead, w.replicas[i].due = true, false
 	hit := slices.DeleteFunc(slices.Clone(w.calls), func(c *call) bool { return c == nil || c.replica != i })
 	for _, c := range hit {
+		if c.stranger {
+			continue
+		}
 		c.ticket.Done(w.time(), route.Result{Cached: -1})
 		c.gateway.failed(i)
 	}
 	for _, c := range hit {
-		if c.begun {
+		if c.begun && !c.stranger {
 			w.out.Cut++
+		}
+		if c.begun || c.stranger {
 			w.leave(c)
 			continue
 		}

@@ -111,11 +111,66 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestCacheEventsMakeUpForAWrongCapacity, that is said to be larger or smaller than it
+// is, and where another client has a part of the conversations.
+func TestCacheEventsMakeUpForAWrongCapacity(t *testing.T) {
+	trace := agents(1, 60, 12)
+	play := func(change func(*Setup)) Result {
+		s := setup(t, "auto", func(s *Setup) {
+			s.Load.Sessions, s.Replicas, s.Engine.KVTokens = 30, 4, 180_000
+			change(s)
+		})
+		rs, err := Bench(context.Background(), trace, []Setup{s}, 4, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rs[0]
+	}
+	truth := play(func(*Setup) {})
+	for _, c := range []struct {
+		name      string
+		strangers float64
+		says      int
+	}{{"eight times as large", 0, 1_440_000}, {"a quarter as large", 0, 45_000}, {"eight times as large, others' too", 0.3, 1_440_000}} {
+		t.Run(c.name, func(t *testing.T) {
+			change := func(s *Setup) { s.Says, s.Strangers = c.says, c.strangers }
+			without, with := play(change), play(func(s *Setup) { change(s); s.Events = true })
+			t.Logf("hit %.3f without events, %.3f with them, %.3f with the truth; first tokens %.3f, %.3f, %.3f s",
+				without.HitRate, with.HitRate, truth.HitRate, without.TTFT.Mean, with.TTFT.Mean, truth.TTFT.Mean)
+			if with.HitRate < without.HitRate || with.TTFT.Mean > 0.9*without.TTFT.Mean || c.strangers == 0 && (with.HitRate < truth.HitRate-0.02 || with.TTFT.Mean > 1.1*truth.TTFT.Mean) {
+				t.Error("the events do not make up for it")
+			}
+		})
+	}
+}
+
+// TestCacheEventsDoNoHarmAmongSeveralGateways, where what is stored for another gateway
+// is not told from what is stored for others.
+func TestCacheEventsDoNoHarmAmongSeveralGateways(t *testing.T) {
+	trace := agents(1, 60, 12)
+	var setups []Setup
+	for _, events := range []bool{false, true} {
+		setups = append(setups, setup(t, "auto", func(s *Setup) {
+			s.Load.Sessions, s.Replicas, s.Engine.KVTokens, s.Gateways, s.Events = 30, 4, 180_000, 4, events
+		}))
+	}
+	rs, err := Bench(context.Background(), trace, setups, 4, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, with := rs[0], rs[1]
+	t.Logf("hit %.3f without events, %.3f with them; first tokens %.3f, %.3f s", without.HitRate, with.HitRate, without.TTFT.Mean, with.TTFT.Mean)
+	if with.HitRate < without.HitRate-0.02 || with.TTFT.Mean > 1.1*without.TTFT.Mean {
+		t.Error("the events do harm")
+	}
+}
+
 // TestOneSeedOneOutcome: a run is a function of its arguments, in each scenario.
 func TestOneSeedOneOutcome(t *testing.T) {
 	trace := conversations(2, 300)
 	hard := func(s *Setup) {
 		s.Gateways, s.Gossip.Loss, s.Scrape, s.Load.Spread = 3, 0.2, 100*time.Millisecond, true
+		s.Events, s.Strangers = true, 0.2
 		s.Slow, s.Kill = map[int]float64{1: 0.5}, map[int]time.Duration{2: 10 * time.Second}
 	}
 	for _, p := range []string{"auto", "random"} {

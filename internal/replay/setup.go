@@ -27,8 +27,15 @@ type Setup struct {
 	SessionIDs bool
 	// Untold is that engines do not say what they found in their caches.
 	Untold bool
-	Slow   map[int]float64       // speed of a replica; 0.5 is half
-	Kill   map[int]time.Duration // when a replica dies
+	// Events is that routers hear what engines say of their caches.
+	Events bool
+	// Says is how many tokens routers are told that a cache holds; 0 is the truth.
+	Says int
+	// Strangers is the share of conversations that another client has, which asks an
+	// engine of its own choice. What becomes of them is not in the outcome.
+	Strangers float64
+	Slow      map[int]float64       // speed of a replica; 0.5 is half
+	Kill      map[int]time.Duration // when a replica dies
 	// Watch is the moment around which first tokens are looked at apart: see
 	// [Windows]. Zero is the first death.
 	Watch time.Duration
@@ -117,6 +124,8 @@ func (s *Setup) Validate() error {
 	want(s.Load.Sample >= 0, "%d sessions in all: want 0 or more", s.Load.Sample)
 	want(s.Gossip.Loss >= 0 && s.Gossip.Loss <= 1, "a loss of %g: want 0 to 1", s.Gossip.Loss)
 	want(s.Gossip.Min >= 0 && s.Gossip.Max >= s.Gossip.Min, "gossip that takes %v to %v", s.Gossip.Min, s.Gossip.Max)
+	want(s.Says >= 0, "a cache of %d tokens: want 0 or more", s.Says)
+	want(s.Strangers >= 0 && s.Strangers < 1, "%g of the conversations are others': want 0 or more and less than 1", s.Strangers)
 	want(s.Scrape >= 0, "metrics every %v: want 0 or more", s.Scrape)
 	for i, f := range s.Slow {
 		want(i >= 0 && i < s.Replicas, "replica %d is slow, but there are %d", i, s.Replicas)

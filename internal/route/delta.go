@@ -103,6 +103,10 @@ func (g *Group) Apply(now time.Time, peer string, d Delta) {
 	if d.Kind == DeltaSent {
 		m.backlog += m.speed * d.Work
 		g.index.Head(m.slot, d.Head.Hash, d.Head.End)
+		m.events.due += uncached
+		if m.events.decide() {
+			g.resize(m)
+		}
 		g.index.Elsewhere(m.slot, int64(uncached*g.model.bytesPerToken))
 	}
 	m.drain(now)

@@ -184,7 +184,12 @@ func (g *Group) hit(m *member, c *prefix.Chain, tokens int) int {
 	if c.Bytes == 0 {
 		return 0
 	}
-	return max(0, min(int(m.trust*float64(g.model.tokens(g.index.Lookup(m.slot, c)))), tokens-1))
+	return g.believed(m, g.index.Lookup(m.slot, c), tokens)
+}
+
+// believed is hit for so many bytes that the index knows of.
+func (g *Group) believed(m *member, known, tokens int) int {
+	return max(0, min(int(m.trust*float64(g.model.tokens(known))), tokens-1))
 }
 
 // Ticket follows one attempt at a replica. The zero Ticket is ready, belongs to
@@ -197,6 +202,7 @@ type Ticket struct {
 	work     float64 // predicted seconds of prefill at the group's speed
 	wait     float64 // predicted before it
 	uncached int
+	fresh    int // tokens that the replica is expected to store
 	tokens   int
 	context  int // tokens there when it was sent
 	bytes    int
@@ -220,11 +226,13 @@ func (g *Group) Sent(now time.Time, q *Query, name string, t *Ticket) {
 	g.mu.Lock()
 	m := g.member(now, name)
 	tokens := g.model.tokens(q.Chain.Bytes)
-	hit := g.hit(m, &q.Chain, tokens)
-	g.index.Insert(m.slot, &q.Chain)
+	if m.events.decide() {
+		g.resizeFor(m, tokens)
+	}
+	hit := g.believed(m, g.index.Insert(m.slot, &q.Chain), tokens)
 	*t = Ticket{
 		group: g, member: m, kind: q.Work, sent: now, work: g.model.seconds(q.Work, tokens-hit, tokens), wait: m.wait(now),
-		uncached: tokens - hit, tokens: tokens, bytes: q.Chain.Bytes, hit: hit, lane: q.Chain.Lane,
+		uncached: tokens - hit, fresh: tokens - hit, tokens: tokens, bytes: q.Chain.Bytes, hit: hit, lane: q.Chain.Lane,
 		loads: m.adapters.loads(q.Adapter, &m.says) > 0,
 	}
 	m.adapters.use(q.Adapter, adaptersAt(&m.says))
@@ -342,6 +350,7 @@ func (t *Ticket) Done(now time.Time, r Result) {
 	if !t.begun {
 		t.member.answer(now, t)
 	}
+	t.member.events.fade(now, t.member.remote.queued)
 	t.member.end(t)
 	if r.OK {
 		// An engine frees a prompt's blocks when it has answered: they are the

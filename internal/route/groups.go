@@ -81,6 +81,6 @@ func (gs *Groups) Forget(target string) { gs.each(func(g *Group) { g.forget(targ
 // Cleared says that a target's cache is empty: its engine has started anew.
 func (gs *Groups) Cleared(target string) {
 	gs.each(func(g *Group) {
-		g.of(target, func(m *member) { g.index.Clear(m.slot); m.adapters = adapters{}; g.resize(m) })
+		g.of(target, func(m *member) { g.index.Clear(m.slot); m.adapters = adapters{}; m.events.began(); g.resize(m) })
 	})
 }

@@ -343,6 +343,7 @@ func (m *member) confirm(g *Group, t *Ticket, r Result, wrote float64) {
 		m.learnPace(t, wrote/float64(r.Output-1))
 	}
 	m.tells = m.tells || r.Cached > 0
+	m.events.shown(float64(r.Cached), float64(r.Cached-t.hit))
 	if r.Cached == NothingSaid && m.tells {
 		r.Cached = 0
 	}
@@ -352,7 +353,7 @@ func (m *member) confirm(g *Group, t *Ticket, r Result, wrote float64) {
 	share := min(1, float64(r.Cached)/float64(t.hit))
 	m.kept += (share - m.kept) / 64
 	m.trust = min(1, max(leastTrust, m.kept/doubtful))
-	if m.told { // the engine says how much it holds
+	if m.told || m.events.decide() { // the engine says how much it holds
 		return
 	}
 	if share < 0.5 {
@@ -373,6 +374,9 @@ const (
 	mostCapacity  = 64 << 20
 )
 
-func (g *Group) resize(m *member) {
-	g.index.Resize(m.slot, int64(m.capacity*g.model.bytesPerToken))
+func (g *Group) resize(m *member) { g.resizeFor(m, 0) }
+
+// resizeFor leaves room for so many tokens beside what is thought to be there.
+func (g *Group) resizeFor(m *member, tokens int) {
+	g.index.Resize(m.slot, int64((m.events.room(m.capacity)+float64(tokens))*g.model.bytesPerToken))
 }

@@ -40,6 +40,7 @@ type member struct {
 
 	adapters adapters
 	says     engine.Sample // its engine, when it was looked at last
+	events   events        // of its engine's cache
 
 	part float64 // of the traffic, which it gets at most; 0 is what it is chosen for
 	due  float64 // requests that it may have of that now
@@ -55,7 +56,7 @@ const usualTime = 60
 const defaultCapacity = 380_000
 
 func newMember(name string, slot int, now time.Time) *member {
-	return &member{name: name, key: Hash(name), slot: slot, at: now, peers: map[string]*remote{}, speed: 1, drag: 1, kept: 1, trust: 1, capacity: defaultCapacity, due: 1}
+	return &member{name: name, key: Hash(name), slot: slot, at: now, peers: map[string]*remote{}, speed: 1, drag: 1, kept: 1, trust: 1, capacity: defaultCapacity, events: events{at: now}, due: 1}
 }
 
 // Hash is what names are known by in a query and between gateways.
@@ -86,6 +87,7 @@ func (m *member) begin(now time.Time, t *Ticket) {
 	m.queued += t.uncached
 	m.pending += t.work
 	m.backlog += m.speed * t.work
+	m.events.begin(t.fresh)
 }
 
 // answer takes off what waits no more.
@@ -99,4 +101,5 @@ func (m *member) answer(now time.Time, t *Ticket) {
 func (m *member) end(t *Ticket) {
 	m.inFlight--
 	m.context -= t.tokens
+	m.events.fresh -= t.fresh
 }

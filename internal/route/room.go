@@ -127,11 +127,11 @@ func (g *Group) places(now time.Time, s *Standing, c *queue.Config, it queue.Ite
 const mostFill = 0.85
 
 // fill is the part that they do, as far as it is known: the capacity is that which
-// an engine told.
+// an engine told, or its events show.
 func (m *member) fill(e engine.Sample) float64 {
 	fill := 0.0
 	if m.told {
-		fill = (float64(m.context) + m.remote.context) / m.capacity
+		fill = (float64(m.context) + m.remote.context) / m.events.estimate(m.capacity)
 	}
 	if e.Known.Has(engine.SignalKVUsage) {
 		fill = max(fill, e.KVUsage)

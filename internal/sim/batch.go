@@ -222,6 +222,17 @@ func (e *Engine) Load() Load {
 	}
 }
 
+// WatchCache has the changes of the prefix cache kept for CacheChanges.
+func (e *Engine) WatchCache() { e.cache.watch = true }
+
+// CacheChanges appends to buf what became of the prefix cache since the last call, in
+// order.
+func (e *Engine) CacheChanges(buf []CacheChange) []CacheChange {
+	buf = append(buf, e.cache.log...)
+	e.cache.log = e.cache.log[:0]
+	return buf
+}
+
 // Counters returns the totals since the engine was made.
 func (e *Engine) Counters() Counters { return e.counters }
 

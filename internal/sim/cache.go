@@ -15,6 +15,20 @@ type kvCache struct {
 	head   int32 // next to be taken
 	tail   int32 // most recently released
 	free   int
+	watch  bool // changes are kept
+	log    []CacheChange
+}
+
+// CacheChange is a block of the prefix cache that was stored, or removed.
+type CacheChange struct {
+	Hash    uint64
+	Removed bool
+}
+
+func (c *kvCache) note(hash uint64, removed bool) {
+	if c.watch {
+		c.log = append(c.log, CacheChange{hash, removed})
+	}
 }
 
 type block struct {
@@ -72,6 +86,7 @@ func (c *kvCache) alloc() (int32, bool) {
 	if blk.hashed {
 		delete(c.index, blk.hash)
 		blk.hashed = false
+		c.note(blk.hash, true)
 	}
 	blk.refs = 1
 	return b, true
@@ -85,6 +100,7 @@ func (c *kvCache) seal(b int32, hash uint64) {
 	}
 	c.blocks[b].hash, c.blocks[b].hashed = hash, true
 	c.index[hash] = b
+	c.note(hash, false)
 }
 
 // release drops one reference to each block, last block first, so that the end

@@ -182,7 +182,21 @@ func (c Config) Destinations(name string) []egress.Destination {
 		return nil
 	}
 	out := append([]egress.Destination{{Address: address, Why: "target " + name}}, c.watched(name)...)
-	for _, at := range c.KVEvents.Addresses() {
+	return append(out, c.CacheEvents(name)...)
+}
+
+// CacheEvents is where the engine of the target called name, which is at one
+// address, publishes what it caches; nothing where it is not listened to.
+func (c Config) CacheEvents(name string) (out []egress.Destination) {
+	kind, ok := Find(c.Kind)
+	if !ok {
+		return nil
+	}
+	u, err := parseURL(c.address(kind))
+	if err != nil {
+		return nil
+	}
+	for _, at := range c.KVEvents.Addresses(u.Hostname()) {
 		out = append(out, egress.Destination{Address: at, Why: "cache events of " + name})
 	}
 	return out

@@ -20,8 +20,8 @@ func (c Config) validateDiscovery(path string, report func(path, wrong, right st
 	if c.URL != "" {
 		report(path+".url", "the target has a url and says where its addresses are found", "keep one of url and discover")
 	}
-	if c.KVEvents.Endpoint != "" {
-		report(path+".kv_events.endpoint", "every replica would be taken for the engine that publishes there", "remove it; cache events are of targets with an address of their own")
+	if !c.KVEvents.Anywhere() {
+		report(path+".kv_events.endpoint", "every replica would be taken for the engine that publishes there", "write tcp://*:PORT: each at its own host")
 	}
 	if c.Egress.Address != "" {
 		report(path+".egress.address", "every replica would be dialed at one address", "remove it; replicas are dialed where they are found")
