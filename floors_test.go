@@ -23,7 +23,7 @@ var floors = map[string]int{
 	"oidc": 2, "notify": 2, "reconcile": 2, "statement": 4,
 	"dialect": 1, "egress": 1, "engine": 1, "h1": 1, "httpd": 1, "ledger": 1, "owner": 1, "telemetry": 1,
 	"credential": 2, "models": 2, "fleet": 2, "meter": 2, "sim": 2,
-	"queue": 1, "rules": 1, "kvevents": 2, "complexity": 1,
+	"queue": 1, "queue/queuesim": 3, "rules": 1, "kvevents": 2, "complexity": 1,
 	"catalog": 3, "policy": 3, "route": 3, "upstream": 3,
 	"watch": 4, "discover": 2, "discover/kube": 3, "gossip": 4,
 	"gateway": 4, "admin": 4, "importer": 4, "probe": 4, "replay": 4,

@@ -2,15 +2,35 @@ package main
 
 import (
 	"fmt"
+	"math"
 
 	"tailplane/internal/replay"
 )
 
-// bar is what a figure may be at most.
+// bar is between what a figure is to lie. Times, ratios and shares are not below
+// zero, so that where only most is set, it alone counts.
 type bar struct {
-	name string
-	most float64
-	of   func(rs []replay.Result) replay.Interval
+	name        string
+	most, least float64
+	of          func(rs []replay.Result) replay.Interval // nil where no policies are compared
+}
+
+// atMost is a bar for a figure of a section.
+func atMost(name string, most float64, of func([]replay.Result) replay.Interval) bar {
+	return bar{name: name, most: most, of: of}
+}
+
+// atLeast is a bar that a figure is to reach.
+func atLeast(name string, least float64) bar { return bar{name: name, least: least, most: math.Inf(1)} }
+
+func (b *bar) holds(x float64) bool { return b.least <= x && x <= b.most }
+
+// text is the bar in words.
+func (b *bar) text() string {
+	if math.IsInf(b.most, 1) {
+		return "at least " + short(b.least)
+	}
+	return "at most " + short(b.most)
 }
 
 // verdict is a bar with what was measured.
@@ -19,22 +39,25 @@ type verdict struct {
 	got replay.Interval
 }
 
-func (v *verdict) met() bool { return v.got.Mean <= v.most }
+func (v *verdict) met() bool { return v.holds(v.got.Mean) }
 
 func (v *verdict) word() string {
+	within := v.holds(v.got.Low) || v.holds(v.got.High)
 	switch {
-	case !v.met() && v.got.Low <= v.most:
+	case !v.met() && within:
 		return "missed, within the interval"
 	case !v.met():
 		return "missed"
 	case v.got.High > v.most:
 		return "met, the interval reaches over"
+	case v.got.Low < v.least:
+		return "met, the interval reaches below"
 	}
 	return "met"
 }
 
 func (v *verdict) text() string {
-	return fmt.Sprintf("%s: %s, at most %s: %s", v.name, number(v.got), short(v.most), v.word())
+	return fmt.Sprintf("%s: %s, %s: %s", v.name, number(v.got), v.bar.text(), v.word())
 }
 
 // number is a figure with its interval, where there is one.

@@ -10,7 +10,6 @@ import (
 
 	"tailplane/internal/models"
 	"tailplane/internal/prefix"
-	"tailplane/internal/replay"
 	"tailplane/internal/route"
 )
 
@@ -28,17 +27,26 @@ type latency struct {
 	rate     float64 // decisions a second of one core
 }
 
-func (c *cost) verdicts() []verdict {
-	flat := func(name string, most, v float64) verdict {
-		return verdict{bar{name: name, most: most}, replay.Interval{Mean: v, Low: v, High: v}}
-	}
+// aside is the section of the page.
+func (c *cost) aside() aside {
 	us := func(d time.Duration) float64 { return float64(d) / 1e3 }
-	return []verdict{
-		flat("p99 of a decision about 400 KB, us", 200, us(c.large.p99)),
-		flat("p99 of a decision about 4 KB, us", 15, us(c.small.p99)),
-		flat("time of a decision about 400 KB, us (2,000 a second)", 500, 1e6/c.large.rate),
-		flat("MB of a million checkpoints", 64, c.million/1e6),
+	a := aside{title: "What a decision costs", verdicts: []verdict{
+		{atMost("p99 of a decision about 400 KB, us", 200, nil), flat(us(c.large.p99))},
+		{atMost("p99 of a decision about 4 KB, us", 15, nil), flat(us(c.small.p99))},
+		{atMost("time of a decision about 400 KB, us (2,000 a second)", 500, nil), flat(1e6 / c.large.rate)},
+		{atMost("MB of a million checkpoints", 64, nil), flat(c.million / 1e6)},
+	}}
+	var b strings.Builder
+	b.WriteString("On the machine that wrote this page, one core: the JSON body is scanned and hashed, eight replicas are ranked, and the group is told that\nthe request was sent. The body has just been read, as in a gateway, so that the processor's caches hold it; the last line is for one that comes from\nmemory.\n\n| body | p50 | p99 | decisions a second |\n|---|---|---|---|\n")
+	for _, l := range []struct {
+		size string
+		latency
+	}{{"4 KB", c.small}, {"400 KB (about 100k tokens)", c.large}, {"400 KB, from memory", c.cold}} {
+		fmt.Fprintf(&b, "| %s | %.1f us | %.1f us | %.0f |\n", l.size, us(l.p50), us(l.p99), l.rate)
 	}
+	fmt.Fprintf(&b, "\nA million checkpoints in the index take %.0f MB.\n", c.million/1e6)
+	a.text = b.String()
+	return a
 }
 
 // measureCost takes a few seconds.

@@ -1,8 +1,9 @@
 // Command routing is the benchmark of the router: `make bench-routing`. It plays
 // recorded traces through every policy with package replay, judges auto by the
-// bars of the issue that asked for it, measures what a decision costs, and writes
-// a page with a chart for each table. It starts no program and contacts nothing.
-// What is compared stands in sections.go; start reading there.
+// bars of the issue that asked for it, and so what is beside: tenants in the queue, the
+// choice of a weak model, the cost of a decision. It writes a page with a chart for each
+// table. It starts no program and contacts nothing. What is compared stands in
+// sections.go and aside.go; start reading there.
 package main
 
 import (
@@ -43,7 +44,7 @@ func command(args []string, progress io.Writer) int {
 	f.SetOutput(progress)
 	f.StringVar(&o.traces, "traces", "../shared/traces", "folder with the traces")
 	f.StringVar(&o.out, "out", "docs/benchmarks", "folder that the page and its charts are written to")
-	f.StringVar(&o.only, "only", "", "play only the sections whose id contains this")
+	f.StringVar(&o.only, "only", "", "play and measure only the sections whose id contains this")
 	f.IntVar(&o.seeds, "seeds", 0, "seeds of every section; 0 is what each says")
 	f.BoolVar(&o.gate, "gate", false, "exit with 1 when a bar is missed")
 	if err := f.Parse(args); err != nil {
@@ -90,22 +91,14 @@ func benchmark(ctx context.Context, o *options, progress io.Writer) (missed int,
 			return 0, fmt.Errorf("%s: %w", s.id, err)
 		}
 		fmt.Fprintf(progress, "%s: %d runs in %.0f s\n", s.id, len(s.rows)*p.seeds, time.Since(began).Seconds())
-		for _, v := range p.verdicts {
-			fmt.Fprintf(progress, "  %s\n", v.text())
-			if !v.met() {
-				missed++
-			}
-		}
+		missed += tell(progress, p.verdicts)
 		done = append(done, p)
 	}
-	cost := measureCost()
-	for _, v := range cost.verdicts() {
-		fmt.Fprintf(progress, "  %s\n", v.text())
-		if !v.met() {
-			missed++
-		}
+	beside, more, err := measureAsides(ctx, o, progress)
+	if err != nil {
+		return 0, err
 	}
-	return missed, write(o.out, done, cost)
+	return missed + more, write(o.out, done, beside)
 }
 
 // played is a section with its results.

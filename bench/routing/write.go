@@ -25,42 +25,62 @@ seed's own figure. Intervals are 95 % (Student's t over seeds; ratios are paired
 `
 
 // write writes the page and its charts.
-func write(dir string, sections []played, c *cost) error {
+func write(dir string, sections []played, beside []aside) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	var b strings.Builder
 	b.WriteString(head)
-	verdictTable(&b, sections, c)
+	verdictTable(&b, sections, beside)
 	for i := range sections {
 		p := &sections[i]
-		name := "routing-" + p.id + ".svg"
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(chart(p)), 0o644); err != nil {
+		if err := begin(&b, dir, p.id, p.title, p.note, chart(p.title, "mean time to the first token, s", marksOf(p))); err != nil {
 			return err
 		}
-		fmt.Fprintf(&b, "\n## %s\n\n", p.title)
-		if p.note != "" {
-			fmt.Fprintf(&b, "%s\n\n", p.note)
-		}
-		fmt.Fprintf(&b, "![%s](%s)\n\n", p.title, name)
 		table(&b, p)
 	}
-	costTable(&b, c)
+	for i := range beside {
+		a := &beside[i]
+		drawn := ""
+		if len(a.marks) > 0 {
+			drawn = chart(a.title, a.unit, a.marks)
+		}
+		if err := begin(&b, dir, a.id, a.title, "", drawn); err != nil {
+			return err
+		}
+		b.WriteString(a.text)
+	}
 	return os.WriteFile(filepath.Join(dir, "routing.md"), []byte(b.String()), 0o644)
 }
 
-func verdictTable(b *strings.Builder, sections []played, c *cost) {
-	b.WriteString("## Bars\n\n| where | what | at most | measured (95 % interval) | |\n|---|---|---|---|---|\n")
+// begin begins a section of the page, and writes its chart if it has one.
+func begin(b *strings.Builder, dir, id, title, note, drawn string) error {
+	fmt.Fprintf(b, "\n## %s\n\n", title)
+	if note != "" {
+		fmt.Fprintf(b, "%s\n\n", note)
+	}
+	if drawn == "" {
+		return nil
+	}
+	name := "routing-" + id + ".svg"
+	fmt.Fprintf(b, "![%s](%s)\n\n", title, name)
+	return os.WriteFile(filepath.Join(dir, name), []byte(drawn), 0o644)
+}
+
+func verdictTable(b *strings.Builder, sections []played, beside []aside) {
+	b.WriteString("## Bars\n\n| where | what | bar | measured (95 % interval) | |\n|---|---|---|---|---|\n")
 	line := func(where string, v *verdict) {
-		fmt.Fprintf(b, "| %s | %s | %s | %s | **%s** |\n", where, v.name, short(v.most), number(v.got), v.word())
+		fmt.Fprintf(b, "| %s | %s | %s | %s | **%s** |\n", where, v.name, v.bar.text(), number(v.got), v.word())
 	}
 	for i := range sections {
 		for j := range sections[i].verdicts {
 			line(sections[i].title, &sections[i].verdicts[j])
 		}
 	}
-	for _, v := range c.verdicts() {
-		line("Cost of a decision", &v)
+	for i := range beside {
+		for j := range beside[i].verdicts {
+			line(beside[i].title, &beside[i].verdicts[j])
+		}
 	}
 }
 
@@ -90,15 +110,4 @@ func deaths(b *strings.Builder, p *played) {
 		d := p.results[i].Detail
 		fmt.Fprintf(b, "| %s | %.2f | %.2f | %.2f | %.1f | %.1f | %.1f |\n", p.results[i].Policy, d.Windows[0], d.Windows[1], d.Windows[2], d.Retried, d.Cut, d.Failed)
 	}
-}
-
-func costTable(b *strings.Builder, c *cost) {
-	b.WriteString("\n## What a decision costs\n\nOn the machine that wrote this page, one core: the JSON body is scanned and hashed, eight replicas are ranked, and the group is told that\nthe request was sent. The body has just been read, as in a gateway, so that the processor's caches hold it; the last line is for one that comes from\nmemory.\n\n| body | p50 | p99 | decisions a second |\n|---|---|---|---|\n")
-	for _, l := range []struct {
-		size string
-		latency
-	}{{"4 KB", c.small}, {"400 KB (about 100k tokens)", c.large}, {"400 KB, from memory", c.cold}} {
-		fmt.Fprintf(b, "| %s | %.1f us | %.1f us | %.0f |\n", l.size, float64(l.p50)/1e3, float64(l.p99)/1e3, l.rate)
-	}
-	fmt.Fprintf(b, "\nA million checkpoints in the index take %.0f MB.\n", c.million/1e6)
 }

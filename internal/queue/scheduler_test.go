@@ -12,6 +12,8 @@ import (
 	"tailplane/internal/queue"
 )
 
+var epoch = time.Unix(1_800_000_000, 0)
+
 func always(queue.Item) bool { return true }
 
 // failer is a test, of rapid or not.

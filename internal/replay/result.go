@@ -55,7 +55,7 @@ type Detail struct {
 func (r *Result) Against(other *Result, measure string) Interval {
 	for _, m := range measures {
 		if m.name == measure {
-			return factor(ratios(column(r.Detail.runs, m.of), column(other.Detail.runs, m.of)))
+			return FactorOf(ratios(column(r.Detail.runs, m.of), column(other.Detail.runs, m.of)))
 		}
 	}
 	return Interval{math.NaN(), math.NaN(), math.NaN()}
@@ -82,7 +82,7 @@ var measures = []struct {
 func summarise(s *Setup, runs []Figures) Result {
 	d := &Detail{runs: runs, CI: map[string]Interval{}}
 	for _, m := range measures {
-		d.CI[m.name] = interval(column(runs, m.of))
+		d.CI[m.name] = IntervalOf(column(runs, m.of))
 	}
 	count := func(f func(*Figures) int) float64 {
 		return mean(column(runs, func(x *Figures) float64 { return float64(f(x)) }))

@@ -12,8 +12,9 @@ type Interval struct {
 	High float64 `json:"high"`
 }
 
-// interval is by Student's t; of one value it is that value.
-func interval(xs []float64) Interval {
+// IntervalOf is the interval of a figure, given that of each seed: by Student's t; of
+// one value it is that value.
+func IntervalOf(xs []float64) Interval {
 	m := mean(xs)
 	if len(xs) < 2 {
 		return Interval{m, m, m}
@@ -26,17 +27,17 @@ func interval(xs []float64) Interval {
 	return Interval{m, m - half, m + half}
 }
 
-// factor is the interval of ratios: by their logarithms, so that half and double
-// lie equally far from one.
-func factor(xs []float64) Interval {
+// FactorOf is the interval of ratios, given that of each seed: by their logarithms, so
+// that half and double lie equally far from one.
+func FactorOf(xs []float64) Interval {
 	logs := make([]float64, len(xs))
 	for i, x := range xs {
 		if x <= 0 {
-			return interval(xs)
+			return IntervalOf(xs)
 		}
 		logs[i] = math.Log(x)
 	}
-	i := interval(logs)
+	i := IntervalOf(logs)
 	return Interval{math.Exp(i.Mean), math.Exp(i.Low), math.Exp(i.High)}
 }
 

@@ -7,17 +7,17 @@ import (
 
 func TestInterval(t *testing.T) {
 	// Student's t of four degrees of freedom: 2.776; deviation sqrt(2.5).
-	i := interval([]float64{1, 2, 3, 4, 5})
+	i := IntervalOf([]float64{1, 2, 3, 4, 5})
 	if want := 2.776 * math.Sqrt(2.5/5); i.Mean != 3 || math.Abs(i.High-3-want) > 1e-9 || math.Abs(3-i.Low-want) > 1e-9 {
 		t.Errorf("%+v", i)
 	}
-	if i := interval([]float64{7}); i != (Interval{7, 7, 7}) {
+	if i := IntervalOf([]float64{7}); i != (Interval{7, 7, 7}) {
 		t.Errorf("of one: %+v", i)
 	}
-	if f := factor([]float64{.5, 2}); math.Abs(f.Mean-1) > 1e-12 || math.Abs(f.Low*f.High-1) > 1e-12 {
+	if f := FactorOf([]float64{.5, 2}); math.Abs(f.Mean-1) > 1e-12 || math.Abs(f.Low*f.High-1) > 1e-12 {
 		t.Errorf("half and double: %+v", f)
 	}
-	if f := factor([]float64{0, 2}); f.Mean != 1 {
+	if f := FactorOf([]float64{0, 2}); f.Mean != 1 {
 		t.Errorf("with a zero: %+v", f)
 	}
 }

@@ -1,76 +1,14 @@
-package queue_test
+package queuesim
 
 import (
+	"errors"
 	"math"
-	"math/rand/v2"
 	"slices"
-	"testing"
 	"time"
 
 	"tailplane/internal/queue"
 	"tailplane/internal/sim"
 )
-
-// call is one request of a simulated load.
-type call struct {
-	at             time.Duration
-	tenant         string
-	band           queue.Band
-	prompt, output int
-
-	sent, first, done time.Duration // -1: never
-	refused           queue.Reason
-}
-
-func (c *call) ttft() float64 { return (c.first - c.at).Seconds() }
-
-// lengths draws prompts and answers: log-normal prompts, geometric answers.
-type lengths struct {
-	median, sigma float64 // of prompts, in tokens
-	most          int
-	output        float64 // mean
-}
-
-// chats are prompts of 3000 tokens in the median, 4500 on average, with answers
-// of 150. shorts are 800, 1200 on average: there the decoding is a third of the
-// work, and a step of a full batch is long beside a prompt.
-var (
-	chats  = lengths{median: 3000, sigma: 0.9, most: 32_000, output: 150}
-	shorts = lengths{median: 800, sigma: 0.9, most: 32_000, output: 150}
-)
-
-// load is one tenant's Poisson process.
-type load struct {
-	tenant string
-	band   queue.Band
-	rate   float64 // requests a second
-	of     lengths
-	weight float64
-}
-
-// calls draws what the tenants ask for until the end, each from its own source,
-// so that one tenant's requests are the same whatever the others do.
-func calls(seed uint64, until time.Duration, loads ...load) []*call {
-	var out []*call
-	for _, l := range loads {
-		own := uint64(14695981039346656037)
-		for _, c := range []byte(l.tenant) {
-			own = (own ^ uint64(c)) * 1099511628211
-		}
-		rng := rand.New(rand.NewPCG(own, seed))
-		for at := time.Duration(0); ; {
-			at += time.Duration(rng.ExpFloat64() / l.rate * float64(time.Second))
-			if at > until {
-				break
-			}
-			prompt := min(l.of.most, 16+int(l.of.median*math.Exp(l.of.sigma*rng.NormFloat64())))
-			output := 1 + int(rng.ExpFloat64()*l.of.output)
-			out = append(out, &call{at: at, tenant: l.tenant, band: l.band, prompt: prompt, output: output, sent: -1, first: -1, done: -1})
-		}
-	}
-	slices.SortStableFunc(out, func(a, b *call) int { return int(a.at - b.at) })
-	return out
-}
 
 // world is four replicas behind a Scheduler, in virtual time. It does what the
 // gateway's routing group does, with its simplest policy: the least work before
@@ -82,9 +20,11 @@ type world struct {
 	calls    []*call
 	items    map[uint64]queue.Item // in an engine
 	weights  map[string]float64
+	epoch    time.Time
 	now      time.Duration
 	again    time.Duration // when room is expected
 	output   float64       // expected tokens
+	err      error         // why an engine took no request
 }
 
 type replica struct {
@@ -101,26 +41,25 @@ type started struct {
 	work float64
 }
 
-var epoch = time.Unix(1_800_000_000, 0)
-
 const perToken = 0.3e-3 // what a token of an answer is expected to cost, in seconds
 
+// prefill is what a prompt of that many tokens is expected to cost, in seconds.
 func prefill(prompt int) float64 {
 	p := sim.Llama8B()
 	n := float64(prompt)
 	return p.Prefill.Seconds()*n + p.PairNano*1e-9*n*n/2
 }
 
-func newWorld(tb testing.TB, c queue.Config, all []*call, output float64) *world {
-	w := &world{config: c.Or(queue.Default()), s: queue.New(c), calls: all, items: map[uint64]queue.Item{}, weights: map[string]float64{}, output: output}
+func newWorld(c queue.Config, all []*call, output float64) (*world, error) {
+	w := &world{config: c.Or(queue.Default()), s: queue.New(c), calls: all, epoch: time.Unix(1_800_000_000, 0), items: map[uint64]queue.Item{}, weights: map[string]float64{}, output: output}
 	for range 4 {
 		e, err := sim.NewEngine(sim.Llama8B(), 1)
 		if err != nil {
-			tb.Fatal(err)
+			return nil, err
 		}
 		w.replicas = append(w.replicas, &replica{engine: e})
 	}
-	return w
+	return w, nil
 }
 
 // wait is the prefill that r has before it.
@@ -175,7 +114,7 @@ func (w *world) outlook() queue.Outlook {
 	return queue.Outlook{Wait: time.Duration(least * 1e9), Replicas: len(w.replicas)}
 }
 
-func (w *world) clock() time.Time { return epoch.Add(w.now) }
+func (w *world) clock() time.Time { return w.epoch.Add(w.now) }
 
 func (w *world) arrive(id uint64) {
 	c := w.calls[id]
@@ -209,7 +148,7 @@ func (w *world) send(it queue.Item, r *replica) {
 	r.inFlight++
 	w.items[it.ID] = it
 	if err := r.engine.Submit(w.now, sim.Request{ID: it.ID, Prompt: c.prompt, Output: c.output}); err != nil {
-		panic(err)
+		w.err = errors.Join(w.err, err)
 	}
 }
 
@@ -258,9 +197,9 @@ func (w *world) emitted() {
 }
 
 // run plays everything until the end, or until all is done if that is 0.
-func (w *world) run(until time.Duration) {
+func (w *world) run(until time.Duration) error {
 	next := 0
-	for {
+	for w.err == nil {
 		at := time.Duration(math.MaxInt64)
 		if next < len(w.calls) {
 			at = w.calls[next].at
@@ -275,11 +214,11 @@ func (w *world) run(until time.Duration) {
 				at = min(at, w.again)
 			}
 			if t, ok := w.s.Next(); ok {
-				at = min(at, max(t.Sub(epoch), w.now))
+				at = min(at, max(t.Sub(w.epoch), w.now))
 			}
 		}
 		if at == math.MaxInt64 || until > 0 && at > until {
-			return
+			return nil
 		}
 		w.now = at
 		w.emitted()
@@ -289,19 +228,5 @@ func (w *world) run(until time.Duration) {
 		}
 		w.move()
 	}
-}
-
-// quantile is of what the calls that were answered and that pass the filter give.
-func quantile(all []*call, q float64, of func(*call) bool) float64 {
-	var v []float64
-	for _, c := range all {
-		if c.first >= 0 && of(c) {
-			v = append(v, c.ttft())
-		}
-	}
-	if len(v) == 0 {
-		return math.NaN()
-	}
-	slices.Sort(v)
-	return v[min(len(v)-1, int(q*float64(len(v))))]
+	return w.err
 }
