@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -16,50 +17,107 @@ const (
 	strongModel = "gpt-4-1106-preview"
 )
 
+// complexitySeeds is how often all is trained and tested, where the flags say nothing.
+const complexitySeeds = 5
+
 // needsStrong is how well complexity tells prompts that need the strong model: what
-// `tailplane route eval` measures, with five draws of the folds.
+// `tailplane route eval` measures, once for each seed.
 func needsStrong(ctx context.Context, o *options) (aside, error) {
 	a := aside{title: "Which prompts need the strong model", unit: "share of the gap between the models that is recovered on average (APGR; chance 0.5)"}
 	data, err := complexity.Read(complexity.From{Path: filepath.Join(o.traces, "routellm"), Weak: weakModel, Strong: strongModel})
 	if err != nil {
 		return a, err
 	}
-	r, err := complexity.Measure(ctx, data.Sets, complexity.Plan{Folds: 5, Seeds: 5, Seed: 1, LeaveGroupOut: true})
+	tests, err := overSeeds(ctx, data.Sets, cmp.Or(o.seeds, complexitySeeds))
 	if err != nil {
 		return a, err
 	}
 	var b strings.Builder
-	b.WriteString("RouteLLM's published results and protocol, without contaminated prompts ([the guide](../guides/complexity.md) has the terms). APGR is the mean over\nthe draws, with their range; CPT50 is the percentage of calls to the strong model that recovers half of the gap. With the guard, a prompt unlike the\ntraining goes to the strong model; its lift is over a router by chance with as many strong calls, at its worst threshold.\n\n")
-	b.WriteString("| set | split | draws | APGR | CPT50 | CPT80 | APGR with the guard | lift with the guard |\n|---|---|---|---|---|---|---|---|\n")
-	worst := 1.0
-	for _, t := range r.Tests {
-		got := replay.Interval{Mean: t.Curve.APGR, Low: t.Low, High: t.High}
-		name := t.Set + ", " + t.Split
-		a.marks = append(a.marks, mark{name: name, value: got.Mean, ci: got, ours: true})
-		guarded, lift := "", ""
-		if g := t.Guarded; g != nil {
-			guarded, lift = fmt.Sprintf("%.3f", g.APGR), fmt.Sprintf("%+.4f", g.Lift)
-			if !t.InDomain {
-				worst = min(worst, g.Lift)
-			}
+	fmt.Fprintf(&b, `RouteLLM's published results and protocol, without contaminated prompts ([the guide](../guides/complexity.md) has the terms). %d seeds draw folds and
+training. CPT50 and CPT80 are the percentage of calls to the strong model that recovers half and four fifths of the gap. With the guard, a prompt
+unlike the training goes to the strong model; a lift is over a router by chance with as many strong calls, at the worst threshold.
+
+| set | split | APGR | CPT50 | CPT80 | APGR with the guard | lift with the guard | without |
+|---|---|---|---|---|---|---|---|
+`, cmp.Or(o.seeds, complexitySeeds))
+	var lifts []verdict
+	for i := range tests {
+		t := &tests[i]
+		name := t.set + ", " + t.split
+		a.marks = append(a.marks, mark{name: name, value: t.apgr.Mean, ci: t.apgr, ours: true})
+		guarded := " | | "
+		if t.guarded {
+			guarded = fmt.Sprintf("%s | %s | %s", number(t.safe), fine(t.lift), fine(t.bare))
 		}
-		fmt.Fprintf(&b, "| %s | %s | %d | %s | %.1f %% | %.1f %% | %s | %s |\n", t.Set, t.Split, t.Seeds, number(got), t.Curve.CPT50, t.Curve.CPT80, guarded, lift)
-		a.verdicts = append(a.verdicts, complexityBars(&t, name, got)...)
+		if t.guarded && !t.inDomain {
+			lifts = append(lifts, verdict{atLeast("lift over chance with the guard, "+name, 0), t.lift})
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s %% | %s %% | %s |\n", t.set, t.split, number(t.apgr), number(t.cpt50), number(t.cpt80), guarded)
+		a.verdicts = append(a.verdicts, t.bars(name)...)
 	}
-	a.verdicts = append(a.verdicts, verdict{atLeast("lift over chance off the distribution, with the guard, at the worst threshold", 0), flat(worst)})
+	a.verdicts = append(a.verdicts, lifts...)
 	a.text = b.String()
 	return a, nil
 }
 
-// complexityBars are those that a test has.
-func complexityBars(t *complexity.Test, name string, got replay.Interval) []verdict {
+// tested is a test over all seeds.
+type tested struct {
+	set, split         string
+	inDomain, guarded  bool
+	apgr, cpt50, cpt80 replay.Interval
+	safe, lift, bare   replay.Interval // with the guard; the last is the lift without it
+}
+
+// overSeeds measures once for each seed, so that every figure has an interval.
+func overSeeds(ctx context.Context, sets []complexity.Set, seeds int) ([]tested, error) {
+	reports := make([]complexity.Report, seeds)
+	for i := range reports {
+		var err error
+		reports[i], err = complexity.Measure(ctx, sets, complexity.Plan{Folds: 5, Seeds: 1, Seed: uint64(i) + 1, LeaveGroupOut: true})
+		if err != nil {
+			return nil, err
+		}
+	}
+	out := make([]tested, len(reports[0].Tests))
+	for k := range out {
+		of := func(f func(*complexity.Test) float64) replay.Interval {
+			xs := make([]float64, seeds)
+			for i := range reports {
+				xs[i] = f(&reports[i].Tests[k])
+			}
+			return replay.IntervalOf(xs)
+		}
+		first := &reports[0].Tests[k]
+		out[k] = tested{
+			set: first.Set, split: first.Split, inDomain: first.InDomain, guarded: first.Guarded != nil,
+			apgr:  of(func(t *complexity.Test) float64 { return t.Curve.APGR }),
+			cpt50: of(func(t *complexity.Test) float64 { return t.Curve.CPT50 }),
+			cpt80: of(func(t *complexity.Test) float64 { return t.Curve.CPT80 }),
+		}
+		if out[k].guarded {
+			out[k].safe = of(func(t *complexity.Test) float64 { return t.Guarded.APGR })
+			out[k].lift = of(func(t *complexity.Test) float64 { return t.Guarded.Lift })
+			out[k].bare = of(func(t *complexity.Test) float64 { return t.Guarded.UnguardedLift })
+		}
+	}
+	return out, nil
+}
+
+// bars are those that a test has.
+func (t *tested) bars(name string) []verdict {
+	folds, groups := strings.HasSuffix(t.split, "folds"), strings.HasSuffix(t.split, "groups left out")
 	switch {
-	case t.Set == "mmlu" && t.InDomain && strings.HasSuffix(t.Split, "folds"):
-		return []verdict{{atLeast("APGR, "+name, 0.65), got}, {atMost("CPT50, "+name+", %", 28, nil), flat(t.Curve.CPT50)}}
-	case t.Set == "mmlu" && strings.HasSuffix(t.Split, "groups left out"):
-		return []verdict{{atLeast("APGR, "+name, 0.57), got}}
-	case t.Set == "gsm8k" && t.InDomain && strings.HasSuffix(t.Split, "folds"):
-		return []verdict{{atLeast("APGR, "+name, 0.63), got}}
+	case t.set == "mmlu" && folds:
+		return []verdict{{atLeast("APGR, "+name, 0.65), t.apgr}, {atMost("CPT50, "+name+", %", 28, nil), t.cpt50}}
+	case t.set == "mmlu" && groups:
+		return []verdict{{atLeast("APGR, "+name, 0.57), t.apgr}}
+	case t.set == "gsm8k" && folds:
+		return []verdict{{atLeast("APGR, "+name, 0.63), t.apgr}}
 	}
 	return nil
+}
+
+// fine is a small figure with its sign.
+func fine(i replay.Interval) string {
+	return fmt.Sprintf("%+.3f (%+.3f to %+.3f)", i.Mean, i.Low, i.High)
 }

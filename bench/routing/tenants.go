@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -15,10 +16,7 @@ const tenantSeeds = 5
 // tenants is what one tenant's flood, or an overload, does to the others who wait in
 // the queue.
 func tenants(ctx context.Context, o *options) (aside, error) {
-	seeds := tenantSeeds
-	if o.seeds > 0 {
-		seeds = o.seeds
-	}
+	seeds := cmp.Or(o.seeds, tenantSeeds)
 	a := aside{title: "Tenants who wait", unit: "p99 of the others' first tokens beside a world without it, times"}
 	var b strings.Builder
 	fmt.Fprintf(&b, `Four replicas, the queue with its defaults, %d seeds of ten minutes. A flood is one tenant that asks for ten times its part, so that all together
