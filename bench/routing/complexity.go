@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"tailplane/internal/complexity"
@@ -32,6 +33,9 @@ func needsStrong(ctx context.Context, o *options) (aside, error) {
 	if err != nil {
 		return a, err
 	}
+	if err := complete(tests); err != nil {
+		return a, err
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `RouteLLM's published results and protocol, without contaminated prompts ([the guide](../guides/complexity.md) has the terms). %d seeds draw folds and
 training. CPT50 and CPT80 are the percentage of calls to the strong model that recovers half and four fifths of the gap. With the guard, a prompt
@@ -49,7 +53,7 @@ unlike the training goes to the strong model; a lift is over a router by chance 
 		if t.guarded {
 			guarded = fmt.Sprintf("%s | %s | %s", number(t.safe), fine(t.lift), fine(t.bare))
 		}
-		if t.guarded && !t.inDomain {
+		if t.guarded && strings.HasPrefix(t.split, elsewhere) {
 			lifts = append(lifts, verdict{atLeast("lift over chance with the guard, "+name, 0), t.lift})
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s %% | %s %% | %s |\n", t.set, t.split, number(t.apgr), number(t.cpt50), number(t.cpt80), guarded)
@@ -63,7 +67,7 @@ unlike the training goes to the strong model; a lift is over a router by chance 
 // tested is a test over all seeds.
 type tested struct {
 	set, split         string
-	inDomain, guarded  bool
+	guarded            bool
 	apgr, cpt50, cpt80 replay.Interval
 	safe, lift, bare   replay.Interval // with the guard; the last is the lift without it
 }
@@ -89,7 +93,7 @@ func overSeeds(ctx context.Context, sets []complexity.Set, seeds int) ([]tested,
 		}
 		first := &reports[0].Tests[k]
 		out[k] = tested{
-			set: first.Set, split: first.Split, inDomain: first.InDomain, guarded: first.Guarded != nil,
+			set: first.Set, split: first.Split, guarded: first.Guarded != nil,
 			apgr:  of(func(t *complexity.Test) float64 { return t.Curve.APGR }),
 			cpt50: of(func(t *complexity.Test) float64 { return t.Curve.CPT50 }),
 			cpt80: of(func(t *complexity.Test) float64 { return t.Curve.CPT80 }),
@@ -101,6 +105,21 @@ func overSeeds(ctx context.Context, sets []complexity.Set, seeds int) ([]tested,
 		}
 	}
 	return out, nil
+}
+
+// elsewhere begins the split of a test whose model was trained on another set. Which
+// tests those are is not asked of the guard, which is judged by them.
+const elsewhere = "trained on "
+
+// complete is an error when a test that has a bar was not measured: the bar would
+// vanish from the page.
+func complete(tests []tested) error {
+	for _, want := range []struct{ set, split string }{{"mmlu", "5 folds"}, {"mmlu", "each of "}, {"gsm8k", "5 folds"}, {"mmlu", elsewhere}, {"gsm8k", elsewhere}} {
+		if !slices.ContainsFunc(tests, func(t tested) bool { return t.set == want.set && strings.HasPrefix(t.split, want.split) }) {
+			return fmt.Errorf("%s, %s: not measured; the folder routellm in -traces needs the results of both models on mmlu and gsm8k", want.set, strings.TrimSpace(want.split))
+		}
+	}
+	return nil
 }
 
 // bars are those that a test has.

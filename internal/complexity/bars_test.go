@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -72,11 +73,12 @@ func TestTheBarsAreReached(t *testing.T) {
 }
 
 // checkGuarded: off the distribution the guard leaves nothing to the scores, so
-// that no threshold does worse than chance; on it, it hardly ever speaks.
+// that no threshold does worse than chance; on it, it hardly ever speaks. Which it is
+// the split says: InDomain is the guard's own opinion, and a blind guard would pass.
 func checkGuarded(t *testing.T, x Test) {
 	t.Helper()
 	g := x.Guarded
-	if x.InDomain {
+	if !strings.HasPrefix(x.Split, "trained on ") {
 		if g.Off > (g.Same+g.Off)/50 {
 			t.Errorf("%s, %s: the guard holds %d of %d for another distribution", x.Set, x.Split, g.Off, g.Same+g.Off)
 		}
