@@ -24,11 +24,11 @@ func (AnthropicCodec) Framing() wire.Framing { return wire.SSE }
 func (AnthropicCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	at.Members = [len(at.Members)]wire.Member{}
 	var err error
-	if at.Object, at.Said, err = at.Words.Scan(body, anthropicGlanceNames[:], at.Members[:]); err != nil {
+	if at.Object, at.Heard, err = at.Words.Scan(body, anthropicGlanceNames[:], at.Members[:]); err != nil {
 		return llm.Glance{}, err
 	}
 	g := llm.Glance{Op: llm.OpGenerate, Dialect: llm.Anthropic, WantUsage: true, Bytes: len(body)}
-	model, ok := wire.String(at.Members[0].Value.Of(body))
+	model, ok := wire.Unquote(at.Members[0].Value.Of(body))
 	if !ok || model == "" {
 		return llm.Glance{}, where{name: "model"}.wrong("is required and must be a string")
 	}

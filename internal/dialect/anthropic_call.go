@@ -4,7 +4,6 @@ import (
 	"bytes"
 
 	"tailplane/internal/llm"
-	"tailplane/internal/wire"
 )
 
 // Requests of /v1/messages and /v1/messages/count_tokens, read. Each member
@@ -33,7 +32,7 @@ const (
 
 // DecodeCall implements [Codec].
 func (AnthropicCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := parseObject(body)
+	o, err := openBody(body)
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +85,8 @@ func anthropicDecodeSystem(c *llm.Call, o *object, form *uint32) {
 // anthropicContent reads the member name, which is a string or a list of blocks.
 func anthropicContent(o *object, name string, top bool) (parts []llm.Part, bare bool) {
 	raw := o.peek(name)
-	if s, ok := wire.String(raw); ok {
-		return []llm.Part{{Kind: llm.PartText, Text: s, Extra: llm.Extra{Dialect: llm.Anthropic}}}, true
+	if t, ok := quoteOf(raw); ok {
+		return []llm.Part{{Kind: llm.PartText, Text: t, Extra: llm.Extra{Dialect: llm.Anthropic}}}, true
 	}
 	if raw[0] != '[' {
 		o.wrong(name, "must be a string or a list of blocks")

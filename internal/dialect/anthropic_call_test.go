@@ -69,7 +69,7 @@ func TestAnthropicMalformedCallNamesTheMember(t *testing.T) {
 		{`{"model":"m","messages":[],"metadata":"u"}`, "metadata: "},
 		{`{"model":"m","messages":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`, "invalid JSON"},
 	} {
-		_, err := AnthropicCodec{}.DecodeCall([]byte(c.body))
+		_, err := ReadCall(AnthropicCodec{}, []byte(c.body))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.80s: got %v, want %q", c.body, err, c.want)
 		}
@@ -77,7 +77,7 @@ func TestAnthropicMalformedCallNamesTheMember(t *testing.T) {
 }
 
 func TestAnthropicCallIsUnderstood(t *testing.T) {
-	c, err := AnthropicCodec{}.DecodeCall([]byte(`{"model":"m","max_tokens":9,"system":"s","temperature":0.5,"top_k":3,"stop_sequences":["x"],"stream":true,
+	c, err := ReadCall(AnthropicCodec{}, []byte(`{"model":"m","max_tokens":9,"system":"s","temperature":0.5,"top_k":3,"stop_sequences":["x"],"stream":true,
 		"metadata":{"user_id":"u"},"thinking":{"type":"enabled","budget_tokens":2000},"tool_choice":{"type":"any","disable_parallel_tool_use":true},
 		"tools":[{"name":"f","description":"d","input_schema":{"type":"object"},"strict":true}],
 		"messages":[{"role":"user","content":[{"type":"document","title":"T","source":{"type":"text","media_type":"text/plain","data":"hi"}}]},
@@ -87,7 +87,7 @@ func TestAnthropicCallIsUnderstood(t *testing.T) {
 	}
 	doc, thought, use := c.Turns[0].Parts[0], c.Turns[1].Parts[0], c.Turns[1].Parts[1]
 	ok := c.Sampling.MaxTokens == 9 && *c.Sampling.Temperature == 0.5 && *c.Sampling.TopK == 3 && c.Sampling.Stop[0] == "x" && c.Stream &&
-		c.System[0].Text == "s" && c.User == "u" && c.Reasoning.Budget == 2000 && c.Choice.Mode == llm.ToolRequired && !*c.Parallel && *c.Tools[0].Strict &&
+		unquoted(c.System[0].Text) == "s" && c.User == "u" && c.Reasoning.Budget == 2000 && c.Choice.Mode == llm.ToolRequired && !*c.Parallel && *c.Tools[0].Strict &&
 		doc.Kind == llm.PartFile && doc.Media.Name == "T" && doc.Media.Data == "aGk=" &&
 		thought.SignedBy == llm.Anthropic && thought.Signature == "s" && use.Tool.Arguments == `{"a":1}` && c.Extra.Members == nil
 	if !ok {
@@ -154,7 +154,7 @@ func TestAnthropicForeignThinkingNeverReachesTheProvider(t *testing.T) {
 	body := []byte(`{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"a"},
 		{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"` + wrapped + `"}]},
 		{"role":"assistant","content":[{"type":"redacted_thinking","data":"` + wrapped + `"},{"type":"text","text":"b"}]}]}`)
-	c, err := AnthropicCodec{}.DecodeCall(body)
+	c, err := ReadCall(AnthropicCodec{}, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,14 +172,14 @@ func TestAnthropicForeignThinkingNeverReachesTheProvider(t *testing.T) {
 
 func TestAnthropicEncodingDoesNotWriteThroughTheCall(t *testing.T) {
 	c := anthropicForeign()
-	c.Turns = append(c.Turns, llm.Turn{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartText, Text: "end  "}, {Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: "a b", Arguments: "{"}}}},
-		llm.Turn{Role: llm.RoleTool, Parts: []llm.Part{{Kind: llm.PartToolResult, Result: &llm.ToolResult{CallID: "a b"}}}}, llm.Turn{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartText, Text: "end  "}}})
+	c.Turns = append(c.Turns, llm.Turn{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartText, Text: quoted("end  ")}, {Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: "a b", Arguments: "{"}}}},
+		llm.Turn{Role: llm.RoleTool, Parts: []llm.Part{{Kind: llm.PartToolResult, Result: &llm.ToolResult{CallID: "a b"}}}}, llm.Turn{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartText, Text: quoted("end  ")}}})
 	first, _, err := AnthropicCodec{}.EncodeCall(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	second, _, _ := AnthropicCodec{}.EncodeCall(c)
-	if string(first) != string(second) || c.Turns[3].Parts[0].Text != "end  " || c.Turns[1].Parts[1].Tool.ID != "a b" {
+	if string(first) != string(second) || unquoted(c.Turns[3].Parts[0].Text) != "end  " || c.Turns[1].Parts[1].Tool.ID != "a b" {
 		t.Errorf("the call changed:\n%s\n%s", first, second)
 	}
 }
@@ -188,7 +188,7 @@ func TestAnthropicEncodingDoesNotWriteThroughTheCall(t *testing.T) {
 func anthropicForeign() *llm.Call {
 	return &llm.Call{
 		Model: "claude-sonnet-4-5",
-		Turns: []llm.Turn{{Role: llm.RoleUser, Parts: []llm.Part{{Kind: llm.PartText, Text: "hi", Extra: llm.Extra{Dialect: llm.Chat}}}}},
+		Turns: []llm.Turn{{Role: llm.RoleUser, Parts: []llm.Part{{Kind: llm.PartText, Text: quoted("hi"), Extra: llm.Extra{Dialect: llm.Chat}}}}},
 		Extra: llm.Extra{Dialect: llm.Chat},
 	}
 }
@@ -233,5 +233,5 @@ func carriesWrapped(t *testing.T, body []byte) bool {
 	if err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
-	return said != 0
+	return said.Said != 0
 }

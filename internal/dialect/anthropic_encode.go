@@ -41,8 +41,7 @@ func turnSize(turns []llm.Turn) (n int) {
 
 func textSize(parts []llm.Part) (n int) {
 	for i := range parts {
-		text := len(parts[i].Text)
-		n += 32 + text + text/16
+		n += 32 + len(parts[i].Text)
 	}
 	return n
 }
@@ -114,7 +113,7 @@ func (e *anthropicEncoder) call(c *llm.Call) {
 func (e *anthropicEncoder) system(w *objectWriter, parts []llm.Part, form uint32) {
 	switch {
 	case form&anthropicSystemBare != 0 && anthropicPlain(parts):
-		w.text("system", parts[0].Text)
+		w.quote("system", parts[0].Text)
 	case len(parts) > 0 || form&anthropicSystemEmpty != 0:
 		e.blocks(w, "system", parts)
 	}
@@ -129,7 +128,7 @@ func (e *anthropicEncoder) turn(t *llm.Turn) {
 	}
 	w.text("role", string(role))
 	if own.Form&anthropicContentBare != 0 && anthropicPlain(t.Parts) {
-		w.text("content", t.Parts[0].Text)
+		w.quote("content", t.Parts[0].Text)
 	} else {
 		e.blocks(&w, "content", t.Parts)
 	}

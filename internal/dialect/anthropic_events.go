@@ -112,7 +112,7 @@ func (s *anthropicStream) other(data []byte) {
 func (s *anthropicStream) start(o *object) {
 	m := o.open(o.get("message"), o.under("message"))
 	if s.started {
-		if id, _ := wire.String(m.peek("id")); id != s.id {
+		if id, _ := wire.Unquote(m.peek("id")); id != s.id {
 			m.wrong("id", "a second message begins before the first has ended")
 		}
 		return
@@ -193,6 +193,7 @@ func (s *anthropicStream) begin(o *object) {
 	case llm.PartThinking:
 		p.SignedBy = llm.Anthropic
 	}
+	ownTexts(&p)
 	b.part = s.open(&p)
 }
 
@@ -276,8 +277,8 @@ func (b *anthropicBlock) grow(d *object, kind string) {
 			continue
 		}
 		value := m.value
-		before, ok := wire.String(b.other.peek(m.name()))
-		if more, isText := wire.String(value); ok && isText {
+		before, ok := wire.Unquote(b.other.peek(m.name()))
+		if more, isText := wire.Unquote(value); ok && isText {
 			value = stringJSON(before + more)
 		}
 		b.other.put(m.key, value)

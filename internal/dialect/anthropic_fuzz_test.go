@@ -15,7 +15,7 @@ func FuzzAnthropicCall(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		c, err := AnthropicCodec{}.DecodeCall(body)
+		c, err := ReadCall(AnthropicCodec{}, body)
 		if err != nil || bytes.Contains(body, []byte("tp1")) || bytes.Contains(body, []byte(`\u`)) {
 			return
 		}

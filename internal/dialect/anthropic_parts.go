@@ -42,7 +42,7 @@ func anthropicDecodeKind(kind string, o *object, top bool) (p llm.Part, form uin
 	switch kind {
 	case "text":
 		p.Kind = llm.PartText
-		p.Text = o.need("text")
+		p.Text = o.needQuote("text")
 		return p, 0
 	case "image":
 		form = anthropicDecodeSource(o, &p, llm.PartImage)
@@ -92,8 +92,8 @@ func anthropicDecodeSource(o *object, p *llm.Part, kind llm.PartKind) (form uint
 		m.FileID = in.need("file_id")
 		said = m.FileID
 	case "text":
-		text, _ := wire.String(in.take("data"))
-		m.Type, _ = wire.String(in.take("media_type"))
+		text, _ := wire.Unquote(in.take("data"))
+		m.Type, _ = wire.Unquote(in.take("media_type"))
 		if kind == llm.PartFile && m.Type != "" {
 			m.Data, said, form = base64.StdEncoding.EncodeToString([]byte(text)), text, anthropicSourceText
 		}
@@ -138,7 +138,7 @@ func anthropicDecodeResult(o *object, p *llm.Part) (form uint32) {
 
 func anthropicDecodeThought(o *object, p *llm.Part) (form uint32) {
 	p.Kind = llm.PartThinking
-	p.Text = o.need("thinking")
+	p.Text = o.needQuote("thinking")
 	var stated bool
 	p.Signature, stated = o.text("signature")
 	if !stated {

@@ -112,7 +112,7 @@ func anthropicTextOrNull(o *object, name string) (s string, plain bool) {
 	if raw == nil || wire.IsNull(raw) {
 		return "", raw != nil
 	}
-	s, ok := wire.String(raw)
+	s, ok := wire.Unquote(raw)
 	if !ok {
 		o.wrong(name, "must be a string")
 	}

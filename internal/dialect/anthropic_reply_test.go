@@ -61,9 +61,9 @@ func TestAnthropicSaysWhatItCanOfAForeignReply(t *testing.T) {
 		Extra:      llm.Extra{Dialect: llm.Chat, Members: []byte(`{"system_fingerprint":"x"}`)},
 		Choices: []llm.Choice{{
 			Parts: []llm.Part{
-				{Kind: llm.PartThinking, Text: "t"},
+				{Kind: llm.PartThinking, Text: quoted("t")},
 				{Kind: llm.PartThinking, Redacted: true, Signature: "s", SignedBy: llm.Responses},
-				{Kind: llm.PartRefusal, Text: "no"},
+				{Kind: llm.PartRefusal, Text: quoted("no")},
 				anthropicCallPart("call.1", "{oops"),
 				{Kind: llm.PartAudio, Media: &llm.Media{}},
 			},

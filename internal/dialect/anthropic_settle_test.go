@@ -7,7 +7,7 @@ import (
 	"tailplane/internal/llm"
 )
 
-func anthropicText(s string) llm.Part { return llm.Part{Kind: llm.PartText, Text: s} }
+func anthropicText(s string) llm.Part { return llm.Part{Kind: llm.PartText, Text: quoted(s)} }
 
 func anthropicTurn(role llm.Role, parts ...llm.Part) llm.Turn {
 	return llm.Turn{Role: role, Parts: parts}
@@ -95,14 +95,14 @@ var anthropicForeignCalls = map[string]struct {
 				anthropicMediaPart(llm.PartFile, llm.Media{FileID: "file-1"}),
 				anthropicMediaPart(llm.PartAudio, llm.Media{Data: "AA", Type: "wav"}),
 				llm.Part{Kind: llm.PartOther, Raw: []byte(`{}`), Extra: llm.Extra{Dialect: llm.Responses}},
-				llm.Part{Kind: llm.PartText, Text: "t", Cache: &llm.CacheMark{Type: "ephemeral", TTL: "1h"}, Extra: llm.Extra{Dialect: llm.Chat, Members: []byte(`{"zz":1}`)}},
+				llm.Part{Kind: llm.PartText, Text: quoted("t"), Cache: &llm.CacheMark{Type: "ephemeral", TTL: "1h"}, Extra: llm.Extra{Dialect: llm.Chat, Members: []byte(`{"zz":1}`)}},
 			),
 			anthropicTurn(
 				llm.RoleAssistant,
-				llm.Part{Kind: llm.PartThinking, Text: "mine", Signature: "s", SignedBy: llm.Anthropic},
-				llm.Part{Kind: llm.PartThinking, Text: "other", Signature: "s", SignedBy: llm.Responses},
-				llm.Part{Kind: llm.PartThinking, Text: "nobody's"},
-				llm.Part{Kind: llm.PartRefusal, Text: "no"},
+				llm.Part{Kind: llm.PartThinking, Text: quoted("mine"), Signature: "s", SignedBy: llm.Anthropic},
+				llm.Part{Kind: llm.PartThinking, Text: quoted("other"), Signature: "s", SignedBy: llm.Responses},
+				llm.Part{Kind: llm.PartThinking, Text: quoted("nobody's")},
+				llm.Part{Kind: llm.PartRefusal, Text: quoted("no")},
 			),
 		}},
 		want: `{"model":"m","max_tokens":5,"messages":[{"role":"user","content":[
@@ -207,7 +207,7 @@ func TestAnthropicSaysWhatItCanOfAForeignCall(t *testing.T) {
 			if features := anthropicFeatures(losses); !slices.Equal(features, c.losses) {
 				t.Errorf("losses %q, want %q", losses, c.losses)
 			}
-			if _, err := (AnthropicCodec{}).DecodeCall(got); err != nil {
+			if _, err := ReadCall(AnthropicCodec{}, got); err != nil {
 				t.Error(err)
 			}
 		})

@@ -82,8 +82,8 @@ func TestAnthropicStreamIsUnderstood(t *testing.T) {
 		t.Errorf("usage %+v", g.Usage)
 	}
 	p := g.Parts
-	ok := p[0].Text == "hm so" && p[0].Signature == "sig" && p[0].SignedBy == llm.Anthropic && p[1].Redacted && p[1].Signature == "opaque" &&
-		string(p[2].Raw) == `{"type":"server_tool_use","id":"s","name":"web_search","input":{"q": "x"}}` && p[3].Text == "hé" &&
+	ok := unquoted(p[0].Text) == "hm so" && p[0].Signature == "sig" && p[0].SignedBy == llm.Anthropic && p[1].Redacted && p[1].Signature == "opaque" &&
+		string(p[2].Raw) == `{"type":"server_tool_use","id":"s","name":"web_search","input":{"q": "x"}}` && unquoted(p[3].Text) == "hé" &&
 		string(p[3].Extra.Members) == `{"citations":[{"type":"web","url":"u"}]}` && string(p[4].Raw) == `{"type":"compaction","content":"all"}` &&
 		p[5].Tool.Arguments == `{"a":1}` && string(p[5].Extra.Spelled) == `{"caller":{"type":"direct"}}` && p[6].Tool.Arguments == "" &&
 		string(g.Extra.Members) == `{"container":{"id":"c"},"context_management":{"applied_edits":[1]}}`
@@ -151,7 +151,7 @@ var anthropicOddStreams = map[string]struct {
 	},
 	"text without a block start": {
 		anthropicHead + `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}` + "\n" + anthropicTail, "",
-		func(g anthropicGathered) bool { return g.Parts[0].Text == "x" },
+		func(g anthropicGathered) bool { return unquoted(g.Parts[0].Text) == "x" },
 	},
 	"arguments without a block start": {
 		anthropicHead + `{"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"x"}}`, "event content_block_delta: index: names a block that is not open",

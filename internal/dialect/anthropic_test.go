@@ -36,7 +36,7 @@ func anthropicSameJSON(t testing.TB, got, want []byte) {
 
 func anthropicRoundTripCall(t testing.TB, body []byte) {
 	t.Helper()
-	c, err := AnthropicCodec{}.DecodeCall(body)
+	c, err := ReadCall(AnthropicCodec{}, body)
 	if err != nil {
 		t.Fatalf("%v in %s", err, body)
 	}
@@ -101,7 +101,7 @@ func anthropicGather(events []llm.Event, err error) anthropicGathered {
 			if p := &g.Parts[ev.Part]; p.Tool != nil {
 				p.Tool.Arguments += ev.Text
 			} else {
-				p.Text += ev.Text
+				p.Text = quoted(unquoted(p.Text) + ev.Text)
 			}
 		case llm.EventSign:
 			g.Parts[ev.Part].Signature += ev.Text

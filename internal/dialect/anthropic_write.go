@@ -20,7 +20,7 @@ func (e *anthropicEncoder) block(p *llm.Part) {
 	switch p.Kind {
 	case llm.PartText, llm.PartRefusal:
 		w.text("type", "text")
-		w.text("text", p.Text)
+		w.quote("text", p.Text)
 	case llm.PartImage:
 		w.text("type", "image")
 		e.source(&w, p)
@@ -72,7 +72,7 @@ func (e *anthropicEncoder) result(w *objectWriter, r *llm.ToolResult, form uint3
 	w.text("tool_use_id", r.CallID)
 	switch {
 	case form&anthropicResultBare != 0 && anthropicPlain(r.Parts):
-		w.text("content", r.Parts[0].Text)
+		w.quote("content", r.Parts[0].Text)
 	case len(r.Parts) > 0 || form&anthropicResultEmpty != 0:
 		e.blocks(w, "content", r.Parts)
 	}
@@ -102,7 +102,7 @@ func (e *anthropicEncoder) thought(w *objectWriter, p *llm.Part, form uint32) {
 		return
 	}
 	w.text("type", "thinking")
-	w.text("thinking", p.Text)
+	w.quote("thinking", p.Text)
 	if form&anthropicNoSignature == 0 || p.Signature != "" {
 		w.text("signature", signatureFor(llm.Anthropic, p))
 	}

@@ -93,7 +93,7 @@ func (a *anthropicWriter) openBlock(p *blockPart) {
 		b.Extra.Form &^= anthropicNoInput
 	case llm.PartThinking:
 		if !b.Redacted {
-			b.Text, b.Signature, b.SignedBy = "", "", llm.Anthropic
+			b.Text, b.Signature, b.SignedBy = nil, "", llm.Anthropic
 		} else {
 			b.Signature = string(p.signature)
 			if b.Signature == "" && p.end != nil {
@@ -104,7 +104,7 @@ func (a *anthropicWriter) openBlock(p *blockPart) {
 	case llm.PartOther:
 		b.Raw, p.text = anthropicOtherStart(b.Raw)
 	default:
-		b.Text = ""
+		b.Text = nil
 	}
 	e := a.about("content_block_start", p.index)
 	e.key("content_block")
@@ -190,7 +190,7 @@ func (a *anthropicWriter) other(ev *llm.Event) {
 	if err != nil {
 		return
 	}
-	name, _ := wire.String(o.peek("type"))
+	name, _ := wire.Unquote(o.peek("type"))
 	a.tell(name, ev.Raw)
 }
 

@@ -84,7 +84,7 @@ func (f InvokeEmbedding) Requests(body []byte) (*EmbedPlan, error) {
 		dimensions = nil
 	}
 	kind := "search_document"
-	if s, ok := wire.String(o.get("input_type")); ok && f.isCohere() {
+	if s, ok := wire.Unquote(o.get("input_type")); ok && f.isCohere() {
 		o.raw("input_type")
 		kind = s
 	}
@@ -108,7 +108,7 @@ func (f InvokeEmbedding) Requests(body []byte) (*EmbedPlan, error) {
 // embedTexts takes input: a text or a list of them.
 func embedTexts(o *object) []string {
 	raw := o.raw("input")
-	if s, ok := wire.String(raw); ok {
+	if s, ok := wire.Unquote(raw); ok {
 		return []string{s}
 	}
 	texts := allTexts(elements(raw))
@@ -237,7 +237,7 @@ func (f InvokeEmbedding) InvokeReply(body []byte) (out []byte, tokens int64, err
 	for i, raw := range elements(o.get("data")) {
 		in := o.openItem("data", i, raw)
 		v := in.get("embedding")
-		if _, isText := wire.String(v); isText { // else it passes as it is
+		if _, isText := wire.Unquote(v); isText { // else it passes as it is
 			if v, isText = readVector(v); !isText {
 				in.wrong("embedding", "must be a list of numbers or their base64")
 			}

@@ -114,7 +114,7 @@ func (x *InvokeReader) event(ev wire.Event) error {
 		}
 	}
 	if name == "" {
-		name, _ = wire.String(found[0].Value.Of(x.data))
+		name, _ = wire.Unquote(found[0].Value.Of(x.data))
 	}
 	x.text = wire.AppendEvent(x.text, name, x.data)
 	return nil

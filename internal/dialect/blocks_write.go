@@ -189,7 +189,7 @@ func (q *blockQueue) part(t blockTeller, at int, block llm.Part, skip bool) {
 	if block.Tool != nil {
 		p.text = append(p.text, block.Tool.Arguments...)
 	} else if block.Kind != llm.PartOther {
-		p.text = append(p.text, block.Text...)
+		p.text = append(p.text, unquoted(block.Text)...)
 	}
 	p.signature = append(p.signature, block.Signature...)
 	if skip {
@@ -212,7 +212,7 @@ func (q *blockQueue) more(t blockTeller, ev *llm.Event, sign bool) {
 	p.text = append(p.text, ev.Text...)
 	if !slices.Contains(q.queue, p) { // its block had to end; it goes on in a new one
 		p.open, p.ended, p.told = false, false, false
-		p.block.Text = ""
+		p.block.Text = nil
 		q.queue = append(q.queue, p)
 	}
 	q.drain(t, false)

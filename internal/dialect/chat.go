@@ -35,7 +35,7 @@ func openAIGlance(body []byte, at *At, d llm.Dialect) (llm.Glance, error) {
 	names := [...]string{"model", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
 	at.reset()
 	var err error
-	if at.Object, at.Said, err = at.Words.Scan(body, names[:], at.Members[:]); err != nil {
+	if at.Object, at.Heard, err = at.Words.Scan(body, names[:], at.Members[:]); err != nil {
 		return g, err
 	}
 	if g.Model, err = glanceModel(body, at.Members[atModel]); err != nil {
@@ -65,7 +65,7 @@ func glanceModel(body []byte, m wire.Member) (string, error) {
 	if m.IsZero() {
 		return "", at.wrong("is missing: name the model to use")
 	}
-	model, ok := wire.String(m.Value.Of(body))
+	model, ok := wire.Unquote(m.Value.Of(body))
 	if !ok {
 		return "", at.wrong("must be a string")
 	}

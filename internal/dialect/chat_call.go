@@ -63,7 +63,7 @@ const (
 
 // DecodeCall implements [Codec].
 func (ChatCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := parseObject(body)
+	o, err := openBody(body)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func chatMessages(call *llm.Call, o *object) {
 // chatSystem reads a message for Call.System; nil when it must be a turn.
 func chatSystem(m *object) []llm.Part {
 	form := uint32(0)
-	switch role, _ := wire.String(m.raw("role")); role {
+	switch role, _ := wire.Unquote(m.raw("role")); role {
 	case "system":
 	case "developer":
 		form = systemDeveloper
@@ -115,7 +115,7 @@ func chatSystem(m *object) []llm.Part {
 		return nil
 	}
 	raw := m.raw("content")
-	if text, ok := wire.String(raw); ok && text != "" {
+	if text, ok := quoteOf(raw); ok && !text.Empty() {
 		mark := cacheMark(m, markMessage)
 		if m.has("name") {
 			return nil
@@ -233,7 +233,7 @@ func chatToolChoice(o *object) llm.ToolChoice {
 		return llm.ToolChoice{}
 	}
 	extra := llm.Extra{Dialect: llm.Chat}
-	if word, ok := wire.String(raw); ok {
+	if word, ok := wire.Unquote(raw); ok {
 		switch mode := llm.ToolMode(word); mode {
 		case llm.ToolAuto, llm.ToolNone, llm.ToolRequired:
 			return llm.ToolChoice{Mode: mode, Extra: extra}
@@ -248,7 +248,7 @@ func chatToolChoice(o *object) llm.ToolChoice {
 		o.wrong("tool_choice", "must be a string or an object")
 	}
 	c := o.open(raw, o.under("tool_choice"))
-	if kind, _ := wire.String(c.raw("type")); kind != "function" {
+	if kind, _ := wire.Unquote(c.raw("type")); kind != "function" {
 		return llm.ToolChoice{Raw: bytes.Clone(raw), Extra: extra}
 	}
 	in := c.sub("function")
@@ -297,7 +297,7 @@ func chatStop(call *llm.Call, o *object, form *uint32) {
 	if raw == nil {
 		return
 	}
-	if s, ok := wire.String(raw); ok {
+	if s, ok := wire.Unquote(raw); ok {
 		if s == "" {
 			o.keep("stop")
 			return
@@ -327,7 +327,7 @@ func chatOutput(call *llm.Call, o *object, _ *uint32) {
 		return
 	}
 	f := o.open(raw, o.under("response_format"))
-	switch kind, _ := wire.String(f.raw("type")); kind {
+	switch kind, _ := wire.Unquote(f.raw("type")); kind {
 	case "text":
 		out.Kind = llm.OutputText
 	case "json_object":
@@ -395,7 +395,7 @@ func stringMap(o *object, name string) map[string]string {
 	}
 	values := make(map[string]string, len(in.members))
 	for i := range in.members {
-		s, ok := wire.String(in.members[i].value)
+		s, ok := wire.Unquote(in.members[i].value)
 		if !ok {
 			return nil
 		}

@@ -40,8 +40,8 @@ func (c *choiceReader) delta(d *object, emit emitter) {
 }
 
 func (c *choiceReader) thinking(d *object, emit emitter) {
-	long, isLong := wire.String(d.peek("reasoning_content"))
-	plain, isPlain := wire.String(d.peek("reasoning"))
+	long, isLong := wire.Unquote(d.peek("reasoning_content"))
+	plain, isPlain := wire.Unquote(d.peek("reasoning"))
 	if isLong {
 		d.raw("reasoning_content")
 	}
@@ -70,8 +70,8 @@ func (c *choiceReader) block(p *llm.Part, told bool, emit emitter) {
 		c.begin(p, emit)
 		c.close(nil, emit)
 		return
-	case p.Text != "" && !told && (p.Signature == "" || !thinking):
-		c.text(llm.PartThinking, 0, p.Text, emit)
+	case !p.Text.Empty() && !told && (p.Signature == "" || !thinking):
+		c.text(llm.PartThinking, 0, unquoted(p.Text), emit)
 	}
 	if p.Signature == "" {
 		return
@@ -91,9 +91,9 @@ func (c *choiceReader) content(d *object, emit emitter) {
 		p := &body.parts[i]
 		switch p.Kind {
 		case llm.PartText:
-			c.text(llm.PartText, 0, p.Text, emit)
+			c.text(llm.PartText, 0, unquoted(p.Text), emit)
 		case llm.PartThinking:
-			c.text(llm.PartThinking, p.Extra.Form, p.Text, emit)
+			c.text(llm.PartThinking, p.Extra.Form, unquoted(p.Text), emit)
 		default:
 			c.begin(p, emit)
 			c.close(nil, emit)

@@ -139,7 +139,7 @@ func (c *chatReader) choice(o *object, emit emitter) {
 	stop := llm.Stop{}
 	if word != "" {
 		stop = chatStops.stop(word)
-		if s, ok := wire.String(o.peek("stop_reason")); ok && s != "" && word == "stop" {
+		if s, ok := wire.Unquote(o.peek("stop_reason")); ok && s != "" && word == "stop" {
 			o.raw("stop_reason")
 			stop = llm.Stop{Reason: llm.StopSequence, Sequence: s, Wire: word, By: llm.Chat}
 		}

@@ -69,7 +69,7 @@ func sameAnswer(a, b *llm.Reply) bool {
 		}
 		for k := range x.Parts {
 			p, q := &x.Parts[k], &y.Parts[k]
-			if p.Kind != q.Kind || p.Text != q.Text || p.Signature != q.Signature || !reflect.DeepEqual(p.Tool, q.Tool) {
+			if p.Kind != q.Kind || !sameText(p.Text, q.Text) || p.Signature != q.Signature || !reflect.DeepEqual(p.Tool, q.Tool) {
 				return false
 			}
 		}

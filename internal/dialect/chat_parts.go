@@ -15,7 +15,7 @@ import (
 // those of its content member.
 func chatAssistant(m *object, content []llm.Part) []llm.Part {
 	parts := append(chatThinking(m), content...)
-	if refusal := m.str("refusal"); refusal != "" {
+	if refusal := m.quote("refusal"); !refusal.Empty() {
 		parts = append(parts, llm.Part{Kind: llm.PartRefusal, Text: refusal, Extra: llm.Extra{Dialect: llm.Chat}})
 	}
 	for i, raw := range m.list("tool_calls") {
@@ -28,48 +28,48 @@ func chatAssistant(m *object, content []llm.Part) []llm.Part {
 func chatThinking(m *object) []llm.Part {
 	blocks := chatThinkingBlocks(m)
 	if blocks != nil {
-		text, ok := wire.String(m.peek("reasoning_content"))
-		if ok && text != "" && text == thinkingText(blocks) {
+		text, _ := quoteOf(m.peek("reasoning_content"))
+		if !text.Empty() && sameText(text, thinkingText(blocks)) {
 			m.raw("reasoning_content")
 			blocks[0].Extra.Form |= thinkingJoined
 		}
 		return blocks
 	}
-	content, isText := wire.String(m.peek("reasoning_content"))
-	plain, isPlain := wire.String(m.peek("reasoning"))
+	content, isText := quoteOf(m.peek("reasoning_content"))
+	plain, isPlain := quoteOf(m.peek("reasoning"))
 	part := llm.Part{Kind: llm.PartThinking, SignedBy: llm.Chat, Extra: llm.Extra{Dialect: llm.Chat}}
 	switch {
-	case isText && content != "":
+	case isText && !content.Empty():
 		m.raw("reasoning_content")
 		part.Text = content
-		if isPlain && plain == content {
+		if isPlain && sameText(plain, content) {
 			m.raw("reasoning")
 			part.Extra.Form = thinkingBoth
 		}
-	case isPlain && plain != "":
+	case isPlain && !plain.Empty():
 		m.raw("reasoning")
 		part.Text, part.Extra.Form = plain, thinkingPlain
 	}
-	if isText && content == "" {
+	if isText && content.Empty() {
 		m.keep("reasoning_content")
 	}
-	if isPlain && plain == "" {
+	if isPlain && plain.Empty() {
 		m.keep("reasoning")
 	}
-	if part.Text == "" {
+	if part.Text.Empty() {
 		return nil
 	}
 	return []llm.Part{part}
 }
 
-func thinkingText(parts []llm.Part) string {
-	var b strings.Builder
+func thinkingText(parts []llm.Part) llm.Text {
+	var texts []llm.Text
 	for i := range parts {
 		if parts[i].Kind == llm.PartThinking {
-			b.WriteString(parts[i].Text)
+			texts = append(texts, parts[i].Text)
 		}
 	}
-	return b.String()
+	return joinQuotes(texts, "")
 }
 
 // chatThinkingBlocks takes thinking_blocks when each of them is a block that
@@ -102,9 +102,9 @@ func chatThinkingBlock(raw []byte) (llm.Part, bool) {
 		return part, false
 	}
 	var sign string
-	switch kind, _ := wire.String(o.raw("type")); kind {
+	switch kind, _ := wire.Unquote(o.raw("type")); kind {
 	case "thinking":
-		part.Text, sign = o.need("thinking"), o.str("signature")
+		part.Text, sign = o.needQuote("thinking"), o.str("signature")
 	case "redacted_thinking":
 		part.Redacted, sign = true, o.need("data")
 	default:
@@ -125,7 +125,7 @@ func chatThinkingBlock(raw []byte) (llm.Part, bool) {
 // chatToolCall reads one element of tool_calls: raw, opened as o.
 func chatToolCall(o *object, raw []byte) llm.Part {
 	form := uint32(0)
-	switch kind, ok := wire.String(o.peek("type")); {
+	switch kind, ok := wire.Unquote(o.peek("type")); {
 	case !o.has("type"):
 		form = callNoType
 	case wire.IsNull(o.peek("type")) || ok && kind == "":
@@ -177,9 +177,9 @@ func chatContent(m *object) chatBody {
 	if wire.IsNull(raw) {
 		return chatBody{form: contentNull}
 	}
-	if text, ok := wire.String(raw); ok {
+	if text, ok := quoteOf(raw); ok {
 		body := chatBody{form: contentString}
-		if text != "" {
+		if !text.Empty() {
 			body.parts = []llm.Part{{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Chat}}}
 		}
 		return body
@@ -218,10 +218,10 @@ func chatItemOf(kind string, o *object) (part llm.Part, form uint32) {
 	switch kind {
 	case "text":
 		part.Kind = llm.PartText
-		part.Text = o.need("text")
+		part.Text = o.needQuote("text")
 	case "refusal":
 		part.Kind, form = llm.PartRefusal, refusalItem
-		part.Text = o.need("refusal")
+		part.Text = o.needQuote("refusal")
 	case "image_url":
 		part.Kind = llm.PartImage
 		part.Media, form = chatImage(o)
@@ -240,7 +240,7 @@ func chatItemOf(kind string, o *object) (part llm.Part, form uint32) {
 }
 
 func chatImage(o *object) (*llm.Media, uint32) {
-	if url, ok := wire.String(o.peek("image_url")); ok {
+	if url, ok := wire.Unquote(o.peek("image_url")); ok {
 		o.raw("image_url")
 		return mediaAt(url), imageBare
 	}
@@ -292,7 +292,7 @@ func chatFile(o *object) (media *llm.Media, form uint32) {
 func chatThinkingItem(o *object) (part llm.Part, form uint32) {
 	part = llm.Part{Kind: llm.PartThinking, SignedBy: llm.Chat}
 	raw := o.raw("thinking")
-	if text, ok := wire.String(raw); ok {
+	if text, ok := quoteOf(raw); ok {
 		part.Text = text
 		return part, thinkingItem | thinkingString
 	}
@@ -307,7 +307,7 @@ func chatThinkingItem(o *object) (part llm.Part, form uint32) {
 	if err != nil || len(in.members) != 2 || !wire.StringEquals(in.peek("type"), "text") {
 		return llm.Part{Kind: llm.PartOther}, 0
 	}
-	text, ok := wire.String(in.peek("text"))
+	text, ok := quoteOf(in.peek("text"))
 	if !ok {
 		return llm.Part{Kind: llm.PartOther}, 0
 	}
@@ -328,7 +328,7 @@ func cacheMark(o *object, form uint32) *llm.CacheMark {
 	}
 	mark := &llm.CacheMark{}
 	var ok bool
-	if mark.Type, ok = wire.String(in.raw("type")); !ok {
+	if mark.Type, ok = wire.Unquote(in.raw("type")); !ok {
 		return nil
 	}
 	if mark.TTL = in.str("ttl"); in.err() != nil {

@@ -121,7 +121,7 @@ func chatChoice(o *object, i int) (choice llm.Choice) {
 	}
 	m := o.sub("message")
 	if m == nil {
-		if word, ok := wire.String(o.peek("finish_reason")); !ok || word == "" {
+		if word, ok := wire.Unquote(o.peek("finish_reason")); !ok || word == "" {
 			o.wrong("message", "is missing")
 		}
 		m = o.none("message") // Azure: a filter left nothing of the answer
@@ -136,7 +136,7 @@ func chatChoice(o *object, i int) (choice llm.Choice) {
 	if word != "" {
 		choice.Stop = chatStops.stop(word)
 	}
-	if s, ok := wire.String(o.peek("stop_reason")); ok && s != "" && word == "stop" {
+	if s, ok := wire.Unquote(o.peek("stop_reason")); ok && s != "" && word == "stop" {
 		o.raw("stop_reason")
 		choice.Stop = llm.Stop{Reason: llm.StopSequence, Sequence: s, Wire: word, By: llm.Chat}
 		form |= choiceStopReason

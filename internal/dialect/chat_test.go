@@ -67,7 +67,7 @@ func chatCallCases() []string {
 
 func TestChatCallSurvivesRoundTrip(t *testing.T) {
 	for _, body := range chatCallCases() {
-		call, err := ChatCodec{}.DecodeCall([]byte(body))
+		call, err := ReadCall(ChatCodec{}, []byte(body))
 		if err != nil {
 			t.Errorf("%v\n%s", err, body)
 			continue
@@ -105,7 +105,7 @@ func TestChatCallErrorNamesTheMember(t *testing.T) {
 		{`{"model":"m","messages":` + strings.Repeat("[", 600) + strings.Repeat("]", 600) + `}`, ""},
 		{"{\"model\":\"\xff\",\"messages\":[]}", ""},
 	} {
-		_, err := ChatCodec{}.DecodeCall([]byte(c.body))
+		_, err := ReadCall(ChatCodec{}, []byte(c.body))
 		if err == nil || c.want != "" && err.Error() != c.want {
 			t.Errorf("%.90s\n got %v\nwant %s", c.body, err, c.want)
 		}
@@ -113,11 +113,11 @@ func TestChatCallErrorNamesTheMember(t *testing.T) {
 }
 
 func TestChatSystemIsTheLeadingRun(t *testing.T) {
-	call, err := ChatCodec{}.DecodeCall([]byte(`{"model":"m","messages":[{"role":"system","content":"a"},{"role":"developer","content":[{"type":"text","text":"b"}]},{"role":"user","content":"c"},{"role":"system","content":"d"}]}`))
+	call, err := ReadCall(ChatCodec{}, []byte(`{"model":"m","messages":[{"role":"system","content":"a"},{"role":"developer","content":[{"type":"text","text":"b"}]},{"role":"user","content":"c"},{"role":"system","content":"d"}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(call.System) != 2 || call.System[1].Text != "b" || len(call.Turns) != 2 || call.Turns[1].Role != llm.RoleSystem {
+	if len(call.System) != 2 || unquoted(call.System[1].Text) != "b" || len(call.Turns) != 2 || call.Turns[1].Role != llm.RoleSystem {
 		t.Fatalf("%+v", call)
 	}
 }
@@ -128,18 +128,18 @@ func TestForeignCallIsSaidInChatWithItsLosses(t *testing.T) {
 	a := llm.Extra{Dialect: llm.Anthropic}
 	call := &llm.Call{
 		Model: "m", Extra: llm.Extra{Dialect: llm.Anthropic, Members: []byte(`{"container":"c"}`)}, Stream: true,
-		System: []llm.Part{{Kind: llm.PartText, Text: "s", Cache: mark, Extra: a}},
+		System: []llm.Part{{Kind: llm.PartText, Text: quoted("s"), Cache: mark, Extra: a}},
 		Turns: []llm.Turn{
-			{Role: llm.RoleUser, Extra: a, Parts: []llm.Part{{Kind: llm.PartText, Text: "q", Extra: a}}},
+			{Role: llm.RoleUser, Extra: a, Parts: []llm.Part{{Kind: llm.PartText, Text: quoted("q"), Extra: a}}},
 			{Role: llm.RoleAssistant, Extra: a, Parts: []llm.Part{
-				{Kind: llm.PartThinking, Text: "t", Signature: "s", SignedBy: llm.Anthropic, Extra: a},
-				{Kind: llm.PartText, Text: "x", Extra: a},
+				{Kind: llm.PartThinking, Text: quoted("t"), Signature: "s", SignedBy: llm.Anthropic, Extra: a},
+				{Kind: llm.PartText, Text: quoted("x"), Extra: a},
 			}},
 			{Role: llm.RoleAssistant, Extra: a, Parts: []llm.Part{{Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: "1", Name: "f"}, Extra: a}}},
 			{Role: llm.RoleUser, Extra: a, Parts: []llm.Part{
-				{Kind: llm.PartText, Text: "after", Extra: a},
+				{Kind: llm.PartText, Text: quoted("after"), Extra: a},
 				{Kind: llm.PartToolResult, Extra: a, Result: &llm.ToolResult{CallID: "1", Error: true, Parts: []llm.Part{
-					{Kind: llm.PartText, Text: "r", Extra: a},
+					{Kind: llm.PartText, Text: quoted("r"), Extra: a},
 					{Kind: llm.PartImage, Media: &llm.Media{Type: "image/png", Data: "AAAA"}, Extra: a},
 				}}},
 				{Kind: llm.PartOther, Raw: []byte(`{}`), Extra: a},
@@ -207,18 +207,18 @@ func TestChatReplySurvivesRoundTrip(t *testing.T) {
 
 func TestSignatureOfAnotherDialectComesBackThroughAChatClient(t *testing.T) {
 	reply := &llm.Reply{ID: "1", Choices: []llm.Choice{{Stop: llm.Stop{Reason: llm.StopEnd}, Parts: []llm.Part{
-		{Kind: llm.PartThinking, Text: "t", Signature: "sig", SignedBy: llm.Anthropic},
+		{Kind: llm.PartThinking, Text: quoted("t"), Signature: "sig", SignedBy: llm.Anthropic},
 		{Kind: llm.PartThinking, Redacted: true, Signature: "red", SignedBy: llm.Anthropic},
-		{Kind: llm.PartText, Text: "x"},
+		{Kind: llm.PartText, Text: quoted("x")},
 	}}}}
 	check := func(t *testing.T, message string) {
 		t.Helper()
-		call, err := ChatCodec{}.DecodeCall([]byte(`{"model":"m","messages":[` + message + `]}`))
+		call, err := ReadCall(ChatCodec{}, []byte(`{"model":"m","messages":[`+message+`]}`))
 		if err != nil {
 			t.Fatal(err)
 		}
 		p := call.Turns[0].Parts
-		if len(p) != 3 || p[0].Signature != "sig" || p[0].SignedBy != llm.Anthropic || p[0].Text != "t" || !p[1].Redacted || p[1].Signature != "red" {
+		if len(p) != 3 || p[0].Signature != "sig" || p[0].SignedBy != llm.Anthropic || unquoted(p[0].Text) != "t" || !p[1].Redacted || p[1].Signature != "red" {
 			t.Fatalf("%+v", p)
 		}
 		_, losses, _ := ChatCodec{}.EncodeCall(call)
@@ -467,8 +467,8 @@ func TestForeignToolCallWithoutArgumentsGetsAnEmptyObject(t *testing.T) {
 func TestThinkingOfAChatTargetReturnsToItThroughAnotherDialect(t *testing.T) {
 	a := llm.Extra{Dialect: llm.Anthropic}
 	call := &llm.Call{Model: "m", Extra: a, Turns: []llm.Turn{{Role: llm.RoleAssistant, Extra: a, Parts: []llm.Part{
-		{Kind: llm.PartThinking, Text: "t", SignedBy: llm.Chat},
-		{Kind: llm.PartText, Text: "x", Extra: a},
+		{Kind: llm.PartThinking, Text: quoted("t"), SignedBy: llm.Chat},
+		{Kind: llm.PartText, Text: quoted("x"), Extra: a},
 	}}}}
 	got, losses, err := ChatCodec{}.EncodeCall(call)
 	if err != nil || len(losses) > 0 {
@@ -485,7 +485,7 @@ func TestChunksDeclareWhatOtherDialectsTellLate(t *testing.T) {
 		w := c.Writer(io.Discard, nil)
 		for _, ev := range []llm.Event{
 			{Kind: llm.EventStart, Start: &llm.Reply{ID: "1", Model: "m"}},
-			{Kind: llm.EventPart, New: &llm.Part{Kind: llm.PartText, Text: "hi"}},
+			{Kind: llm.EventPart, New: &llm.Part{Kind: llm.PartText, Text: quoted("hi")}},
 			{Kind: llm.EventPartEnd, New: &llm.Part{Extra: extra(llm.Responses, `{"annotations":[{"url":"u"}]}`)}},
 			{Kind: llm.EventStop, Stop: llm.Stop{Reason: llm.StopEnd}, Extra: extra(llm.Anthropic, `{"container":{"id":"c"}}`)},
 			{Kind: llm.EventUsage, Usage: &llm.Usage{Input: 1, CacheWrite: 1, CacheWrite1h: 1}, Extra: extra(llm.Anthropic, `{"server_tool_use":{"n":1}}`)},

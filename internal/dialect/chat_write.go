@@ -2,7 +2,6 @@ package dialect
 
 import (
 	"fmt"
-	"strings"
 
 	"tailplane/internal/llm"
 )
@@ -30,7 +29,7 @@ func (e *chatEncoder) content(parts []llm.Part, form uint32, path string) (raw [
 		return nil, false
 	}
 	if text, plain := e.plain(parts, path); plain {
-		return stringJSON(text), true
+		return appendQuote(nil, text), true
 	}
 	items := e.items(parts, path)
 	if len(items) == 0 {
@@ -40,18 +39,18 @@ func (e *chatEncoder) content(parts []llm.Part, form uint32, path string) (raw [
 }
 
 // plain is the text of a single part that says nothing but text.
-func (e *chatEncoder) plain(parts []llm.Part, path string) (string, bool) {
+func (e *chatEncoder) plain(parts []llm.Part, path string) (llm.Text, bool) {
 	if len(parts) != 1 || parts[0].Kind != llm.PartText {
-		return "", false
+		return nil, false
 	}
 	p := &parts[0]
 	own := p.Extra.In(llm.Chat)
 	if own.Members != nil || own.Spelled != nil {
-		return "", false
+		return nil, false
 	}
 	if p.Cache != nil {
 		if p.Cache.Extra.Dialect == llm.Chat && p.Cache.Extra.Form != markMessage {
-			return "", false
+			return nil, false
 		}
 		if p.Cache.Extra.Dialect != llm.Chat {
 			e.mark(p, path)
@@ -87,10 +86,10 @@ func (e *chatEncoder) item(p *llm.Part, path string) []byte {
 	switch p.Kind {
 	case llm.PartText:
 		w.text("type", "text")
-		w.text("text", p.Text)
+		w.quote("text", p.Text)
 	case llm.PartRefusal:
 		w.text("type", "refusal")
-		w.text("refusal", p.Text)
+		w.quote("refusal", p.Text)
 	case llm.PartImage:
 		ok = e.image(w, p, path)
 	case llm.PartAudio:
@@ -99,7 +98,7 @@ func (e *chatEncoder) item(p *llm.Part, path string) []byte {
 		ok = e.file(w, p, path)
 	case llm.PartThinking:
 		w.text("type", "thinking")
-		text := stringJSON(p.Text)
+		text := appendQuote(nil, p.Text)
 		if own.Form&thinkingString == 0 {
 			inner := newObject(llm.Extra{})
 			inner.text("type", "text")
@@ -202,7 +201,7 @@ func (e *chatEncoder) file(w *objectWriter, p *llm.Part, path string) bool {
 func (e *chatEncoder) assistant(w *objectWriter, parts []llm.Part, form uint32, path string) {
 	var content, thinking []llm.Part
 	var calls [][]byte
-	var refusal strings.Builder
+	var refusal []llm.Text
 	for i := range parts {
 		p := &parts[i]
 		own := p.Extra.In(llm.Chat).Form
@@ -210,7 +209,7 @@ func (e *chatEncoder) assistant(w *objectWriter, parts []llm.Part, form uint32, 
 		case p.Kind == llm.PartThinking && own&thinkingItem == 0:
 			thinking = append(thinking, *p)
 		case p.Kind == llm.PartRefusal && own&refusalItem == 0:
-			refusal.WriteString(p.Text)
+			refusal = append(refusal, p.Text)
 		case p.Kind == llm.PartToolCall:
 			calls = append(calls, e.toolCall(p, fmt.Sprintf("%s.tool_calls[%d]", path, len(calls))))
 		case p.Kind == llm.PartOther && own&callItem != 0:
@@ -220,7 +219,7 @@ func (e *chatEncoder) assistant(w *objectWriter, parts []llm.Part, form uint32, 
 		}
 	}
 	e.assistantContent(w, content, form&contentMask, path)
-	w.str("refusal", refusal.String())
+	w.quoteOrNone("refusal", joinQuotes(refusal, ""))
 	e.thinking(w, thinking, path)
 	if len(calls) == 0 {
 		w.set("tool_calls", nil)
@@ -244,7 +243,7 @@ func (e *chatEncoder) assistantContent(w *objectWriter, parts []llm.Part, form u
 }
 
 func (e *chatEncoder) replyContent(w *objectWriter, parts []llm.Part, path string) {
-	var texts []string
+	var texts []llm.Text
 	for i := range parts {
 		p := &parts[i]
 		switch p.Kind {
@@ -261,7 +260,7 @@ func (e *chatEncoder) replyContent(w *objectWriter, parts []llm.Part, path strin
 		w.null("content")
 		return
 	}
-	w.text("content", strings.Join(texts, ""))
+	w.quote("content", joinQuotes(texts, ""))
 }
 
 // thinking writes reasoning_content, and thinking_blocks where a signature
@@ -285,16 +284,16 @@ func (e *chatEncoder) thinking(w *objectWriter, parts []llm.Part, path string) {
 	blocks, joined := e.thinkingBlocks(kept, path)
 	if blocks != nil {
 		w.items("thinking_blocks", blocks)
-		if joined && text != "" {
-			w.text("reasoning_content", text)
+		if joined && !text.Empty() {
+			w.quote("reasoning_content", text)
 		}
 		return
 	}
 	if own&thinkingPlain == 0 {
-		w.str("reasoning_content", text)
+		w.quoteOrNone("reasoning_content", text)
 	}
 	if own&(thinkingPlain|thinkingBoth) != 0 {
-		w.str("reasoning", text)
+		w.quoteOrNone("reasoning", text)
 	}
 }
 
@@ -322,7 +321,7 @@ func (e *chatEncoder) thinkingBlocks(parts []llm.Part, path string) (blocks [][]
 			w.text("data", sign)
 		} else {
 			w.text("type", "thinking")
-			w.text("thinking", p.Text)
+			w.quote("thinking", p.Text)
 			w.str("signature", sign)
 		}
 		w.put("cache_control", e.mark(p, path))

@@ -146,8 +146,8 @@ func (w *chatWriter) part(ev *llm.Event) {
 		w.calls[ev.Choice]++
 		w.callStart(ev.Choice, p, n.Tool)
 	case llm.PartText, llm.PartThinking, llm.PartRefusal:
-		if n.Text != "" {
-			w.text(ev.Choice, p, n.Text)
+		if !n.Text.Empty() {
+			w.text(ev.Choice, p, unquoted(n.Text))
 		}
 	default:
 		if p.own && n.Raw != nil {
@@ -203,11 +203,11 @@ func (w *chatWriter) arguments(choice int, p *partWriter, text string) {
 }
 
 func (w *chatWriter) thinking(choice int, p *partWriter, text string) {
-	raw := stringJSON(text)
+	raw := quoted(text)
 	switch {
 	case p.form&thinkingItem != 0:
 		e := &chatEncoder{}
-		item := e.item(&llm.Part{Kind: llm.PartThinking, Text: text, Extra: llm.Extra{Dialect: llm.Chat, Form: p.form}}, "")
+		item := e.item(&llm.Part{Kind: llm.PartThinking, Text: raw, Extra: llm.Extra{Dialect: llm.Chat, Form: p.form}}, "")
 		w.say(choice, "content", arrayJSON([][]byte{item}))
 	case p.form&thinkingPlain != 0:
 		w.say(choice, "reasoning", raw)
@@ -255,7 +255,7 @@ func (w *chatWriter) partEnd(ev *llm.Event) {
 
 func (w *chatWriter) block(choice int, p *partWriter) {
 	e := &chatEncoder{reply: true}
-	part := llm.Part{Kind: llm.PartThinking, Text: string(p.text), Signature: p.sign, SignedBy: p.signer}
+	part := llm.Part{Kind: llm.PartThinking, Text: quoted(string(p.text)), Signature: p.sign, SignedBy: p.signer}
 	part.Redacted = p.redact
 	blocks, _ := e.thinkingBlocks([]llm.Part{part}, "")
 	w.say(choice, "thinking_blocks", arrayJSON(blocks))

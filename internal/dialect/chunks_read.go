@@ -145,6 +145,7 @@ func (c *choiceReader) close(end *llm.Part, emit emitter) {
 // begin opens a part and returns its index.
 func (c *choiceReader) begin(p *llm.Part, emit emitter) int {
 	c.close(nil, emit)
+	ownTexts(p)
 	ev := c.event(llm.EventPart, c.parts)
 	ev.New = p
 	c.open, c.kind, c.form = c.parts, p.Kind, p.Extra.Form

@@ -47,11 +47,14 @@ type Surface interface {
 type Codec interface {
 	Surface
 	// DecodeCall and EncodeCall turn a request into the canonical form and
-	// back. Losses name what this dialect cannot say; an error says that the
-	// request cannot be made at all.
+	// back. The body is one that Glance has taken, mended if there was something
+	// to mend (see wire.Mend): that it is JSON is not found out again. Losses name
+	// what this dialect cannot say; an error says that the request cannot be made
+	// at all.
 	DecodeCall(body []byte) (*llm.Call, error)
 	EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error)
-	// DecodeReply and EncodeReply do the same for a complete answer.
+	// DecodeReply and EncodeReply do the same for a complete answer, whose body
+	// nobody has looked at before.
 	DecodeReply(body []byte) (*llm.Reply, error)
 	EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error)
 	// Events reads an upstream's stream. It yields one error at most, as its
@@ -85,10 +88,9 @@ type At struct {
 	Options wire.Object    // chat: the stream_options object, when present
 	Nested  [2]wire.Member // chat: the members of stream_options
 
-	// Words are what Glance looks out for on its way, Said has a bit for each that a
-	// string begins with.
+	// Words are what Glance looks out for on its way, Heard is what it came by.
 	Words *wire.Words
-	Said  uint8
+	Heard wire.Heard
 
 	edits wire.Rewrite // the memory of Splice, used again
 	text  []byte
@@ -155,7 +157,7 @@ func (t *Tap) name(raw []byte) {
 		t.Model = t.last
 		return
 	}
-	t.Model, _ = wire.String(raw)
+	t.Model, _ = wire.Unquote(raw)
 }
 
 // Sight says what a tap saw in one event, as a set.

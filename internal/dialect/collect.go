@@ -154,7 +154,7 @@ func (c *collector) atEnd(e llm.Extra) {
 
 func (c *collector) open(choice *llm.Choice, ev *llm.Event) {
 	part := *ev.New
-	pieces := partText{text: []byte(part.Text), sign: []byte(part.Signature)}
+	pieces := partText{text: []byte(unquoted(part.Text)), sign: []byte(part.Signature)}
 	if part.Tool != nil {
 		part.Tool = new(*part.Tool)
 		pieces.text = []byte(part.Tool.Arguments)
@@ -204,7 +204,7 @@ func (c *collector) done() {
 			if p.Tool != nil {
 				p.Tool.Arguments = string(pieces.text)
 			} else {
-				p.Text = string(pieces.text)
+				p.Text = quoted(string(pieces.text))
 			}
 		}
 	}
@@ -277,8 +277,8 @@ func replayMembers(e llm.Extra) []byte {
 }
 
 func replayPart(i, k int, p llm.Part, yield func(llm.Event) bool) bool {
-	text, sign := p.Text, ""
-	p.Text = ""
+	text, sign := unquoted(p.Text), ""
+	p.Text = nil
 	if p.Tool != nil {
 		p.Tool = new(*p.Tool)
 		text, p.Tool.Arguments = p.Tool.Arguments, ""

@@ -6,7 +6,6 @@ import (
 	"io"
 	"iter"
 	"strconv"
-	"strings"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
@@ -63,7 +62,7 @@ func (CompletionsCodec) AppendFault(dst []byte, f *llm.Fault, _ string) []byte {
 
 // DecodeCall implements [Codec].
 func (CompletionsCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := parseObject(body)
+	o, err := openBody(body)
 	if err != nil {
 		return nil, err
 	}
@@ -84,26 +83,26 @@ func (CompletionsCodec) DecodeCall(body []byte) (*llm.Call, error) {
 	return result(o, call)
 }
 
-func prompt(o *object) (text string, form uint32) {
+func prompt(o *object) (text llm.Text, form uint32) {
 	raw := o.raw("prompt")
 	if raw == nil {
 		o.wrong("prompt", "is missing")
-		return "", 0
+		return nil, 0
 	}
-	if text, ok := wire.String(raw); ok {
+	if text, ok := quoteOf(raw); ok {
 		return text, 0
 	}
 	if raw[0] != '[' {
 		o.wrong("prompt", "must be a string or a list")
-		return "", 0
+		return nil, 0
 	}
 	if items := elements(raw); len(items) == 1 {
-		if text, ok := wire.String(items[0]); ok {
+		if text, ok := quoteOf(items[0]); ok {
 			return text, promptList
 		}
 	}
 	o.wrong("prompt", "a batch of prompts or token arrays cannot be translated, only spliced: send one text, or choose a target that speaks completions")
-	return "", 0
+	return nil, 0
 }
 
 // EncodeCall implements [Codec]. A completions model has no roles: the texts
@@ -113,16 +112,16 @@ func (CompletionsCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	var losses lossList
 	losses.extra("", call.Extra, llm.Completions)
 	text := promptOf(call, &losses)
-	if text == "" && call.Extra.Dialect != llm.Completions {
+	if text.Empty() && call.Extra.Dialect != llm.Completions {
 		return nil, nil, errors.New("completions: the request has no text that could be a prompt")
 	}
 	completionLosses(call, &losses)
 	w := newObject(own)
 	w.str("model", call.Model)
 	if own.Form&promptList != 0 {
-		w.strings("prompt", []string{text})
+		w.items("prompt", [][]byte{appendQuote(nil, text)})
 	} else {
-		w.text("prompt", text)
+		w.quote("prompt", text)
 	}
 	w.count("max_tokens", call.Sampling.MaxTokens)
 	e := &chatEncoder{own: call.Extra.Dialect == llm.Completions}
@@ -137,8 +136,8 @@ func (CompletionsCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	return w.end(), losses.all, nil
 }
 
-func promptOf(call *llm.Call, losses *lossList) string {
-	var texts []string
+func promptOf(call *llm.Call, losses *lossList) llm.Text {
+	var texts []llm.Text
 	add := func(parts []llm.Part, path string) {
 		for i := range parts {
 			p := &parts[i]
@@ -158,7 +157,7 @@ func promptOf(call *llm.Call, losses *lossList) string {
 	if len(call.System) > 0 || len(call.Turns) > 1 {
 		losses.add("messages", "completions has no roles; the texts were joined to one prompt")
 	}
-	return strings.Join(texts, "\n\n")
+	return joinQuotes(texts, `\n\n`)
 }
 
 // completionLosses names what of the call's settings has no place.
@@ -189,7 +188,7 @@ func completionChoice(o *object, i int) (choice llm.Choice) {
 	if !o.constant("index", strconv.Itoa(i)) {
 		form |= choiceNoIndex
 	}
-	if text := o.str("text"); text != "" {
+	if text := o.quote("text"); !text.Empty() {
 		extra := llm.Extra{Dialect: llm.Completions}
 		choice.Parts = []llm.Part{{Kind: llm.PartText, Text: text, Extra: extra}}
 	}
@@ -228,7 +227,7 @@ func completionChoiceJSON(c *llm.Choice, i int, losses *lossList) []byte {
 	own := c.Extra.In(llm.Completions)
 	path := fmt.Sprintf("choices[%d]", i)
 	losses.extra(path, c.Extra, llm.Completions)
-	var text strings.Builder
+	var texts []llm.Text
 	for k := range c.Parts {
 		p := &c.Parts[k]
 		losses.extra(path, p.Extra, llm.Completions)
@@ -236,16 +235,16 @@ func completionChoiceJSON(c *llm.Choice, i int, losses *lossList) []byte {
 			losses.add(path, "completions answers hold text alone")
 			continue
 		}
-		text.WriteString(p.Text)
+		texts = append(texts, p.Text)
 	}
 	if len(c.Logprobs) > 0 {
 		losses.add(path+".logprobs", "completions spells log probabilities in a form of its own")
 	}
 	w := newObject(own)
 	w.constant("index", strconv.Itoa(i), own.Form&choiceNoIndex != 0)
-	switch {
-	case text.Len() > 0:
-		w.text("text", text.String())
+	switch text := joinQuotes(texts, ""); {
+	case !text.Empty():
+		w.quote("text", text)
 	case c.Extra.Dialect == llm.Completions:
 		w.set("text", nil)
 	default:

@@ -74,8 +74,8 @@ func (w *completionsWriter) part(ev *llm.Event) {
 		return
 	}
 	w.text[partKey{ev.Choice, ev.Part}] = true
-	if ev.New.Text != "" {
-		w.choice(ev.Choice, ev.New.Text, "", nil)
+	if !ev.New.Text.Empty() {
+		w.choice(ev.Choice, unquoted(ev.New.Text), "", nil)
 	}
 }
 

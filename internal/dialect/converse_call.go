@@ -35,7 +35,7 @@ const converseNoSchema = 1 // there is no inputSchema.json
 
 // DecodeCall implements [Codec]. Model and Stream are left empty.
 func (ConverseCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := parseObject(body)
+	o, err := openBody(body)
 	if err != nil {
 		return nil, err
 	}
@@ -234,7 +234,7 @@ func converseDecodeMetadata(c *llm.Call, o *object, _ *uint32) {
 	in := o.open(raw, o.under("requestMetadata"))
 	all := make(map[string]string, len(in.members))
 	for i := range in.members {
-		s, ok := wire.String(in.members[i].value)
+		s, ok := wire.Unquote(in.members[i].value)
 		if !ok {
 			in.wrong(in.members[i].name(), "must be a string")
 		}

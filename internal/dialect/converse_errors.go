@@ -114,10 +114,10 @@ func converseFaultName(b *llm.ErrorBody) string {
 func (ConverseCodec) DecodeError(body []byte) llm.ErrorBody {
 	e := openAIError(body)
 	if o, err := parseObject(body); err == nil {
-		if s, ok := wire.String(o.peek("Message")); ok && !o.has("message") {
+		if s, ok := wire.Unquote(o.peek("Message")); ok && !o.has("message") {
 			e.Message = shorten(s)
 		}
-		if s, ok := wire.String(o.peek("__type")); ok && e.Type == "" {
+		if s, ok := wire.Unquote(o.peek("__type")); ok && e.Type == "" {
 			e.Type = s[strings.LastIndexByte(s, '#')+1:]
 		}
 	}

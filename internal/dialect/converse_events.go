@@ -136,7 +136,7 @@ func (s *converseStream) begin(o *object) {
 	if inner == nil {
 		return
 	}
-	kind, _ := wire.String(inner.get("type"))
+	kind, _ := wire.Unquote(inner.get("type"))
 	if m.is("toolUse") && (kind == "" || kind == "tool_use") {
 		s.openTool(i, inner)
 		return

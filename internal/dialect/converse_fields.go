@@ -110,7 +110,7 @@ func converseDecodeThinking(c *llm.Call, in *object, form *uint32) {
 // converseDecodeEfforts takes an effort that stands alone.
 func converseDecodeEfforts(c *llm.Call, in *object, form *uint32) {
 	take := func(o *object, name string, f uint32) {
-		s, ok := wire.String(o.get(name))
+		s, ok := wire.Unquote(o.get(name))
 		if !ok || s == "" || c.Reasoning.Effort != "" {
 			return
 		}

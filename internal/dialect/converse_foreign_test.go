@@ -78,7 +78,7 @@ func TestConverseSaysForeignCalls(t *testing.T) {
 		if !strings.Contains(c.in, "messages") {
 			body = `{"model":"m","messages":[{"role":"user","content":"hi"}],` + c.in + `}`
 		}
-		call, err := ChatCodec{}.DecodeCall([]byte(body))
+		call, err := ReadCall(ChatCodec{}, []byte(body))
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
@@ -108,14 +108,14 @@ func TestConverseKeepsThinkingOfItsOwn(t *testing.T) {
 		part        llm.Part
 		kept        bool
 	}{
-		{"bedrock's", converseLlama, llm.Part{Kind: llm.PartThinking, Text: "hm", Signature: "sig", SignedBy: llm.Converse}, true},
+		{"bedrock's", converseLlama, llm.Part{Kind: llm.PartThinking, Text: quoted("hm"), Signature: "sig", SignedBy: llm.Converse}, true},
 		{"bedrock's redacted", converseSonnet, llm.Part{Kind: llm.PartThinking, Signature: "cmVk", SignedBy: llm.Converse, Redacted: true}, true},
-		{"claude's to claude", converseSonnet, llm.Part{Kind: llm.PartThinking, Text: "hm", Signature: "sig", SignedBy: llm.Anthropic}, true},
-		{"claude's to others", converseLlama, llm.Part{Kind: llm.PartThinking, Text: "hm", Signature: "sig", SignedBy: llm.Anthropic}, false},
-		{"nobody's", converseSonnet, llm.Part{Kind: llm.PartThinking, Text: "hm"}, false},
+		{"claude's to claude", converseSonnet, llm.Part{Kind: llm.PartThinking, Text: quoted("hm"), Signature: "sig", SignedBy: llm.Anthropic}, true},
+		{"claude's to others", converseLlama, llm.Part{Kind: llm.PartThinking, Text: quoted("hm"), Signature: "sig", SignedBy: llm.Anthropic}, false},
+		{"nobody's", converseSonnet, llm.Part{Kind: llm.PartThinking, Text: quoted("hm")}, false},
 	} {
 		for _, client := range []Codec{AnthropicCodec{}, ConverseCodec{}, ChatCodec{}, ResponsesCodec{}} {
-			reply := &llm.Reply{ID: "r", Model: "m", Choices: []llm.Choice{{Parts: []llm.Part{c.part, {Kind: llm.PartText, Text: "x"}}, Stop: llm.Stop{Reason: llm.StopEnd}}}}
+			reply := &llm.Reply{ID: "r", Model: "m", Choices: []llm.Choice{{Parts: []llm.Part{c.part, {Kind: llm.PartText, Text: quoted("x")}}, Stop: llm.Stop{Reason: llm.StopEnd}}}}
 			body, _, err := client.EncodeReply(reply)
 			if err != nil {
 				t.Fatal(err)
@@ -125,9 +125,9 @@ func TestConverseKeepsThinkingOfItsOwn(t *testing.T) {
 				t.Fatal(err)
 			}
 			call := &llm.Call{Model: c.model, Turns: []llm.Turn{
-				{Role: llm.RoleUser, Parts: []llm.Part{{Kind: llm.PartText, Text: "a"}}},
+				{Role: llm.RoleUser, Parts: []llm.Part{{Kind: llm.PartText, Text: quoted("a")}}},
 				{Role: llm.RoleAssistant, Parts: told.Choices[0].Parts},
-				{Role: llm.RoleUser, Parts: []llm.Part{{Kind: llm.PartText, Text: "b"}}},
+				{Role: llm.RoleUser, Parts: []llm.Part{{Kind: llm.PartText, Text: quoted("b")}}},
 			}}
 			for i := range call.Turns[1].Parts {
 				unwrapThinking(&call.Turns[1].Parts[i])

@@ -57,10 +57,10 @@ func converseDecodeBlock(o *object, raw []byte) llm.Part {
 func converseDecodeKind(o *object, p *llm.Part) (form uint32) {
 	switch {
 	case o.get("text") != nil:
-		p.Kind, p.Text = llm.PartText, o.need("text")
+		p.Kind, p.Text = llm.PartText, o.needQuote("text")
 		return 0
 	case o.get("json") != nil:
-		p.Kind, p.Text = llm.PartText, string(o.raw("json"))
+		p.Kind, p.Text = llm.PartText, quoted(string(o.raw("json")))
 		return converseJSON
 	case o.get("guardContent") != nil:
 		return converseDecodeGuard(o, p)
@@ -87,7 +87,7 @@ func converseDecodeGuard(o *object, p *llm.Part) uint32 {
 	if text == nil {
 		return 0
 	}
-	p.Kind, p.Text = llm.PartText, text.need("text")
+	p.Kind, p.Text = llm.PartText, text.needQuote("text")
 	return converseGuard
 }
 
@@ -100,26 +100,27 @@ func converseDecodeCited(o *object, p *llm.Part) uint32 {
 		p.Kind = llm.PartText
 		return converseCited | converseNoContent
 	}
+	texts := make([]llm.Text, len(list))
 	for i, raw := range list {
 		piece := in.openItem("content", i, raw)
-		text, ok := wire.String(piece.peek("text"))
-		if !ok {
+		var ok bool
+		if texts[i], ok = quoteOf(piece.peek("text")); !ok {
 			return 0
 		}
-		if p.Text += text; len(piece.members) > 1 {
+		if len(piece.members) > 1 {
 			in.keep("content")
 		}
 	}
 	if len(list) > 1 {
 		in.keep("content")
 	}
-	p.Kind = llm.PartText
+	p.Kind, p.Text = llm.PartText, joinQuotes(texts, "")
 	return converseCited
 }
 
 func converseDecodeToolUse(o *object, p *llm.Part) (form uint32) {
 	in := o.sub("toolUse")
-	if kind, _ := wire.String(in.get("type")); kind != "" && kind != "tool_use" {
+	if kind, _ := wire.Unquote(in.get("type")); kind != "" && kind != "tool_use" {
 		return 0 // a tool that Bedrock runs itself
 	}
 	in.keepDefaults(converseDefaults)
@@ -138,7 +139,7 @@ func converseDecodeResult(o *object, p *llm.Part) (form uint32) {
 		return 0 // that of a tool that Bedrock runs itself
 	}
 	r := &llm.ToolResult{CallID: in.need("toolUseId")}
-	switch status, _ := wire.String(in.get("status")); status {
+	switch status, _ := wire.Unquote(in.get("status")); status {
 	case "success":
 		in.take("status")
 		form = converseStatusSuccess
@@ -168,7 +169,7 @@ func converseDecodeThought(o *object, p *llm.Part) (form uint32) {
 		return 0
 	}
 	p.Kind = llm.PartThinking
-	p.Text = text.need("text")
+	p.Text = text.needQuote("text")
 	var stated bool
 	p.Signature, stated = text.text("signature")
 	if !stated {

@@ -228,7 +228,7 @@ func (s *converseSettler) besideDocument(parts []llm.Part) []llm.Part {
 		return parts
 	}
 	s.losses.add("messages.content", `converse refuses a document without a text; "." was put beside it`)
-	return append(parts[:len(parts):len(parts)], llm.Part{Kind: llm.PartText, Text: "."})
+	return append(parts[:len(parts):len(parts)], llm.Part{Kind: llm.PartText, Text: quoted(".")})
 }
 
 // part makes a part sayable in a turn of role; ok is false when it is left out.

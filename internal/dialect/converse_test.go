@@ -237,7 +237,7 @@ func TestConverseRefusesAMemberThatStandsTwice(t *testing.T) {
 		`{"output_config":{"effort":"low","effort":"high"}}`,
 		`{"inferenceConfig":{"topK":1,"topK":2}}`,
 	} {
-		_, err := ConverseCodec{}.DecodeCall([]byte(`{"messages":[],"additionalModelRequestFields":` + fields + `}`))
+		_, err := ReadCall(ConverseCodec{}, []byte(`{"messages":[],"additionalModelRequestFields":`+fields+`}`))
 		if err == nil || !strings.Contains(err.Error(), "appears twice") {
 			t.Errorf("%s: %v", fields, err)
 		}
@@ -349,7 +349,7 @@ func FuzzConverseCall(f *testing.F) {
 	f.Add([]byte(ownedCalls["converse"].body))
 	f.Add([]byte(`{"system":[{"text":"a"},{"cachePoint":{"type":"default"}}],"messages":[{"role":"user","content":[{"document":{"name":"n","format":"pdf","source":{"bytes":"aGk="}}}]}],"outputConfig":{"textFormat":{"type":"json_schema","structure":{"jsonSchema":{"schema":"{}"}}}},"requestMetadata":{"a":"b"}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		c, err := ConverseCodec{}.DecodeCall(body)
+		c, err := ReadCall(ConverseCodec{}, body)
 		if err != nil || bytes.Contains(body, []byte("tp1")) || bytes.Contains(body, []byte(`\u`)) {
 			return
 		}

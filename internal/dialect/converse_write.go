@@ -53,30 +53,30 @@ func (e *converseEncoder) block(p *llm.Part) {
 	w.end()
 }
 
-func (e *converseEncoder) text(w *objectWriter, text string, form uint32) {
+func (e *converseEncoder) text(w *objectWriter, text llm.Text, form uint32) {
 	switch {
-	case form&converseJSON != 0 && isJSON([]byte(text)):
-		w.put("json", []byte(text))
+	case form&converseJSON != 0 && isJSON([]byte(unquoted(text))):
+		w.put("json", []byte(unquoted(text)))
 	case form&converseGuard != 0:
 		in := w.sub("guardContent")
 		inner := in.sub("text")
-		inner.text("text", text)
+		inner.quote("text", text)
 		inner.endSub()
 		in.endSub()
 	case form&converseCited != 0:
 		in := w.sub("citationsContent")
 		if _, pieces := in.takeKept("content"); pieces != nil {
 			in.put("content", pieces)
-		} else if form&converseNoContent == 0 || text != "" {
+		} else if form&converseNoContent == 0 || !text.Empty() {
 			in.list("content")
 			piece := in.object(llm.Extra{})
-			piece.text("text", text)
+			piece.quote("text", text)
 			piece.end()
 			in.closeList()
 		}
 		in.endSub()
 	default:
-		w.text("text", text)
+		w.quote("text", text)
 	}
 }
 
@@ -97,7 +97,7 @@ func (e *converseEncoder) thought(w *objectWriter, p *llm.Part, form uint32) {
 		return
 	}
 	in := w.sub("reasoningText")
-	in.text("text", p.Text)
+	in.quote("text", p.Text)
 	if form&converseNoSignature == 0 || p.Signature != "" {
 		in.text("signature", signatureFor(llm.Converse, p))
 	}

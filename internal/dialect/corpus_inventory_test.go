@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"tailplane/internal/llm"
+	"tailplane/internal/wire"
 )
 
 // item is one thing that a call or an answer says.
@@ -114,10 +115,10 @@ func (s *said) parts(role llm.Role, parts []llm.Part) {
 		}
 		switch p.Kind {
 		case llm.PartText, llm.PartRefusal:
-			s.texts[role] += p.Text
-			s.all += p.Text
+			s.texts[role] += plain(p.Text)
+			s.all += plain(p.Text)
 		case llm.PartThinking:
-			s.thinking += p.Text
+			s.thinking += plain(p.Text)
 			s.signs = append(s.signs, p.Signature)
 		case llm.PartToolCall:
 			s.calls = append(s.calls, *p.Tool)
@@ -256,7 +257,7 @@ func (inv *inventory) parts(role llm.Role, parts []llm.Part) {
 	for _, p := range parts {
 		switch p.Kind {
 		case llm.PartText, llm.PartRefusal:
-			inv.text(role, p.Text)
+			inv.text(role, plain(p.Text))
 		case llm.PartThinking:
 			inv.thinking(p)
 		case llm.PartImage, llm.PartAudio, llm.PartFile:
@@ -282,7 +283,7 @@ func (inv *inventory) text(role llm.Role, text string) {
 
 func (inv *inventory) thinking(p llm.Part) {
 	names := []string{"thinking", "reasoning"}
-	if text := squeeze(p.Text); text != "" {
+	if text := squeeze(plain(p.Text)); text != "" {
 		inv.add(fmt.Sprintf("thinking %.60q", text), func(s *said) bool { return strings.Contains(squeeze(s.thinking), text) }, names...)
 	}
 	if p.Signature == "" {
@@ -521,4 +522,9 @@ func (inv *inventory) rest(call *llm.Call) {
 
 func (inv *inventory) marks(n int) {
 	inv.add(fmt.Sprintf("%d cache marks", n), func(s *said) bool { return s.marks >= n }, "cache_control")
+}
+
+func plain(t llm.Text) string {
+	s, _ := wire.String(t)
+	return s
 }

@@ -130,7 +130,7 @@ func invokeAnswer(r *corpus.Recording, model string) string {
 	members["model"], _ = json.Marshal(model) // the envelope's work
 	request, _ := json.Marshal(members)
 	codec := dialect.AnthropicCodec{}
-	call, err := codec.DecodeCall(request)
+	call, err := dialect.ReadCall(codec, request)
 	if err != nil {
 		return err.Error()
 	}

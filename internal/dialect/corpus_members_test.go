@@ -28,7 +28,7 @@ func TestCorpusLawsHoldForMembersThatNobodyRecorded(t *testing.T) {
 
 // lawsOfRequest says how a request breaks laws 1 and 3.
 func lawsOfRequest(codec dialect.Codec, body []byte) []string {
-	call, err := codec.DecodeCall(body)
+	call, err := dialect.ReadCall(codec, body)
 	if err != nil {
 		return []string{err.Error()}
 	}

@@ -95,7 +95,7 @@ type sample struct {
 // call decodes the request. What a dialect says in the path is filled in, as the
 // gateway does.
 func (s *sample) call() (*llm.Call, error) {
-	call, err := s.codec.DecodeCall(s.Request)
+	call, err := dialect.ReadCall(s.codec, s.Request)
 	if err == nil && s.Surface == llm.Converse {
 		_, rest, _ := strings.Cut(s.Path, "/model/")
 		name, _, _ := strings.Cut(rest, "/converse")
@@ -125,7 +125,7 @@ func (s *sample) events() []byte {
 // decodeSaid decodes a translated request. A dialect that says model and stream in
 // the path is given those that the path would have.
 func decodeSaid(target dialect.Codec, body []byte, call *llm.Call) (*llm.Call, error) {
-	got, err := target.DecodeCall(body)
+	got, err := dialect.ReadCall(target, body)
 	if err == nil && (target.Name() == llm.Gemini || target.Name() == llm.Converse) {
 		got.Model, got.Stream = call.Model, call.Stream
 	}

@@ -110,7 +110,7 @@ func requestRoundTrip(t *testing.T, samples []sample) {
 			continue
 		}
 		ran++
-		call, err := s.codec.DecodeCall(s.Request)
+		call, err := dialect.ReadCall(s.codec, s.Request)
 		if err != nil {
 			c.add(s, "decode: %v", err)
 			continue

@@ -82,7 +82,7 @@ func (c ConverseCodec) DecodeCount(body []byte) (*llm.Call, error) {
 		return nil, err
 	}
 	edit, _ := wire.SetMember(nil, object, wire.Member{}, "model", []byte(`"invokeModel"`))
-	return AnthropicCodec{}.DecodeCall(wire.Splice(nil, own, edit))
+	return AnthropicCodec{}.DecodeCall(wire.Mend(wire.Splice(nil, own, edit)))
 }
 
 // EncodeCountReply is the answer of CountTokens. It has no place to say that the
@@ -115,7 +115,7 @@ func only(body []byte, names ...string) ([]byte, error) {
 // DecodeCount reads a request of :countTokens. As with DecodeCall, the model is
 // the path's unless the body names it.
 func (GeminiCodec) DecodeCount(body []byte) (*llm.Call, error) {
-	o, err := geminiParse(body)
+	o, err := geminiBody(body)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 func TestACountHoldsLessThanItsConversation(t *testing.T) {
 	call := &llm.Call{
 		Model: "m", Stream: true,
-		Turns: []llm.Turn{{Role: llm.RoleUser, Parts: []llm.Part{{Kind: llm.PartText, Text: "hi"}}}},
+		Turns: []llm.Turn{{Role: llm.RoleUser, Parts: []llm.Part{{Kind: llm.PartText, Text: quoted("hi")}}}},
 	}
 	call.Sampling.MaxTokens = 9
 	for want, encode := range map[string]func(*llm.Call) ([]byte, []llm.Loss, error){

@@ -7,8 +7,10 @@
 // is called (package upstream) nor what a server can do (package engine), and
 // it does no I/O of its own beyond the readers and writers that it is given.
 //
-// A codec is a stateless value and safe for concurrent use; what it returns
-// belongs to the caller and holds nothing of the bytes that it was given.
+// A codec is a stateless value and safe for concurrent use. What it returns
+// belongs to the caller and holds nothing of the bytes that it was given but for
+// the texts of a call and of a complete answer ([llm.Text]): who uses one leaves
+// the body as it is.
 //
 // The laws that every codec obeys are tests: a request and an answer survive a
 // round trip as JSON; splicing changes only the members it names; nothing is
@@ -54,6 +56,7 @@
 //	index.go            the dialects there are
 //	object.go, object_read.go, object_walk.go, object_extra.go   JSON objects, read
 //	object_write.go     JSON objects, written
+//	quote.go            texts as they stand
 //	losses.go           what could not be said, each once
 //	settle.go           calls of other dialects, for anthropic, converse and gemini
 //	blocks_read.go, blocks_write.go     streams of blocks: anthropic, converse

@@ -50,7 +50,7 @@ func DecodeOpenAIEmbed(body []byte) (*EmbedCall, error) {
 		if c.Texts = allTexts(items); c.Texts == nil {
 			o.wrong("input", "must be texts: token numbers mean something to one model alone")
 		}
-	} else if text, ok := wire.String(raw); ok {
+	} else if text, ok := wire.Unquote(raw); ok {
 		c.Texts = []string{text}
 	} else {
 		o.wrong("input", "must be a text or a list of texts")
@@ -65,7 +65,7 @@ func DecodeOpenAIEmbed(body []byte) (*EmbedCall, error) {
 // allTexts are the texts that items are; nil when one is none.
 func allTexts(items [][]byte) (texts []string) {
 	for _, item := range items {
-		s, ok := wire.String(item)
+		s, ok := wire.Unquote(item)
 		if !ok {
 			return nil
 		}
@@ -116,7 +116,7 @@ func DecodeOpenAIEmbedReply(body []byte) (*EmbedReply, error) {
 
 // readVector is a vector as a JSON list; false when raw is none.
 func readVector(raw []byte) ([]byte, bool) {
-	text, isText := wire.String(raw)
+	text, isText := wire.Unquote(raw)
 	if !isText {
 		for _, item := range elements(raw) {
 			if _, ok := number(item); !ok {

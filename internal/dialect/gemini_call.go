@@ -40,7 +40,7 @@ const geminiModels = "models/"
 // DecodeCall implements [Codec]. Model is empty unless the body names it, and
 // Stream is false: the caller, who knows the path, sets both.
 func (GeminiCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := geminiParse(body)
+	o, err := geminiBody(body)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +211,7 @@ func geminiDecodeChoice(c *llm.Call, o *object, _ *uint32) {
 	}
 	names := in.list("allowedFunctionNames")
 	if c.Choice.Mode == llm.ToolRequired && len(names) == 1 {
-		if name, ok := wire.String(names[0]); ok {
+		if name, ok := wire.Unquote(names[0]); ok {
 			c.Choice.Mode, c.Choice.Name = llm.ToolNamed, name
 			return
 		}

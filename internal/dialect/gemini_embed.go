@@ -13,7 +13,7 @@ import (
 // with a conversation, the model is the path's unless the body names it. The
 // settings are those of the first of a batch.
 func DecodeGeminiEmbed(body []byte) (*EmbedCall, error) {
-	o, err := geminiParse(body)
+	o, err := geminiBody(body)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func geminiEmbedOne(c *EmbedCall, o *object) {
 			o.note(content.under("parts").item(i).wrong("must be a text: other content cannot be translated"))
 			return
 		}
-		text.WriteString(parts[i].Text)
+		text.WriteString(unquoted(parts[i].Text))
 	}
 	model := o.str("model")
 	size := o.count("outputDimensionality")
@@ -106,7 +106,7 @@ func DecodeGeminiEmbedReply(body []byte) (*EmbedReply, error) {
 		in := o.openItem("embeddings", i, raw)
 		values := in.peek("values")
 		vector, ok := readVector(values)
-		if _, isText := wire.String(values); !ok || isText {
+		if _, isText := wire.Unquote(values); !ok || isText {
 			in.wrong("values", "must be a list of numbers")
 		}
 		r.Vectors = append(r.Vectors, vector)

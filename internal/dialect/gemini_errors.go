@@ -74,7 +74,7 @@ func (GeminiCodec) DecodeError(body []byte) llm.ErrorBody {
 	if err != nil {
 		return e
 	}
-	status, ok := wire.String(in.peek("status"))
+	status, ok := wire.Unquote(in.peek("status"))
 	if !ok || status == "" {
 		return e
 	}
@@ -91,14 +91,14 @@ func geminiDetail(e *llm.ErrorBody, raw []byte) {
 	if err != nil {
 		return
 	}
-	kind, _ := wire.String(o.peek("@type"))
+	kind, _ := wire.Unquote(o.peek("@type"))
 	switch strings.TrimPrefix(kind, geminiRPC) {
 	case "ErrorInfo":
-		if reason, _ := wire.String(o.peek("reason")); reason != "" {
+		if reason, _ := wire.Unquote(o.peek("reason")); reason != "" {
 			e.Code = reason
 		}
 	case "RetryInfo":
-		text, _ := wire.String(o.peek("retryDelay"))
+		text, _ := wire.Unquote(o.peek("retryDelay"))
 		if wait, err := time.ParseDuration(text); err == nil && wait > 0 && strings.HasSuffix(text, "s") {
 			e.After = wait
 		}
@@ -106,7 +106,7 @@ func geminiDetail(e *llm.ErrorBody, raw []byte) {
 		for _, v := range elements(o.peek("fieldViolations")) {
 			in, err := openObject(v, where{})
 			if err == nil && e.Param == "" {
-				e.Param, _ = wire.String(in.peek("field"))
+				e.Param, _ = wire.Unquote(in.peek("field"))
 			}
 		}
 	}

@@ -181,9 +181,9 @@ func (c *geminiChoice) part(p *llm.Part, emit emitter) {
 	plain := p.Extra.Members == nil
 	switch {
 	case p.Kind == llm.PartText && plain:
-		c.text(llm.PartText, 0, p.Text, emit)
+		c.text(llm.PartText, 0, unquoted(p.Text), emit)
 	case p.Kind == llm.PartThinking && plain && p.SignedBy == llm.Gemini:
-		c.text(llm.PartThinking, 0, p.Text, emit)
+		c.text(llm.PartThinking, 0, unquoted(p.Text), emit)
 		if p.Signature == "" {
 			return
 		}
@@ -206,8 +206,8 @@ func (c *geminiChoice) sign(signature string, emit emitter) {
 
 // whole tells a part that comes in one piece.
 func (c *geminiChoice) whole(p *llm.Part, emit emitter) {
-	open, text, signature := *p, p.Text, p.Signature
-	open.Text = ""
+	open, text, signature := *p, unquoted(p.Text), p.Signature
+	open.Text = nil
 	if !p.Redacted {
 		open.Signature = ""
 	}
@@ -238,10 +238,10 @@ func (c *geminiChoice) piece(up *object, raw []byte, at where, emit emitter) boo
 	}
 	o := geminiOpen(up, raw, at)
 	in := geminiSub(o, "functionCall")
-	if _, isText := wire.String(o.peek("text")); in == nil || isText {
+	if _, isText := wire.Unquote(o.peek("text")); in == nil || isText {
 		return false
 	}
-	name, _ := wire.String(in.peek("name"))
+	name, _ := wire.Unquote(in.peek("name"))
 	more, _ := wire.Bool(in.peek("willContinue"))
 	pieces := elements(in.peek("partialArgs"))
 	switch {

@@ -20,7 +20,7 @@ func FuzzGeminiCall(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		c, err := GeminiCodec{}.DecodeCall(body)
+		c, err := ReadCall(GeminiCodec{}, body)
 		if err != nil || geminiUncertain(body) {
 			return
 		}

@@ -29,13 +29,13 @@ const maxPartialDepth = 100
 
 // set puts one piece of an argument into the tree.
 func (n *geminiNode) set(o *object) {
-	path, _ := wire.String(o.peek("jsonPath"))
+	path, _ := wire.Unquote(o.peek("jsonPath"))
 	node, ok := n.find(path)
 	if !ok {
 		o.wrong("jsonPath", "is no path to an argument: %q", path)
 		return
 	}
-	if s, ok := wire.String(o.peek("stringValue")); ok {
+	if s, ok := wire.Unquote(o.peek("stringValue")); ok {
 		if node.kind != '"' {
 			*node = geminiNode{kind: '"'}
 		}

@@ -31,10 +31,10 @@ const (
 func geminiDecodePart(o *object, raw []byte) []llm.Part {
 	var p llm.Part
 	var form uint32
-	_, isText := wire.String(o.peek("text"))
+	_, isText := quoteOf(o.peek("text"))
 	switch {
 	case isText:
-		p.Kind, p.Text = llm.PartText, o.need("text")
+		p.Kind, p.Text = llm.PartText, o.needQuote("text")
 	case o.get("functionCall") != nil:
 		form = geminiDecodeCall(o, &p)
 	case o.get("functionResponse") != nil:
@@ -135,7 +135,7 @@ func geminiDecodeResult(o *object, p *llm.Part) (form uint32) {
 		in.keep("response")
 		var text string
 		if text, r.Error = geminiResultText(raw); text != "" {
-			r.Parts = append(r.Parts, llm.Part{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Gemini}})
+			r.Parts = append(r.Parts, llm.Part{Kind: llm.PartText, Text: quoted(text), Extra: llm.Extra{Dialect: llm.Gemini}})
 		}
 	}
 	r.Parts = append(r.Parts, geminiDecodeParts(in, in.list("parts"))...)
@@ -151,7 +151,7 @@ func geminiResultText(raw []byte) (text string, failed bool) {
 		return string(raw), false
 	}
 	for _, name := range [...]string{"output", "result", "error"} {
-		if s, ok := wire.String(o.peek(name)); ok {
+		if s, ok := wire.Unquote(o.peek(name)); ok {
 			return s, name == "error"
 		}
 	}
@@ -254,7 +254,7 @@ func geminiResultName(p *llm.Part) string {
 	if err != nil {
 		return ""
 	}
-	name, _ := wire.String(in.peek("name"))
+	name, _ := wire.Unquote(in.peek("name"))
 	return name
 }
 
@@ -275,7 +275,7 @@ func geminiJoinThoughts(turns []llm.Turn) []llm.Turn {
 				continue
 			}
 			unwrapped := p.Kind == llm.PartThinking && p.Extra.Dialect != llm.Gemini
-			if len(pieces) > 0 && unwrapped && p.Text == "" && !p.Redacted {
+			if len(pieces) > 0 && unwrapped && p.Text.Empty() && !p.Redacted {
 				geminiJoin(pieces, p)
 				joined = true
 			}
@@ -299,10 +299,10 @@ func geminiJoinThoughts(turns []llm.Turn) []llm.Turn {
 // geminiJoin makes the signed thought of the pieces before it, which lose their
 // kind.
 func geminiJoin(pieces []*llm.Part, signed *llm.Part) {
-	var text strings.Builder
-	for _, p := range pieces {
-		text.WriteString(p.Text)
+	texts := make([]llm.Text, len(pieces))
+	for i, p := range pieces {
+		texts[i] = p.Text
 		*p = llm.Part{}
 	}
-	signed.Text = text.String()
+	signed.Text = joinQuotes(texts, "")
 }

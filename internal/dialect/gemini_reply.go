@@ -118,7 +118,7 @@ func geminiDecodeStop(o *object, called bool) llm.Stop {
 		}
 		return llm.Stop{}
 	}
-	text, isText := wire.String(raw)
+	text, isText := wire.Unquote(raw)
 	if !isText {
 		text = string(word)
 		o.keep("finishReason")
@@ -174,7 +174,7 @@ func geminiQuietUsage(o *object) {
 func geminiHead(r *llm.Reply, o *object) {
 	r.ID = o.str("responseId")
 	r.Model = o.str("modelVersion")
-	if text, ok := wire.String(o.peek("createTime")); ok {
+	if text, ok := wire.Unquote(o.peek("createTime")); ok {
 		if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
 			r.Created = at.Unix()
 			o.keep("createTime")
@@ -257,7 +257,7 @@ func geminiDecodeTokens(raw []byte) []llm.TokenLogprob {
 			continue
 		}
 		t := llm.TokenLogprob{}
-		t.Token, _ = wire.String(o.peek("token"))
+		t.Token, _ = wire.Unquote(o.peek("token"))
 		t.Logprob, _ = number(o.peek("logProbability"))
 		all = append(all, t)
 	}

@@ -48,7 +48,7 @@ func geminiToSchema(raw []byte) []byte {
 				value = geminiList(value, geminiToSchema)
 			}
 		default:
-			if n, ok := wire.String(value); ok && slices.Contains(geminiCounts, name) {
+			if n, ok := wire.Unquote(value); ok && slices.Contains(geminiCounts, name) {
 				if _, err := strconv.ParseInt(n, 10, 64); err == nil {
 					value = []byte(n)
 				}
@@ -77,7 +77,7 @@ func geminiSchemaName(name string) string {
 }
 
 func geminiToType(raw []byte, nullable bool) []byte {
-	word, ok := wire.String(raw)
+	word, ok := wire.Unquote(raw)
 	if n, isInt := wire.Int(raw); isInt && n > 0 && n < int64(len(geminiTypes)) {
 		word, ok = geminiTypes[n], true
 	}
@@ -168,7 +168,7 @@ func geminiRegular(o *object) bool {
 		return false
 	}
 	for _, item := range elements(o.peek("enum")) {
-		if _, isText := wire.String(item); !isText {
+		if _, isText := wire.Unquote(item); !isText {
 			return false
 		}
 	}
@@ -179,7 +179,7 @@ func geminiFromType(raw []byte) (word string, nullable, ok bool) {
 	if items := elements(raw); len(items) == 2 && wire.StringEquals(items[1], "null") {
 		raw, nullable = items[0], true
 	}
-	word, ok = wire.String(raw)
+	word, ok = wire.Unquote(raw)
 	if !ok || word == "null" || !slices.Contains(geminiTypes[1:], word) {
 		return "", false, false
 	}

@@ -130,9 +130,9 @@ func geminiSettlePart(p llm.Part, l *lossList) (llm.Part, bool) {
 	case llm.PartRefusal:
 		l.add("messages.content.refusal", "it became text")
 		p.Kind = llm.PartText
-		return p, p.Text != ""
+		return p, !p.Text.Empty()
 	case llm.PartText:
-		return p, p.Text != ""
+		return p, !p.Text.Empty()
 	case llm.PartImage, llm.PartAudio, llm.PartFile:
 		return geminiSettleMedia(p, l)
 	case llm.PartToolCall:
@@ -141,7 +141,7 @@ func geminiSettlePart(p llm.Part, l *lossList) (llm.Part, bool) {
 		return geminiSettleResult(p, l), true
 	case llm.PartThinking:
 		if by := p.SignedBy; by == llm.Gemini || by == byGeminiCall || by == byGeminiPart {
-			return p, p.Text != "" || p.Signature != ""
+			return p, !p.Text.Empty() || p.Signature != ""
 		}
 		l.add("messages.content.thinking", "thinking that another model did was left out")
 	}

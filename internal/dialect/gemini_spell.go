@@ -56,9 +56,9 @@ var geminiCamel = map[string]string{
 	"top_p":                    "topP",
 }
 
-// geminiParse is parseObject for both spellings.
-func geminiParse(body []byte) (*object, error) {
-	o, err := parseObject(body)
+// geminiBody is openBody for both spellings.
+func geminiBody(body []byte) (*object, error) {
+	o, err := openBody(body)
 	if err == nil {
 		geminiRename(o)
 	}

@@ -55,7 +55,7 @@ func TestGeminiStreamOfEveryKindOfPart(t *testing.T) {
 	kinds := map[llm.PartKind]string{llm.PartText: "text", llm.PartThinking: "thinking", llm.PartToolCall: "call", llm.PartOther: "other"}
 	var got []part
 	for _, p := range r.Choices[0].Parts {
-		q := part{Kind: kinds[p.Kind], Text: p.Text, Sign: p.Signature, By: string(p.SignedBy)}
+		q := part{Kind: kinds[p.Kind], Text: unquoted(p.Text), Sign: p.Signature, By: string(p.SignedBy)}
 		if p.Tool != nil {
 			q.Text, q.ID = p.Tool.Name+p.Tool.Arguments, p.Tool.ID
 		}
@@ -201,7 +201,7 @@ func TestGeminiTextBesideAPieceOfACallIsText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := r.Choices[0].Parts; len(p) != 1 || p[0].Kind != llm.PartText || p[0].Text != "a" {
+	if p := r.Choices[0].Parts; len(p) != 1 || p[0].Kind != llm.PartText || unquoted(p[0].Text) != "a" {
 		t.Errorf("%+v", p)
 	}
 }
@@ -246,7 +246,7 @@ func TestGeminiWriterEndsAnAnswerWithAContent(t *testing.T) {
 			w := GeminiCodec{}.Writer(&out, &llm.Call{Model: "m"})
 			for _, ev := range []llm.Event{
 				{Kind: llm.EventStart, Start: &llm.Reply{ID: "x"}},
-				{Kind: llm.EventPart, New: &llm.Part{Kind: llm.PartText, Text: c.text}},
+				{Kind: llm.EventPart, New: &llm.Part{Kind: llm.PartText, Text: quoted(c.text)}},
 				{Kind: llm.EventPartEnd},
 				{Kind: llm.EventStop, Stop: llm.Stop{Reason: llm.StopEnd}},
 				{Kind: llm.EventEnd},

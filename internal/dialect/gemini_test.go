@@ -49,7 +49,7 @@ var geminiReplies = []string{
 
 func geminiTripCall(t testing.TB, body []byte) {
 	t.Helper()
-	c, err := GeminiCodec{}.DecodeCall(body)
+	c, err := ReadCall(GeminiCodec{}, body)
 	if err != nil {
 		t.Fatalf("%v in %s", err, body)
 	}
@@ -104,7 +104,7 @@ func TestGeminiRequestsThatAreWrong(t *testing.T) {
 		`{"contents":[],"tools":[{"functionDeclarations":[{}]}]}`:                                       "tools[0].functionDeclarations[0].name: is missing",
 		`{"contents":[],"generationConfig":{"responseMimeType":"application/json","responseSchema":1}}`: "generationConfig.responseSchema: must be an object",
 	} {
-		_, err := GeminiCodec{}.DecodeCall([]byte(body))
+		_, err := ReadCall(GeminiCodec{}, []byte(body))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", body, err, want)
 		}
@@ -134,7 +134,7 @@ func TestGeminiGlance(t *testing.T) {
 func TestGeminiPairsResultsWithCallsByName(t *testing.T) {
 	body := `{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f"}},{"functionCall":{"name":"g"}},{"functionCall":{"name":"f"}},{"functionCall":{"id":"call_0_1","name":"g"}}]},
 		{"role":"user","parts":[{"functionResponse":{"name":"g"}},{"functionResponse":{"id":"call_0_1","name":"g"}},{"functionResponse":{"name":"f"}},{"functionResponse":{"name":"f"}},{"functionResponse":{"name":"f"}}]}]}`
-	c, err := GeminiCodec{}.DecodeCall([]byte(body))
+	c, err := ReadCall(GeminiCodec{}, []byte(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func TestGeminiSignaturesComeBackThroughEveryClient(t *testing.T) {
 			if !carriesWrapped(t, request) {
 				t.Errorf("no wrapping is seen in %s", request)
 			}
-			call, err := c.codec.DecodeCall(request)
+			call, err := ReadCall(c.codec, request)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -265,7 +265,7 @@ func TestGeminiClientsHandBackForeignSignatures(t *testing.T) {
 		t.Errorf("no wrapping is seen in %s", request)
 	}
 	for _, text := range [][]byte{request, []byte(strings.NewReplacer("+", "-", "/", "_").Replace(string(request)))} {
-		call, err := GeminiCodec{}.DecodeCall(text)
+		call, err := ReadCall(GeminiCodec{}, text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -289,7 +289,7 @@ func TestGeminiClientsHandBackForeignSignatures(t *testing.T) {
 func TestGeminiLetsCallsOfOtherModelsThrough(t *testing.T) {
 	body := []byte(`{"model":"m","messages":[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"2","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"2","content":"{\"a\":1}"},{"role":"tool","tool_call_id":"1","content":"plain"}]}`)
 	for model, signed := range map[string]int{"gemini-3-flash-preview": 1, "gemini-2.5-flash": 0, "other": 0} {
-		call, err := ChatCodec{}.DecodeCall(body)
+		call, err := ReadCall(ChatCodec{}, body)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -328,7 +328,7 @@ func TestGeminiThinkingByModel(t *testing.T) {
 		{"gemini-3-pro", llm.Reasoning{}, "", 0},
 		{"gemini-3-pro", llm.Reasoning{Effort: "strange", Summary: "detailed"}, `{"includeThoughts":true}`, 2},
 	} {
-		call := &llm.Call{Model: c.model, Reasoning: c.ask, Turns: []llm.Turn{{Role: llm.RoleUser, Parts: []llm.Part{{Kind: llm.PartText, Text: "a"}}}}}
+		call := &llm.Call{Model: c.model, Reasoning: c.ask, Turns: []llm.Turn{{Role: llm.RoleUser, Parts: []llm.Part{{Kind: llm.PartText, Text: quoted("a")}}}}}
 		out, losses, err := GeminiCodec{}.EncodeCall(call)
 		if err != nil || len(losses) != c.losses {
 			t.Errorf("%s %+v: %v %v", c.model, c.ask, losses, err)

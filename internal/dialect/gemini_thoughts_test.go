@@ -33,7 +33,7 @@ func TestGeminiJoinsTheThoughtsThatAStreamTookApart(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			call, err := GeminiCodec{}.DecodeCall([]byte(`{"contents":[{"role":"user","parts":[{"text":"x"}]},{"role":"model","parts":[` + c.parts + `]},{"role":"user","parts":[{"text":"y"}]}]}`))
+			call, err := ReadCall(GeminiCodec{}, []byte(`{"contents":[{"role":"user","parts":[{"text":"x"}]},{"role":"model","parts":[`+c.parts+`]},{"role":"user","parts":[{"text":"y"}]}]}`))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -61,7 +61,7 @@ func (e *geminiEncoder) thought(p *llm.Part) {
 		return
 	}
 	w := e.object(p.Extra.In(llm.Gemini))
-	w.text("text", p.Text)
+	w.quote("text", p.Text)
 	w.bool("thought", true)
 	w.str("thoughtSignature", geminiWrap(p))
 	geminiEnd(&w)
@@ -86,7 +86,7 @@ func (e *geminiEncoder) part(p *llm.Part, sign string) {
 	case llm.PartImage, llm.PartAudio, llm.PartFile:
 		e.media(&w, p)
 	default:
-		w.text("text", p.Text)
+		w.quote("text", p.Text)
 		w.flag("thought", false)
 	}
 	w.str("thoughtSignature", sign)
@@ -146,7 +146,7 @@ func (e *geminiEncoder) result(w *objectWriter, p *llm.Part) {
 	for i := range r.Parts {
 		switch q := &r.Parts[i]; q.Kind {
 		case llm.PartText, llm.PartRefusal:
-			text.WriteString(q.Text)
+			text.WriteString(unquoted(q.Text))
 		default:
 			media = append(media, *q)
 		}

@@ -159,7 +159,7 @@ func (g *geminiWriter) open(ev *llm.Event) {
 	g.choice(ev.Choice)
 	switch p.part.Kind {
 	case llm.PartText, llm.PartRefusal, llm.PartThinking:
-		p.text = []byte(p.part.Text)
+		p.text = []byte(unquoted(p.part.Text))
 	case llm.PartToolCall:
 		p.skip = p.part.Tool == nil
 		if !p.skip {
@@ -195,7 +195,7 @@ func (g *geminiWriter) tell(choice int, p *geminiPartOut) {
 	if len(p.text) == 0 || p.skip || p.part.Redacted {
 		return
 	}
-	part := llm.Part{Kind: p.part.Kind, Text: string(p.text), Extra: p.part.Extra.In(llm.Gemini)}
+	part := llm.Part{Kind: p.part.Kind, Text: quoted(string(p.text)), Extra: p.part.Extra.In(llm.Gemini)}
 	switch p.part.Kind {
 	case llm.PartText, llm.PartRefusal:
 		part.Kind = llm.PartText
@@ -222,7 +222,7 @@ func (g *geminiWriter) end(ev *llm.Event) {
 		g.late(p, n)
 	}
 	part := p.part
-	part.Text, part.Signature = "", string(p.sign)
+	part.Text, part.Signature = nil, string(p.sign)
 	switch p.part.Kind {
 	case llm.PartText, llm.PartRefusal:
 	case llm.PartThinking:

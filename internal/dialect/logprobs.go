@@ -18,7 +18,7 @@ func readTokens(raw []byte) []llm.TokenLogprob {
 		if err != nil {
 			continue
 		}
-		token, isText := wire.String(o.peek("token"))
+		token, isText := wire.Unquote(o.peek("token"))
 		value, isNumber := number(o.peek("logprob"))
 		if !isText || !isNumber {
 			continue

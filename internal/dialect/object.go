@@ -24,8 +24,8 @@ import (
 //     value and reads on, and the first note, which all objects of the body
 //     share, is the error that object.err gives its caller at the end. Who acts
 //     on what it has read (emits an event) asks before.
-//   - Keys and values alias the body. What a codec keeps of them it copies, so
-//     that nothing which it returns holds on to the body.
+//   - Keys and values alias the body. What a codec keeps of them it copies, but
+//     for the texts of calls and answers (see quote.go).
 
 // where is the path to a value, rendered only for an error.
 type where struct {
@@ -99,7 +99,7 @@ func (m *member) is(name string) bool {
 
 // name is the member's name without quotes and escapes.
 func (m *member) name() string {
-	s, _ := wire.String(m.key)
+	s, _ := wire.Unquote(m.key)
 	return s
 }
 
@@ -117,11 +117,21 @@ type document struct {
 	wrong error
 }
 
-// parseObject validates body as one JSON object and opens it.
+// parseObject validates body as one JSON object, mends it and opens it.
 func parseObject(body []byte) (*object, error) {
-	if _, err := wire.Scan(body, nil, nil); err != nil {
+	var deaf *wire.Words
+	_, heard, err := deaf.Scan(body, nil, nil)
+	if err != nil {
 		return nil, where{}.wrong("%v", err)
 	}
+	if heard.Halves {
+		body = wire.Mend(body)
+	}
+	return openBody(body)
+}
+
+// openBody opens a body that has been validated.
+func openBody(body []byte) (*object, error) {
 	return openDocument(bytes.TrimLeft(body, " \t\r\n"), where{})
 }
 

@@ -55,7 +55,7 @@ func (o *object) rest() (members, spelled []byte) {
 
 // put makes value the value of the member whose key is key. Both are copied.
 func (o *object) put(key, value []byte) {
-	name, _ := wire.String(key)
+	name, _ := wire.Unquote(key)
 	if i := o.find(name); i >= 0 {
 		o.members[i].value = bytes.Clone(value)
 		return

@@ -26,7 +26,7 @@ func (o *object) text(name string) (s string, ok bool) {
 	if raw == nil {
 		return "", false
 	}
-	if s, ok = wire.String(raw); !ok {
+	if s, ok = wire.Unquote(raw); !ok {
 		o.wrong(name, "must be a string")
 	}
 	return s, ok
@@ -39,7 +39,7 @@ func (o *object) need(name string) string {
 		o.wrong(name, "is missing")
 		return ""
 	}
-	s, ok := wire.String(o.members[i].value)
+	s, ok := wire.Unquote(o.members[i].value)
 	if !ok {
 		o.wrong(name, "must be a string")
 	}
@@ -182,7 +182,7 @@ func (o *object) list(name string) [][]byte {
 func (o *object) strings(name string, items [][]byte) []string {
 	var all []string
 	for i, item := range items {
-		s, ok := wire.String(item)
+		s, ok := wire.Unquote(item)
 		if !ok {
 			o.note(o.under(name).item(i).wrong("must be a string"))
 			return nil

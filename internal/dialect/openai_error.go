@@ -40,7 +40,7 @@ func openAIError(body []byte) llm.ErrorBody {
 			inner.Message = strings.TrimPrefix(inner.Message+": "+more, ": ")
 		}
 		e = inner
-	} else if text, ok := wire.String(o.peek("error")); ok && text != "" {
+	} else if text, ok := wire.Unquote(o.peek("error")); ok && text != "" {
 		if e.Message != "" && e.Type == "" {
 			e.Type = text
 		} else {
@@ -78,7 +78,7 @@ func errorOf(o *object) llm.ErrorBody {
 
 // scalarText is the text of a string or a number, "" for anything else.
 func scalarText(raw []byte) string {
-	if s, ok := wire.String(raw); ok {
+	if s, ok := wire.Unquote(raw); ok {
 		return s
 	}
 	if _, ok := number(raw); ok {
@@ -89,7 +89,7 @@ func scalarText(raw []byte) string {
 
 // detailText reads FastAPI's detail: a text, or a list of what is wrong where.
 func detailText(raw []byte) string {
-	if s, ok := wire.String(raw); ok {
+	if s, ok := wire.Unquote(raw); ok {
 		return s
 	}
 	if len(raw) == 0 {
@@ -137,7 +137,7 @@ func upstreamText(o *object) string {
 	if err != nil {
 		return ""
 	}
-	text, ok := wire.String(m.peek("raw"))
+	text, ok := wire.Unquote(m.peek("raw"))
 	if !ok {
 		return ""
 	}

@@ -2,7 +2,13 @@ package dialect
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
 	"testing"
+
+	"tailplane/internal/llm"
+	"tailplane/internal/wire"
 )
 
 // Bodies whose nodes are kept as they stand: raw parts, raw tools, schemas,
@@ -39,7 +45,29 @@ var ownedReplies = map[string]struct {
 	"responses": {ResponsesCodec{}, `{"id":"1","model":"m","object":"response","status":"completed","x_new":1,"output":[{"type":"web_search_call","id":"w"},{"type":"message","id":"i","role":"assistant","content":[{"type":"output_text","text":"hi","annotations":[1]}]}],"usage":{"input_tokens":1,"output_tokens":1,"total_tokens":2}}`},
 }
 
-func TestWhatACodecReturnsHoldsNothingOfTheBody(t *testing.T) {
+// ReadCall reads a request of a codec as a gateway does: glanced at first, then
+// mended, then decoded.
+func ReadCall(c Codec, body []byte) (*llm.Call, error) {
+	var deaf *wire.Words
+	if _, _, err := deaf.Scan(body, nil, nil); err != nil {
+		return nil, where{}.wrong("%v", err)
+	}
+	return c.DecodeCall(wire.Mend(body))
+}
+
+// What a codec returns holds nothing of the body but the texts, so all but the
+// texts can be read when the body is gone.
+func TestWhatACodecReturnsHoldsNothingOfTheBodyButTexts(t *testing.T) {
+	own := func(parts []llm.Part) {
+		for i := range parts {
+			parts[i].Text = bytes.Clone(parts[i].Text)
+			if r := parts[i].Result; r != nil {
+				for k := range r.Parts {
+					r.Parts[k].Text = bytes.Clone(r.Parts[k].Text)
+				}
+			}
+		}
+	}
 	same := func(t *testing.T, before, after []byte) {
 		t.Helper()
 		if !bytes.Equal(before, after) {
@@ -49,9 +77,13 @@ func TestWhatACodecReturnsHoldsNothingOfTheBody(t *testing.T) {
 	for name, c := range ownedCalls {
 		t.Run(name+" call", func(t *testing.T) {
 			body := []byte(c.body)
-			call, err := c.codec.DecodeCall(body)
+			call, err := ReadCall(c.codec, body)
 			if err != nil {
 				t.Fatal(err)
+			}
+			own(call.System)
+			for i := range call.Turns {
+				own(call.Turns[i].Parts)
 			}
 			before, _, _ := c.codec.EncodeCall(call)
 			clear(body)
@@ -66,10 +98,101 @@ func TestWhatACodecReturnsHoldsNothingOfTheBody(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			for i := range reply.Choices {
+				own(reply.Choices[i].Parts)
+			}
 			before, _, _ := c.codec.EncodeReply(reply)
 			clear(body)
 			after, _, _ := c.codec.EncodeReply(reply)
 			same(t, before, after)
 		})
 	}
+}
+
+// ownedStreams have texts in the events that open parts.
+var ownedStreams = map[string]struct {
+	codec  Codec
+	events []string
+}{
+	"anthropic": {AnthropicCodec{}, []string{
+		`{"type":"message_start","message":{"id":"1","type":"message","role":"assistant","model":"m","content":[],"usage":{"input_tokens":1,"output_tokens":1}}}`,
+		`{"type":"content_block_start","index":0,"content_block":{"type":"text","text":"first"}}`, `{"type":"content_block_stop","index":0}`,
+		`{"type":"content_block_start","index":1,"content_block":{"type":"thinking","thinking":"then","signature":""}}`, `{"type":"content_block_stop","index":1}`,
+	}},
+	"chat": {ChatCodec{}, []string{
+		`{"id":"1","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":[{"type":"refusal","refusal":"first"}]}}]}`,
+		`{"id":"1","model":"m","choices":[{"index":0,"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"then"}]}]}}]}`,
+		`{"id":"1","model":"m","choices":[{"index":0,"delta":{"content":"at last"},"finish_reason":"stop"}]}`,
+	}},
+	"gemini": {GeminiCodec{}, []string{
+		`{"candidates":[{"content":{"parts":[{"text":"first","odd":1},{"text":"then","thought":true,"odd":2}],"role":"model"},"index":0}],"responseId":"1"}`,
+		`{"candidates":[{"content":{"parts":[{"text":"at last"}],"role":"model"},"index":0,"finishReason":"STOP"}]}`,
+	}},
+	"responses": {ResponsesCodec{}, []string{
+		`{"type":"response.created","response":{"id":"1","model":"m","output":[]}}`,
+		`{"type":"response.output_item.added","output_index":0,"item":{"type":"message","id":"a","role":"assistant","content":[]}}`,
+		`{"type":"response.content_part.added","output_index":0,"content_index":0,"part":{"type":"output_text","text":"first","annotations":[]}}`,
+		`{"type":"response.content_part.done","output_index":0,"content_index":0,"part":{"type":"output_text","text":"first","annotations":[]}}`,
+		`{"type":"response.output_item.done","output_index":0,"item":{"type":"message","id":"a","role":"assistant","content":[{"type":"output_text","text":"first","annotations":[]}]}}`,
+	}},
+}
+
+// The bytes of a stream's events are overwritten by those behind them.
+func TestEventsHoldNothingOfTheStream(t *testing.T) {
+	for name, c := range ownedStreams {
+		t.Run(name, func(t *testing.T) {
+			var r overwritten
+			for _, data := range c.events {
+				var kind struct{ Type string }
+				if err := json.Unmarshal([]byte(data), &kind); err != nil {
+					t.Fatal(err)
+				}
+				r.rest = append(r.rest, "event: "+kind.Type+"\ndata: "+data+"\n\n")
+			}
+			var events []llm.Event
+			var before []string
+			for ev, err := range c.codec.Events(&r) {
+				if err != nil {
+					break
+				}
+				events = append(events, ev)
+				before = append(before, dump(ev))
+			}
+			texts := false
+			for i, ev := range events {
+				if after := dump(ev); after != before[i] {
+					t.Errorf("%s\nbecame\n%s", before[i], after)
+				}
+				texts = texts || ev.Text != "" || ev.New != nil && !ev.New.Text.Empty()
+			}
+			if !texts {
+				t.Errorf("%d events without a text", len(events))
+			}
+		})
+	}
+}
+
+func dump(ev llm.Event) string {
+	raw, err := json.Marshal(ev)
+	return fmt.Sprint(string(raw), err)
+}
+
+// overwritten reads one text after the other, then much that is nothing.
+type overwritten struct {
+	rest []string
+	done int
+}
+
+func (o *overwritten) Read(b []byte) (int, error) {
+	if len(o.rest) == 0 {
+		if o.done++; o.done > 4096 {
+			return 0, io.EOF
+		}
+		return copy(b, ":..............................................................\n\n"), nil
+	}
+	n := copy(b, o.rest[0])
+	if o.rest[0] = o.rest[0][n:]; o.rest[0] == "" {
+		o.rest = o.rest[1:]
+	}
+	return n, nil
 }

@@ -42,10 +42,10 @@ var responsesGlanceNames = []string{"model", "stream", "max_output_tokens"}
 func (ResponsesCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	g := llm.Glance{Op: llm.OpGenerate, Dialect: llm.Responses, WantUsage: true, Bytes: len(body)}
 	var err error
-	if at.Object, at.Said, err = at.Words.Scan(body, responsesGlanceNames, at.Members[:]); err != nil {
+	if at.Object, at.Heard, err = at.Words.Scan(body, responsesGlanceNames, at.Members[:]); err != nil {
 		return g, err
 	}
-	model, ok := wire.String(at.Members[0].Value.Of(body))
+	model, ok := wire.Unquote(at.Members[0].Value.Of(body))
 	if !ok || model == "" {
 		return g, errors.New("model: is required and must be a string")
 	}
@@ -129,20 +129,20 @@ func responsesTapObject(t *Tap, data []byte, span wire.Span) {
 		return
 	}
 	if stored := at[7].Value.Of(data); t.ID == "" && string(stored) != "false" {
-		t.ID, _ = wire.String(at[6].Value.Of(data))
+		t.ID, _ = wire.Unquote(at[6].Value.Of(data))
 	}
-	if model, ok := wire.String(at[0].Value.Of(data)); ok && t.Model == "" {
+	if model, ok := wire.Unquote(at[0].Value.Of(data)); ok && t.Model == "" {
 		t.Model = model
 	}
 	if u, ok := responsesUsage(at[1].Value.Of(data)); ok {
 		u.Tier = tierWord(at[5].Value.Of(data))
 		t.Usage, t.HasUsage = u, true
 	}
-	status, _ := wire.String(at[2].Value.Of(data))
+	status, _ := wire.Unquote(at[2].Value.Of(data))
 	reason := ""
 	var details [1]wire.Member
 	if nested(data, at[3], []string{"reason"}, details[:]) {
-		reason, _ = wire.String(details[0].Value.Of(data))
+		reason, _ = wire.Unquote(details[0].Value.Of(data))
 	}
 	if stop := responsesStopOf(status, reason, responsesCalled(data, at[4])); stop.Reason != "" {
 		t.Stop = stop.Reason

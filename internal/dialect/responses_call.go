@@ -27,7 +27,7 @@ const (
 
 // DecodeCall implements [Codec].
 func (ResponsesCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := parseObject(body)
+	o, err := openBody(body)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (ResponsesCodec) DecodeCall(body []byte) (*llm.Call, error) {
 }
 
 func responsesInstructions(call *llm.Call, o *object) {
-	if text := o.str("instructions"); text != "" {
+	if text := o.quote("instructions"); !text.Empty() {
 		call.System = []llm.Part{{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Responses}}}
 	}
 }
@@ -59,10 +59,10 @@ func responsesInput(call *llm.Call, o *object) (form uint32) {
 		return responsesNoInput
 	}
 	extra := llm.Extra{Dialect: llm.Responses}
-	if s, ok := wire.String(raw); ok {
+	if t, ok := quoteOf(raw); ok {
 		call.Turns = []llm.Turn{{
 			Role:  llm.RoleUser,
-			Parts: []llm.Part{{Kind: llm.PartText, Text: s, Extra: extra}},
+			Parts: []llm.Part{{Kind: llm.PartText, Text: t, Extra: extra}},
 			Extra: llm.Extra{Dialect: llm.Responses, Form: responsesMessage | responsesBare},
 		}}
 		return responsesBareInput
@@ -123,7 +123,7 @@ func responsesToolChoice(call *llm.Call, o *object) {
 	}
 	extra := llm.Extra{Dialect: llm.Responses}
 	call.Choice = llm.ToolChoice{Raw: bytes.Clone(raw), Extra: extra}
-	if word, ok := wire.String(raw); ok {
+	if word, ok := wire.Unquote(raw); ok {
 		switch mode := llm.ToolMode(word); mode {
 		case llm.ToolAuto, llm.ToolNone, llm.ToolRequired:
 			call.Choice = llm.ToolChoice{Mode: mode, Extra: extra}
@@ -134,7 +134,7 @@ func responsesToolChoice(call *llm.Call, o *object) {
 		o.wrong("tool_choice", "must be a string or an object")
 	}
 	c := o.open(raw, o.under("tool_choice"))
-	if kind, _ := wire.String(c.raw("type")); kind != "function" {
+	if kind, _ := wire.Unquote(c.raw("type")); kind != "function" {
 		return
 	}
 	call.Choice = llm.ToolChoice{Mode: llm.ToolNamed, Name: c.need("name"), Extra: c.extra(llm.Responses, 0)}
@@ -164,7 +164,7 @@ func responsesLogprobs(call *llm.Call, o *object) {
 	}
 	quiet := true
 	for _, el := range elements(raw) {
-		switch word, _ := wire.String(el); word {
+		switch word, _ := wire.Unquote(el); word {
 		case responsesIncludeLogprobs:
 			call.Logprobs.Want = true
 		case responsesIncludeEncrypted:
@@ -228,7 +228,7 @@ func responsesOwner(call *llm.Call, o *object) {
 	}
 	for i := range meta.members {
 		m := &meta.members[i]
-		value, ok := wire.String(m.value)
+		value, ok := wire.Unquote(m.value)
 		if !ok {
 			meta.wrong(m.name(), "must be a string")
 		}

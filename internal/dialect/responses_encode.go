@@ -4,7 +4,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 
 	"tailplane/internal/llm"
 )
@@ -25,7 +24,7 @@ func (ResponsesCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	e.extra("", call.Extra, llm.Responses)
 	w := newObject(extra)
 	w.text("model", call.Model)
-	w.str("instructions", e.instructions(call.System))
+	w.quoteOrNone("instructions", e.instructions(call.System))
 	e.input(w, call, extra.Form)
 	e.settings(w, call)
 	if !native {
@@ -45,8 +44,8 @@ func responsesInclude(logprobs bool) []string {
 }
 
 // instructions joins the system parts that do not stand in the input.
-func (e *responsesEncoder) instructions(parts []llm.Part) string {
-	var texts []string
+func (e *responsesEncoder) instructions(parts []llm.Part) llm.Text {
+	var texts []llm.Text
 	for i := range parts {
 		p := &parts[i]
 		if p.Extra.In(llm.Responses).Form&responsesSystemItem != 0 {
@@ -59,13 +58,13 @@ func (e *responsesEncoder) instructions(parts []llm.Part) string {
 		e.foreign(p)
 		texts = append(texts, p.Text)
 	}
-	return strings.Join(texts, responsesSeparator)
+	return joinQuotes(texts, responsesSeparator)
 }
 
 func (e *responsesEncoder) input(w *objectWriter, call *llm.Call, form uint32) {
 	items := e.systemItems(call.System)
 	if form&responsesBareInput != 0 && len(items) == 0 && len(call.Turns) == 1 && len(call.Turns[0].Parts) == 1 {
-		w.text("input", call.Turns[0].Parts[0].Text)
+		w.quote("input", call.Turns[0].Parts[0].Text)
 		return
 	}
 	for i := range call.Turns {

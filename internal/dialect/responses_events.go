@@ -59,7 +59,7 @@ type responsesEvent struct {
 func (e *responsesEvent) raw(member int) []byte { return e.at[member].Value.Of(e.data) }
 
 func (e *responsesEvent) text(member int) string {
-	s, _ := wire.String(e.raw(member))
+	s, _ := wire.Unquote(e.raw(member))
 	return s
 }
 
@@ -328,7 +328,7 @@ func (s *responsesReader) thinking(index int, e *responsesEvent, source int) {
 	live.source = source
 	if at := e.index(source); source == responsesSummaryIndex && at > live.summary {
 		live.summary = at
-		s.delta(live, responsesSeparator, nil)
+		s.delta(live, "\n\n", nil)
 		live.section = live.sent
 	}
 	s.delta(live, e.text(responsesDelta), nil)
@@ -341,8 +341,8 @@ func (s *responsesReader) open(item *responsesOpen, key int, p llm.Part) *respon
 	s.parts++
 	item.parts[key] = live
 	item.order = append(item.order, live)
-	text := p.Text
-	p.Text, p.Signature = "", ""
+	text := unquoted(p.Text)
+	p.Text, p.Signature = nil, ""
 	if p.Tool != nil {
 		s.called = true
 		text = p.Tool.Arguments
@@ -366,7 +366,7 @@ func (s *responsesReader) end(live *responsesLive, final *llm.Part) {
 	}
 	if final != nil {
 		last := *final
-		last.Text, last.Signature = "", ""
+		last.Text, last.Signature = nil, ""
 		final = &last
 	}
 	if sign != "" && !s.gone {

@@ -62,10 +62,10 @@ func (w *responsesWriter) finish(p *responsesPartOut) {
 			o.text("arguments", string(p.text))
 		})
 	case llm.PartThinking:
-		p.part.Text = string(p.text)
+		p.part.Text = quoted(string(p.text))
 		if p.begun {
 			w.aboutSummary("response.reasoning_summary_text.done", p, func(o *objectWriter) {
-				o.text("text", p.part.Text)
+				o.quote("text", p.part.Text)
 			})
 			part := responsesSummary(p.part.Text)
 			w.aboutSummary("response.reasoning_summary_part.done", p, func(o *objectWriter) {
@@ -81,7 +81,7 @@ func (w *responsesWriter) finish(p *responsesPartOut) {
 }
 
 func (w *responsesWriter) finishText(p *responsesPartOut) {
-	p.part.Text = string(p.text)
+	p.part.Text = quoted(string(p.text))
 	own := p.part.Extra.In(llm.Responses)
 	if own.Form&responsesEmptyItem != 0 {
 		return
@@ -93,14 +93,14 @@ func (w *responsesWriter) finishText(p *responsesPartOut) {
 		own = p.part.Extra
 	}
 	if p.part.Kind == llm.PartRefusal {
-		w.aboutContent("response.refusal.done", p, func(o *objectWriter) { o.text("refusal", p.part.Text) })
+		w.aboutContent("response.refusal.done", p, func(o *objectWriter) { o.quote("refusal", p.part.Text) })
 	} else {
 		probs := responsesMember(own.Spelled, "logprobs")
 		if probs == nil || saysNothing(probs) {
 			probs = responsesLogprobsJSON(heard)
 		}
 		w.aboutContent("response.output_text.done", p, func(o *objectWriter) {
-			o.text("text", p.part.Text)
+			o.quote("text", p.part.Text)
 			o.put("logprobs", probs)
 		})
 	}
@@ -155,7 +155,7 @@ func (w *responsesWriter) end() {
 	w.ended = true
 	response := w.response(nil)
 	kind := "response.completed"
-	switch status, _ := wire.String(responsesMember(response, "status")); status {
+	switch status, _ := wire.Unquote(responsesMember(response, "status")); status {
 	case "incomplete", "failed", "cancelled":
 		kind = "response." + status
 	}

@@ -9,7 +9,7 @@ import (
 	"tailplane/internal/llm"
 )
 
-func responsesSaid(s string) llm.Part { return llm.Part{Kind: llm.PartText, Text: s} }
+func responsesSaid(s string) llm.Part { return llm.Part{Kind: llm.PartText, Text: quoted(s)} }
 
 func responsesFeatures(losses []llm.Loss) string {
 	var names []string
@@ -27,7 +27,7 @@ func responsesChatExtra(members string) llm.Extra {
 func TestResponsesSaysForeignCalls(t *testing.T) {
 	call := &llm.Call{
 		Model:  "m",
-		System: []llm.Part{responsesSaid("one"), {Kind: llm.PartText, Text: "two", Cache: &llm.CacheMark{Type: "ephemeral"}}},
+		System: []llm.Part{responsesSaid("one"), {Kind: llm.PartText, Text: quoted("two"), Cache: &llm.CacheMark{Type: "ephemeral"}}},
 		Turns: []llm.Turn{
 			{Role: llm.RoleUser, Name: "ann", Parts: []llm.Part{responsesSaid("hi")}},
 			{Role: llm.RoleUser, Parts: []llm.Part{
@@ -38,8 +38,8 @@ func TestResponsesSaysForeignCalls(t *testing.T) {
 				{Kind: llm.PartAudio, Media: &llm.Media{Type: "audio/mpeg", Data: "CCCC"}},
 			}},
 			{Role: llm.RoleAssistant, Parts: []llm.Part{
-				{Kind: llm.PartThinking, Text: "hm", Signature: "s", SignedBy: llm.Anthropic},
-				{Kind: llm.PartThinking, Text: "ours", Signature: "enc", SignedBy: llm.Responses},
+				{Kind: llm.PartThinking, Text: quoted("hm"), Signature: "s", SignedBy: llm.Anthropic},
+				{Kind: llm.PartThinking, Text: quoted("ours"), Signature: "enc", SignedBy: llm.Responses},
 				responsesSaid("calling"),
 				{Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: "c1", Name: "f", Arguments: `{"a":1}`}},
 				{Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: "c2", Name: "g"}},
@@ -123,7 +123,7 @@ func TestResponsesDeclaresWhatItCannotSay(t *testing.T) {
 		"budget":   {&llm.Call{Reasoning: llm.Reasoning{Budget: 10000}}, "thinking.budget_tokens"},
 		"disabled": {&llm.Call{Reasoning: llm.Reasoning{Mode: "disabled"}}, "thinking"},
 		"adaptive": {&llm.Call{Reasoning: llm.Reasoning{Mode: "adaptive", Effort: "low"}}, ""},
-		"unsigned": {&llm.Call{Turns: []llm.Turn{{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartThinking, Text: "x"}}}}}, "thinking"},
+		"unsigned": {&llm.Call{Turns: []llm.Turn{{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartThinking, Text: quoted("x")}}}}}, "thinking"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -155,11 +155,11 @@ func TestResponsesSaysForeignAnswersCompletely(t *testing.T) {
 		Extra: responsesChatExtra(`{"system_fingerprint":"x"}`),
 		Choices: []llm.Choice{{
 			Parts: []llm.Part{
-				{Kind: llm.PartThinking, Text: "hm", Signature: "s", SignedBy: llm.Anthropic},
+				{Kind: llm.PartThinking, Text: quoted("hm"), Signature: "s", SignedBy: llm.Anthropic},
 				{Kind: llm.PartThinking, Signature: "r", SignedBy: llm.Anthropic, Redacted: true},
-				{Kind: llm.PartThinking, Text: "plain"},
+				{Kind: llm.PartThinking, Text: quoted("plain")},
 				responsesSaid("a"), responsesSaid("b"),
-				{Kind: llm.PartRefusal, Text: "no"},
+				{Kind: llm.PartRefusal, Text: quoted("no")},
 				{Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: "c", Name: "f"}},
 			},
 			Stop:     llm.Stop{Reason: llm.StopLength},
@@ -199,9 +199,9 @@ func TestResponsesSaysForeignAnswersCompletely(t *testing.T) {
 
 func TestResponsesClientBringsForeignThinkingBack(t *testing.T) {
 	thoughts := []llm.Part{
-		{Kind: llm.PartThinking, Text: "hm", Signature: "s+/=", SignedBy: llm.Anthropic},
+		{Kind: llm.PartThinking, Text: quoted("hm"), Signature: "s+/=", SignedBy: llm.Anthropic},
 		{Kind: llm.PartThinking, Signature: "r", SignedBy: llm.Anthropic, Redacted: true},
-		{Kind: llm.PartThinking, Text: "plain"},
+		{Kind: llm.PartThinking, Text: quoted("plain")},
 	}
 	out, _, err := ResponsesCodec{}.EncodeReply(&llm.Reply{Choices: []llm.Choice{{Parts: thoughts}}})
 	if err != nil {
@@ -211,7 +211,7 @@ func TestResponsesClientBringsForeignThinkingBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	call, err := ResponsesCodec{}.DecodeCall([]byte(`{"model":"m","input":` + string(o.peek("output")) + `}`))
+	call, err := ReadCall(ResponsesCodec{}, []byte(`{"model":"m","input":`+string(o.peek("output"))+`}`))
 	if err != nil {
 		t.Fatal(err)
 	}

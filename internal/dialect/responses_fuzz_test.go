@@ -18,7 +18,7 @@ func FuzzResponsesCall(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		c := ResponsesCodec{}
-		call, err := c.DecodeCall(body)
+		call, err := ReadCall(c, body)
 		if err != nil {
 			return
 		}

@@ -77,7 +77,7 @@ func (s *responsesReader) partDone(index int, e *responsesEvent) {
 	if live == nil || live.ended || !ok {
 		return
 	}
-	s.rest(live, 0, p.Text)
+	s.rest(live, 0, unquoted(p.Text))
 	live.final = &p
 }
 
@@ -161,7 +161,7 @@ func (s *responsesReader) finishPart(item *responsesOpen, i int, p *llm.Part) {
 		s.open(item, -1-i, *p)
 	}
 	live := item.order[i]
-	text := p.Text
+	text := unquoted(p.Text)
 	if p.Tool != nil {
 		text = p.Tool.Arguments
 	}

@@ -38,9 +38,9 @@ const (
 	responsesNoSummary                     // the reasoning item has no summary member
 )
 
-// responsesSeparator stands between the summaries of one reasoning item, and
-// between instructions that were separate elsewhere.
-const responsesSeparator = "\n\n"
+// responsesSeparator stands, as JSON, between the summaries of one reasoning item,
+// and between instructions that were separate elsewhere.
+const responsesSeparator = `\n\n`
 
 // responsesItem reads one item, raw, opened as o, as one turn.
 func responsesItem(o *object, raw []byte) llm.Turn {
@@ -56,7 +56,7 @@ func responsesItem(o *object, raw []byte) llm.Turn {
 	case "function_call":
 		return responsesCallItem(o)
 	case "function_call_output":
-		if id, ok := wire.String(o.peek("call_id")); ok && id != "" {
+		if id, ok := wire.Unquote(o.peek("call_id")); ok && id != "" {
 			return responsesResultItem(o)
 		}
 	case "reasoning":
@@ -101,8 +101,8 @@ func responsesMessageItem(o *object) llm.Turn {
 // responsesContentList reads content that is a bare string or a list of parts.
 func responsesContentList(o *object, name string, role llm.Role) (parts []llm.Part, bare bool) {
 	raw := o.raw(name)
-	if s, ok := wire.String(raw); ok {
-		return []llm.Part{{Kind: llm.PartText, Text: s, Extra: llm.Extra{Dialect: llm.Responses}}}, true
+	if t, ok := quoteOf(raw); ok {
+		return []llm.Part{{Kind: llm.PartText, Text: t, Extra: llm.Extra{Dialect: llm.Responses}}}, true
 	}
 	if len(raw) == 0 || raw[0] != '[' {
 		o.wrong(name, "must be a string or a list of parts")
@@ -121,14 +121,14 @@ func responsesPart(o *object, raw []byte, role llm.Role) (p llm.Part) {
 	case "input_text", "output_text", "text":
 		p.Kind = llm.PartText
 		form = responsesTextForm(kind, role)
-		p.Text = o.need("text")
+		p.Text = o.needQuote("text")
 		o.keep("logprobs")
 		if list := o.peek("annotations"); list != nil && saysNothing(list) {
 			o.keep("annotations")
 		}
 	case "refusal":
 		p.Kind = llm.PartRefusal
-		p.Text = o.need("refusal")
+		p.Text = o.needQuote("refusal")
 	case "input_image":
 		p.Kind = llm.PartImage
 		p.Media = responsesImage(o)
@@ -226,9 +226,9 @@ func responsesReasoningItem(o *object) llm.Turn {
 	summary := responsesTexts(o, "summary", "summary_text")
 	content := responsesTexts(o, "content", "reasoning_text")
 	o.keep("content")
-	p.Text = strings.Join(summary, responsesSeparator)
-	if p.Text == "" {
-		p.Text = strings.Join(content, "")
+	p.Text = joinQuotes(summary, responsesSeparator)
+	if p.Text.Empty() {
+		p.Text = joinQuotes(content, "")
 	}
 	if !bytes.Equal(responsesSummary(p.Text), o.peek("summary")) {
 		o.keep("summary")
@@ -240,14 +240,14 @@ func responsesReasoningItem(o *object) llm.Turn {
 
 // responsesTexts returns the texts of a list of typed texts; nil when it is absent
 // or null.
-func responsesTexts(o *object, name, kind string) []string {
-	var texts []string
+func responsesTexts(o *object, name, kind string) []llm.Text {
+	var texts []llm.Text
 	list := o.list(name)
 	o.take(name)
 	for i, el := range list {
 		part := o.openItem(name, i, el)
 		if wire.StringEquals(part.peek("type"), kind) {
-			texts = append(texts, part.need("text"))
+			texts = append(texts, part.needQuote("text"))
 		}
 	}
 	return texts

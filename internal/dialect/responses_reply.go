@@ -76,7 +76,7 @@ const responsesNoOutput uint32 = 1
 
 // responsesLabel takes a string that is not empty; anything else stays.
 func responsesLabel(o *object, name string) string {
-	s, _ := wire.String(o.peek(name))
+	s, _ := wire.Unquote(o.peek(name))
 	if s != "" {
 		o.take(name)
 	}
@@ -128,11 +128,11 @@ func responsesStop(o *object, parts []llm.Part) llm.Stop {
 // responsesStopWords reads the stop of an answer; called says that the model asked
 // for a tool.
 func responsesStopWords(o *object, called bool) llm.Stop {
-	status, _ := wire.String(o.peek("status"))
+	status, _ := wire.Unquote(o.peek("status"))
 	reason := ""
 	if raw := o.peek("incomplete_details"); len(raw) > 0 && raw[0] == '{' {
 		if d, err := openObject(raw, where{}); err == nil {
-			reason, _ = wire.String(d.peek("reason"))
+			reason, _ = wire.Unquote(d.peek("reason"))
 		}
 	}
 	return responsesStopOf(status, reason, called)
@@ -419,8 +419,8 @@ func responsesEcho(w *objectWriter, call *llm.Call, items [][]byte, model string
 	text := said.end()
 	o, _ := parseObject(text)
 	instructions := null
-	if s := e.instructions(call.System); s != "" {
-		instructions = stringJSON(s)
+	if t := e.instructions(call.System); !t.Empty() {
+		instructions = t
 	}
 	w.put("instructions", instructions)
 	put("max_output_tokens", o.peek("max_output_tokens"), "null")

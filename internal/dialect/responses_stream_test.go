@@ -140,7 +140,7 @@ func responsesCall(id, name string) llm.Part {
 var responsesForeign = map[string][]llm.Event{
 	"chat with interleaved calls": append([]llm.Event{
 		{Kind: llm.EventStart, Start: &llm.Reply{ID: "chatcmpl-1", Model: "m", Created: 9, Extra: llm.Extra{Dialect: llm.Chat}}},
-		responsesBegin(0, llm.Part{Kind: llm.PartThinking, Text: "h"}), responsesPiece(0, "m"),
+		responsesBegin(0, llm.Part{Kind: llm.PartThinking, Text: quoted("h")}), responsesPiece(0, "m"),
 		{Kind: llm.EventPartEnd, Part: 0},
 		responsesBegin(1, llm.Part{Kind: llm.PartText}), responsesPiece(1, "Hel"), responsesPiece(1, "lo"),
 		{Kind: llm.EventLogprobs, Logprobs: []llm.TokenLogprob{{Token: "Hel", Logprob: -1}, {Token: "lo", Logprob: -2}}},
@@ -340,7 +340,7 @@ func responsesFollow(t *testing.T, written []responsesWritten) {
 
 func TestResponsesStreamEchoesTheRequest(t *testing.T) {
 	call := &llm.Call{
-		Model: "m", System: []llm.Part{{Kind: llm.PartText, Text: "be brief"}}, Sampling: llm.Sampling{Temperature: new(0.5), MaxTokens: 9},
+		Model: "m", System: []llm.Part{{Kind: llm.PartText, Text: quoted("be brief")}}, Sampling: llm.Sampling{Temperature: new(0.5), MaxTokens: 9},
 		Tools: []llm.Tool{{Name: "f", Schema: []byte(`{}`), Strict: new(true)}}, Choice: llm.ToolChoice{Mode: llm.ToolNone},
 		Metadata: map[string]string{"a": "b"}, Parallel: new(false), Reasoning: llm.Reasoning{Effort: "low"},
 	}
@@ -385,7 +385,7 @@ func TestResponsesStreamSurvivesReadingAndWriting(t *testing.T) {
 	}
 	texts := []string{"thinking\n\nmore", "", "Hello!", "no", "", ""}
 	for i, p := range got.Choices[0].Parts {
-		if p.Text != texts[i] {
+		if unquoted(p.Text) != texts[i] {
 			t.Errorf("part %d is %q", i, p.Text)
 		}
 	}

@@ -133,7 +133,7 @@ func responsesSame(t *testing.T, got, want []byte) {
 func TestResponsesCallSurvivesTheRoundTrip(t *testing.T) {
 	for name, body := range responsesCalls {
 		t.Run(name, func(t *testing.T) {
-			call, err := ResponsesCodec{}.DecodeCall([]byte(body))
+			call, err := ReadCall(ResponsesCodec{}, []byte(body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -201,7 +201,7 @@ func TestResponsesCallErrorsNameTheMember(t *testing.T) {
 		`[]`:                                                                                        `invalid JSON at byte 0: a JSON object must start here`,
 	}
 	for body, want := range cases {
-		if _, err := (ResponsesCodec{}).DecodeCall([]byte(body)); err == nil || err.Error() != want {
+		if _, err := ReadCall(ResponsesCodec{}, []byte(body)); err == nil || err.Error() != want {
 			t.Errorf("%s:\n got %v\nwant %s", body, err, want)
 		}
 	}
@@ -214,7 +214,7 @@ func TestResponsesCallIsSaidInCanonicalWords(t *testing.T) {
 		{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":"42"}],
 		"tool_choice":"required","include":["message.output_text.logprobs"],"text":{"format":{"type":"json_object"}},"reasoning":{"effort":"low"},
 		"max_output_tokens":50}`
-	call, err := ResponsesCodec{}.DecodeCall([]byte(body))
+	call, err := ReadCall(ResponsesCodec{}, []byte(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,10 +227,10 @@ func TestResponsesCallIsSaidInCanonicalWords(t *testing.T) {
 		}
 		return parts
 	}
-	text := func(s string) llm.Part { return llm.Part{Kind: llm.PartText, Text: s} }
+	text := func(s string) llm.Part { return llm.Part{Kind: llm.PartText, Text: quoted(s)} }
 	wants := [][]llm.Part{
 		{text("look"), {Kind: llm.PartImage, Media: &llm.Media{Type: "image/png", Data: "AAAA", Detail: "low"}}},
-		{{Kind: llm.PartThinking, Text: "a\n\nb", Signature: "sig", SignedBy: llm.Responses}},
+		{{Kind: llm.PartThinking, Text: quoted("a\n\nb"), Signature: "sig", SignedBy: llm.Responses}},
 		{{Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: "c", Name: "f", Arguments: "{}"}}},
 		{{Kind: llm.PartToolResult, Result: &llm.ToolResult{CallID: "c", Parts: []llm.Part{text("42")}}}},
 	}
@@ -262,7 +262,7 @@ func TestResponsesStatefulCallsAreNamed(t *testing.T) {
 		`{"model":"m","input":[{"type":"web_search_call","id":"x"},{"role":"user","content":[{"type":"odd","id":"x"}]}]}`: "",
 	}
 	for body, want := range cases {
-		call, err := ResponsesCodec{}.DecodeCall([]byte(body))
+		call, err := ReadCall(ResponsesCodec{}, []byte(body))
 		if err != nil {
 			t.Fatal(err)
 		}

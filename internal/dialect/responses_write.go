@@ -186,7 +186,7 @@ func (e *responsesEncoder) messageItem(w *objectWriter, role llm.Role, form uint
 func (e *responsesEncoder) content(parts []llm.Part, role llm.Role, bare bool) []byte {
 	if bare && len(parts) == 1 && parts[0].Kind == llm.PartText {
 		e.foreign(&parts[0])
-		return stringJSON(parts[0].Text)
+		return appendQuote(nil, parts[0].Text)
 	}
 	list := make([][]byte, 0, len(parts))
 	for i := range parts {
@@ -218,14 +218,14 @@ func (e *responsesEncoder) part(p *llm.Part, role llm.Role) []byte {
 	switch p.Kind {
 	case llm.PartText:
 		w.text("type", responsesTextType(extra.Form, role))
-		w.text("text", p.Text)
+		w.quote("text", p.Text)
 		if e.client && p.Extra.Dialect != llm.Responses {
 			w.put("annotations", []byte("[]"))
 			w.put("logprobs", []byte("[]"))
 		}
 	case llm.PartRefusal:
 		w.text("type", "refusal")
-		w.text("refusal", p.Text)
+		w.quote("refusal", p.Text)
 	case llm.PartImage:
 		responsesPutImage(w, p)
 	case llm.PartFile:
@@ -376,11 +376,11 @@ func (e *responsesEncoder) reasoning(p *llm.Part, id string) []byte {
 }
 
 // responsesSummary is the list of summaries that says text.
-func responsesSummary(text string) []byte {
-	if text == "" {
+func responsesSummary(text llm.Text) []byte {
+	if text.Empty() {
 		return []byte("[]")
 	}
-	return append(append([]byte(`[{"type":"summary_text","text":`), stringJSON(text)...), "}]"...)
+	return append(append([]byte(`[{"type":"summary_text","text":`), text...), "}]"...)
 }
 
 // responsesItemExtra returns what a message item's last part keeps of the item.

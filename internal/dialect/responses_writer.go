@@ -182,14 +182,14 @@ func (w *responsesWriter) begin(index int, p *llm.Part) {
 		return
 	}
 	out := &responsesPartOut{part: *p}
-	out.part.Text = ""
+	out.part.Text = nil
 	if responsesIsItem(p) {
 		w.leaveMessage()
 		w.single(index, out)
 	} else if w.writable(p) {
 		w.inMessage(index, out)
 	}
-	w.delta(w.parts[index], p.Text)
+	w.delta(w.parts[index], unquoted(p.Text))
 	if p.Tool != nil {
 		w.delta(w.parts[index], p.Tool.Arguments)
 	}
@@ -215,7 +215,7 @@ func (w *responsesWriter) newItem(kind llm.PartKind, prefix string) *responsesIt
 
 // native gives the item the id that it has in a native stream.
 func (item *responsesItemOut) native(spelled []byte) {
-	if id, ok := wire.String(responsesMember(spelled, "id")); ok {
+	if id, ok := wire.Unquote(responsesMember(spelled, "id")); ok {
 		item.id = id
 	}
 }
@@ -400,7 +400,7 @@ func (w *responsesWriter) other(ev *llm.Event) {
 		w.enc.add("stream", "an event that only "+string(ev.Extra.Dialect)+" knows was left out")
 		return
 	}
-	kind, _ := wire.String(at[0].Value.Of(ev.Raw))
+	kind, _ := wire.Unquote(at[0].Value.Of(ev.Raw))
 	edit, _ := wire.SetMember(nil, o, at[1], "sequence_number", strconv.AppendInt(nil, int64(w.sequence), 10))
 	w.sequence++
 	w.buf = wire.AppendEvent(w.buf, kind, wire.Splice(nil, ev.Raw, edit))

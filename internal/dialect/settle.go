@@ -121,7 +121,7 @@ func userBegins(turns []llm.Turn, l *lossList) []llm.Turn {
 		return turns
 	}
 	l.add("messages", `the assistant speaks first; a user turn "." was put before it`)
-	first := llm.Turn{Role: llm.RoleUser, Parts: []llm.Part{{Kind: llm.PartText, Text: "."}}}
+	first := llm.Turn{Role: llm.RoleUser, Parts: []llm.Part{{Kind: llm.PartText, Text: quoted(".")}}}
 	return append([]llm.Turn{first}, turns...)
 }
 
@@ -135,8 +135,9 @@ func trimPrefill(turns []llm.Turn, l *lossList) {
 	if last.Kind != llm.PartText {
 		return
 	}
-	if text := strings.TrimRight(last.Text, " \t\r\n"); text != last.Text {
-		last.Text = text
+	said := unquoted(last.Text)
+	if text := strings.TrimRight(said, " \t\r\n"); text != said {
+		last.Text = quoted(text)
 		l.add("messages.content", "white space at the end of the last assistant turn was cut")
 	}
 }
@@ -148,8 +149,8 @@ func settleText(p llm.Part, l *lossList) (llm.Part, bool) {
 		l.add("messages.content.refusal", "it became text")
 		p.Kind = llm.PartText
 	}
-	if strings.TrimSpace(p.Text) == "" {
-		if p.Text != "" {
+	if isBlank(p.Text) {
+		if !p.Text.Empty() {
 			l.add("messages.content", "a text of white space was left out; anthropic refuses it")
 		}
 		return p, false

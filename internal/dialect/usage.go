@@ -58,7 +58,7 @@ func tierWord(raw []byte) string {
 	case "PROVISIONED_THROUGHPUT":
 		return "PROVISIONED_THROUGHPUT"
 	}
-	word, _ := wire.String(raw)
+	word, _ := wire.Unquote(raw)
 	return word
 }
 

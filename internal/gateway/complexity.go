@@ -9,6 +9,7 @@ import (
 	"tailplane/internal/dialect"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
+	"tailplane/internal/wire"
 )
 
 // The rules of complexity:
@@ -162,7 +163,8 @@ func (c *call) answer(reply *llm.Reply, target *candidate) (a complexity.Answer)
 	for i := range choice.Parts {
 		switch p := &choice.Parts[i]; p.Kind {
 		case llm.PartText, llm.PartRefusal:
-			a.Text += p.Text
+			said, _ := wire.Unquote(p.Text)
+			a.Text += said
 		case llm.PartToolCall, llm.PartOther:
 			a.ToolCalls++ // a node that only its dialect knows is an answer, too
 		}

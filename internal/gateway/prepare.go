@@ -155,7 +155,11 @@ func (c *call) decode(target *candidate) *llm.Fault {
 	if other, is := from.(counter); is && c.seen.Op == llm.OpCount {
 		read = other.DecodeCount
 	}
-	call, err := read(c.body)
+	body := c.body
+	if c.at.Heard.Halves {
+		body = wire.Mend(body)
+	}
+	call, err := read(body)
 	if err != nil {
 		return badRequest(err)
 	}

@@ -98,7 +98,7 @@ func (s *stream) see(ev llm.Event) {
 func says(p *llm.Part) bool {
 	switch p.Kind {
 	case llm.PartText, llm.PartThinking, llm.PartRefusal:
-		return p.Text != "" || p.Redacted
+		return !p.Text.Empty() || p.Redacted
 	}
 	return true
 }

@@ -22,7 +22,7 @@ func newWords() *wire.Words {
 // one of the signatures'. What is forwarded was not read, and may have any.
 func (c *call) mentions(word int) bool {
 	if word == wordSignature {
-		return c.at.Said>>word != 0
+		return c.at.Heard.Said>>word != 0
 	}
-	return c.at.Said>>word&1 != 0 || c.surface.forward != nil
+	return c.at.Heard.Said>>word&1 != 0 || c.surface.forward != nil
 }

@@ -64,7 +64,7 @@ const (
 // Part is one piece of content.
 type Part struct {
 	Kind   PartKind
-	Text   string
+	Text   Text
 	Media  *Media
 	Tool   *ToolCall
 	Result *ToolResult

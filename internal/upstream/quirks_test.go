@@ -146,10 +146,10 @@ func TestApply(t *testing.T) {
 		},
 		{
 			"openai", "o1-mini", llm.Chat,
-			llm.Call{System: []llm.Part{{Kind: llm.PartText, Text: "be brief"}}, Turns: []llm.Turn{{Role: llm.RoleUser}}},
+			llm.Call{System: []llm.Part{{Kind: llm.PartText, Text: llm.Text(`"be brief"`)}}, Turns: []llm.Turn{{Role: llm.RoleUser}}},
 			"system",
 			func(c *llm.Call) bool {
-				return c.System == nil && len(c.Turns) == 2 && c.Turns[0].Role == llm.RoleUser && c.Turns[0].Parts[0].Text == "be brief"
+				return c.System == nil && len(c.Turns) == 2 && c.Turns[0].Role == llm.RoleUser && string(c.Turns[0].Parts[0].Text) == `"be brief"`
 			},
 		},
 		{

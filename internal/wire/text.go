@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"math/bits"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -131,6 +132,9 @@ func skipString(b []byte, i int, heard *heard) (int, string) {
 		case c < ' ':
 			return i, "a control character in a string must be escaped"
 		case len(b)-i >= 6 && b[i+1] == 'u' && hex4(b[i+2:]) >= 0:
+			if heard != nil && utf16.IsSurrogate(hex4(b[i+2:])) {
+				heard.Halves = true
+			}
 			i += 6
 		default:
 			return i, "not an escape sequence of JSON"

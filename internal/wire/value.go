@@ -19,6 +19,15 @@ func String(raw []byte) (string, bool) {
 	if !isString(raw) {
 		return "", false
 	}
+	return Unquote(raw)
+}
+
+// Unquote is String for a value that Scan has passed, which it does not check again: false
+// is for one of another type.
+func Unquote(raw []byte) (string, bool) {
+	if len(raw) < 2 || raw[0] != '"' {
+		return "", false
+	}
 	text := raw[1 : len(raw)-1]
 	plain := bytes.IndexByte(text, '\\')
 	if plain < 0 {
@@ -35,6 +44,29 @@ func String(raw []byte) (string, bool) {
 	}
 	out.Write(text)
 	return out.String(), true
+}
+
+// Mend returns valid JSON in which no escape is half of a surrogate pair: in place of each
+// such half stands the escape of U+FFFD, which is as long. It is body itself when there is
+// nothing to mend, else a copy. Servers refuse a body for a half, which clients send that cut
+// a text inside of an emoji.
+func Mend(body []byte) []byte {
+	mended := body
+	for i := 0; ; {
+		n := bytes.IndexByte(body[i:], '\\')
+		if n < 0 || len(body)-i-n < 2 {
+			return mended
+		}
+		i += n
+		r, size := unescape(body[i:])
+		if r == utf8.RuneError && size == 6 && utf16.IsSurrogate(hex4(body[i+2:])) {
+			if &mended[0] == &body[0] {
+				mended = bytes.Clone(body)
+			}
+			copy(mended[i:], `\ufffd`)
+		}
+		i += size
+	}
 }
 
 // StringEquals reports whether raw is a JSON string that decodes to s. It does not allocate.

@@ -17,28 +17,33 @@ func NewWords(words ...string) *Words {
 	return w
 }
 
-// Scan is [Scan], and sets bit i of said when a string of the body, be it a name or
-// a value at any depth, begins with the i-th word. A string that spells the word
-// with escapes does not.
-func (w *Words) Scan(body []byte, names []string, found []Member) (o Object, said uint8, err error) {
-	if w == nil {
-		o, err = Scan(body, names, found)
-		return o, 0, err
-	}
-	h := heard{words: w}
-	o, err = scan(body, Span{0, len(body)}, names, found, &h)
-	return o, h.said, err
+// Heard is what a scan came by in the strings of a body, be they names or values at
+// any depth.
+type Heard struct {
+	// Said has bit i set when a string begins with the i-th word. One that spells
+	// the word with escapes does not.
+	Said uint8
+	// Halves says that there are escapes of surrogates, which can be halves of a
+	// pair without the other one (see Mend).
+	Halves bool
 }
 
-// heard is the words that one scan came by.
+// Scan is [Scan], and listens.
+func (w *Words) Scan(body []byte, names []string, found []Member) (Object, Heard, error) {
+	h := heard{words: w}
+	o, err := scan(body, Span{0, len(body)}, names, found, &h)
+	return o, h.Heard, err
+}
+
+// heard listens for the words of one scan.
 type heard struct {
 	words *Words
-	said  uint8
+	Heard
 }
 
 // hear looks at what stands behind an opening quote.
 func (h *heard) hear(b []byte) {
-	if len(b) > 0 && h.words.first[b[0]] != 0 {
+	if h.words != nil && len(b) > 0 && h.words.first[b[0]] != 0 {
 		h.compare(b)
 	}
 }
@@ -46,7 +51,7 @@ func (h *heard) hear(b []byte) {
 func (h *heard) compare(b []byte) {
 	for i, word := range h.words.words {
 		if len(b) >= len(word) && string(b[:len(word)]) == word {
-			h.said |= 1 << i
+			h.Said |= 1 << i
 		}
 	}
 }
