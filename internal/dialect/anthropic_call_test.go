@@ -163,7 +163,7 @@ func TestAnthropicForeignThinkingNeverReachesTheProvider(t *testing.T) {
 			t.Errorf("not unwrapped: %+v", p)
 		}
 	}
-	got, losses, err := AnthropicCodec{}.EncodeCall(c)
+	got, losses, err := AnthropicCodec{}.EncodeCall(nil, c)
 	if err != nil || len(losses) != 1 || losses[0].Feature != "messages.content.thinking" {
 		t.Fatalf("%v %v", losses, err)
 	}
@@ -174,11 +174,11 @@ func TestAnthropicEncodingDoesNotWriteThroughTheCall(t *testing.T) {
 	c := anthropicForeign()
 	c.Turns = append(c.Turns, llm.Turn{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartText, Text: quoted("end  ")}, {Kind: llm.PartToolCall, Tool: &llm.ToolCall{ID: "a b", Arguments: "{"}}}},
 		llm.Turn{Role: llm.RoleTool, Parts: []llm.Part{{Kind: llm.PartToolResult, Result: &llm.ToolResult{CallID: "a b"}}}}, llm.Turn{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartText, Text: quoted("end  ")}}})
-	first, _, err := AnthropicCodec{}.EncodeCall(c)
+	first, _, err := AnthropicCodec{}.EncodeCall(nil, c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, _, _ := AnthropicCodec{}.EncodeCall(c)
+	second, _, _ := AnthropicCodec{}.EncodeCall(nil, c)
 	if string(first) != string(second) || unquoted(c.Turns[3].Parts[0].Text) != "end  " || c.Turns[1].Parts[1].Tool.ID != "a b" {
 		t.Errorf("the call changed:\n%s\n%s", first, second)
 	}

@@ -13,7 +13,7 @@ import (
 // EncodeCall implements [Codec]. When a foreign call states no output cap,
 // max_tokens is the documented one of the model's family (anthropicFamilies); that
 // is no loss.
-func (AnthropicCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
+func (AnthropicCodec) EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss, error) {
 	if call.Model == "" {
 		return nil, nil, errors.New("model: is required")
 	}
@@ -26,15 +26,25 @@ func (AnthropicCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	if len(c.Turns) == 0 && c.Extra.Dialect != llm.Anthropic {
 		return nil, nil, errors.New("messages: must hold something that can be said to anthropic")
 	}
-	e := anthropicEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(c.System)+turnSize(c.Turns))}}
+	e := anthropicEncoder{*writerOf(dst, callSize(&c))}
 	e.call(&c)
 	return e.buf, l.all, nil
 }
 
-// turnSize and textSize are about how many bytes the texts take when written.
-func turnSize(turns []llm.Turn) (n int) {
-	for i := range turns {
-		n += 32 + textSize(turns[i].Parts)
+// callSize, textSize and replySize are about how many bytes something takes when
+// written.
+func callSize(c *llm.Call) int {
+	n := 512 + textSize(c.System)
+	for i := range c.Turns {
+		n += 32 + textSize(c.Turns[i].Parts)
+	}
+	return n
+}
+
+func replySize(r *llm.Reply) int {
+	n := 256
+	for i := range r.Choices {
+		n += 128 + textSize(r.Choices[i].Parts)
 	}
 	return n
 }

@@ -19,7 +19,7 @@ func FuzzAnthropicCall(f *testing.F) {
 		if err != nil || bytes.Contains(body, []byte("tp1")) || bytes.Contains(body, []byte(`\u`)) {
 			return
 		}
-		got, losses, err := AnthropicCodec{}.EncodeCall(c)
+		got, losses, err := AnthropicCodec{}.EncodeCall(nil, c)
 		if c.Model == "" {
 			return
 		}
@@ -28,7 +28,7 @@ func FuzzAnthropicCall(f *testing.F) {
 		}
 		anthropicSameJSON(t, got, body)
 		c.Extra = llm.Extra{Dialect: llm.Chat}
-		if got, _, err = (AnthropicCodec{}).EncodeCall(c); err == nil {
+		if got, _, err = (AnthropicCodec{}).EncodeCall(nil, c); err == nil {
 			anthropicJSON(t, got)
 		}
 	})

@@ -123,18 +123,19 @@ func anthropicTextOrNull(o *object, name string) (s string, plain bool) {
 }
 
 // EncodeReply implements [Codec]. Of several choices the first is told.
-func (AnthropicCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
+func (AnthropicCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	l := &lossList{}
 	choice := l.firstChoice(reply, llm.Anthropic)
 	parts := answerParts(reply, &choice, llm.Anthropic, l)
-	e := anthropicEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(parts))}}
+	e := anthropicEncoder{*writerOf(dst, replySize(reply))}
 	own := reply.Extra.In(llm.Anthropic)
 	w := e.object(own)
 	anthropicPutHead(&w, reply)
 	e.blocks(&w, "content", parts)
 	anthropicPutStop(&w, choice.Stop, own.Form, l)
 	anthropicPutReplyUsage(&w, reply, l)
-	return w.end(), l.all, nil
+	w.end()
+	return e.buf, l.all, nil
 }
 
 // anthropicPutHead writes what a message begins with.

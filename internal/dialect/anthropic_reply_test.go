@@ -70,7 +70,7 @@ func TestAnthropicSaysWhatItCanOfAForeignReply(t *testing.T) {
 			Stop: llm.Stop{Reason: llm.StopFilter},
 		}, {}},
 	}
-	got, losses, err := AnthropicCodec{}.EncodeReply(r)
+	got, losses, err := AnthropicCodec{}.EncodeReply(nil, r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -199,7 +199,7 @@ func anthropicFeatures(losses []llm.Loss) []string {
 func TestAnthropicSaysWhatItCanOfAForeignCall(t *testing.T) {
 	for name, c := range anthropicForeignCalls {
 		t.Run(name, func(t *testing.T) {
-			got, losses, err := AnthropicCodec{}.EncodeCall(&c.call)
+			got, losses, err := AnthropicCodec{}.EncodeCall(nil, &c.call)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -216,7 +216,7 @@ func TestAnthropicSaysWhatItCanOfAForeignCall(t *testing.T) {
 
 func TestAnthropicCallThatSaysNothingIsRefused(t *testing.T) {
 	for _, c := range []llm.Call{{}, {Model: "m"}, {Model: "m", Turns: []llm.Turn{anthropicTurn(llm.RoleUser, anthropicText(""))}}} {
-		if _, _, err := (AnthropicCodec{}).EncodeCall(&c); err == nil {
+		if _, _, err := (AnthropicCodec{}).EncodeCall(nil, &c); err == nil {
 			t.Errorf("%+v was encoded", c)
 		}
 	}

@@ -40,7 +40,7 @@ func anthropicRoundTripCall(t testing.TB, body []byte) {
 	if err != nil {
 		t.Fatalf("%v in %s", err, body)
 	}
-	got, losses, err := AnthropicCodec{}.EncodeCall(c)
+	got, losses, err := AnthropicCodec{}.EncodeCall(nil, c)
 	if err != nil || len(losses) != 0 {
 		t.Fatalf("%v %v", err, losses)
 	}
@@ -53,7 +53,7 @@ func anthropicRoundTripReply(t testing.TB, body []byte) {
 	if err != nil {
 		t.Fatalf("%v in %s", err, body)
 	}
-	got, losses, err := AnthropicCodec{}.EncodeReply(r)
+	got, losses, err := AnthropicCodec{}.EncodeReply(nil, r)
 	if err != nil || len(losses) != 0 {
 		t.Fatalf("%v %v", err, losses)
 	}

@@ -30,12 +30,13 @@ func BenchmarkTranslateCall(b *testing.B) {
 		b.Run(fmt.Sprintf("%dKB", n>>10), func(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
+			var out []byte
 			for b.Loop() {
 				call, err := ChatCodec{}.DecodeCall(body)
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, _, err := (AnthropicCodec{}).EncodeCall(call); err != nil {
+				if out, _, err = (AnthropicCodec{}).EncodeCall(out[:0], call); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -49,12 +50,13 @@ func BenchmarkTranslateReply(b *testing.B) {
 		b.Run(fmt.Sprintf("%dKB", n>>10), func(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
+			var out []byte
 			for b.Loop() {
 				reply, err := AnthropicCodec{}.DecodeReply(body)
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, _, err := (ChatCodec{}).EncodeReply(reply); err != nil {
+				if out, _, err = (ChatCodec{}).EncodeReply(out[:0], reply); err != nil {
 					b.Fatal(err)
 				}
 			}

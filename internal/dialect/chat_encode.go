@@ -22,9 +22,9 @@ import (
 //     those dialects always have.
 
 // EncodeCall implements [Codec].
-func (ChatCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
+func (ChatCodec) EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss, error) {
 	e := &chatEncoder{own: call.Extra.Dialect == llm.Chat}
-	w := newObject(call.Extra.In(llm.Chat))
+	w := appendObject(dst, call.Extra.In(llm.Chat), callSize(call))
 	e.losses.extra("", call.Extra, llm.Chat)
 	w.str("model", call.Model)
 	e.system(call.System)
@@ -39,7 +39,8 @@ func (ChatCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	w.intPointer("top_logprobs", call.Logprobs.Top)
 	w.str("user", call.User)
 	w.set("metadata", mapJSON(call.Metadata))
-	return w.end(), e.losses.all, nil
+	w.end()
+	return w.buf, e.losses.all, nil
 }
 
 // chatEncoder gathers messages and what could not be said in them.

@@ -161,11 +161,11 @@ func chatTokens(raw []byte) []llm.TokenLogprob {
 }
 
 // EncodeReply implements [Codec].
-func (ChatCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
+func (ChatCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	e := &chatEncoder{reply: true}
 	own := reply.Extra.In(llm.Chat)
 	e.losses.extra("", reply.Extra, llm.Chat)
-	w := newObjectOf(own, 256+replySize(reply))
+	w := appendObject(dst, own, replySize(reply))
 	w.str("id", reply.ID)
 	w.constant("object", `"chat.completion"`, own.Form&replyNoObject != 0)
 	if reply.Created != 0 || reply.Extra.Dialect != llm.Chat {
@@ -182,15 +182,8 @@ func (ChatCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 		w.closeList()
 	}
 	w.set("usage", openAIUsageJSON(reply, llm.Chat, &e.losses))
-	return w.end(), e.losses.all, nil
-}
-
-// replySize is about how many bytes the texts of an answer take when written.
-func replySize(r *llm.Reply) (n int) {
-	for i := range r.Choices {
-		n += 128 + textSize(r.Choices[i].Parts)
-	}
-	return n
+	w.end()
+	return w.buf, e.losses.all, nil
 }
 
 // replyChoice writes one choice into the list that is open in list.

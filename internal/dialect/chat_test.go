@@ -72,7 +72,7 @@ func TestChatCallSurvivesRoundTrip(t *testing.T) {
 			t.Errorf("%v\n%s", err, body)
 			continue
 		}
-		got, losses, err := ChatCodec{}.EncodeCall(call)
+		got, losses, err := ChatCodec{}.EncodeCall(nil, call)
 		if err != nil || len(losses) > 0 {
 			t.Errorf("%v %v\n%s", err, losses, body)
 		}
@@ -149,7 +149,7 @@ func TestForeignCallIsSaidInChatWithItsLosses(t *testing.T) {
 		Reasoning: llm.Reasoning{Mode: "enabled", Budget: 4000},
 		Tools:     []llm.Tool{{Name: "f", Schema: []byte(`{}`), Extra: a}, {Raw: []byte(`{}`), Extra: a}},
 	}
-	got, losses, err := ChatCodec{}.EncodeCall(call)
+	got, losses, err := ChatCodec{}.EncodeCall(nil, call)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestChatReplySurvivesRoundTrip(t *testing.T) {
 			t.Errorf("%v\n%s", err, body)
 			continue
 		}
-		got, losses, err := ChatCodec{}.EncodeReply(reply)
+		got, losses, err := ChatCodec{}.EncodeReply(nil, reply)
 		if err != nil || len(losses) > 0 {
 			t.Errorf("%v %v", err, losses)
 		}
@@ -221,12 +221,12 @@ func TestSignatureOfAnotherDialectComesBackThroughAChatClient(t *testing.T) {
 		if len(p) != 3 || p[0].Signature != "sig" || p[0].SignedBy != llm.Anthropic || unquoted(p[0].Text) != "t" || !p[1].Redacted || p[1].Signature != "red" {
 			t.Fatalf("%+v", p)
 		}
-		_, losses, _ := ChatCodec{}.EncodeCall(call)
+		_, losses, _ := ChatCodec{}.EncodeCall(nil, call)
 		if len(losses) != 1 {
 			t.Fatalf("a foreign signature goes to a target: %v", losses)
 		}
 	}
-	body, _, err := ChatCodec{}.EncodeReply(reply)
+	body, _, err := ChatCodec{}.EncodeReply(nil, reply)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -470,7 +470,7 @@ func TestThinkingOfAChatTargetReturnsToItThroughAnotherDialect(t *testing.T) {
 		{Kind: llm.PartThinking, Text: quoted("t"), SignedBy: llm.Chat},
 		{Kind: llm.PartText, Text: quoted("x"), Extra: a},
 	}}}}
-	got, losses, err := ChatCodec{}.EncodeCall(call)
+	got, losses, err := ChatCodec{}.EncodeCall(nil, call)
 	if err != nil || len(losses) > 0 {
 		t.Fatal(losses, err)
 	}
@@ -513,7 +513,7 @@ func TestChatUsageBeyondTheFiguresIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, target := range []Codec{AnthropicCodec{}, ResponsesCodec{}} {
-		_, losses, err := target.EncodeReply(reply)
+		_, losses, err := target.EncodeReply(nil, reply)
 		if err != nil || !slices.ContainsFunc(losses, func(l llm.Loss) bool { return l.Feature == "usage.cost" }) {
 			t.Errorf("%s: %v, losses %v", target.Name(), err, losses)
 		}

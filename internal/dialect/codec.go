@@ -48,15 +48,15 @@ type Codec interface {
 	Surface
 	// DecodeCall and EncodeCall turn a request into the canonical form and
 	// back. The body is one that Glance has taken, mended if there was something
-	// to mend (see wire.Mend): that it is JSON is not found out again. Losses name
-	// what this dialect cannot say; an error says that the request cannot be made
-	// at all.
+	// to mend (see wire.Mend): that it is JSON is not found out again. EncodeCall
+	// appends to dst. Losses name what this dialect cannot say; an error says that
+	// the request cannot be made at all.
 	DecodeCall(body []byte) (*llm.Call, error)
-	EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error)
+	EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss, error)
 	// DecodeReply and EncodeReply do the same for a complete answer, whose body
 	// nobody has looked at before.
 	DecodeReply(body []byte) (*llm.Reply, error)
-	EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error)
+	EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss, error)
 	// Events reads an upstream's stream. It yields one error at most, as its
 	// last element: the reader's own error as it is, or one that says what is
 	// wrong with the stream. A stream that ends before the dialect's own end

@@ -107,7 +107,7 @@ func prompt(o *object) (text llm.Text, form uint32) {
 
 // EncodeCall implements [Codec]. A completions model has no roles: the texts
 // of the conversation are joined by empty lines.
-func (CompletionsCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
+func (CompletionsCodec) EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss, error) {
 	own := call.Extra.In(llm.Completions)
 	var losses lossList
 	losses.extra("", call.Extra, llm.Completions)
@@ -116,7 +116,7 @@ func (CompletionsCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 		return nil, nil, errors.New("completions: the request has no text that could be a prompt")
 	}
 	completionLosses(call, &losses)
-	w := newObject(own)
+	w := appendObject(dst, own, callSize(call))
 	w.str("model", call.Model)
 	if own.Form&promptList != 0 {
 		w.items("prompt", [][]byte{appendQuote(nil, text)})
@@ -133,7 +133,8 @@ func (CompletionsCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	}
 	w.intPointer("logprobs", top)
 	w.str("user", call.User)
-	return w.end(), losses.all, nil
+	w.end()
+	return w.buf, losses.all, nil
 }
 
 func promptOf(call *llm.Call, losses *lossList) llm.Text {
@@ -203,11 +204,11 @@ func completionChoice(o *object, i int) (choice llm.Choice) {
 var completionStops = stopTable{llm.Completions, chatStopWords}
 
 // EncodeReply implements [Codec].
-func (CompletionsCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
+func (CompletionsCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	var losses lossList
 	own := reply.Extra.In(llm.Completions)
 	losses.extra("", reply.Extra, llm.Completions)
-	w := newObject(own)
+	w := appendObject(dst, own, replySize(reply))
 	w.str("id", reply.ID)
 	w.constant("object", `"text_completion"`, own.Form&replyNoObject != 0)
 	if reply.Created != 0 || reply.Extra.Dialect != llm.Completions {
@@ -220,7 +221,8 @@ func (CompletionsCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error
 	}
 	w.items("choices", items)
 	w.set("usage", openAIUsageJSON(reply, llm.Completions, &losses))
-	return w.end(), losses.all, nil
+	w.end()
+	return w.buf, losses.all, nil
 }
 
 func completionChoiceJSON(c *llm.Choice, i int, losses *lossList) []byte {

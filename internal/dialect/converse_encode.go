@@ -14,7 +14,7 @@ import (
 
 // EncodeCall implements [Codec]. Model and Stream are not written: the caller
 // puts both in the path. The model decides how thinking and top-k are asked for.
-func (ConverseCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
+func (ConverseCodec) EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss, error) {
 	c, l := *call, &lossList{}
 	form := c.Extra.In(llm.Converse).Form
 	if c.Extra.Dialect == llm.Converse {
@@ -25,7 +25,7 @@ func (ConverseCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 			return nil, nil, errors.New("messages: must hold something that can be said to converse")
 		}
 	}
-	e := converseEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(c.System)+turnSize(c.Turns))}}
+	e := converseEncoder{*writerOf(dst, callSize(&c))}
 	e.call(&c, form)
 	return e.buf, l.all, nil
 }

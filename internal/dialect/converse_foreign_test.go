@@ -83,7 +83,7 @@ func TestConverseSaysForeignCalls(t *testing.T) {
 			t.Fatalf("%s: %v", c.name, err)
 		}
 		call.Model = c.model
-		got, losses, err := ConverseCodec{}.EncodeCall(call)
+		got, losses, err := ConverseCodec{}.EncodeCall(nil, call)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -116,7 +116,7 @@ func TestConverseKeepsThinkingOfItsOwn(t *testing.T) {
 	} {
 		for _, client := range []Codec{AnthropicCodec{}, ConverseCodec{}, ChatCodec{}, ResponsesCodec{}} {
 			reply := &llm.Reply{ID: "r", Model: "m", Choices: []llm.Choice{{Parts: []llm.Part{c.part, {Kind: llm.PartText, Text: quoted("x")}}, Stop: llm.Stop{Reason: llm.StopEnd}}}}
-			body, _, err := client.EncodeReply(reply)
+			body, _, err := client.EncodeReply(nil, reply)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func TestConverseKeepsThinkingOfItsOwn(t *testing.T) {
 			for i := range call.Turns[1].Parts {
 				unwrapThinking(&call.Turns[1].Parts[i])
 			}
-			got, losses, err := ConverseCodec{}.EncodeCall(call)
+			got, losses, err := ConverseCodec{}.EncodeCall(nil, call)
 			if err != nil {
 				t.Fatal(err)
 			}

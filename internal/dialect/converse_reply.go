@@ -102,11 +102,11 @@ func converseFinishReply(o *object, parts []llm.Part, form uint32) *llm.Reply {
 
 // EncodeReply implements [Codec]. Of several choices the first is told. An
 // answer of another dialect gets the members that Bedrock always gives.
-func (ConverseCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
+func (ConverseCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	l := &lossList{}
 	choice := l.firstChoice(reply, llm.Converse)
 	parts := answerParts(reply, &choice, llm.Converse, l)
-	e := converseEncoder{jsonWriter{buf: make([]byte, 0, 512+textSize(parts))}}
+	e := converseEncoder{*writerOf(dst, replySize(reply))}
 	own := reply.Extra.In(llm.Converse)
 	w := e.object(own)
 	output := w.sub("output")
@@ -126,7 +126,8 @@ func (ConverseCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	if reply.Extra.Dialect != llm.Converse {
 		w.put("metrics", []byte(converseNoLatency))
 	}
-	return w.end(), l.all, nil
+	w.end()
+	return e.buf, l.all, nil
 }
 
 // converseNoLatency is the metrics of an answer that Bedrock did not give: its

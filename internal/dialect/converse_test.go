@@ -143,7 +143,7 @@ func TestConverseStreamIsItsAnswer(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		body, losses, err := ConverseCodec{}.EncodeReply(reply)
+		body, losses, err := ConverseCodec{}.EncodeReply(nil, reply)
 		if err != nil || losses != nil {
 			t.Errorf("%s: %v, %v", name, losses, err)
 		}
@@ -157,7 +157,7 @@ func TestConverseStreamIsItsAnswer(t *testing.T) {
 		if err != nil || losses != nil {
 			t.Errorf("%s: written again: %v, %v", name, err, losses)
 		}
-		body, _, _ = ConverseCodec{}.EncodeReply(second)
+		body, _, _ = ConverseCodec{}.EncodeReply(nil, second)
 		converseSame(t, body, []byte(converseAnswer))
 	}
 }
@@ -178,7 +178,7 @@ func TestConverseReplaysAnAnswerAsAStream(t *testing.T) {
 	if err != nil || w.Losses() != nil {
 		t.Fatal(err, w.Losses())
 	}
-	body, _, _ := ConverseCodec{}.EncodeReply(again)
+	body, _, _ := ConverseCodec{}.EncodeReply(nil, again)
 	converseSame(t, body, []byte(converseAnswer))
 }
 
@@ -353,13 +353,13 @@ func FuzzConverseCall(f *testing.F) {
 		if err != nil || bytes.Contains(body, []byte("tp1")) || bytes.Contains(body, []byte(`\u`)) {
 			return
 		}
-		got, losses, err := ConverseCodec{}.EncodeCall(c)
+		got, losses, err := ConverseCodec{}.EncodeCall(nil, c)
 		if err != nil || len(losses) > 0 {
 			t.Fatalf("%v %v", err, losses)
 		}
 		anthropicSameJSON(t, got, body)
 		c.Extra = llm.Extra{Dialect: llm.Chat}
-		if got, _, err = (ConverseCodec{}).EncodeCall(c); err == nil {
+		if got, _, err = (ConverseCodec{}).EncodeCall(nil, c); err == nil {
 			anthropicJSON(t, got)
 		}
 	})
@@ -382,7 +382,7 @@ func FuzzConverseReply(f *testing.F) {
 		if bytes.Contains(body, []byte(`\u`)) {
 			return
 		}
-		got, losses, err := ConverseCodec{}.EncodeReply(reply)
+		got, losses, err := ConverseCodec{}.EncodeReply(nil, reply)
 		if err != nil || len(losses) > 0 {
 			t.Fatalf("%v %v", err, losses)
 		}

@@ -134,7 +134,7 @@ func invokeAnswer(r *corpus.Recording, model string) string {
 	if err != nil {
 		return err.Error()
 	}
-	again, losses, err := codec.EncodeCall(call)
+	again, losses, err := codec.EncodeCall(nil, call)
 	if err != nil || len(losses) > 0 {
 		return fmt.Sprint(err, losses)
 	}
@@ -145,7 +145,7 @@ func invokeAnswer(r *corpus.Recording, model string) string {
 	if err != nil {
 		return err.Error()
 	}
-	if again, losses, err = codec.EncodeReply(reply); err != nil || len(losses) > 0 {
+	if again, losses, err = codec.EncodeReply(nil, reply); err != nil || len(losses) > 0 {
 		return fmt.Sprint(err, losses)
 	}
 	return differ(r.Body, again)

@@ -38,7 +38,7 @@ func lawsOfRequest(codec dialect.Codec, body []byte) []string {
 	if codec.Name() == llm.Gemini {
 		call.Model = "gemini-2.5-flash"
 	}
-	again, losses, err := codec.EncodeCall(call)
+	again, losses, err := codec.EncodeCall(nil, call)
 	if err != nil || len(losses) > 0 {
 		return []string{fmt.Sprintf("encode: %v, losses %v", err, losses)}
 	}
@@ -51,7 +51,7 @@ func lawsOfRequest(codec dialect.Codec, body []byte) []string {
 			continue
 		}
 		want := callInventory(call, target.Name())
-		said, losses, err := target.EncodeCall(call)
+		said, losses, err := target.EncodeCall(nil, call)
 		if err != nil {
 			out = append(out, fmt.Sprintf("to %s: %v", target.Name(), err))
 			continue

@@ -42,7 +42,7 @@ func TestCorpusGeminiCountsAndEmbeds(t *testing.T) {
 				t.Errorf("%s: %v", r.Name(), err)
 				continue
 			}
-			if _, _, err := (dialect.ConverseCodec{}).EncodeCount(call); err != nil {
+			if _, _, err := (dialect.ConverseCodec{}).EncodeCount(nil, call); err != nil {
 				t.Errorf("%s: %v", r.Name(), err)
 			}
 		case strings.HasSuffix(r.Path, ":predict"):

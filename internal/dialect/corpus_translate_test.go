@@ -44,7 +44,7 @@ func requestTranslation(t *testing.T, samples []sample) {
 			}
 			ran++
 			want := callInventory(call, target.Name())
-			body, losses, err := target.EncodeCall(call)
+			body, losses, err := target.EncodeCall(nil, call)
 			if err != nil && s.Status >= 400 {
 				continue // nobody takes it
 			}
@@ -79,7 +79,7 @@ func replyTranslation(t *testing.T, samples []sample) {
 			}
 			ran++
 			want := replyInventory(reply, target.Name())
-			body, losses, err := target.EncodeReply(reply)
+			body, losses, err := target.EncodeReply(nil, reply)
 			if err != nil {
 				c.add(s, "to %s: %v", target.Name(), err)
 				continue

@@ -115,7 +115,7 @@ func requestRoundTrip(t *testing.T, samples []sample) {
 			c.add(s, "decode: %v", err)
 			continue
 		}
-		again, losses, err := s.codec.EncodeCall(call)
+		again, losses, err := s.codec.EncodeCall(nil, call)
 		if err != nil || len(losses) > 0 {
 			c.add(s, "encode: %v, losses %v", err, losses)
 			continue
@@ -140,7 +140,7 @@ func replyRoundTrip(t *testing.T, samples []sample) {
 			c.add(s, "decode: %v", err)
 			continue
 		}
-		again, losses, err := s.codec.EncodeReply(reply)
+		again, losses, err := s.codec.EncodeReply(nil, reply)
 		if err != nil || len(losses) > 0 {
 			c.add(s, "encode: %v, losses %v", err, losses)
 			continue

@@ -12,38 +12,39 @@ import (
 // conversation's own request, and servers refuse the rest of it.
 
 // EncodeCount writes a request of Anthropic's count_tokens.
-func (c AnthropicCodec) EncodeCount(call *llm.Call) ([]byte, []llm.Loss, error) {
-	body, losses, err := c.EncodeCall(call)
+func (c AnthropicCodec) EncodeCount(dst []byte, call *llm.Call) ([]byte, []llm.Loss, error) {
+	body, losses, err := c.EncodeCall(nil, call)
 	if err == nil {
-		body, err = only(body, "model", "system", "messages", "tools", "tool_choice", "thinking", "mcp_servers", "output_config")
+		body, err = only(dst, body, "model", "system", "messages", "tools", "tool_choice", "thinking", "mcp_servers", "output_config")
 	}
 	return body, losses, err
 }
 
 // EncodeVertexCount writes a request of :countTokens for Vertex, which takes the
 // conversation by itself.
-func (c GeminiCodec) EncodeVertexCount(call *llm.Call) ([]byte, []llm.Loss, error) {
-	body, losses, err := c.EncodeCall(call)
+func (c GeminiCodec) EncodeVertexCount(dst []byte, call *llm.Call) ([]byte, []llm.Loss, error) {
+	body, losses, err := c.EncodeCall(nil, call)
 	if err == nil {
-		body, err = only(body, "contents", "systemInstruction", "tools", "generationConfig")
+		body, err = only(dst, body, "contents", "systemInstruction", "tools", "generationConfig")
 	}
 	return body, losses, err
 }
 
 // EncodeCount writes a request of Bedrock's CountTokens.
-func (c ConverseCodec) EncodeCount(call *llm.Call) ([]byte, []llm.Loss, error) {
-	body, losses, err := c.EncodeCall(call)
+func (c ConverseCodec) EncodeCount(dst []byte, call *llm.Call) ([]byte, []llm.Loss, error) {
+	body, losses, err := c.EncodeCall(nil, call)
 	if err == nil {
-		body, err = only(body, "messages", "system", "toolConfig", "additionalModelRequestFields")
+		body, err = only(nil, body, "messages", "system", "toolConfig", "additionalModelRequestFields")
 	}
 	if err != nil {
 		return nil, losses, err
 	}
-	w := newObject(llm.Extra{})
+	w := appendObject(dst, llm.Extra{}, len(body))
 	in := w.sub("input")
 	in.put("converse", body)
 	in.endSub()
-	return w.end(), losses, nil
+	w.end()
+	return w.buf, losses, nil
 }
 
 // DecodeCount reads a request of Bedrock's CountTokens. Like Converse's it names
@@ -74,7 +75,7 @@ func (c ConverseCodec) DecodeCount(body []byte) (*llm.Call, error) {
 	if err != nil {
 		return nil, invoke.under("body").wrong("must be base64")
 	}
-	if own, err = only(own, "system", "messages", "tools", "tool_choice", "thinking", "max_tokens"); err != nil {
+	if own, err = only(nil, own, "system", "messages", "tools", "tool_choice", "thinking", "max_tokens"); err != nil {
 		return nil, invoke.under("body").wrong("must be a conversation in Anthropic's dialect: %v", err)
 	}
 	object, err := wire.Scan(own, nil, nil)
@@ -93,19 +94,20 @@ func (ConverseCodec) EncodeCountReply(tokens int64) []byte {
 	return w.end()
 }
 
-// only is an object with the named members of a body, as far as it has them.
-func only(body []byte, names ...string) ([]byte, error) {
+// only appends an object with the named members of a body, as far as it has them.
+func only(dst, body []byte, names ...string) ([]byte, error) {
 	found := make([]wire.Member, len(names))
 	if _, err := wire.Scan(body, names, found); err != nil {
 		return nil, err
 	}
-	w := newObjectOf(llm.Extra{}, len(body))
+	w := appendObject(dst, llm.Extra{}, len(body))
 	for i, m := range found {
 		if !m.IsZero() {
 			w.put(names[i], m.Value.Of(body))
 		}
 	}
-	return w.end(), nil
+	w.end()
+	return w.buf, nil
 }
 
 // :countTokens. Its request holds a conversation, either under
@@ -128,8 +130,8 @@ func (GeminiCodec) DecodeCount(body []byte) (*llm.Call, error) {
 
 // EncodeCount writes a request of :countTokens for the Gemini API, which wants
 // the model named inside.
-func (c GeminiCodec) EncodeCount(call *llm.Call) ([]byte, []llm.Loss, error) {
-	body, losses, err := c.EncodeCall(call)
+func (c GeminiCodec) EncodeCount(dst []byte, call *llm.Call) ([]byte, []llm.Loss, error) {
+	body, losses, err := c.EncodeCall(nil, call)
 	if err != nil {
 		return nil, losses, err
 	}
@@ -138,7 +140,7 @@ func (c GeminiCodec) EncodeCount(call *llm.Call) ([]byte, []llm.Loss, error) {
 		return nil, losses, err
 	}
 	o.put([]byte(`"model"`), stringJSON(geminiModels+call.Model))
-	return closeRaw(appendRaw(nil, []byte(`"generateContentRequest"`), o.left())), losses, nil
+	return append(dst, closeRaw(appendRaw(nil, []byte(`"generateContentRequest"`), o.left()))...), losses, nil
 }
 
 // EncodeCountReply is the answer of :countTokens. It has no place to say that

@@ -14,13 +14,13 @@ func TestACountHoldsLessThanItsConversation(t *testing.T) {
 		Turns: []llm.Turn{{Role: llm.RoleUser, Parts: []llm.Part{{Kind: llm.PartText, Text: quoted("hi")}}}},
 	}
 	call.Sampling.MaxTokens = 9
-	for want, encode := range map[string]func(*llm.Call) ([]byte, []llm.Loss, error){
+	for want, encode := range map[string]func([]byte, *llm.Call) ([]byte, []llm.Loss, error){
 		`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}]}`:                                                            AnthropicCodec{}.EncodeCount,
 		`{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":9}}`:                                               GeminiCodec{}.EncodeVertexCount,
 		`{"input":{"converse":{"messages":[{"role":"user","content":[{"text":"hi"}]}]}}}`:                                                               ConverseCodec{}.EncodeCount,
 		`{"generateContentRequest":{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":9},"model":"models/m"}}`: GeminiCodec{}.EncodeCount,
 	} {
-		got, _, err := encode(call)
+		got, _, err := encode(nil, call)
 		if err != nil || string(got) != want {
 			t.Errorf("%s %v, want %s", got, err, want)
 		}
@@ -38,7 +38,7 @@ func TestCountTokensOfBedrock(t *testing.T) {
 			t.Errorf("%s: %v", body, err)
 			continue
 		}
-		got, _, err := ConverseCodec{}.EncodeCount(call)
+		got, _, err := ConverseCodec{}.EncodeCount(nil, call)
 		if want := `{"input":{"converse":{"messages":[{"role":"user","content":[{"text":"hi"}]}],"system":[{"text":"x"}]}}}`; err != nil {
 			t.Error(err)
 		} else {
@@ -100,10 +100,10 @@ func FuzzSideQuestions(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if call, err := (ConverseCodec{}).DecodeCount(body); err == nil {
 			call.Model = "m"
-			for _, encode := range []func(*llm.Call) ([]byte, []llm.Loss, error){
+			for _, encode := range []func([]byte, *llm.Call) ([]byte, []llm.Loss, error){
 				AnthropicCodec{}.EncodeCount, GeminiCodec{}.EncodeVertexCount, ConverseCodec{}.EncodeCount,
 			} {
-				if out, _, err := encode(call); err == nil {
+				if out, _, err := encode(nil, call); err == nil {
 					anthropicJSON(t, out)
 				}
 			}

@@ -15,7 +15,7 @@ const geminiNoEquivalent = "gemini has no equivalent"
 
 // EncodeCall implements [Codec]. The body names neither the model, unless the
 // client's did, nor whether the answer streams: both stand in the path.
-func (GeminiCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
+func (GeminiCodec) EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss, error) {
 	c, l := *call, &lossList{}
 	own := c.Extra.Dialect == llm.Gemini
 	if !own {
@@ -25,7 +25,7 @@ func (GeminiCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 		}
 	}
 	e := &geminiEncoder{
-		jsonWriter: jsonWriter{buf: make([]byte, 0, 512+textSize(c.System)+turnSize(c.Turns))},
+		jsonWriter: *writerOf(dst, callSize(&c)),
 		losses:     l, own: own, names: geminiNamesOf(c.Turns), follow: !own && !geminiFamilyOf(c.Model).media,
 	}
 	e.request(&c)

@@ -27,12 +27,12 @@ func FuzzGeminiCall(f *testing.F) {
 		geminiTripCall(t, body)
 		for _, to := range []Codec{ChatCodec{}, ResponsesCodec{}, AnthropicCodec{}} {
 			c.Model = "m"
-			if out, _, err := to.EncodeCall(c); err == nil {
+			if out, _, err := to.EncodeCall(nil, c); err == nil {
 				anthropicJSON(t, out)
 			}
 		}
 		c.Extra = llm.Extra{Dialect: llm.Chat}
-		if out, _, err := (GeminiCodec{}).EncodeCall(c); err == nil {
+		if out, _, err := (GeminiCodec{}).EncodeCall(nil, c); err == nil {
 			anthropicJSON(t, out)
 		}
 	})
@@ -50,7 +50,7 @@ func FuzzGeminiReply(f *testing.F) {
 		}
 		geminiTripReply(t, body)
 		for _, to := range []Codec{ChatCodec{}, ResponsesCodec{}, AnthropicCodec{}} {
-			if out, _, err := to.EncodeReply(r); err == nil {
+			if out, _, err := to.EncodeReply(nil, r); err == nil {
 				anthropicJSON(t, out)
 			}
 		}

@@ -265,12 +265,12 @@ func geminiDecodeTokens(raw []byte) []llm.TokenLogprob {
 }
 
 // EncodeReply implements [Codec].
-func (GeminiCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
+func (GeminiCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	l := &lossList{}
 	own := reply.Extra.In(llm.Gemini)
 	l.extra("", reply.Extra, llm.Gemini)
 	e := &geminiEncoder{losses: l, own: reply.Extra.Dialect == llm.Gemini, reply: true}
-	e.buf = make([]byte, 0, 512+replySize(reply))
+	e.jsonWriter = *writerOf(dst, replySize(reply))
 	w := e.object(own)
 	if own.Form&geminiNoCandidates == 0 && (len(reply.Choices) > 0 || !e.own) {
 		w.list("candidates")

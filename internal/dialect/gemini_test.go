@@ -53,7 +53,7 @@ func geminiTripCall(t testing.TB, body []byte) {
 	if err != nil {
 		t.Fatalf("%v in %s", err, body)
 	}
-	got, losses, err := GeminiCodec{}.EncodeCall(c)
+	got, losses, err := GeminiCodec{}.EncodeCall(nil, c)
 	if err != nil || len(losses) > 0 {
 		t.Fatalf("%v %v in %s", err, losses, body)
 	}
@@ -66,7 +66,7 @@ func geminiTripReply(t testing.TB, body []byte) {
 	if err != nil {
 		t.Fatalf("%v in %s", err, body)
 	}
-	got, losses, err := GeminiCodec{}.EncodeReply(r)
+	got, losses, err := GeminiCodec{}.EncodeReply(nil, r)
 	if err != nil || len(losses) > 0 {
 		t.Fatalf("%v %v in %s", err, losses, body)
 	}
@@ -195,7 +195,7 @@ func TestGeminiSignaturesComeBackThroughEveryClient(t *testing.T) {
 			if err != nil || r.Choices[0].Stop.Reason != llm.StopTool {
 				t.Fatalf("%+v %v", r, err)
 			}
-			told, _, err := c.codec.EncodeReply(r)
+			told, _, err := c.codec.EncodeReply(nil, r)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -215,7 +215,7 @@ func TestGeminiSignaturesComeBackThroughEveryClient(t *testing.T) {
 				t.Fatal(err)
 			}
 			call.Model = "gemini-3-pro-preview"
-			out, _, err := GeminiCodec{}.EncodeCall(call)
+			out, _, err := GeminiCodec{}.EncodeCall(nil, call)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -240,7 +240,7 @@ func TestGeminiClientsHandBackForeignSignatures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told, losses, err := GeminiCodec{}.EncodeReply(r)
+	told, losses, err := GeminiCodec{}.EncodeReply(nil, r)
 	if err != nil || len(losses) > 0 {
 		t.Fatal(losses, err)
 	}
@@ -270,7 +270,7 @@ func TestGeminiClientsHandBackForeignSignatures(t *testing.T) {
 			t.Fatal(err)
 		}
 		call.Model = "claude-sonnet-4-5"
-		out, _, err := AnthropicCodec{}.EncodeCall(call)
+		out, _, err := AnthropicCodec{}.EncodeCall(nil, call)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -279,7 +279,7 @@ func TestGeminiClientsHandBackForeignSignatures(t *testing.T) {
 				t.Errorf("no %s in %s", want, out)
 			}
 		}
-		own, losses, err := GeminiCodec{}.EncodeCall(call)
+		own, losses, err := GeminiCodec{}.EncodeCall(nil, call)
 		if err != nil || len(losses) == 0 || strings.Contains(string(own), "hm") || strings.Contains(string(own), signatureBase64) {
 			t.Errorf("gemini is given %s %v %v", own, losses, err)
 		}
@@ -294,7 +294,7 @@ func TestGeminiLetsCallsOfOtherModelsThrough(t *testing.T) {
 			t.Fatal(err)
 		}
 		call.Model = model
-		out, _, err := GeminiCodec{}.EncodeCall(call)
+		out, _, err := GeminiCodec{}.EncodeCall(nil, call)
 		if err != nil || strings.Count(string(out), geminiUnsigned) != signed {
 			t.Errorf("%s: %s %v", model, out, err)
 		}
@@ -329,7 +329,7 @@ func TestGeminiThinkingByModel(t *testing.T) {
 		{"gemini-3-pro", llm.Reasoning{Effort: "strange", Summary: "detailed"}, `{"includeThoughts":true}`, 2},
 	} {
 		call := &llm.Call{Model: c.model, Reasoning: c.ask, Turns: []llm.Turn{{Role: llm.RoleUser, Parts: []llm.Part{{Kind: llm.PartText, Text: quoted("a")}}}}}
-		out, losses, err := GeminiCodec{}.EncodeCall(call)
+		out, losses, err := GeminiCodec{}.EncodeCall(nil, call)
 		if err != nil || len(losses) != c.losses {
 			t.Errorf("%s %+v: %v %v", c.model, c.ask, losses, err)
 		}
@@ -388,7 +388,7 @@ func TestGeminiCount(t *testing.T) {
 			t.Fatalf("%s: %+v %v", body, call, err)
 		}
 		call.Model = "gemini-2.5-flash"
-		out, losses, err := codec.EncodeCount(call)
+		out, losses, err := codec.EncodeCount(nil, call)
 		if err != nil || len(losses) > 0 || !strings.HasPrefix(string(out), `{"generateContentRequest":{`) || !strings.Contains(string(out), `"model":"models/gemini-2.5-flash"`) {
 			t.Errorf("%s %v %v", out, losses, err)
 		}

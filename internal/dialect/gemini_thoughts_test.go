@@ -38,7 +38,7 @@ func TestGeminiJoinsTheThoughtsThatAStreamTookApart(t *testing.T) {
 				t.Fatal(err)
 			}
 			call.Model = "claude-sonnet-4-5"
-			out, _, err := AnthropicCodec{}.EncodeCall(call)
+			out, _, err := AnthropicCodec{}.EncodeCall(nil, call)
 			if err != nil {
 				t.Fatal(err)
 			}

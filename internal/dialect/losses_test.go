@@ -14,7 +14,7 @@ func TestALossIsDeclaredOnce(t *testing.T) {
 	}
 	for _, c := range []Codec{AnthropicCodec{}, ConverseCodec{}, GeminiCodec{}} {
 		reply := &llm.Reply{ID: "r", Choices: []llm.Choice{{Parts: []llm.Part{call("a"), call("b")}, Stop: llm.Stop{Reason: llm.StopTool}}}}
-		_, losses, err := c.EncodeReply(reply)
+		_, losses, err := c.EncodeReply(nil, reply)
 		want := []llm.Loss{{Feature: "tool_calls.arguments", Detail: "they are no JSON object and became {}"}}
 		if err != nil || !slices.Equal(losses, want) {
 			t.Errorf("%s: %v %v", c.Name(), losses, err)

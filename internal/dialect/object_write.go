@@ -20,11 +20,14 @@ import (
 //     goes on.
 
 // jsonWriter appends JSON values to one buffer and puts the commas.
-type jsonWriter struct{ buf []byte }
+type jsonWriter struct {
+	buf  []byte
+	from int // where the first value stands
+}
 
 // comma is called before each member and element.
 func (j *jsonWriter) comma() {
-	if n := len(j.buf); n > 0 {
+	if n := len(j.buf); n > j.from {
 		switch j.buf[n-1] {
 		case '{', '[', ':', ',':
 		default:
@@ -93,9 +96,17 @@ type objectWriter struct {
 func newObject(e llm.Extra) *objectWriter { return newObjectOf(e, 128) }
 
 // newObjectOf is newObject with memory for size bytes.
-func newObjectOf(e llm.Extra, size int) *objectWriter {
-	w := (&jsonWriter{buf: make([]byte, 0, size)}).object(e)
+func newObjectOf(e llm.Extra, size int) *objectWriter { return appendObject(nil, e, size) }
+
+// appendObject is an object behind what dst holds, about size bytes long.
+func appendObject(dst []byte, e llm.Extra, size int) *objectWriter {
+	w := writerOf(dst, size).object(e)
 	return &w
+}
+
+// writerOf appends to dst, in which there shall be room for size bytes more.
+func writerOf(dst []byte, size int) *jsonWriter {
+	return &jsonWriter{buf: slices.Grow(dst, size), from: len(dst)}
 }
 
 // put writes a member as it is, in place of what was kept of it; nil does

@@ -102,7 +102,7 @@ func TestCompletionsSurviveRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, losses, err := CompletionsCodec{}.EncodeCall(call)
+		got, losses, err := CompletionsCodec{}.EncodeCall(nil, call)
 		if err != nil || len(losses) > 0 {
 			t.Errorf("%v %v", err, losses)
 		}
@@ -116,7 +116,7 @@ func TestCompletionsSurviveRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, losses, err := CompletionsCodec{}.EncodeReply(reply)
+		got, losses, err := CompletionsCodec{}.EncodeReply(nil, reply)
 		if err != nil || len(losses) > 0 {
 			t.Errorf("%v %v", err, losses)
 		}
@@ -138,7 +138,7 @@ func TestCompletionsTargetSaysOneText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, losses, err := CompletionsCodec{}.EncodeCall(call)
+	got, losses, err := CompletionsCodec{}.EncodeCall(nil, call)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func FuzzChatCall(f *testing.F) {
 		if err != nil || bytes.Contains(body, []byte(signaturePrefix)) || ambiguous(body) {
 			return
 		}
-		got, losses, err := ChatCodec{}.EncodeCall(call)
+		got, losses, err := ChatCodec{}.EncodeCall(nil, call)
 		if err != nil || len(losses) > 0 || !sameTree(t, body, got) {
 			t.Fatalf("%v %v\n%s\n%s", err, losses, body, got)
 		}
@@ -242,7 +242,7 @@ func FuzzChatReply(f *testing.F) {
 		if err != nil || bytes.Contains(body, []byte(signaturePrefix)) || ambiguous(body) {
 			return
 		}
-		got, losses, err := ChatCodec{}.EncodeReply(reply)
+		got, losses, err := ChatCodec{}.EncodeReply(nil, reply)
 		if err != nil || len(losses) > 0 || !sameTree(t, body, got) {
 			t.Fatalf("%v %v\n%s\n%s", err, losses, body, got)
 		}
@@ -283,7 +283,7 @@ func FuzzCompletionsCall(f *testing.F) {
 		if err != nil || ambiguous(body) {
 			return
 		}
-		got, losses, err := CompletionsCodec{}.EncodeCall(call)
+		got, losses, err := CompletionsCodec{}.EncodeCall(nil, call)
 		if err != nil || len(losses) > 0 || !sameTree(t, body, got) {
 			t.Fatalf("%v %v\n%s\n%s", err, losses, body, got)
 		}
@@ -334,7 +334,7 @@ func FuzzCompletionsReply(f *testing.F) {
 		if err != nil || ambiguous(body) {
 			return
 		}
-		got, losses, err := CompletionsCodec{}.EncodeReply(reply)
+		got, losses, err := CompletionsCodec{}.EncodeReply(nil, reply)
 		if err != nil || len(losses) > 0 || !sameTree(t, body, got) {
 			t.Fatalf("%v %v\n%s\n%s", err, losses, body, got)
 		}

@@ -204,7 +204,7 @@ func written(h *holder, samples []sample) {
 			if reply.Model == "" {
 				reply.Model = "model"
 			}
-			if body, _, err := target.EncodeReply(reply); err == nil {
+			if body, _, err := target.EncodeReply(nil, reply); err == nil {
 				h.hold(schemas[target.Name()].reply, who, body)
 			}
 		}

@@ -85,9 +85,9 @@ func TestWhatACodecReturnsHoldsNothingOfTheBodyButTexts(t *testing.T) {
 			for i := range call.Turns {
 				own(call.Turns[i].Parts)
 			}
-			before, _, _ := c.codec.EncodeCall(call)
+			before, _, _ := c.codec.EncodeCall(nil, call)
 			clear(body)
-			after, _, _ := c.codec.EncodeCall(call)
+			after, _, _ := c.codec.EncodeCall(nil, call)
 			same(t, before, after)
 		})
 	}
@@ -101,9 +101,9 @@ func TestWhatACodecReturnsHoldsNothingOfTheBodyButTexts(t *testing.T) {
 			for i := range reply.Choices {
 				own(reply.Choices[i].Parts)
 			}
-			before, _, _ := c.codec.EncodeReply(reply)
+			before, _, _ := c.codec.EncodeReply(nil, reply)
 			clear(body)
-			after, _, _ := c.codec.EncodeReply(reply)
+			after, _, _ := c.codec.EncodeReply(nil, reply)
 			same(t, before, after)
 		})
 	}
@@ -195,4 +195,39 @@ func (o *overwritten) Read(b []byte) (int, error) {
 		o.rest = o.rest[1:]
 	}
 	return n, nil
+}
+
+// What an encoder writes stands behind what is there, and is the same.
+func TestEncodersAppend(t *testing.T) {
+	there := []byte(`{"a":1}`)
+	behind := func(t *testing.T, d llm.Dialect, alone, behind []byte) {
+		t.Helper()
+		if string(behind) != string(there)+string(alone) {
+			t.Errorf("%s: %s, want %s", d, behind, alone)
+		}
+	}
+	for _, to := range []Codec{ChatCodec{}, CompletionsCodec{}, AnthropicCodec{}, ConverseCodec{}, GeminiCodec{}, ResponsesCodec{}} {
+		for name, c := range ownedCalls {
+			call, err := ReadCall(c.codec, []byte(c.body))
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			call.Model = "m"
+			alone, _, err := to.EncodeCall(nil, call)
+			if err != nil {
+				continue
+			}
+			second, _, _ := to.EncodeCall(there[:len(there):len(there)], call)
+			behind(t, to.Name(), alone, second)
+		}
+		for name, c := range ownedReplies {
+			reply, err := c.codec.DecodeReply([]byte(c.body))
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			alone, _, _ := to.EncodeReply(nil, reply)
+			second, _, _ := to.EncodeReply(there[:len(there):len(there)], reply)
+			behind(t, to.Name(), alone, second)
+		}
+	}
 }

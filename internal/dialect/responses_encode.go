@@ -14,7 +14,7 @@ import (
 // kept.
 
 // EncodeCall implements [Codec].
-func (ResponsesCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
+func (ResponsesCodec) EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss, error) {
 	if call.Model == "" {
 		return nil, nil, errors.New("model: must name a model")
 	}
@@ -22,7 +22,7 @@ func (ResponsesCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 	extra := call.Extra.In(llm.Responses)
 	native := call.Extra.Dialect == llm.Responses
 	e.extra("", call.Extra, llm.Responses)
-	w := newObject(extra)
+	w := appendObject(dst, extra, callSize(call))
 	w.text("model", call.Model)
 	w.quoteOrNone("instructions", e.instructions(call.System))
 	e.input(w, call, extra.Form)
@@ -32,7 +32,8 @@ func (ResponsesCodec) EncodeCall(call *llm.Call) ([]byte, []llm.Loss, error) {
 		w.strings("include", responsesInclude(call.Logprobs.Want))
 	}
 	e.unsaid(call)
-	return w.end(), e.all, nil
+	w.end()
+	return w.buf, e.all, nil
 }
 
 func responsesInclude(logprobs bool) []string {

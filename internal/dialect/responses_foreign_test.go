@@ -81,7 +81,7 @@ func TestResponsesSaysForeignCalls(t *testing.T) {
 		"text":{"format":{"type":"json_schema","name":"answer","schema":{"a":1}}},
 		"max_output_tokens":9,"temperature":0.5,"top_logprobs":2,"stream":true,"metadata":{"a":"2","b":"1"},"user":"u",
 		"store":false,"include":["reasoning.encrypted_content","message.output_text.logprobs"]}`
-	out, losses, err := ResponsesCodec{}.EncodeCall(call)
+	out, losses, err := ResponsesCodec{}.EncodeCall(nil, call)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestResponsesSaysForeignCalls(t *testing.T) {
 	if got := responsesFeatures(losses); got != "cache_control messages.name thinking tool_result.is_error" {
 		t.Errorf("losses: %s", got)
 	}
-	again, _, _ := ResponsesCodec{}.EncodeCall(call)
+	again, _, _ := ResponsesCodec{}.EncodeCall(nil, call)
 	if string(again) != string(out) {
 		t.Error("the same call is written in two ways")
 	}
@@ -128,7 +128,7 @@ func TestResponsesDeclaresWhatItCannotSay(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			c.call.Model = "m"
-			out, losses, err := ResponsesCodec{}.EncodeCall(c.call)
+			out, losses, err := ResponsesCodec{}.EncodeCall(nil, c.call)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +137,7 @@ func TestResponsesDeclaresWhatItCannotSay(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := (ResponsesCodec{}).EncodeCall(&llm.Call{}); err == nil {
+	if _, _, err := (ResponsesCodec{}).EncodeCall(nil, &llm.Call{}); err == nil {
 		t.Error("a call without a model is written")
 	}
 }
@@ -166,7 +166,7 @@ func TestResponsesSaysForeignAnswersCompletely(t *testing.T) {
 			Logprobs: []llm.TokenLogprob{{Token: "a", Logprob: -1, Bytes: []int{97}}},
 		}, {}},
 	}
-	out, losses, err := ResponsesCodec{}.EncodeReply(reply)
+	out, losses, err := ResponsesCodec{}.EncodeReply(nil, reply)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestResponsesClientBringsForeignThinkingBack(t *testing.T) {
 		{Kind: llm.PartThinking, Signature: "r", SignedBy: llm.Anthropic, Redacted: true},
 		{Kind: llm.PartThinking, Text: quoted("plain")},
 	}
-	out, _, err := ResponsesCodec{}.EncodeReply(&llm.Reply{Choices: []llm.Choice{{Parts: thoughts}}})
+	out, _, err := ResponsesCodec{}.EncodeReply(nil, &llm.Reply{Choices: []llm.Choice{{Parts: thoughts}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func TestResponsesClientBringsForeignThinkingBack(t *testing.T) {
 			t.Errorf("thought %d: %s", i, diff)
 		}
 	}
-	body, losses, err := ResponsesCodec{}.EncodeCall(call)
+	body, losses, err := ResponsesCodec{}.EncodeCall(nil, call)
 	if err != nil || responsesFeatures(losses) != "thinking" || strings.Contains(string(body), "tp1.") {
 		t.Errorf("OpenAI is shown foreign thinking: %s, %v, %v", body, losses, err)
 	}
@@ -267,7 +267,7 @@ func TestResponsesGivesCallsWithoutAnIDOne(t *testing.T) {
 	call := &llm.Call{Model: "m", Turns: []llm.Turn{
 		{Role: llm.RoleAssistant, Parts: []llm.Part{tool, tool}}, {Role: llm.RoleTool, Parts: []llm.Part{result, result}},
 	}}
-	body, _, err := ResponsesCodec{}.EncodeCall(call)
+	body, _, err := ResponsesCodec{}.EncodeCall(nil, call)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestResponsesGivesCallsWithoutAnIDOne(t *testing.T) {
 			t.Errorf("%s is not said twice: %s", want, body)
 		}
 	}
-	answer, _, err := ResponsesCodec{}.EncodeReply(&llm.Reply{ID: "x", Choices: []llm.Choice{{Parts: []llm.Part{tool, tool}}}})
+	answer, _, err := ResponsesCodec{}.EncodeReply(nil, &llm.Reply{ID: "x", Choices: []llm.Choice{{Parts: []llm.Part{tool, tool}}}})
 	if err != nil || !strings.Contains(string(answer), `"call_id":"call_x_0"`) || !strings.Contains(string(answer), `"call_id":"call_x_1"`) {
 		t.Errorf("answer %s, %v", answer, err)
 	}

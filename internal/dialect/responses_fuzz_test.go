@@ -22,7 +22,7 @@ func FuzzResponsesCall(f *testing.F) {
 		if err != nil {
 			return
 		}
-		out, losses, err := c.EncodeCall(call)
+		out, losses, err := c.EncodeCall(nil, call)
 		if err != nil {
 			t.Fatalf("what was decoded cannot be encoded: %v", err)
 		}
@@ -46,7 +46,7 @@ func FuzzResponsesReply(f *testing.F) {
 		if err != nil {
 			return
 		}
-		out, losses, err := c.EncodeReply(reply)
+		out, losses, err := c.EncodeReply(nil, reply)
 		if err != nil || len(losses) > 0 {
 			t.Fatalf("what was decoded cannot be encoded: %v, %v", err, losses)
 		}

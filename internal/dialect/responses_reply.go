@@ -264,7 +264,7 @@ func responsesUsageJSON(u llm.Usage) []byte {
 }
 
 // EncodeReply implements [Codec].
-func (ResponsesCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) {
+func (ResponsesCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss, error) {
 	e := &responsesEncoder{client: true, base: responsesBase(reply)}
 	e.extra("", reply.Extra, llm.Responses)
 	var choice llm.Choice
@@ -283,7 +283,7 @@ func (ResponsesCodec) EncodeReply(reply *llm.Reply) ([]byte, []llm.Loss, error) 
 	e.stop(choice.Stop, responsesAsks(choice.Parts))
 	e.usage(reply.Usage, reply.UsageExtra)
 	env := responsesEnvelope{reply: reply, items: items, stop: choice.Stop, echo: &llm.Call{}}
-	return env.encode(), e.all, nil
+	return append(dst, env.encode()...), e.all, nil
 }
 
 // responsesBase is what the ids of a foreign answer are made from: its own id

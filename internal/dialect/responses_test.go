@@ -137,7 +137,7 @@ func TestResponsesCallSurvivesTheRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, losses, err := ResponsesCodec{}.EncodeCall(call)
+			out, losses, err := ResponsesCodec{}.EncodeCall(nil, call)
 			if err != nil || len(losses) > 0 {
 				t.Fatalf("encoding: %v, losses %v", err, losses)
 			}
@@ -153,7 +153,7 @@ func TestResponsesReplySurvivesTheRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, losses, err := ResponsesCodec{}.EncodeReply(reply)
+			out, losses, err := ResponsesCodec{}.EncodeReply(nil, reply)
 			if err != nil || len(losses) > 0 {
 				t.Fatalf("encoding: %v, losses %v", err, losses)
 			}

@@ -89,6 +89,7 @@ type call struct {
 	tap     dialect.Tap
 	stream  stream
 	reply   []byte    // a whole answer
+	said    []byte    // the same in the client's dialect, where that is another
 	values  []string  // of the answer's headers
 	refusal h1.Header // of the last attempt, when its upstream refused it
 
@@ -157,7 +158,7 @@ func (c *call) close() {
 func (c *call) reset() {
 	c.plane, c.surface, c.w, c.r, c.ctx, c.key, c.proof = nil, surface{}, nil, nil, nil, nil, nil
 	c.proven, c.party = policy.Claim{}, nil
-	c.body, c.out, c.reply = keep(c.body), keep(c.out), keep(c.reply)
+	c.body, c.out, c.reply, c.said = keep(c.body), keep(c.out), keep(c.reply), keep(c.said)
 	c.seen, c.decoded, c.dest, c.rule = llm.Glance{}, nil, nil, nil
 	c.judged = judged{}
 	c.wanted, c.drawn = account.Want{}, 0

@@ -94,9 +94,12 @@ func (c *call) hidesUsage(target *candidate) bool {
 		(c.seen.Dialect == llm.Chat || c.seen.Dialect == llm.Completions)
 }
 
+// encoder appends a call in some dialect.
+type encoder func(dst []byte, call *llm.Call) ([]byte, []llm.Loss, error)
+
 // translate writes the client's request in another dialect, by one of its
 // encoders. It is decoded once, however many targets are asked.
-func (c *call) translate(target *candidate, to dialect.Codec, encode func(*llm.Call) ([]byte, []llm.Loss, error)) *llm.Fault {
+func (c *call) translate(target *candidate, to dialect.Codec, encode encoder) *llm.Fault {
 	if f := c.decode(target); f != nil {
 		return f
 	}
@@ -111,7 +114,7 @@ func (c *call) translate(target *candidate, to dialect.Codec, encode func(*llm.C
 	if quirks := target.quirks[to.Name()]; quirks != nil {
 		losses = quirks.Apply(&out, c.surface.dialect.Name())
 	}
-	body, more, err := encode(&out)
+	body, more, err := encode(c.out[:0], &out)
 	if err != nil {
 		return unsupported(fmt.Sprintf("target %s cannot be asked this: %v", target.Name, err))
 	}

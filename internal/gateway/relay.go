@@ -172,7 +172,8 @@ func (c *call) translateWhole(target *candidate, resp *h1.Response, spoken diale
 		c.tap.Take(reply)
 		c.label(target, reply)
 		var losses []llm.Loss
-		body, losses, err = c.surface.dialect.(dialect.Codec).EncodeReply(reply)
+		body, losses, err = c.surface.dialect.(dialect.Codec).EncodeReply(c.said[:0], reply)
+		c.said = body
 		c.ex.Losses = append(c.ex.Losses, losses...)
 	}
 	if err != nil {

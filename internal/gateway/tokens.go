@@ -78,7 +78,7 @@ func (c *call) has(names ...string) bool {
 // answer that is the figure.
 type counting struct {
 	dialect dialect.Codec
-	encode  func(*llm.Call) ([]byte, []llm.Loss, error)
+	encode  encoder
 	figure  string
 }
 
