@@ -24,7 +24,7 @@ func (AnthropicCodec) Framing() wire.Framing { return wire.SSE }
 func (AnthropicCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	at.Members = [len(at.Members)]wire.Member{}
 	var err error
-	if at.Object, at.Heard, err = at.Words.Scan(body, anthropicGlanceNames[:], at.Members[:]); err != nil {
+	if at.Object, err = at.Words.Scan(body, anthropicGlanceNames[:], at.Members[:], &at.Heard); err != nil {
 		return llm.Glance{}, err
 	}
 	g := llm.Glance{Op: llm.OpGenerate, Dialect: llm.Anthropic, WantUsage: true, Bytes: len(body)}

@@ -31,8 +31,8 @@ const (
 )
 
 // DecodeCall implements [Codec].
-func (AnthropicCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := openBody(body)
+func (AnthropicCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
+	o, err := openCall(body, at)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func anthropicContent(o *object, name string, top bool) (parts []llm.Part, bare 
 		o.wrong(name, "must be a string or a list of blocks")
 		return nil, false
 	}
-	return anthropicBlocks(o, name, elements(raw), top), false
+	return anthropicBlocks(o, name, o.elements(raw), top), false
 }
 
 // anthropicBlocks reads the elements of the list name.

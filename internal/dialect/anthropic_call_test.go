@@ -229,9 +229,9 @@ func TestAnthropicEveryFaultHasAnEnvelopeItsSDKCanRead(t *testing.T) {
 // carriesWrapped says whether a scan hears a wrapped signature in a body.
 func carriesWrapped(t *testing.T, body []byte) bool {
 	t.Helper()
-	_, said, err := wire.NewWords(WrappedSignatures()...).Scan(body, nil, nil)
-	if err != nil {
+	var heard wire.Heard
+	if _, err := wire.NewWords(WrappedSignatures()...).Scan(body, nil, nil, &heard); err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
-	return said.Said != 0
+	return heard.Said != 0
 }

@@ -40,7 +40,7 @@ func FuzzAnthropicReply(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		AnthropicCodec{}.DecodeError(body)
-		if _, err := (AnthropicCodec{}).DecodeReply(body); err == nil && !bytes.Contains(body, []byte(`\u`)) {
+		if _, err := (AnthropicCodec{}).DecodeReply(body, new(At)); err == nil && !bytes.Contains(body, []byte(`\u`)) {
 			anthropicRoundTripReply(t, body)
 		}
 	})

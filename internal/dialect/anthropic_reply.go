@@ -32,8 +32,8 @@ var anthropicStops = stopTable{llm.Anthropic, []stopWord{
 }}
 
 // DecodeReply implements [Codec].
-func (AnthropicCodec) DecodeReply(body []byte) (*llm.Reply, error) {
-	o, err := parseObject(body)
+func (AnthropicCodec) DecodeReply(body []byte, at *At) (*llm.Reply, error) {
+	o, err := parseReply(body, at)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func TestAnthropicReplySurvivesARoundTrip(t *testing.T) {
 }
 
 func TestAnthropicReplyAddsUpTheInput(t *testing.T) {
-	r, err := AnthropicCodec{}.DecodeReply([]byte(anthropicReplies["cached"]))
+	r, err := AnthropicCodec{}.DecodeReply([]byte(anthropicReplies["cached"]), new(At))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestAnthropicMalformedReplyNamesTheMember(t *testing.T) {
 		`{"content":[],"usage":{"input_tokens":9007199254740993}}`: "usage.input_tokens: ",
 		`{"content":[],"stop_reason":7}`:                           "stop_reason: ",
 	} {
-		if _, err := (AnthropicCodec{}).DecodeReply([]byte(body)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := (AnthropicCodec{}).DecodeReply([]byte(body), new(At)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", body, err)
 		}
 	}
@@ -109,7 +109,7 @@ func TestAnthropicCountReply(t *testing.T) {
 
 func TestAnthropicReplyToldAsAStreamIsTheSame(t *testing.T) {
 	for name, body := range anthropicReplies {
-		want, err := AnthropicCodec{}.DecodeReply([]byte(body))
+		want, err := AnthropicCodec{}.DecodeReply([]byte(body), new(At))
 		if err != nil {
 			t.Fatal(err)
 		}

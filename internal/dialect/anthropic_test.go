@@ -49,7 +49,7 @@ func anthropicRoundTripCall(t testing.TB, body []byte) {
 
 func anthropicRoundTripReply(t testing.TB, body []byte) {
 	t.Helper()
-	r, err := AnthropicCodec{}.DecodeReply(body)
+	r, err := AnthropicCodec{}.DecodeReply(body, new(At))
 	if err != nil {
 		t.Fatalf("%v in %s", err, body)
 	}

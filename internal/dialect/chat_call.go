@@ -62,8 +62,8 @@ const (
 )
 
 // DecodeCall implements [Codec].
-func (ChatCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := openBody(body)
+func (ChatCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
+	o, err := openCall(body, at)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func chatSystem(m *object) []llm.Part {
 	}
 	var parts []llm.Part
 	for _, item := range elements(raw) {
-		in, err := openDocument(item, m.where)
+		in, err := openObject(item, m.where)
 		if err != nil {
 			return nil
 		}

@@ -189,7 +189,7 @@ func chatContent(m *object) chatBody {
 		return chatBody{}
 	}
 	body := chatBody{form: contentList}
-	for k, item := range elements(raw) {
+	for k, item := range m.elements(raw) {
 		part := chatItem(m.openItem("content", k, item), item)
 		body.parts = append(body.parts, part)
 	}

@@ -61,14 +61,14 @@ func openAIStopWord(t *stopTable, s llm.Stop, losses *lossList) string {
 }
 
 // DecodeReply implements [Codec].
-func (ChatCodec) DecodeReply(body []byte) (*llm.Reply, error) {
-	return openAIReply(body, llm.Chat, "chat.completion", chatChoice)
+func (ChatCodec) DecodeReply(body []byte, at *At) (*llm.Reply, error) {
+	return openAIReply(body, at, llm.Chat, "chat.completion", chatChoice)
 }
 
 // openAIReply reads an answer, whose object member is kind; each reads one of
 // its choices.
-func openAIReply(body []byte, d llm.Dialect, kind string, each func(o *object, i int) llm.Choice) (*llm.Reply, error) {
-	o, err := parseObject(body)
+func openAIReply(body []byte, at *At, d llm.Dialect, kind string, each func(o *object, i int) llm.Choice) (*llm.Reply, error) {
+	o, err := parseReply(body, at)
 	if err != nil {
 		return nil, err
 	}

@@ -192,7 +192,7 @@ func chatReplyCases() []string {
 
 func TestChatReplySurvivesRoundTrip(t *testing.T) {
 	for _, body := range chatReplyCases() {
-		reply, err := ChatCodec{}.DecodeReply([]byte(body))
+		reply, err := ChatCodec{}.DecodeReply([]byte(body), new(At))
 		if err != nil {
 			t.Errorf("%v\n%s", err, body)
 			continue
@@ -358,7 +358,7 @@ func TestTapSeesWhatDecodingFinds(t *testing.T) {
 		}
 	}
 	for _, body := range chatReplyCases() {
-		reply, _ := ChatCodec{}.DecodeReply([]byte(body))
+		reply, _ := ChatCodec{}.DecodeReply([]byte(body), new(At))
 		var tap Tap
 		ChatCodec{}.TapReply(&tap, []byte(body))
 		if tap.Usage != reply.Usage || tap.HasUsage != reply.HasUsage {
@@ -508,7 +508,7 @@ func TestChunksDeclareWhatOtherDialectsTellLate(t *testing.T) {
 
 func TestChatUsageBeyondTheFiguresIsNamed(t *testing.T) {
 	body := `{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5,"cost":0.25,"queue_time":0,"cached_tokens":1}}`
-	reply, err := ChatCodec{}.DecodeReply([]byte(body))
+	reply, err := ChatCodec{}.DecodeReply([]byte(body), new(At))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,15 +47,14 @@ type Surface interface {
 type Codec interface {
 	Surface
 	// DecodeCall and EncodeCall turn a request into the canonical form and
-	// back. The body is one that Glance has taken, mended if there was something
-	// to mend (see wire.Mend): that it is JSON is not found out again. EncodeCall
-	// appends to dst. Losses name what this dialect cannot say; an error says that
-	// the request cannot be made at all.
-	DecodeCall(body []byte) (*llm.Call, error)
+	// back. at is Glance's for the same body: that it is JSON is not found out
+	// again. EncodeCall appends to dst. Losses name what this dialect cannot say;
+	// an error says that the request cannot be made at all.
+	DecodeCall(body []byte, at *At) (*llm.Call, error)
 	EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss, error)
 	// DecodeReply and EncodeReply do the same for a complete answer, whose body
-	// nobody has looked at before.
-	DecodeReply(body []byte) (*llm.Reply, error)
+	// nobody has looked at before; at lends memory only.
+	DecodeReply(body []byte, at *At) (*llm.Reply, error)
 	EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss, error)
 	// Events reads an upstream's stream. It yields one error at most, as its
 	// last element: the reader's own error as it is, or one that says what is
@@ -92,14 +91,15 @@ type At struct {
 	Words *wire.Words
 	Heard wire.Heard
 
-	edits wire.Rewrite // the memory of Splice, used again
-	text  []byte
+	edits  wire.Rewrite // the memory of Splice, used again
+	text   []byte
+	opened *document // that of decoding
 }
 
 // reset forgets a request, but keeps the memory and the words.
 func (at *At) reset() {
 	at.edits.Reset()
-	*at = At{Words: at.Words, edits: at.edits, text: at.text[:0]}
+	*at = At{Words: at.Words, Heard: at.Heard, edits: at.edits, text: at.text[:0], opened: at.opened}
 }
 
 // Rewrite says what the splice lane changes in a request.

@@ -61,8 +61,8 @@ func (CompletionsCodec) AppendFault(dst []byte, f *llm.Fault, _ string) []byte {
 }
 
 // DecodeCall implements [Codec].
-func (CompletionsCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := openBody(body)
+func (CompletionsCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
+	o, err := openCall(body, at)
 	if err != nil {
 		return nil, err
 	}
@@ -180,8 +180,8 @@ func completionLosses(call *llm.Call, losses *lossList) {
 }
 
 // DecodeReply implements [Codec].
-func (CompletionsCodec) DecodeReply(body []byte) (*llm.Reply, error) {
-	return openAIReply(body, llm.Completions, "text_completion", completionChoice)
+func (CompletionsCodec) DecodeReply(body []byte, at *At) (*llm.Reply, error) {
+	return openAIReply(body, at, llm.Completions, "text_completion", completionChoice)
 }
 
 func completionChoice(o *object, i int) (choice llm.Choice) {

@@ -28,7 +28,7 @@ var (
 func (ConverseCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	at.reset()
 	var err error
-	if at.Object, at.Heard, err = at.Words.Scan(body, converseGlanceNames[:], at.Members[:]); err != nil {
+	if at.Object, err = at.Words.Scan(body, converseGlanceNames[:], at.Members[:], &at.Heard); err != nil {
 		return llm.Glance{}, err
 	}
 	g := llm.Glance{Op: llm.OpGenerate, Dialect: llm.Converse, WantUsage: true, Bytes: len(body)}

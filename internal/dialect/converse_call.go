@@ -34,8 +34,8 @@ const (
 const converseNoSchema = 1 // there is no inputSchema.json
 
 // DecodeCall implements [Codec]. Model and Stream are left empty.
-func (ConverseCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := openBody(body)
+func (ConverseCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
+	o, err := openCall(body, at)
 	if err != nil {
 		return nil, err
 	}

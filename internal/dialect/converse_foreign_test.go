@@ -120,7 +120,7 @@ func TestConverseKeepsThinkingOfItsOwn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			told, err := client.DecodeReply(body)
+			told, err := client.DecodeReply(body, new(At))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -51,8 +51,8 @@ func converseTakeStop(o *object) (stop llm.Stop, ok bool) {
 }
 
 // DecodeReply implements [Codec].
-func (ConverseCodec) DecodeReply(body []byte) (*llm.Reply, error) {
-	o, err := parseObject(body)
+func (ConverseCodec) DecodeReply(body []byte, at *At) (*llm.Reply, error) {
+	o, err := parseReply(body, at)
 	if err != nil {
 		return nil, err
 	}

@@ -163,7 +163,7 @@ func TestConverseStreamIsItsAnswer(t *testing.T) {
 }
 
 func TestConverseReplaysAnAnswerAsAStream(t *testing.T) {
-	reply, err := ConverseCodec{}.DecodeReply([]byte(converseAnswer))
+	reply, err := ConverseCodec{}.DecodeReply([]byte(converseAnswer), new(At))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +371,7 @@ func FuzzConverseReply(f *testing.F) {
 	f.Add([]byte(`{"message":"no"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		ConverseCodec{}.DecodeError(body)
-		reply, err := ConverseCodec{}.DecodeReply(body)
+		reply, err := ConverseCodec{}.DecodeReply(body, new(At))
 		if err != nil {
 			return
 		}

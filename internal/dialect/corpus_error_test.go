@@ -26,7 +26,7 @@ func errorsAreTold(t *testing.T, samples []sample) {
 			continue
 		}
 		if s.codec != nil {
-			if reply, err := s.codec.DecodeReply(s.Body); err == nil {
+			if reply, err := s.codec.DecodeReply(s.Body, new(dialect.At)); err == nil {
 				c.add(s, "an error is taken for an answer: %+v", reply)
 			}
 		}

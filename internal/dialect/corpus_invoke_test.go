@@ -141,7 +141,7 @@ func invokeAnswer(r *corpus.Recording, model string) string {
 	if d := differ(request, again); d != "" {
 		return "request: " + d
 	}
-	reply, err := codec.DecodeReply(r.Body)
+	reply, err := codec.DecodeReply(r.Body, new(dialect.At))
 	if err != nil {
 		return err.Error()
 	}

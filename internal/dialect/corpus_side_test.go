@@ -29,7 +29,7 @@ func TestCorpusGeminiCountsAndEmbeds(t *testing.T) {
 		switch {
 		case strings.HasSuffix(r.Path, ":countTokens"):
 			counts++
-			if _, err := (dialect.GeminiCodec{}).DecodeCount(r.Request); err != nil {
+			if _, err := dialect.ReadCount(dialect.GeminiCodec{}, r.Request); err != nil {
 				t.Errorf("%s: %v", r.Name(), err)
 			}
 			if n, err := (dialect.GeminiCodec{}).DecodeCountReply(r.Body); err != nil || n == 0 {
@@ -37,7 +37,7 @@ func TestCorpusGeminiCountsAndEmbeds(t *testing.T) {
 			}
 		case strings.HasSuffix(r.Path, "/count-tokens"):
 			counts++
-			call, err := dialect.ConverseCodec{}.DecodeCount(r.Request)
+			call, err := dialect.ReadCount(dialect.ConverseCodec{}, r.Request)
 			if err != nil {
 				t.Errorf("%s: %v", r.Name(), err)
 				continue

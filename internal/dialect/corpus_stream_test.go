@@ -197,7 +197,7 @@ func tapSeesUsage(t *testing.T, samples []sample) {
 		case s.answer == asReply:
 			s.surface.TapReply(&tap, s.Body)
 			var err error
-			if reply, err = s.codec.DecodeReply(s.Body); err != nil {
+			if reply, err = s.codec.DecodeReply(s.Body, new(dialect.At)); err != nil {
 				continue // law 1 complains
 			}
 		default:

@@ -73,7 +73,7 @@ func replyTranslation(t *testing.T, samples []sample) {
 			continue
 		}
 		for _, target := range targets(s) {
-			reply, err := s.codec.DecodeReply(s.Body)
+			reply, err := s.codec.DecodeReply(s.Body, new(dialect.At))
 			if err != nil {
 				continue // law 1 complains
 			}
@@ -84,7 +84,7 @@ func replyTranslation(t *testing.T, samples []sample) {
 				c.add(s, "to %s: %v", target.Name(), err)
 				continue
 			}
-			got, err := target.DecodeReply(body)
+			got, err := target.DecodeReply(body, new(dialect.At))
 			if err != nil {
 				c.add(s, "to %s: its own reader refuses it: %v", target.Name(), err)
 				continue

@@ -135,7 +135,7 @@ func replyRoundTrip(t *testing.T, samples []sample) {
 			continue
 		}
 		ran++
-		reply, err := s.codec.DecodeReply(s.Body)
+		reply, err := s.codec.DecodeReply(s.Body, new(dialect.At))
 		if err != nil {
 			c.add(s, "decode: %v", err)
 			continue

@@ -49,7 +49,7 @@ func (c ConverseCodec) EncodeCount(dst []byte, call *llm.Call) ([]byte, []llm.Lo
 
 // DecodeCount reads a request of Bedrock's CountTokens. Like Converse's it names
 // no model. The body of InvokeModel is understood in Anthropic's dialect.
-func (c ConverseCodec) DecodeCount(body []byte) (*llm.Call, error) {
+func (c ConverseCodec) DecodeCount(body []byte, _ *At) (*llm.Call, error) {
 	o, err := parseObject(body)
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (c ConverseCodec) DecodeCount(body []byte) (*llm.Call, error) {
 		return nil, err
 	}
 	if raw := in.get("converse"); raw != nil {
-		return c.DecodeCall(raw)
+		return c.DecodeCall(raw, new(At))
 	}
 	invoke := in.sub("invokeModel")
 	if invoke == nil {
@@ -83,7 +83,7 @@ func (c ConverseCodec) DecodeCount(body []byte) (*llm.Call, error) {
 		return nil, err
 	}
 	edit, _ := wire.SetMember(nil, object, wire.Member{}, "model", []byte(`"invokeModel"`))
-	return AnthropicCodec{}.DecodeCall(wire.Mend(wire.Splice(nil, own, edit)))
+	return AnthropicCodec{}.DecodeCall(wire.Mend(wire.Splice(nil, own, edit)), new(At))
 }
 
 // EncodeCountReply is the answer of CountTokens. It has no place to say that the
@@ -116,8 +116,8 @@ func only(dst, body []byte, names ...string) ([]byte, error) {
 
 // DecodeCount reads a request of :countTokens. As with DecodeCall, the model is
 // the path's unless the body names it.
-func (GeminiCodec) DecodeCount(body []byte) (*llm.Call, error) {
-	o, err := geminiBody(body)
+func (GeminiCodec) DecodeCount(body []byte, at *At) (*llm.Call, error) {
+	o, err := geminiBody(body, at)
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func TestCountTokensOfBedrock(t *testing.T) {
 		`{"input":{"converse":{"messages":[{"role":"user","content":[{"text":"hi"}]}],"system":[{"text":"x"}]}}}`,
 		`{"input":{"invokeModel":{"body":"` + own + `"}}}`,
 	} {
-		call, err := ConverseCodec{}.DecodeCount([]byte(body))
+		call, err := ReadCount(ConverseCodec{}, []byte(body))
 		if err != nil {
 			t.Errorf("%s: %v", body, err)
 			continue
@@ -49,7 +49,7 @@ func TestCountTokensOfBedrock(t *testing.T) {
 		``, `[]`, `{}`, `{"input":1}`, `{"input":{}}`, `{"input":{"invokeModel":{}}}`, `{"input":{"invokeModel":{"body":"%"}}}`,
 		`{"input":{"invokeModel":{"body":"e30="}}}`, `{"input":{"invokeModel":{"body":"WzFd"}}}`, `{"input":{"converse":{"messages":1}}}`,
 	} {
-		if _, err := (ConverseCodec{}).DecodeCount([]byte(body)); err == nil {
+		if _, err := ReadCount(ConverseCodec{}, []byte(body)); err == nil {
 			t.Errorf("%s was read", body)
 		}
 	}
@@ -98,7 +98,7 @@ func FuzzSideQuestions(f *testing.F) {
 	f.Add([]byte(`{"input":{"invokeModel":{"body":"e30="}}}`))
 	f.Add([]byte(`{"predictions":[{"embeddings":{"values":[1],"statistics":{"token_count":3}}}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if call, err := (ConverseCodec{}).DecodeCount(body); err == nil {
+		if call, err := ReadCount(ConverseCodec{}, body); err == nil {
 			call.Model = "m"
 			for _, encode := range []func([]byte, *llm.Call) ([]byte, []llm.Loss, error){
 				AnthropicCodec{}.EncodeCount, GeminiCodec{}.EncodeVertexCount, ConverseCodec{}.EncodeCount,

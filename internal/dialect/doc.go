@@ -54,7 +54,7 @@
 // What several dialects share:
 //
 //	index.go            the dialects there are
-//	object.go, object_read.go, object_walk.go, object_extra.go   JSON objects, read
+//	document.go, object.go, object_read.go, object_walk.go, object_extra.go   JSON objects, read
 //	object_write.go     JSON objects, written
 //	quote.go            texts as they stand
 //	losses.go           what could not be said, each once

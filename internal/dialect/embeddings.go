@@ -21,7 +21,7 @@ func (EmbeddingsSurface) Glance(body []byte, at *At) (llm.Glance, error) {
 	names := [...]string{"model"}
 	at.reset()
 	var err error
-	if at.Object, at.Heard, err = at.Words.Scan(body, names[:], at.Members[:]); err != nil {
+	if at.Object, err = at.Words.Scan(body, names[:], at.Members[:], &at.Heard); err != nil {
 		return g, err
 	}
 	g.Model, err = glanceModel(body, at.Members[atModel])

@@ -26,7 +26,7 @@ func (GeminiCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	names := [...]string{"generationConfig", "generation_config"}
 	at.reset()
 	var err error
-	if at.Object, at.Heard, err = at.Words.Scan(body, names[:], at.Members[:]); err != nil {
+	if at.Object, err = at.Words.Scan(body, names[:], at.Members[:], &at.Heard); err != nil {
 		return g, err
 	}
 	for _, m := range at.Members[:len(names)] {

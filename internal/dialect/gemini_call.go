@@ -39,8 +39,8 @@ const geminiModels = "models/"
 
 // DecodeCall implements [Codec]. Model is empty unless the body names it, and
 // Stream is false: the caller, who knows the path, sets both.
-func (GeminiCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := geminiBody(body)
+func (GeminiCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
+	o, err := geminiBody(body, at)
 	if err != nil {
 		return nil, err
 	}

@@ -13,10 +13,11 @@ import (
 // with a conversation, the model is the path's unless the body names it. The
 // settings are those of the first of a batch.
 func DecodeGeminiEmbed(body []byte) (*EmbedCall, error) {
-	o, err := geminiBody(body)
+	o, err := parseObject(body)
 	if err != nil {
 		return nil, err
 	}
+	geminiRename(o)
 	c := &EmbedCall{}
 	switch list := o.list("requests"); {
 	case list == nil:

@@ -44,7 +44,7 @@ func FuzzGeminiReply(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		GeminiCodec{}.DecodeError(body)
-		r, err := GeminiCodec{}.DecodeReply(body)
+		r, err := GeminiCodec{}.DecodeReply(body, new(At))
 		if err != nil || geminiUncertain(body) {
 			return
 		}

@@ -129,8 +129,8 @@ func geminiDecodeStop(o *object, called bool) llm.Stop {
 }
 
 // DecodeReply implements [Codec].
-func (GeminiCodec) DecodeReply(body []byte) (*llm.Reply, error) {
-	o, err := parseObject(body)
+func (GeminiCodec) DecodeReply(body []byte, at *At) (*llm.Reply, error) {
+	o, err := parseReply(body, at)
 	if err != nil {
 		return nil, err
 	}

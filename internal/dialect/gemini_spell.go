@@ -56,9 +56,9 @@ var geminiCamel = map[string]string{
 	"top_p":                    "topP",
 }
 
-// geminiBody is openBody for both spellings.
-func geminiBody(body []byte) (*object, error) {
-	o, err := openBody(body)
+// geminiBody is openCall for both spellings.
+func geminiBody(body []byte, at *At) (*object, error) {
+	o, err := openCall(body, at)
 	if err == nil {
 		geminiRename(o)
 	}

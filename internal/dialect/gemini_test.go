@@ -62,7 +62,7 @@ func geminiTripCall(t testing.TB, body []byte) {
 
 func geminiTripReply(t testing.TB, body []byte) {
 	t.Helper()
-	r, err := GeminiCodec{}.DecodeReply(body)
+	r, err := GeminiCodec{}.DecodeReply(body, new(At))
 	if err != nil {
 		t.Fatalf("%v in %s", err, body)
 	}
@@ -191,7 +191,7 @@ func TestGeminiSignaturesComeBackThroughEveryClient(t *testing.T) {
 		}},
 	} {
 		t.Run(string(c.codec.Name()), func(t *testing.T) {
-			r, err := GeminiCodec{}.DecodeReply(body)
+			r, err := GeminiCodec{}.DecodeReply(body, new(At))
 			if err != nil || r.Choices[0].Stop.Reason != llm.StopTool {
 				t.Fatalf("%+v %v", r, err)
 			}
@@ -236,7 +236,7 @@ func TestGeminiSignaturesComeBackThroughEveryClient(t *testing.T) {
 // a signature as base64.
 func TestGeminiClientsHandBackForeignSignatures(t *testing.T) {
 	body := []byte(`{"id":"m","type":"message","role":"assistant","model":"c","content":[{"type":"thinking","thinking":"hm","signature":"sig"},{"type":"redacted_thinking","data":"opaque"},{"type":"text","text":"so"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}`)
-	r, err := AnthropicCodec{}.DecodeReply(body)
+	r, err := AnthropicCodec{}.DecodeReply(body, new(At))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -383,7 +383,7 @@ func TestGeminiCount(t *testing.T) {
 		`{"generateContentRequest":{"model":"models/gemini-2.5-flash","contents":[{"role":"user","parts":[{"text":"hi"}]}],"systemInstruction":{"parts":[{"text":"be"}]}}}`,
 		`{"generate_content_request":{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}}`,
 	} {
-		call, err := codec.DecodeCount([]byte(body))
+		call, err := ReadCount(codec, []byte(body))
 		if err != nil || len(call.Turns) != 1 {
 			t.Fatalf("%s: %+v %v", body, call, err)
 		}
@@ -392,7 +392,7 @@ func TestGeminiCount(t *testing.T) {
 		if err != nil || len(losses) > 0 || !strings.HasPrefix(string(out), `{"generateContentRequest":{`) || !strings.Contains(string(out), `"model":"models/gemini-2.5-flash"`) {
 			t.Errorf("%s %v %v", out, losses, err)
 		}
-		if again, err := codec.DecodeCount(out); err != nil || !reflect.DeepEqual(again.Turns, call.Turns) {
+		if again, err := ReadCount(codec, out); err != nil || !reflect.DeepEqual(again.Turns, call.Turns) {
 			t.Errorf("%s: %v", out, err)
 		}
 	}

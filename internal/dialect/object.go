@@ -106,47 +106,44 @@ func (m *member) name() string {
 // object is an object that is being read.
 type object struct {
 	where   where
-	noted   *error // the first thing that is wrong in the body; nil until there is a place for it
+	doc     *document // nil while the object is alone
 	members []member
-	few     [6]member // the memory of most objects
+	few     [8]member // the memory of most objects
 }
 
-// document is the outermost object of a body, with the place for its error.
-type document struct {
-	object
-	wrong error
-}
-
-// parseObject validates body as one JSON object, mends it and opens it.
+// parseObject validates a body that is one JSON object, mends it and opens it.
 func parseObject(body []byte) (*object, error) {
-	var deaf *wire.Words
-	_, heard, err := deaf.Scan(body, nil, nil)
-	if err != nil {
-		return nil, where{}.wrong("%v", err)
-	}
-	if heard.Halves {
-		body = wire.Mend(body)
-	}
-	return openBody(body)
-}
-
-// openBody opens a body that has been validated.
-func openBody(body []byte) (*object, error) {
-	return openDocument(bytes.TrimLeft(body, " \t\r\n"), where{})
-}
-
-// openDocument opens an object that has been validated and whose error is its
-// own, whatever it stands in.
-func openDocument(raw []byte, at where) (*object, error) {
-	d := &document{}
-	d.where, d.noted = at, &d.wrong
-	if err := d.fill(raw); err != nil {
+	var heard wire.Heard
+	if err := validate(body, &heard); err != nil {
 		return nil, err
 	}
-	return &d.object, nil
+	return new(document).open(body, &heard)
 }
 
-// openObject opens an object that has been validated, to look at its members.
+func validate(body []byte, heard *wire.Heard) error {
+	var deaf *wire.Words
+	if _, err := deaf.Scan(body, nil, nil, heard); err != nil {
+		return where{}.wrong("%v", err)
+	}
+	return nil
+}
+
+// parseReply is parseObject in the memory of at, until result.
+func parseReply(body []byte, at *At) (*object, error) {
+	if err := validate(body, &at.Heard); err != nil {
+		return nil, err
+	}
+	return at.document().open(body, &at.Heard)
+}
+
+// openCall opens a request that at has glanced at, in the memory of at, until
+// result.
+func openCall(body []byte, at *At) (*object, error) {
+	return at.document().open(body, &at.Heard)
+}
+
+// openObject opens an object that has been validated and whose error is its own,
+// whatever it stands in.
 func openObject(raw []byte, at where) (*object, error) {
 	o := &object{where: at}
 	if err := o.fill(raw); err != nil {
@@ -159,7 +156,7 @@ func openObject(raw []byte, at where) (*object, error) {
 // noted, has no members; nor has one behind something that is wrong, so that a
 // body costs no more than up to there.
 func (o *object) open(raw []byte, at where) *object {
-	in := &object{where: at, noted: o.notes()}
+	in := o.document().object(at)
 	if in.err() != nil {
 		return in
 	}
@@ -177,21 +174,21 @@ func (o *object) openItem(name string, i int, raw []byte) *object {
 
 // none is a member of o without members of its own.
 func (o *object) none(name string) *object {
-	return &object{where: o.under(name), noted: o.notes()}
+	return o.document().object(o.under(name))
 }
 
-// notes is the place for the error of o's body.
-func (o *object) notes() *error {
-	if o.noted == nil {
-		o.noted = new(error)
+// document is what o shares with the objects around it and inside of it.
+func (o *object) document() *document {
+	if o.doc == nil {
+		o.doc = &document{}
 	}
-	return o.noted
+	return o.doc
 }
 
 // note notes what is wrong, unless something was before.
 func (o *object) note(err error) {
-	if first := o.notes(); *first == nil {
-		*first = err
+	if d := o.document(); d.wrong == nil {
+		d.wrong = err
 	}
 }
 
@@ -204,15 +201,20 @@ func (o *object) wrong(name, format string, args ...any) {
 
 // err is the first thing that was wrong in o's body.
 func (o *object) err() error {
-	if o.noted == nil {
+	if o.doc == nil {
 		return nil
 	}
-	return *o.noted
+	return o.doc.wrong
 }
 
-// result is what was read of o's body, or what is wrong with it.
+// result is what was read of o's body, or what is wrong with it. The body's objects
+// are gone then.
 func result[T any](o *object, read *T) (*T, error) {
-	if err := o.err(); err != nil {
+	err := o.err()
+	if o.doc != nil {
+		o.doc.clear()
+	}
+	if err != nil {
 		return nil, err
 	}
 	return read, nil
@@ -228,7 +230,7 @@ func (o *object) fill(raw []byte) error {
 	}
 	o.members = o.few[:0]
 	var seen map[string]bool
-	for w := walkInto(raw); w.member(); {
+	for w := o.walk(raw); w.member(); {
 		m := newMember(w.key, w.value)
 		name := m.key[1 : len(m.key)-1]
 		if m.escaped {

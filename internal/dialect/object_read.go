@@ -171,7 +171,7 @@ func (o *object) list(name string) [][]byte {
 		o.wrong(name, "must be a list")
 		return nil
 	}
-	items := elements(raw)
+	items := o.elements(raw)
 	if len(items) == 0 {
 		o.keep(name)
 	}

@@ -9,6 +9,7 @@ import "bytes"
 
 // walk stands between two members or elements of one container.
 type walk struct {
+	doc        *document // that knows the ends of long strings, or nil
 	raw        []byte
 	at         int
 	key, value []byte // of the last step; key is nil in an array
@@ -17,13 +18,16 @@ type walk struct {
 // walkInto begins behind the bracket that opens raw.
 func walkInto(raw []byte) walk { return walk{raw: raw, at: 1} }
 
+// walk begins behind the bracket that opens raw, which stands in o's body.
+func (o *object) walk(raw []byte) walk { return walk{doc: o.doc, raw: raw, at: 1} }
+
 // member steps to the next member of an object; false at the end.
 func (w *walk) member() bool {
 	i := w.next()
 	if i >= len(w.raw) || w.raw[i] != '"' {
 		return false
 	}
-	end := stringEnd(w.raw, i)
+	end := w.stringEnd(i)
 	w.key, w.at = w.raw[i:end], end
 	if i = w.next(); len(w.key) < 2 || i >= len(w.raw) {
 		return false
@@ -47,18 +51,19 @@ func (w *walk) next() int {
 }
 
 func (w *walk) take(i int) bool {
-	end := valueEnd(w.raw, i)
+	end := w.valueEnd(i)
 	w.value, w.at = w.raw[i:end], end
 	return end > i
 }
 
-// valueEnd is the offset behind the value that begins at b[i].
-func valueEnd(b []byte, i int) int {
+// valueEnd is the offset behind the value that begins at i.
+func (w *walk) valueEnd(i int) int {
+	b := w.raw
 	switch b[i] {
 	case '"':
-		return stringEnd(b, i)
+		return w.stringEnd(i)
 	case '{', '[':
-		return containerEnd(b, i)
+		return w.containerEnd(i)
 	}
 	for i < len(b) {
 		switch b[i] {
@@ -70,12 +75,12 @@ func valueEnd(b []byte, i int) int {
 	return i
 }
 
-func containerEnd(b []byte, i int) int {
-	depth := 0
+func (w *walk) containerEnd(i int) int {
+	b, depth := w.raw, 0
 	for i < len(b) {
 		switch b[i] {
 		case '"':
-			i = stringEnd(b, i)
+			i = w.stringEnd(i)
 			continue
 		case '{', '[':
 			depth++
@@ -90,8 +95,9 @@ func containerEnd(b []byte, i int) int {
 }
 
 // stringEnd is the offset behind the quote that closes the string whose
-// opening quote is b[i].
-func stringEnd(b []byte, i int) int {
+// opening quote stands at i.
+func (w *walk) stringEnd(i int) int {
+	b, doc := w.raw, w.doc
 	for end := i + 1; ; end++ {
 		n := bytes.IndexByte(b[end:], '"')
 		if n < 0 {
@@ -105,16 +111,25 @@ func stringEnd(b []byte, i int) int {
 		if slashes%2 == 0 {
 			return end + 1
 		}
+		if doc != nil {
+			if known := doc.stringEnd(b, i); known > 0 {
+				return known
+			}
+			doc = nil // asked once
+		}
 	}
 }
 
 // elements are the elements of an array; none of anything else.
-func elements(raw []byte) [][]byte {
+func elements(raw []byte) [][]byte { return new(object).elements(raw) }
+
+// elements are those of an array that stands in o's body.
+func (o *object) elements(raw []byte) [][]byte {
 	if len(raw) == 0 || raw[0] != '[' {
 		return nil
 	}
 	items := make([][]byte, 0, 4)
-	for w := walkInto(raw); w.element(); {
+	for w := o.walk(raw); w.element(); {
 		items = append(items, w.value)
 	}
 	return items

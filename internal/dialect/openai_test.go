@@ -112,7 +112,7 @@ func TestCompletionsSurviveRoundTrip(t *testing.T) {
 		`{"id":"1","object":"text_completion","created":1,"model":"m","choices":[{"text":"x","index":0,"logprobs":{"tokens":["x"]},"finish_reason":"length"},{"text":"","index":1,"finish_reason":null}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}`,
 		`{"choices":[{}]}`,
 	} {
-		reply, err := CompletionsCodec{}.DecodeReply([]byte(body))
+		reply, err := CompletionsCodec{}.DecodeReply([]byte(body), new(At))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func TestEmbeddingsSurface(t *testing.T) {
 
 func TestReplayIsCollectedToTheSameReply(t *testing.T) {
 	for _, body := range chatReplyCases()[:1] {
-		want, err := ChatCodec{}.DecodeReply([]byte(body))
+		want, err := ChatCodec{}.DecodeReply([]byte(body), new(At))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +238,7 @@ func FuzzChatReply(f *testing.F) {
 		f.Add([]byte(c))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		reply, err := ChatCodec{}.DecodeReply(body)
+		reply, err := ChatCodec{}.DecodeReply(body, new(At))
 		if err != nil || bytes.Contains(body, []byte(signaturePrefix)) || ambiguous(body) {
 			return
 		}
@@ -330,7 +330,7 @@ func FuzzCompletionsEvents(f *testing.F) {
 func FuzzCompletionsReply(f *testing.F) {
 	f.Add([]byte(`{"id":"1","object":"text_completion","created":1,"model":"m","choices":[{"text":"x","index":0,"logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":1}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		reply, err := CompletionsCodec{}.DecodeReply(body)
+		reply, err := CompletionsCodec{}.DecodeReply(body, new(At))
 		if err != nil || ambiguous(body) {
 			return
 		}

@@ -194,7 +194,7 @@ func written(h *holder, samples []sample) {
 				h.holdStream(target, who, body)
 				continue
 			}
-			reply, err := s.codec.DecodeReply(s.Body)
+			reply, err := s.codec.DecodeReply(s.Body, new(dialect.At))
 			if err != nil {
 				continue // the laws complain
 			}

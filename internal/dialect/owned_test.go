@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"tailplane/internal/llm"
-	"tailplane/internal/wire"
 )
 
 // Bodies whose nodes are kept as they stand: raw parts, raw tools, schemas,
@@ -45,14 +44,26 @@ var ownedReplies = map[string]struct {
 	"responses": {ResponsesCodec{}, `{"id":"1","model":"m","object":"response","status":"completed","x_new":1,"output":[{"type":"web_search_call","id":"w"},{"type":"message","id":"i","role":"assistant","content":[{"type":"output_text","text":"hi","annotations":[1]}]}],"usage":{"input_tokens":1,"output_tokens":1,"total_tokens":2}}`},
 }
 
-// ReadCall reads a request of a codec as a gateway does: glanced at first, then
-// mended, then decoded.
+// ReadCall reads a request of a codec as a gateway does: validated at first, then
+// decoded.
 func ReadCall(c Codec, body []byte) (*llm.Call, error) {
-	var deaf *wire.Words
-	if _, _, err := deaf.Scan(body, nil, nil); err != nil {
-		return nil, where{}.wrong("%v", err)
+	var at At
+	if err := validate(body, &at.Heard); err != nil {
+		return nil, err
 	}
-	return c.DecodeCall(wire.Mend(body))
+	return c.DecodeCall(body, &at)
+}
+
+// ReadCount is ReadCall for a question for the number of tokens.
+func ReadCount(c interface {
+	DecodeCount(body []byte, at *At) (*llm.Call, error)
+}, body []byte,
+) (*llm.Call, error) {
+	var at At
+	if err := validate(body, &at.Heard); err != nil {
+		return nil, err
+	}
+	return c.DecodeCount(body, &at)
 }
 
 // What a codec returns holds nothing of the body but the texts, so all but the
@@ -94,7 +105,7 @@ func TestWhatACodecReturnsHoldsNothingOfTheBodyButTexts(t *testing.T) {
 	for name, c := range ownedReplies {
 		t.Run(name+" reply", func(t *testing.T) {
 			body := []byte(c.body)
-			reply, err := c.codec.DecodeReply(body)
+			reply, err := c.codec.DecodeReply(body, new(At))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -221,7 +232,7 @@ func TestEncodersAppend(t *testing.T) {
 			behind(t, to.Name(), alone, second)
 		}
 		for name, c := range ownedReplies {
-			reply, err := c.codec.DecodeReply([]byte(c.body))
+			reply, err := c.codec.DecodeReply([]byte(c.body), new(At))
 			if err != nil {
 				t.Fatal(name, err)
 			}

@@ -42,7 +42,7 @@ var responsesGlanceNames = []string{"model", "stream", "max_output_tokens"}
 func (ResponsesCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 	g := llm.Glance{Op: llm.OpGenerate, Dialect: llm.Responses, WantUsage: true, Bytes: len(body)}
 	var err error
-	if at.Object, at.Heard, err = at.Words.Scan(body, responsesGlanceNames, at.Members[:]); err != nil {
+	if at.Object, err = at.Words.Scan(body, responsesGlanceNames, at.Members[:], &at.Heard); err != nil {
 		return g, err
 	}
 	model, ok := wire.Unquote(at.Members[0].Value.Of(body))

@@ -26,8 +26,8 @@ const (
 )
 
 // DecodeCall implements [Codec].
-func (ResponsesCodec) DecodeCall(body []byte) (*llm.Call, error) {
-	o, err := openBody(body)
+func (ResponsesCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
+	o, err := openCall(body, at)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func responsesInput(call *llm.Call, o *object) (form uint32) {
 		o.wrong("input", "must be a string or a list of items")
 	}
 	begins := true
-	for i, el := range elements(raw) {
+	for i, el := range o.elements(raw) {
 		turn := responsesItem(o.openItem("input", i, el), el)
 		for k := range turn.Parts {
 			unwrapThinking(&turn.Parts[k])

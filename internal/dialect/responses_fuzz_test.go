@@ -42,7 +42,7 @@ func FuzzResponsesReply(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		c := ResponsesCodec{}
-		reply, err := c.DecodeReply(body)
+		reply, err := c.DecodeReply(body, new(At))
 		if err != nil {
 			return
 		}

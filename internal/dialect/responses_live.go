@@ -83,7 +83,7 @@ func (s *responsesReader) partDone(index int, e *responsesEvent) {
 
 // responsesStreamed reads a part of a message; false when it is not as it should be.
 func responsesStreamed(raw []byte) (llm.Part, bool) {
-	o, err := openDocument(raw, where{})
+	o, err := openObject(raw, where{})
 	if err != nil {
 		return llm.Part{}, false
 	}

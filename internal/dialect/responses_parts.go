@@ -107,7 +107,7 @@ func responsesContentList(o *object, name string, role llm.Role) (parts []llm.Pa
 	if len(raw) == 0 || raw[0] != '[' {
 		o.wrong(name, "must be a string or a list of parts")
 	}
-	for i, el := range elements(raw) {
+	for i, el := range o.elements(raw) {
 		parts = append(parts, responsesPart(o.openItem(name, i, el), el, role))
 	}
 	return parts, false

@@ -28,8 +28,8 @@ import (
 //     request and echoes it.
 
 // DecodeReply implements [Codec].
-func (ResponsesCodec) DecodeReply(body []byte) (*llm.Reply, error) {
-	o, err := parseObject(body)
+func (ResponsesCodec) DecodeReply(body []byte, at *At) (*llm.Reply, error) {
+	o, err := parseReply(body, at)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func responsesLabel(o *object, name string) string {
 // responsesAnswerItem is responsesItem for an item of an answer; false when it is not as it
 // should be.
 func responsesAnswerItem(raw []byte) (llm.Turn, bool) {
-	o, err := openDocument(raw, where{})
+	o, err := openObject(raw, where{})
 	if err != nil {
 		return llm.Turn{}, false
 	}

@@ -149,7 +149,7 @@ func TestResponsesCallSurvivesTheRoundTrip(t *testing.T) {
 func TestResponsesReplySurvivesTheRoundTrip(t *testing.T) {
 	for name, body := range responsesReplies {
 		t.Run(name, func(t *testing.T) {
-			reply, err := ResponsesCodec{}.DecodeReply([]byte(body))
+			reply, err := ResponsesCodec{}.DecodeReply([]byte(body), new(At))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -165,7 +165,7 @@ func TestResponsesReplySurvivesTheRoundTrip(t *testing.T) {
 // A provider's error under a status of success must not become an empty answer.
 func TestResponsesReplyIsNotAnErrorEnvelope(t *testing.T) {
 	for _, body := range []string{`{}`, `{"error":{"message":"m","type":"invalid_request_error"}}`, `{"choices":[]}`} {
-		if reply, err := (ResponsesCodec{}).DecodeReply([]byte(body)); err == nil {
+		if reply, err := (ResponsesCodec{}).DecodeReply([]byte(body), new(At)); err == nil {
 			t.Errorf("%s is read as %+v", body, reply)
 		}
 	}

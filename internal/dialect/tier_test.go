@@ -59,7 +59,7 @@ func TestTheServiceTierStandsInTheUsage(t *testing.T) {
 			}
 			c := tc.surface.(Codec)
 			if strings.HasPrefix(tc.text, "{") {
-				if r, err := c.DecodeReply([]byte(tc.text)); err != nil || r.Usage != got.Usage {
+				if r, err := c.DecodeReply([]byte(tc.text), new(At)); err != nil || r.Usage != got.Usage {
 					t.Errorf("decoded it is %+v (%v), the tap has %+v", r.Usage, err, got.Usage)
 				}
 				return

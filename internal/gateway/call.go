@@ -88,10 +88,11 @@ type call struct {
 	aside   upstream.Told        // what the head of the current answer tells beside it
 	tap     dialect.Tap
 	stream  stream
-	reply   []byte    // a whole answer
-	said    []byte    // the same in the client's dialect, where that is another
-	values  []string  // of the answer's headers
-	refusal h1.Header // of the last attempt, when its upstream refused it
+	reply   []byte     // a whole answer
+	replyAt dialect.At // where one is decoded
+	said    []byte     // the same in the client's dialect, where that is another
+	values  []string   // of the answer's headers
+	refusal h1.Header  // of the last attempt, when its upstream refused it
 
 	// Of the forward lane alone:
 	invoked  dialect.InvokeEmbedding // the family whose vectors a client of Bedrock asks for

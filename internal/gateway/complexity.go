@@ -136,7 +136,7 @@ func (c *call) flawed(target *candidate, spoken dialect.Surface) *llm.Fault {
 	if !ok {
 		return nil
 	}
-	reply, err := codec.DecodeReply(c.reply)
+	reply, err := codec.DecodeReply(c.reply, &c.replyAt)
 	if err != nil {
 		return nil // what was spliced is for the client to read
 	}

@@ -142,7 +142,7 @@ func renamed(body []byte, target *candidate) []byte {
 // counter is a dialect in which a question for the number of tokens is not
 // written as the conversation itself is.
 type counter interface {
-	DecodeCount(body []byte) (*llm.Call, error)
+	DecodeCount(body []byte, at *dialect.At) (*llm.Call, error)
 }
 
 // decode reads the client's request, once.
@@ -158,11 +158,7 @@ func (c *call) decode(target *candidate) *llm.Fault {
 	if other, is := from.(counter); is && c.seen.Op == llm.OpCount {
 		read = other.DecodeCount
 	}
-	body := c.body
-	if c.at.Heard.Halves {
-		body = wire.Mend(body)
-	}
-	call, err := read(body)
+	call, err := read(c.body, &c.at)
 	if err != nil {
 		return badRequest(err)
 	}

@@ -161,7 +161,7 @@ func (c *call) tapWhole(target *candidate, resp *h1.Response, spoken dialect.Sur
 // stands in what was decoded; only an answer without any content is looked at a
 // second time, since it may be an error.
 func (c *call) translateWhole(target *candidate, resp *h1.Response, spoken dialect.Codec) ([]byte, *llm.Fault) {
-	reply, err := spoken.DecodeReply(c.reply)
+	reply, err := spoken.DecodeReply(c.reply, &c.replyAt)
 	if err != nil || len(reply.Choices) == 0 {
 		if f := c.tapWhole(target, resp, spoken); f != nil {
 			return nil, f

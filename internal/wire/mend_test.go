@@ -18,8 +18,8 @@ func TestMendTakesHalvesOfPairs(t *testing.T) {
 		text := `"` + strings.Join(rapid.SliceOf(piece).Draw(t, "pieces"), "") + `"`
 		body := []byte(`{"a":` + text + `}`)
 		var deaf *Words
-		_, heard, err := deaf.Scan(body, nil, nil)
-		if err != nil {
+		var heard Heard
+		if _, err := deaf.Scan(body, nil, nil, &heard); err != nil {
 			t.Fatal(err)
 		}
 		before := bytes.Clone(body)

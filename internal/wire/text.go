@@ -104,6 +104,7 @@ func escapable(c byte) bool {
 
 // skipString steps over the string whose opening quote is b[i].
 func skipString(b []byte, i int, heard *heard) (int, string) {
+	start := i
 	i++
 	if heard != nil {
 		heard.hear(b[i:])
@@ -122,6 +123,9 @@ func skipString(b []byte, i int, heard *heard) (int, string) {
 		}
 		switch c := b[i]; {
 		case c == '"':
+			if heard != nil && i-start > LongString {
+				heard.Long = append(heard.Long, Span{start, i + 1})
+			}
 			return i + 1, ""
 		case c >= utf8.RuneSelf:
 			end, ok := skipUTF8(b, i)

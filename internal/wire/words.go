@@ -26,19 +26,25 @@ type Heard struct {
 	// Halves says that there are escapes of surrogates, which can be halves of a
 	// pair without the other one (see Mend).
 	Halves bool
+	// Long is where the strings of more than LongString bytes stand, in their
+	// order: whoever walks over the body again need not read them again.
+	Long []Span
 }
 
-// Scan is [Scan], and listens.
-func (w *Words) Scan(body []byte, names []string, found []Member) (Object, Heard, error) {
-	h := heard{words: w}
-	o, err := scan(body, Span{0, len(body)}, names, found, &h)
-	return o, h.Heard, err
+// LongString is from how many bytes on a string is long.
+const LongString = 1 << 10
+
+// Scan is [Scan], and listens. What h held before is overwritten; its memory is
+// used again.
+func (w *Words) Scan(body []byte, names []string, found []Member, h *Heard) (Object, error) {
+	*h = Heard{Long: h.Long[:0]}
+	return scan(body, Span{0, len(body)}, names, found, &heard{words: w, Heard: h})
 }
 
 // heard listens for the words of one scan.
 type heard struct {
 	words *Words
-	Heard
+	*Heard
 }
 
 // hear looks at what stands behind an opening quote.

@@ -26,7 +26,8 @@ func TestWordsAreHeardInNamesAndValues(t *testing.T) {
 		{`{"t\u0061gs":1}`, 0},
 		{` {"a" : "tags" } `, 1},
 	} {
-		if _, got, err := w.Scan([]byte(tt.body), nil, nil); err != nil || got.Said != tt.want {
+		var got Heard
+		if _, err := w.Scan([]byte(tt.body), nil, nil, &got); err != nil || got.Said != tt.want {
 			t.Errorf("%s: %04b, want %04b (%v)", tt.body, got.Said, tt.want, err)
 		}
 	}
@@ -70,7 +71,8 @@ func TestWordsAreHeardAsTheyAreDecoded(t *testing.T) {
 			t.Fatal(err)
 		}
 		var found, plain [1]Member
-		o, got, err := NewWords(words...).Scan(body, []string{"a"}, found[:])
+		var got Heard
+		o, err := NewWords(words...).Scan(body, []string{"a"}, found[:], &got)
 		o2, err2 := Scan(body, []string{"a"}, plain[:])
 		if err != nil || err2 != nil || o != o2 || found != plain {
 			t.Fatalf("%s: listening changes what is found: %v %v", body, err, err2)
