@@ -72,7 +72,7 @@ func TestKnownEndsAreTheEnds(t *testing.T) {
 		}
 		for i := range want {
 			if !bytes.Equal(got[i], want[i]) {
-				t.Fatalf("%d: %s, want %s", i, got[i], want[i])
+				t.Fatalf("%d: %.80s, want %.80s", i, got[i], want[i])
 			}
 		}
 		if len(at.Heard.Long) > 0 && at.Heard.Long[0].End-at.Heard.Long[0].Start <= wire.LongString {
