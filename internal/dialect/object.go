@@ -89,6 +89,14 @@ func newMember(key, value []byte) member {
 	return member{key: key, value: value, escaped: bytes.IndexByte(key, '\\') >= 0}
 }
 
+// mark has one bit set, the same one for equal names.
+func mark(name []byte) uint64 {
+	if len(name) == 0 {
+		return 1
+	}
+	return 1 << ((uint(len(name)) + 7*uint(name[0]) + 31*uint(name[len(name)-1])) % 64)
+}
+
 // is reports whether the member is called name.
 func (m *member) is(name string) bool {
 	if m.escaped {
@@ -230,8 +238,9 @@ func (o *object) fill(raw []byte) error {
 	}
 	o.members = o.few[:0]
 	var seen map[string]bool
+	marks := uint64(0) // of the names before
 	for w := o.walk(raw); w.member(); {
-		m := newMember(w.key, w.value)
+		m := member{key: w.key, value: w.value, escaped: w.escaped}
 		name := m.key[1 : len(m.key)-1]
 		if m.escaped {
 			name = []byte(m.name())
@@ -242,7 +251,9 @@ func (o *object) fill(raw []byte) error {
 				seen[o.members[i].name()] = true
 			}
 		}
-		if seen != nil && seen[string(name)] || seen == nil && o.find(string(name)) >= 0 {
+		fresh := marks&mark(name) == 0
+		marks |= mark(name)
+		if !fresh && (seen != nil && seen[string(name)] || seen == nil && o.find(string(name)) >= 0) {
 			return o.where.wrong("member %q appears twice: send it once", name)
 		}
 		if seen != nil {

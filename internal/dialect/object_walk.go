@@ -13,6 +13,7 @@ type walk struct {
 	raw        []byte
 	at         int
 	key, value []byte // of the last step; key is nil in an array
+	escaped    bool   // the key has escapes
 }
 
 // walkInto begins behind the bracket that opens raw.
@@ -27,12 +28,27 @@ func (w *walk) member() bool {
 	if i >= len(w.raw) || w.raw[i] != '"' {
 		return false
 	}
-	end := w.stringEnd(i)
+	end := w.keyEnd(i)
 	w.key, w.at = w.raw[i:end], end
 	if i = w.next(); len(w.key) < 2 || i >= len(w.raw) {
 		return false
 	}
 	return w.take(i)
+}
+
+// keyEnd is stringEnd for a key, which is seldom long.
+func (w *walk) keyEnd(i int) int {
+	w.escaped = false
+	for end := i + 1; end < len(w.raw); end++ {
+		switch w.raw[end] {
+		case '"':
+			return end + 1
+		case '\\':
+			w.escaped = true
+			return w.stringEnd(i)
+		}
+	}
+	return len(w.raw)
 }
 
 // element steps to the next element of an array; false at the end.
