@@ -353,7 +353,7 @@ func (s *anthropicStream) finish(o *object) {
 	o.take("usage")
 	for i := range o.members {
 		if m := &o.members[i]; m.use == useLeft && !d.has(m.name()) {
-			d.members = append(d.members, *m)
+			d.add(*m, nameBit(m.name()))
 		}
 	}
 	extra := anthropicExtra(d, form)

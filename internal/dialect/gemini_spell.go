@@ -103,7 +103,8 @@ func geminiRename(o *object) {
 			o.note(o.where.wrong("member %q appears twice, also as %q: send it once", camel, name))
 		}
 		o.members[i].key, o.members[i].escaped = stringJSON(camel), false
-		o.members = append(o.members, member{key: stringJSON(name), value: []byte(geminiMark), use: useSpelled})
+		o.names |= nameBit(camel)
+		o.add(member{key: stringJSON(name), value: []byte(geminiMark), use: useSpelled}, nameBit(name))
 	}
 }
 

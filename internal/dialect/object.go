@@ -89,12 +89,19 @@ func newMember(key, value []byte) member {
 	return member{key: key, value: value, escaped: bytes.IndexByte(key, '\\') >= 0}
 }
 
-// mark has one bit set, the same one for equal names.
-func mark(name []byte) uint64 {
+// nameBit is one bit, the same one for equal names: most names that are asked for
+// are not there, and that can be told without comparing them.
+func nameBit[T string | []byte](name T) uint64 {
 	if len(name) == 0 {
 		return 1
 	}
 	return 1 << ((uint(len(name)) + 7*uint(name[0]) + 31*uint(name[len(name)-1])) % 64)
+}
+
+// add adds a member with the bit of its name.
+func (o *object) add(m member, bit uint64) {
+	o.members = append(o.members, m)
+	o.names |= bit
 }
 
 // is reports whether the member is called name.
@@ -116,6 +123,7 @@ type object struct {
 	where   where
 	doc     *document // nil while the object is alone
 	members []member
+	names   uint64    // the bits of their names
 	few     [8]member // the memory of most objects
 }
 
@@ -238,7 +246,6 @@ func (o *object) fill(raw []byte) error {
 	}
 	o.members = o.few[:0]
 	var seen map[string]bool
-	marks := uint64(0) // of the names before
 	for w := o.walk(raw); w.member(); {
 		m := member{key: w.key, value: w.value, escaped: w.escaped}
 		name := m.key[1 : len(m.key)-1]
@@ -251,21 +258,22 @@ func (o *object) fill(raw []byte) error {
 				seen[o.members[i].name()] = true
 			}
 		}
-		fresh := marks&mark(name) == 0
-		marks |= mark(name)
-		if !fresh && (seen != nil && seen[string(name)] || seen == nil && o.find(string(name)) >= 0) {
+		if seen != nil && seen[string(name)] || seen == nil && o.find(string(name)) >= 0 {
 			return o.where.wrong("member %q appears twice: send it once", name)
 		}
 		if seen != nil {
 			seen[string(name)] = true
 		}
-		o.members = append(o.members, m)
+		o.add(m, nameBit(name))
 	}
 	return nil
 }
 
 // find returns the index of the member called name, -1 when there is none.
 func (o *object) find(name string) int {
+	if o.names&nameBit(name) == 0 {
+		return -1
+	}
 	for i := range o.members {
 		if o.members[i].is(name) {
 			return i

@@ -60,7 +60,7 @@ func (o *object) put(key, value []byte) {
 		o.members[i].value = bytes.Clone(value)
 		return
 	}
-	o.members = append(o.members, newMember(bytes.Clone(key), bytes.Clone(value)))
+	o.add(newMember(bytes.Clone(key), bytes.Clone(value)), nameBit(name))
 }
 
 // left is the object of the members that were not taken; nil when all were.
