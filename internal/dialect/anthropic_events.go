@@ -155,7 +155,7 @@ func (s *anthropicStream) count(up *object, raw []byte, source llm.UsageSource) 
 		}
 	}
 	sum := s.usage.left()
-	_, extra := anthropicDecodeUsage(up.open(sum, at), sum)
+	_, extra := anthropicDecodeUsage(up.open(sum, at))
 	u := s.counts.usage()
 	u.Source = source
 	s.emit(llm.Event{Kind: llm.EventUsage, Usage: &u, Extra: extra})

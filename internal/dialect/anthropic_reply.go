@@ -82,7 +82,7 @@ func anthropicDecodeMessage(o *object) (*llm.Reply, llm.Stop) {
 	if raw := o.raw("usage"); raw == nil {
 		form |= anthropicNoUsage
 	} else {
-		r.Usage, r.UsageExtra = anthropicDecodeUsage(o.open(raw, o.under("usage")), raw)
+		r.Usage, r.UsageExtra = anthropicDecodeUsage(o.open(raw, o.under("usage")))
 		r.HasUsage = true
 	}
 	r.Extra = llm.Extra{Dialect: llm.Anthropic, Form: form}

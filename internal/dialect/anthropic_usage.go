@@ -65,10 +65,20 @@ func (n *anthropicCounts) count(body []byte, at wire.Span) bool {
 	if _, err := wire.ScanAt(body, at, anthropicUsageNames[:], found[:]); err != nil {
 		return false
 	}
+	var raw [len(anthropicUsageNames)][]byte
+	for i := range raw {
+		raw[i] = found[i].Value.Of(body)
+	}
+	n.take(&raw)
+	return true
+}
+
+// take is count for the values of anthropicUsageNames, nil for those that are absent.
+func (n *anthropicCounts) take(raw *[len(anthropicUsageNames)][]byte) {
 	var v [4]int64
 	var has [4]bool
 	for i := range v {
-		v[i], has[i] = tokenCount(found[i].Value.Of(body))
+		v[i], has[i] = tokenCount(raw[i])
 	}
 	if v[0]+v[1]+v[2] > 0 || n.input+n.write+n.read == 0 {
 		for i, into := range []*int64{&n.input, &n.write, &n.read} {
@@ -80,31 +90,30 @@ func (n *anthropicCounts) count(body []byte, at wire.Span) bool {
 	if has[3] {
 		n.output = v[3]
 	}
-	if tier := tierWord(found[6].Value.Of(body)); tier != "" {
+	if tier := tierWord(raw[6]); tier != "" {
 		n.tier = tier
 	}
-	anthropicNested(body, found[4], anthropicSplitNames[:], &n.write1h)
-	anthropicNested(body, found[5], anthropicThinkingNames[:], &n.thinking)
+	anthropicNested(raw[4], anthropicSplitNames[:], &n.write1h)
+	anthropicNested(raw[5], anthropicThinkingNames[:], &n.thinking)
 	n.write1h = min(n.write1h, n.write)
-	return true
 }
 
-func anthropicNested(body []byte, m wire.Member, names []string, into *int64) {
+func anthropicNested(raw []byte, names []string, into *int64) {
 	var found [1]wire.Member
-	if m.IsZero() || body[m.Value.Start] != '{' {
+	if len(raw) == 0 || raw[0] != '{' {
 		return
 	}
-	if _, err := wire.ScanAt(body, m.Value, names, found[:]); err != nil {
+	if _, err := wire.Scan(raw, names, found[:]); err != nil {
 		return
 	}
-	if v, ok := tokenCount(found[0].Value.Of(body)); ok {
+	if v, ok := tokenCount(found[0].Value.Of(raw)); ok {
 		*into = v
 	}
 }
 
-// anthropicDecodeUsage reads a usage object: raw, opened as o. What it says beyond
-// llm.Usage is in the Extra.
-func anthropicDecodeUsage(o *object, raw []byte) (llm.Usage, llm.Extra) {
+// anthropicDecodeUsage reads a usage object. What it says beyond llm.Usage is in the
+// Extra.
+func anthropicDecodeUsage(o *object) (llm.Usage, llm.Extra) {
 	form := uint32(0)
 	for _, f := range [...]struct {
 		name            string
@@ -126,7 +135,11 @@ func anthropicDecodeUsage(o *object, raw []byte) (llm.Usage, llm.Extra) {
 		o.release(f.name)
 	}
 	var n anthropicCounts
-	n.count(raw, wire.Span{End: len(raw)})
+	var values [len(anthropicUsageNames)][]byte
+	for i, name := range anthropicUsageNames {
+		values[i] = o.peek(name)
+	}
+	n.take(&values)
 	if anthropicExactly(o, "cache_creation", []anthropicFigureOf{
 		{"ephemeral_5m_input_tokens", n.write - n.write1h}, {"ephemeral_1h_input_tokens", n.write1h},
 	}) {

@@ -67,5 +67,5 @@ func (d *document) stringEnd(b []byte, i int) int {
 	if !found || &d.body[start] != &b[i] {
 		return 0
 	}
-	return i + d.long[at].End - start
+	return min(i+d.long[at].End-start, len(b))
 }
