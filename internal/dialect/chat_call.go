@@ -89,8 +89,9 @@ func chatMessages(call *llm.Call, o *object) {
 	if !o.has("messages") {
 		o.wrong("messages", "is missing: send the conversation as a list")
 	}
-	leading := true
-	for i, raw := range o.list("messages") {
+	leading, list := true, o.list("messages")
+	call.Turns = make([]llm.Turn, 0, len(list))
+	for i, raw := range list {
 		m := o.openItem("messages", i, raw)
 		if leading {
 			parts := chatSystem(m)

@@ -119,12 +119,6 @@ func (o *object) needQuote(name string) llm.Text {
 	return t
 }
 
-// quote appends a text as the next value.
-func (j *jsonWriter) quote(t llm.Text) {
-	j.comma()
-	j.buf = appendQuote(j.buf, t)
-}
-
 func appendQuote(dst []byte, t llm.Text) []byte {
 	if len(t) == 0 {
 		return append(dst, `""`...)
