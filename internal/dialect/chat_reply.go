@@ -186,16 +186,25 @@ func (ChatCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss, 
 	return w.buf, e.losses.all, nil
 }
 
+// choicePaths are the paths of a choice and of its message.
+func choicePaths(i int) (choice, message string) {
+	if i == 0 { // nearly always
+		return "choices[0]", "choices[0].message"
+	}
+	choice = "choices[" + strconv.Itoa(i) + "]"
+	return choice, choice + ".message"
+}
+
 // replyChoice writes one choice into the list that is open in list.
 func (e *chatEncoder) replyChoice(list *objectWriter, c *llm.Choice, i int) {
-	path := "choices[" + strconv.Itoa(i) + "]"
+	path, message := choicePaths(i)
 	own := c.Extra.In(llm.Chat)
 	e.losses.extra(path, c.Extra, llm.Chat)
 	w := list.object(own)
 	w.constant("index", strconv.Itoa(i), own.Form&choiceNoIndex != 0)
 	m := w.sub("message")
 	m.constant("role", `"assistant"`, own.Form&choiceNoRole != 0)
-	e.assistant(&m, c.Parts, own.Form, path+".message")
+	e.assistant(&m, c.Parts, own.Form, message)
 	foreign := c.Extra.Dialect != llm.Chat // in a message of ours all members stand that OpenAI requires
 	if foreign && !slices.ContainsFunc(c.Parts, func(p llm.Part) bool { return p.Kind == llm.PartRefusal }) {
 		m.null("refusal")

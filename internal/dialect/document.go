@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"bytes"
 	"slices"
 
 	"tailplane/internal/wire"
@@ -34,8 +33,11 @@ func (d *document) open(body []byte, heard *wire.Heard) (*object, error) {
 		body = wire.Mend(body)
 	}
 	d.body, d.long = body, heard.Long
+	for len(body) > 0 && isSpace(body[0]) {
+		body = body[1:]
+	}
 	o := d.object(where{})
-	if err := o.fill(bytes.TrimLeft(body, " \t\r\n")); err != nil {
+	if err := o.fill(body); err != nil {
 		return nil, err
 	}
 	return o, nil
