@@ -277,5 +277,10 @@ func hasToken(list, token string) bool {
 
 // visible checks that s has no control character and no space.
 func visible(s string) bool {
-	return http1.IsValue(s) && !strings.ContainsAny(s, " \t")
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }
