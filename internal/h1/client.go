@@ -146,19 +146,20 @@ func (c *Client) Do(ctx context.Context, req *Request) (*Response, error) {
 	}
 	h := c.host(req)
 	now := time.Now()
-	cn := h.get(now)
-	if cn == nil {
-		return c.doFresh(ctx, h, req)
+	for cn := h.get(now); cn != nil; cn = h.get(now) {
+		resp, fail := cn.exchange(ctx, req, now)
+		switch {
+		case fail == nil:
+			resp.Timing.Reused = true
+			return resp, nil
+		case fail.stale && fail.err == nil:
+			continue
+		case fail.replayable(req.Method):
+			return c.doFresh(ctx, h, req)
+		}
+		return nil, &Error{Phase: fail.phase, Address: req.Address, Err: fail.err, Stale: fail.broken && !fail.answered}
 	}
-	resp, fail := cn.exchange(ctx, req, now)
-	if fail == nil {
-		resp.Timing.Reused = true
-		return resp, nil
-	}
-	if fail.replayable(req.Method) {
-		return c.doFresh(ctx, h, req)
-	}
-	return nil, &Error{Phase: fail.phase, Address: req.Address, Err: fail.err, Stale: fail.broken && !fail.answered}
+	return c.doFresh(ctx, h, req)
 }
 
 // doFresh is Do on a new connection.

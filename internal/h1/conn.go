@@ -25,6 +25,7 @@ type conn struct {
 	tcp  *net.TCPConn // raw where it is written directly and takes a writev
 	tls  bool
 	look look
+	trip trip
 
 	abort func()      // closes raw; made once
 	stop  func() bool // stops the AfterFunc of the running exchange, or nil
@@ -103,10 +104,15 @@ func (cn *conn) exchange(ctx context.Context, req *Request, now time.Time) (*Res
 	cn.watch(ctx)
 	r := &Response{conn: cn, ctx: ctx}
 	sent := r.send(req)
+	if sent.stale {
+		cn.unwatch()
+		cn.closePolitely()
+		return nil, &failure{phase: PhaseWrite, err: ctx.Err(), stale: true}
+	}
 	if sent.err == nil || !errors.Is(sent.err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
 		// After a failed write the upstream may still have answered: it refused
 		// the request early and closed. That answer says more than the error.
-		at, err := r.receive(req.Method)
+		at, err := r.receive(req.Method, sent.first)
 		if err == nil {
 			r.close = r.close || sent.err != nil
 			r.timing(now, r.progress(sent), at)
@@ -168,81 +174,6 @@ func (r *Response) progress(sent sending) sending {
 	default:
 		return sent
 	}
-}
-
-// asyncWrite is the size from which a request is written by a goroutine while
-// the response is awaited. What is smaller fits into the socket buffers of both
-// ends, so that the write cannot wait for an upstream that answers without
-// reading the body; and should it wait after all, HeadDeadline ends it.
-const asyncWrite = 128 << 10
-
-// sending is how the write of a request went.
-type sending struct {
-	err     error
-	end     time.Time
-	pending bool // the goroutine was still writing
-}
-
-// writing is a request write in a goroutine; result is valid once done is closed.
-type writing struct {
-	done   chan struct{}
-	result sending
-}
-
-// send writes head and body, or starts to.
-func (r *Response) send(req *Request) sending {
-	if len(req.Body) < asyncWrite {
-		err := r.conn.write(req)
-		return sending{err: err, end: time.Now()}
-	}
-	w := &writing{done: make(chan struct{})}
-	r.writer = w
-	cn := r.conn
-	go func() {
-		defer close(w.done)
-		err := cn.write(req)
-		w.result = sending{err: err, end: time.Now()}
-	}()
-	return sending{pending: true}
-}
-
-// join waits for the writing goroutine, if there is one. Unless the write is
-// over, the connection must be closed before.
-func (r *Response) join() {
-	if r.writer != nil {
-		<-r.writer.done
-	}
-}
-
-// write sends the request with one system call where it can: small ones copied
-// together, larger ones with writev over TCP; over TLS the first record is filled.
-func (cn *conn) write(req *Request) error {
-	bp := cn.host.client.writeBufs.Get().(*[]byte)
-	b := appendHead((*bp)[:0], req)
-	body := req.Body
-	if room := writeBufSize - len(b); len(body) <= room {
-		b, body = append(b, body...), nil
-	} else if cn.tcp == nil && room > 0 {
-		b, body = append(b, body[:room]...), body[room:]
-	}
-	var err error
-	switch {
-	case len(body) == 0:
-		_, err = cn.net.Write(b)
-	case cn.tcp != nil:
-		cn.vec = [2][]byte{b, body}
-		cn.bufs = cn.vec[:]
-		_, err = cn.bufs.WriteTo(cn.tcp)
-		cn.vec, cn.bufs = [2][]byte{}, nil
-	default:
-		if _, err = cn.net.Write(b); err == nil {
-			_, err = cn.net.Write(body)
-		}
-	}
-	if *bp = b; cap(b) <= maxWriteBuf {
-		cn.host.client.writeBufs.Put(bp)
-	}
-	return err
 }
 
 // quiet reports that a TLS connection has decrypted nothing beyond the
