@@ -35,6 +35,9 @@ type conn struct {
 	r, w   int                // both 0 while buf is nil
 	pooled *[readBufSize]byte // what buf is made of, nil if grown or none
 
+	memory *lastHead // of a head (recall.go), nil for none
+	misses int       // heads in a row that were not the remembered one
+
 	deadline time.Time // the read deadline that is set
 	skip     int       // how many CR and LF may come before the next request
 	gone     bool      // not to be used again
@@ -246,7 +249,7 @@ func (c *conn) skipEmptyLines() {
 func (c *conn) exchange(n int) *refusal {
 	x := c.srv.exchange()
 	x.conn = c
-	bad := x.parse(string(c.buf[c.r : c.r+n]))
+	bad := x.read(c.buf[c.r : c.r+n])
 	c.consume(n)
 	if bad != nil {
 		x.reset()

@@ -38,10 +38,10 @@ type watch struct {
 	armed    bool   // the timer runs
 	begun    uint64 // counts the requests
 	armedFor uint64 // the one that the timer was set for
-	running  bool // a handler runs
-	bodyOver bool // nothing of the body is to be read any more
-	bodyRead bool // the handler's goroutine reads the body now
-	due      bool // to be started as soon as bodyOver
+	running  bool   // a handler runs
+	bodyOver bool   // nothing of the body is to be read any more
+	bodyRead bool   // the handler's goroutine reads the body now
+	due      bool   // to be started as soon as bodyOver
 	reading  chan struct{}
 	ended    bool // the end of the stream was seen
 	got      bool // next is a byte of the next request
