@@ -29,6 +29,8 @@ type conn struct {
 
 	abort func()      // closes raw; made once
 	stop  func() bool // stops the AfterFunc of the running exchange, or nil
+	end   ending      // else has abort under the number hook
+	hook  int
 
 	buf    []byte             // buf[r:w] was read and is not consumed yet
 	r, w   int                // both 0 while buf is nil
@@ -38,6 +40,7 @@ type conn struct {
 
 	reused    bool
 	idleSince time.Time
+	heard     time.Time // when the last bytes were read, if that is known
 
 	vec  [2][]byte // for writev without an allocation
 	bufs net.Buffers
@@ -52,16 +55,28 @@ func (cn *conn) closePolitely() { _ = cn.net.Close() }
 
 // watch ties the connection to ctx until unwatch.
 func (cn *conn) watch(ctx context.Context) {
-	cn.stop = nil
-	if own, ok := ctx.(interface{ AfterFunc(func()) func() bool }); ok {
-		cn.stop = own.AfterFunc(cn.abort) // spares a context derived from it
+	cn.stop, cn.end = nil, nil
+	if own, ok := ctx.(ending); ok {
+		cn.end, cn.hook = own, own.Hook(cn.abort)
 	} else if ctx.Done() != nil {
 		cn.stop = context.AfterFunc(ctx, cn.abort)
 	}
 }
 
+// ending is a context that runs functions when it ends, as context.AfterFunc does,
+// without memory for each. Unhook reports whether it was in time.
+type ending interface {
+	Hook(run func()) (number int)
+	Unhook(number int) bool
+}
+
 // unwatch reports whether the connection was not and will not be aborted.
-func (cn *conn) unwatch() bool { return cn.stop == nil || cn.stop() }
+func (cn *conn) unwatch() bool {
+	if cn.end != nil {
+		return cn.end.Unhook(cn.hook)
+	}
+	return cn.stop == nil || cn.stop()
+}
 
 // release gives the read buffer back, dropping what is in it.
 func (cn *conn) release() {
@@ -190,6 +205,7 @@ func (cn *conn) quiet() bool {
 
 // read reads from the connection, never from buf, at least one byte or an error.
 func (cn *conn) read(p []byte) (int, error) {
+	cn.heard = time.Time{}
 	for range 100 {
 		if n, err := cn.net.Read(p); n != 0 || err != nil {
 			return n, err

@@ -95,7 +95,9 @@ func (h *host) get(now time.Time) *conn {
 
 // put makes cn idle, or closes it if there are enough.
 func (h *host) put(cn *conn) {
-	cn.idleSince = time.Now()
+	if cn.idleSince = cn.heard; cn.heard.IsZero() {
+		cn.idleSince = time.Now()
+	}
 	cn.reused = true
 	h.mu.Lock()
 	if len(h.idle) >= h.client.opt.MaxIdle {

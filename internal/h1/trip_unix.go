@@ -91,6 +91,7 @@ func (t *trip) arrive(fd int) (over bool) {
 	case n > 0:
 		cn.w += n
 		t.sent.first = time.Now()
+		cn.heard = t.sent.first
 	case err == nil:
 		t.failed = io.EOF
 	default:

@@ -131,7 +131,11 @@ func (w *response) prepare(extra []byte) {
 	var fields [headGap - chunkGap]byte
 	f := fields[:0]
 	if !w.dated {
-		f = append(f, x.conn.srv.dateField(time.Now())...)
+		now := time.Now()
+		if w.done {
+			x.conn.answered = now
+		}
+		f = append(f, x.conn.srv.dateField(now)...)
 	}
 	f = w.appendType(f, extra)
 	switch {

@@ -39,6 +39,7 @@ type conn struct {
 	misses int       // heads in a row that were not the remembered one
 
 	deadline time.Time // the read deadline that is set
+	answered time.Time // when the answer before was sent, if that was whole
 	skip     int       // how many CR and LF may come before the next request
 	gone     bool      // not to be used again
 }
@@ -99,7 +100,7 @@ func (c *conn) serve() {
 		if c.gone || c.srv.stopping.Load() || !c.state.CompareAndSwap(stateActive, stateIdle) {
 			return
 		}
-		c.setIdleDeadline(time.Now())
+		c.setIdleDeadline()
 	}
 }
 
@@ -113,7 +114,11 @@ func (c *conn) headDeadline() time.Time {
 
 // setIdleDeadline bounds the wait for the next request. A deadline that is
 // still good enough stays: setting one costs more than its precision is worth.
-func (c *conn) setIdleDeadline(now time.Time) {
+func (c *conn) setIdleDeadline() {
+	now := c.answered
+	if c.answered = (time.Time{}); now.IsZero() {
+		now = time.Now()
+	}
 	d := c.srv.IdleTimeout
 	if d <= 0 {
 		c.setReadDeadline(time.Time{})
