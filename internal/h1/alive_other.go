@@ -2,7 +2,10 @@
 
 package h1
 
-import "syscall"
+import (
+	"syscall"
+	"time"
+)
 
 // look cannot see a closed connection on this system; replay.go covers it.
 type look struct{}
@@ -16,4 +19,4 @@ type trip struct{}
 func (*trip) bind(*conn, syscall.RawConn) {}
 func (*trip) able() bool                  { return false }
 
-func (*trip) run([]byte) (s sending, rest []byte, readErr error) { return s, nil, nil }
+func (*trip) run([]byte, time.Time) (s sending, rest []byte, readErr error) { return s, nil, nil }

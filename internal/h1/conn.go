@@ -118,7 +118,7 @@ func (cn *conn) exchange(ctx context.Context, req *Request, now time.Time) (*Res
 	cn.ofHead = !req.HeadDeadline.IsZero()
 	cn.watch(ctx)
 	r := &Response{conn: cn, ctx: ctx}
-	sent := r.send(req)
+	sent := r.send(req, now)
 	if sent.stale {
 		cn.unwatch()
 		cn.closePolitely()

@@ -53,12 +53,12 @@ func (cn *conn) recycle(o outgoing) {
 
 // send writes head and body, or starts to. A connection that was used before is
 // looked at first.
-func (r *Response) send(req *Request) (s sending) {
+func (r *Response) send(req *Request, now time.Time) (s sending) {
 	cn := r.conn
 	o := cn.compose(req)
 	switch {
 	case cn.reused && len(o.rest) == 0 && cn.trip.able():
-		s = r.roundTrip(o.head)
+		s = r.roundTrip(o.head, now)
 	case cn.reused && !cn.alive():
 		s.stale = true
 	case len(req.Body) < asyncWrite:
@@ -113,9 +113,9 @@ func (cn *conn) write(o outgoing) (err error) {
 
 // roundTrip is send together with the wait for the answer's first bytes, which
 // are in the connection's buffer then.
-func (r *Response) roundTrip(request []byte) sending {
+func (r *Response) roundTrip(request []byte, now time.Time) sending {
 	cn := r.conn
-	s, rest, readErr := cn.trip.run(request)
+	s, rest, readErr := cn.trip.run(request, now)
 	if len(rest) > 0 && s.err == nil && !s.stale {
 		_, s.err = cn.net.Write(rest)
 		s.end = time.Now()

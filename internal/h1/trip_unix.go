@@ -23,6 +23,7 @@ type trip struct {
 	rc   syscall.RawConn
 	step func(fd uintptr) (over bool) // made once per connection
 
+	began   time.Time
 	request []byte // what is left to write
 	sent    sending
 	failed  error // of the read
@@ -41,22 +42,25 @@ func (t *trip) bind(cn *conn, rc syscall.RawConn) {
 
 func (t *trip) able() bool { return t.rc != nil }
 
-// run makes the trip. It returns the rest of the request if the connection has not
-// taken all of it; then nothing was waited for.
-func (t *trip) run(request []byte) (s sending, rest []byte, readErr error) {
-	t.request, t.sent, t.failed = request, sending{}, nil
+// run makes the trip, which begins about now. It returns the rest of the request if
+// the connection has not taken all of it; then nothing was waited for.
+func (t *trip) run(request []byte, now time.Time) (s sending, rest []byte, readErr error) {
+	t.began, t.request, t.sent, t.failed = now, request, sending{}, nil
 	err := t.rc.Read(t.step) // a deadline, or closed
 	s, rest, readErr = t.sent, t.request, t.failed
 	t.request = nil
 	switch {
 	case err == nil:
 	case s.end.IsZero():
-		s.err, s.end = err, time.Now()
+		s.err, s.end = err, t.now()
 	default:
 		readErr = err
 	}
 	return s, rest, readErr
 }
+
+// now counts from the beginning: that asks the system for one clock, not for two.
+func (t *trip) now() time.Time { return t.began.Add(time.Since(t.began)) }
 
 // leave looks and writes. It reports whether the trip ends here.
 func (t *trip) leave(fd int) (over bool) {
@@ -73,7 +77,7 @@ func (t *trip) leave(fd int) (over bool) {
 		t.sent.err = t.fault("write", err)
 	}
 	t.request = t.request[max(n, 0):]
-	t.sent.end = time.Now()
+	t.sent.end = t.now()
 	return len(t.request) > 0
 }
 
@@ -90,7 +94,7 @@ func (t *trip) arrive(fd int) (over bool) {
 		return false
 	case n > 0:
 		cn.w += n
-		t.sent.first = time.Now()
+		t.sent.first = t.now()
 		cn.heard = t.sent.first
 	case err == nil:
 		t.failed = io.EOF
