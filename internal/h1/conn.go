@@ -32,11 +32,13 @@ type conn struct {
 	end   ending      // else has abort under the number hook
 	hook  int
 
-	buf    []byte             // buf[r:w] was read and is not consumed yet
-	r, w   int                // both 0 while buf is nil
-	pooled *[readBufSize]byte // what buf is made of, nil if grown or none
-	until  time.Time          // the deadline of reading that is set; zero for none
-	ofHead bool               // until is the head's, and the body is not to be bound by it
+	buf     []byte             // buf[r:w] was read and is not consumed yet
+	r, w    int                // both 0 while buf is nil
+	pooled  *[readBufSize]byte // what buf is made of, nil if grown or none
+	until   time.Time          // the deadline of reading that is set; zero for none
+	due     time.Time          // the one that holds, which is until or later (deadline.go)
+	bounded bool               // a deadline of writing is set
+	ofHead  bool               // due is the head's, and the body is not to be bound by it
 
 	reused    bool
 	idleSince time.Time
@@ -111,10 +113,6 @@ func (cn *conn) grow(limit int) bool {
 // exchange sends req and reads the response head. On failure the connection is
 // closed. now is the current time, give or take the time since it was asked for.
 func (cn *conn) exchange(ctx context.Context, req *Request, now time.Time) (*Response, *failure) {
-	if !cn.until.IsZero() || !req.HeadDeadline.IsZero() {
-		_ = cn.net.SetDeadline(req.HeadDeadline)
-		cn.until = req.HeadDeadline
-	}
 	cn.ofHead = !req.HeadDeadline.IsZero()
 	cn.watch(ctx)
 	r := &Response{conn: cn, ctx: ctx}
@@ -198,6 +196,7 @@ func (cn *conn) quiet() bool {
 		return true
 	}
 	cn.until = time.Unix(1, 0)
+	cn.due = cn.until
 	_ = cn.net.SetReadDeadline(cn.until)
 	n, err := cn.net.Read(cn.one[:])
 	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
@@ -207,7 +206,7 @@ func (cn *conn) quiet() bool {
 func (cn *conn) read(p []byte) (int, error) {
 	cn.heard = time.Time{}
 	for range 100 {
-		if n, err := cn.net.Read(p); n != 0 || err != nil {
+		if n, err := cn.net.Read(p); n != 0 || err != nil && !cn.early(err) {
 			return n, err
 		}
 	}

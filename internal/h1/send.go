@@ -56,9 +56,13 @@ func (cn *conn) recycle(o outgoing) {
 func (r *Response) send(req *Request, now time.Time) (s sending) {
 	cn := r.conn
 	o := cn.compose(req)
+	if cn.reused && len(o.rest) == 0 && cn.trip.able() {
+		s = r.roundTrip(req, o.head, now)
+		cn.recycle(o)
+		return s
+	}
+	cn.setDeadline(req.HeadDeadline)
 	switch {
-	case cn.reused && len(o.rest) == 0 && cn.trip.able():
-		s = r.roundTrip(o.head, now)
 	case cn.reused && !cn.alive():
 		s.stale = true
 	case len(req.Body) < asyncWrite:
@@ -113,10 +117,12 @@ func (cn *conn) write(o outgoing) (err error) {
 
 // roundTrip is send together with the wait for the answer's first bytes, which
 // are in the connection's buffer then.
-func (r *Response) roundTrip(request []byte, now time.Time) sending {
+func (r *Response) roundTrip(req *Request, request []byte, now time.Time) sending {
 	cn := r.conn
+	_ = cn.setReadDeadline(req.HeadDeadline) // fails only on a closed connection, and so does the trip
 	s, rest, readErr := cn.trip.run(request, now)
 	if len(rest) > 0 && s.err == nil && !s.stale {
+		cn.setDeadline(req.HeadDeadline)
 		_, s.err = cn.net.Write(rest)
 		s.end = time.Now()
 	}

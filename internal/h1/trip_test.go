@@ -144,3 +144,38 @@ func TestAnAnswerInPartsIsReadOnAReusedSocket(t *testing.T) {
 		}
 	}
 }
+
+func TestADeadlineSetBeforeDoesNotEndALaterRequest(t *testing.T) {
+	over := make(chan struct{})
+	defer close(over)
+	addr := upstream(t, func(_ int, c *net.TCPConn, br *bufio.Reader) {
+		for {
+			_, body, ok := readRequest(br)
+			if !ok {
+				return
+			}
+			wait, _ := time.ParseDuration(string(body))
+			select {
+			case <-time.After(wait):
+			case <-over:
+			}
+			_, _ = io.WriteString(c, okReply)
+		}
+	})
+	c := newClient(t, Options{})
+	for _, tc := range []struct{ deadline, wait time.Duration }{
+		{time.Minute, 0}, {50 * time.Millisecond, 0}, {time.Minute, 100 * time.Millisecond}, {50 * time.Millisecond, 0}, {150 * time.Millisecond, time.Second},
+	} {
+		req := post(addr, tc.wait.String())
+		begin := time.Now()
+		req.HeadDeadline = begin.Add(tc.deadline)
+		r, err := c.Do(t.Context(), req)
+		if late := tc.wait > tc.deadline; late != errors.Is(err, os.ErrDeadlineExceeded) || late && time.Since(begin) < tc.deadline {
+			t.Fatalf("%+v: %v after %v", tc, err, time.Since(begin))
+		}
+		if err == nil {
+			_, _ = io.ReadAll(r)
+			_ = r.Close()
+		}
+	}
+}

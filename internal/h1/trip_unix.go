@@ -46,7 +46,10 @@ func (t *trip) able() bool { return t.rc != nil }
 // the connection has not taken all of it; then nothing was waited for.
 func (t *trip) run(request []byte, now time.Time) (s sending, rest []byte, readErr error) {
 	t.began, t.request, t.sent, t.failed = now, request, sending{}, nil
-	err := t.rc.Read(t.step) // a deadline, or closed
+	err := t.rc.Read(t.step)
+	for t.conn.early(err) {
+		err = t.rc.Read(t.step)
+	}
 	s, rest, readErr = t.sent, t.request, t.failed
 	t.request = nil
 	switch {
