@@ -8,8 +8,9 @@
 // header of its own beyond Host and Content-Length, or repeats a request,
 // except for the one case of a stale pooled connection that replay.go argues.
 //
-// Start reading at Client.Do here, then conn.go for one exchange on one
-// connection, head.go for parsing and body.go for reading.
+// Start reading at Client.Do here, then conn.go and send.go for one exchange on
+// one connection, trip_unix.go for its quick way, head.go for parsing and body.go
+// for reading.
 package h1
 
 import (

@@ -19,7 +19,8 @@ import (
 // request after the other; pipelined requests wait in the buffer or the kernel.
 //
 // Between requests, and while a handler runs that has read its body, a
-// connection holds no buffer and no exchange: only its goroutine and this.
+// connection holds no buffer and no exchange: only its goroutine, this, and the
+// last head of a client that sends it again and again (recall.go).
 //
 // Reading belongs to this goroutine, except while a watch runs (watch.go).
 type conn struct {
