@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -92,9 +93,9 @@ func TestADeadlineThatHasPassedSendsNothing(t *testing.T) {
 // A socket that takes only a part of a request is written to until all is there.
 func TestARequestThatASocketTakesInPartsArrivesWhole(t *testing.T) {
 	request := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
-	came := make(chan []byte, 1)
+	left, came := make(chan struct{}), make(chan []byte, 1)
 	addr := upstream(t, func(_ int, c *net.TCPConn, br *bufio.Reader) {
-		time.Sleep(50 * time.Millisecond)
+		<-left // what the sockets do not take
 		b := make([]byte, len(request))
 		_, _ = io.ReadFull(br, b)
 		_, _ = io.WriteString(c, okReply)
@@ -107,8 +108,8 @@ func TestARequestThatASocketTakesInPartsArrivesWhole(t *testing.T) {
 	defer raw.Close()
 	cn := newConn(New(Options{}).host(post(addr, "")), raw)
 	r := &Response{conn: cn, ctx: t.Context()}
-	begin := time.Now()
-	s, rest, _ := cn.trip.run(request, begin)
+	s, rest, _ := cn.trip.run(request, time.Now())
+	close(left)
 	if len(rest) == 0 || s.err != nil || s.stale || !s.first.IsZero() {
 		t.Fatalf("%d bytes are left, %+v", len(rest), s)
 	}
@@ -131,9 +132,7 @@ func TestAnAnswerInPartsIsReadOnAReusedSocket(t *testing.T) {
 			}
 			for i := range okReply {
 				_, _ = io.WriteString(c, okReply[i:i+1])
-				if i%7 == 0 {
-					time.Sleep(time.Millisecond)
-				}
+				runtime.Gosched()
 			}
 		}
 	})
