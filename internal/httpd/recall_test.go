@@ -47,11 +47,25 @@ func readHeads(forget bool, heads ...string) string {
 func varied(head string) []string {
 	out := []string{head}
 	for _, r := range [][2]string{
-		{"Length: 5", "Length: 0"}, {"Length: 5", "Length: 55"}, {"Length: 5", "Length: "}, {"Length: 5", "Length: +5"}, {"Length: 5", "Length: 5 "},
-		{"Length: 5", "Length: 5\r\nContent-Length: 6"}, {"Length: 5", "Length: 5\r\nTransfer-Encoding: chunked"}, {"Length: 5", "Length: 05"},
-		{"Content-Length: 5\r\n", ""}, {"Content-Length: 5", "Content-Lengtg: 5"}, {"Content-Length: 5", "Transfer-Encoding: chunked"},
-		{"HTTP/1.1", "HTTP/1.0"}, {"POST", "PUT"}, {" /", " /x"}, {"Host: h", "Host: i"}, {"\r\n\r\n", "\r\nConnection: close\r\n\r\n"},
-		{"\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n"}, {"\r\n", "\n"}, {"k", "l"},
+		{"Length: 5", "Length: 0"},
+		{"Length: 5", "Length: 55"},
+		{"Length: 5", "Length: "},
+		{"Length: 5", "Length: +5"},
+		{"Length: 5", "Length: 5 "},
+		{"Length: 5", "Length: 5\r\nContent-Length: 6"},
+		{"Length: 5", "Length: 5\r\nTransfer-Encoding: chunked"},
+		{"Length: 5", "Length: 05"},
+		{"Content-Length: 5\r\n", ""},
+		{"Content-Length: 5", "Content-Lengtg: 5"},
+		{"Content-Length: 5", "Transfer-Encoding: chunked"},
+		{"HTTP/1.1", "HTTP/1.0"},
+		{"POST", "PUT"},
+		{" /", " /x"},
+		{"Host: h", "Host: i"},
+		{"\r\n\r\n", "\r\nConnection: close\r\n\r\n"},
+		{"\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n"},
+		{"\r\n", "\n"},
+		{"k", "l"},
 	} {
 		out = append(out, strings.Replace(head, r[0], r[1], 1))
 	}
