@@ -128,9 +128,9 @@ func TestOnlyPlainHeadsAreRemembered(t *testing.T) {
 
 // Each request is its own, however alike the heads are.
 func TestRecalledRequestsAreApart(t *testing.T) {
-	var seen []http.Header
+	seen := make(chan http.Header, 16)
 	s := &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		seen = append(seen, r.Header.Clone())
+		seen <- r.Header.Clone()
 		body, err := io.ReadAll(r.Body)
 		r.Header["Authorization"][0] = "changed"
 		r.Header.Add("X-A", "added")
@@ -156,7 +156,7 @@ func TestRecalledRequestsAreApart(t *testing.T) {
 		if !strings.Contains(string(answers), want) {
 			t.Errorf("no %q in %q", want, answers)
 		}
-		h := seen[n]
+		h := <-seen
 		if h.Get("Content-Length") != fmt.Sprint(5+n) || len(h["X-A"]) != 1 {
 			t.Errorf("request %d has the header %v", n, h)
 		}
