@@ -78,7 +78,7 @@ func (c *call) attempts() *llm.Fault {
 // every candidate is cooling down, a short wait is better than an error.
 func (c *call) waitForFirst() (time.Duration, *llm.Fault) {
 	first := &c.dest.candidates[c.order[0]]
-	wait := first.State.View(now(), first.model).Wait // what was demanded; limits that we infer hold nobody back
+	wait := first.State.View(c.now(), first.model).Wait // what was demanded; limits that we infer hold nobody back
 	if wait > c.dest.retry.MaxWait || wait > 0 && wait >= time.Until(c.deadline) {
 		return 0, &llm.Fault{
 			Kind: llm.FaultRateLimit, Retry: llm.RetrySame, Scope: llm.ScopeModel, Phase: llm.PhaseAdmit, After: wait,
@@ -151,7 +151,7 @@ func (c *call) left() *llm.Fault {
 // ask makes one attempt: it prepares the request, sends it and relays the
 // answer. What became of it stands in the last of c.ex.Attempts.
 func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fault {
-	begin := now()
+	begin := c.now()
 	if f := c.drawAt(target, begin); f != nil {
 		return f
 	}
@@ -177,7 +177,7 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 	f = c.interrupted(c.exchangeOnce(target, a, begin))
 	target.Metrics.InFlight.Dec()
 	target.State.End()
-	took, ended := part.leave(), now()
+	took, ended := part.leave(), c.now()
 	target.State.Report(ended, target.model, f)
 	c.note(target, a, f, ended, took)
 	c.followed(target, a, f)
@@ -262,7 +262,7 @@ func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *
 	}
 	c.use = use.Name()
 	f = c.send(target, a, codec, begin)
-	target.Report(use, f, now())
+	target.Report(use, f, c.now())
 	return f
 }
 
@@ -283,7 +283,7 @@ func (c *call) begin(target *candidate, a *ledger.Attempt, spoken dialect.Surfac
 	if err != nil {
 		return nil, upstream.Broken(err, late)
 	}
-	a.Head = now().Sub(at)
+	a.Head = time.Since(at)
 	c.learn(target, a, &resp.Header, at.Add(a.Head))
 	a.Reused, a.Connect, a.Status = resp.Timing.Reused, resp.Timing.Connect+resp.Timing.TLS, resp.Status
 	a.Upstream = target.RequestID(resp.Header.Get, at)

@@ -124,11 +124,23 @@ func (c *call) open(p *Plane, s surface, w http.ResponseWriter, r *http.Request)
 	start := now()
 	c.ex = ledger.Exchange{
 		ID: newID(start), Start: start, Config: p.Hash, Op: s.op, Dialect: s.dialect.Name(),
-		TraceID: cut(r.Header.Get("X-Request-Id"), 128), Client: cut(r.UserAgent(), 64),
+		TraceID: cut(field(r.Header, "X-Request-Id"), 128), Client: cut(field(r.Header, "User-Agent"), 64),
 	}
 	c.ex.Attempts, c.ex.Choice = c.attempt[:0], c.choice[:0]
-	lossless := r.Header.Get("X-Tailplane-Lossless")
+	lossless := field(r.Header, "X-Tailplane-Lossless")
 	c.lossless = lossless != "" && lossless != "false" && lossless != "0"
+}
+
+// now is the time, counted from the call's start: that asks the system for one clock
+// and not for two.
+func (c *call) now() time.Time { return c.ex.Start.Add(time.Since(c.ex.Start)) }
+
+// field is http.Header.Get for a name that is canonical, which it does not check.
+func field(h http.Header, name string) string {
+	if values := h[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
 }
 
 // survive ends a call on whose way a panic happened.
@@ -224,7 +236,7 @@ func (c *call) accept() *llm.Fault {
 }
 
 func (c *call) compressed() bool {
-	encoding := c.r.Header.Get("Content-Encoding")
+	encoding := field(c.r.Header, "Content-Encoding")
 	return encoding != "" && !strings.EqualFold(encoding, "identity")
 }
 
@@ -242,7 +254,7 @@ func (c *call) read() *llm.Fault {
 		return tooLarge(limit)
 	}
 	rc := http.NewResponseController(c.w)
-	_ = rc.SetReadDeadline(now().Add(bodyTimeout)) // unsupported only without a connection
+	_ = rc.SetReadDeadline(c.ex.Start.Add(bodyTimeout)) // unsupported only without a connection
 	c.body = grow(c.body[:0], int(max(size, 0))+1)
 	for {
 		n, err := c.r.Body.Read(c.body[len(c.body):cap(c.body)])
@@ -336,7 +348,7 @@ func (c *call) admit() {
 		return
 	}
 	c.admitted = true
-	c.ex.Admitted = now().Sub(c.ex.Start)
+	c.ex.Admitted = time.Since(c.ex.Start)
 	if err := c.gateway.journal.Admit(&c.ex); err != nil {
 		c.gateway.ledgerFailed(c, err)
 	}
@@ -358,7 +370,7 @@ func (c *call) choose() *llm.Fault {
 			Message: fmt.Sprintf("no replica of model %q is known now; `tailplane models` shows why", cut(c.dest.name, 100)),
 		}
 	}
-	at := now()
+	at := c.now()
 	if !c.stood {
 		c.standings(at)
 	}

@@ -26,7 +26,7 @@ func (c *call) identify() *llm.Fault {
 	if !c.plane.mayHost(c.r.Host) {
 		return &llm.Fault{Kind: llm.FaultForbidden, Message: "this host name is not served here; add it to listen.hosts"}
 	}
-	if sigv4.Present(c.r.Header.Get("Authorization"), c.r.URL.RawQuery) {
+	if sigv4.Present(field(c.r.Header, "Authorization"), c.r.URL.RawQuery) {
 		return c.claim()
 	}
 	text, source := c.shown()
@@ -107,16 +107,16 @@ func (c *call) shown() (text, source string) {
 
 // credential takes the key from whichever header the caller's SDK uses.
 func credential(h http.Header) (text, source string) {
-	if auth := h.Get("Authorization"); len(auth) > 7 && strings.EqualFold(auth[:7], "bearer ") {
+	if auth := field(h, "Authorization"); len(auth) > 7 && strings.EqualFold(auth[:7], "bearer ") {
 		return strings.TrimSpace(auth[7:]), "Authorization"
 	}
-	if key := h.Get("X-Api-Key"); key != "" {
+	if key := field(h, "X-Api-Key"); key != "" {
 		return key, "x-api-key"
 	}
-	if key := h.Get("X-Goog-Api-Key"); key != "" {
+	if key := field(h, "X-Goog-Api-Key"); key != "" {
 		return key, "x-goog-api-key"
 	}
-	return h.Get("Api-Key"), "api-key"
+	return field(h, "Api-Key"), "api-key"
 }
 
 // refusal tells what is wrong with a key without repeating any of it.

@@ -109,7 +109,7 @@ func (c *call) relayWhole(target *candidate, a *ledger.Attempt, resp *h1.Respons
 	if f := c.takeWhole(target, resp, c.deadline, llm.FaultTotal); f != nil {
 		return f
 	}
-	a.FirstToken = now().Sub(begin)
+	a.FirstToken = time.Since(begin)
 	body := c.reply
 	var f *llm.Fault
 	if a.Lane == laneTranslate {
@@ -299,7 +299,7 @@ func (s *stream) splice(own dialect.Surface, hide bool) *llm.Fault {
 	c.reply = c.reply[:0] // what is held back until the first token
 	c.events.ResetFrames(s.source, own.Framing(), int(c.plane.Listen.MaxEvent))
 	for {
-		s.arm(now())
+		s.arm(c.now())
 		readErr := c.events.Fill()
 		if f := s.pass(own, hide); f != nil {
 			return f
@@ -360,7 +360,7 @@ func (s *stream) send(raw []byte, sights dialect.Sight) *llm.Fault {
 		raw = c.reply
 	}
 	if content {
-		s.token(now())
+		s.token(c.now())
 	}
 	return s.write(raw)
 }

@@ -61,7 +61,7 @@ func (c *call) used(a *ledger.Attempt, f *llm.Fault) llm.Usage {
 // the record goes to the journal, the metrics and the log. It runs once for
 // every call, however it ended.
 func (c *call) settle() {
-	c.ex.Total = now().Sub(c.ex.Start)
+	c.ex.Total = time.Since(c.ex.Start)
 	c.ex.Attempts = slices.Insert(c.ex.Attempts, 0, c.judged.embedded...)
 	c.sum()
 	if c.committed {

@@ -79,6 +79,12 @@ func chatRequest(addr string, size int) *Request {
 	}
 }
 
+// hooks is a context that takes functions, and never ends.
+type hooks struct{ context.Context }
+
+func (hooks) Hook(func()) int   { return 1 }
+func (hooks) Unhook(n int) bool { return n == 1 }
+
 func TestAllocationsPerRequestOnAReusedConnection(t *testing.T) {
 	if raceEnabled {
 		t.Skip("allocations differ under the race detector")
@@ -99,6 +105,7 @@ func TestAllocationsPerRequestOnAReusedConnection(t *testing.T) {
 		{"100 KB body", context.Background(), reply700, 100 << 10, 2},
 		{"chunked reply", context.Background(), chunked, 1000, 2},
 		{"context that can end", cancellable, reply700, 1000, 4},
+		{"context with hooks", hooks{context.Background()}, reply700, 1000, 2},
 	} {
 		addr := replies(t, "\n", tc.reply)
 		c := newClient(t, Options{})

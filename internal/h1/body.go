@@ -193,11 +193,7 @@ func (r *Response) SetReadDeadline(t time.Time) error {
 		return net.ErrClosed
 	}
 	r.conn.ofHead = false
-	if t.Equal(r.conn.until) {
-		return nil // setting it again would cost as much as the first time
-	}
-	r.conn.until = t
-	return r.conn.net.SetReadDeadline(t)
+	return r.conn.setReadDeadline(t)
 }
 
 // Close ends the exchange. The connection goes back to the pool if the body was

@@ -229,6 +229,59 @@ func TestDeadlineOfOneRequestDoesNotReachTheNext(t *testing.T) {
 	})
 }
 
+// A read deadline that is set and passes early is set anew, and holds to the moment.
+func TestEachDeadlineHoldsWhateverWasSetBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pipes{serve: func(_ int, c net.Conn, br *bufio.Reader) {
+			for {
+				_, body, ok := readRequest(br)
+				if !ok {
+					return
+				}
+				wait, _ := time.ParseDuration(string(body))
+				time.Sleep(wait)
+				_, _ = io.WriteString(c, okReply[:len(okReply)-1])
+				time.Sleep(wait)
+				_, _ = io.WriteString(c, okReply[len(okReply)-1:])
+			}
+		}}
+		c := New(Options{Dial: p.dial, IdleTimeout: 100 * time.Hour})
+		defer c.CloseIdle()
+		ask := func(wait, head, body time.Duration) (took time.Duration, err error) {
+			begin := time.Now()
+			req := post("up:1", wait.String())
+			if head > 0 {
+				req.HeadDeadline = begin.Add(head)
+			}
+			r, err := c.Do(t.Context(), req)
+			if err != nil {
+				return time.Since(begin), err
+			}
+			defer r.Close()
+			if body > 0 {
+				_ = r.SetReadDeadline(time.Now().Add(body))
+			}
+			_, err = io.ReadAll(r)
+			return time.Since(begin), err
+		}
+		for _, tc := range []struct{ wait, head, body, took time.Duration }{
+			{0, time.Minute, time.Minute, 0},
+			{45 * time.Second, time.Minute, 2 * time.Minute, 90 * time.Second}, // over the minute that was set before
+			{time.Hour, 0, 0, 2 * time.Hour},
+			{time.Hour, 0, 2 * time.Hour, 2 * time.Hour},
+			{3 * time.Hour, 4 * time.Hour, time.Hour, 4 * time.Hour}, // the last passes
+			{0, time.Minute, time.Minute, 0},
+			{time.Hour, 30 * time.Minute, 0, 30 * time.Minute}, // and so does this
+		} {
+			took, err := ask(tc.wait, tc.head, tc.body)
+			if late := tc.took != 2*tc.wait; took != tc.took || errors.Is(err, os.ErrDeadlineExceeded) != late || err != nil && !late {
+				t.Errorf("%+v: %v after %v", tc, err, took)
+			}
+		}
+		time.Sleep(10 * time.Hour) // what is still to be answered
+	})
+}
+
 func TestCancelAfterCloseDoesNotTouchTheNextRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipes{serve: func(_ int, c net.Conn, br *bufio.Reader) {

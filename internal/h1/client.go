@@ -8,8 +8,9 @@
 // header of its own beyond Host and Content-Length, or repeats a request,
 // except for the one case of a stale pooled connection that replay.go argues.
 //
-// Start reading at Client.Do here, then conn.go for one exchange on one
-// connection, head.go for parsing and body.go for reading.
+// Start reading at Client.Do here, then conn.go and send.go for one exchange on
+// one connection, trip_unix.go for its quick way, head.go for parsing and body.go
+// for reading.
 package h1
 
 import (
@@ -146,19 +147,20 @@ func (c *Client) Do(ctx context.Context, req *Request) (*Response, error) {
 	}
 	h := c.host(req)
 	now := time.Now()
-	cn := h.get(now)
-	if cn == nil {
-		return c.doFresh(ctx, h, req)
+	for cn := h.get(now); cn != nil; cn = h.get(now) {
+		resp, fail := cn.exchange(ctx, req, now)
+		switch {
+		case fail == nil:
+			resp.Timing.Reused = true
+			return resp, nil
+		case fail.stale && fail.err == nil:
+			continue
+		case fail.replayable(req.Method):
+			return c.doFresh(ctx, h, req)
+		}
+		return nil, &Error{Phase: fail.phase, Address: req.Address, Err: fail.err, Stale: fail.broken && !fail.answered}
 	}
-	resp, fail := cn.exchange(ctx, req, now)
-	if fail == nil {
-		resp.Timing.Reused = true
-		return resp, nil
-	}
-	if fail.replayable(req.Method) {
-		return c.doFresh(ctx, h, req)
-	}
-	return nil, &Error{Phase: fail.phase, Address: req.Address, Err: fail.err, Stale: fail.broken && !fail.answered}
+	return c.doFresh(ctx, h, req)
 }
 
 // doFresh is Do on a new connection.

@@ -25,18 +25,24 @@ type conn struct {
 	tcp  *net.TCPConn // raw where it is written directly and takes a writev
 	tls  bool
 	look look
+	trip trip
 
 	abort func()      // closes raw; made once
 	stop  func() bool // stops the AfterFunc of the running exchange, or nil
+	end   ending      // else has abort under the number hook
+	hook  int
 
-	buf    []byte             // buf[r:w] was read and is not consumed yet
-	r, w   int                // both 0 while buf is nil
-	pooled *[readBufSize]byte // what buf is made of, nil if grown or none
-	until  time.Time          // the deadline of reading that is set; zero for none
-	ofHead bool               // until is the head's, and the body is not to be bound by it
+	buf     []byte             // buf[r:w] was read and is not consumed yet
+	r, w    int                // both 0 while buf is nil
+	pooled  *[readBufSize]byte // what buf is made of, nil if grown or none
+	until   time.Time          // the deadline of reading that is set; zero for none
+	due     time.Time          // the one that holds, which is until or later (deadline.go)
+	bounded bool               // a deadline of writing is set
+	ofHead  bool               // due is the head's, and the body is not to be bound by it
 
 	reused    bool
 	idleSince time.Time
+	heard     time.Time // when the last bytes were read, if that is known
 
 	vec  [2][]byte // for writev without an allocation
 	bufs net.Buffers
@@ -51,16 +57,28 @@ func (cn *conn) closePolitely() { _ = cn.net.Close() }
 
 // watch ties the connection to ctx until unwatch.
 func (cn *conn) watch(ctx context.Context) {
-	cn.stop = nil
-	if own, ok := ctx.(interface{ AfterFunc(func()) func() bool }); ok {
-		cn.stop = own.AfterFunc(cn.abort) // spares a context derived from it
+	cn.stop, cn.end = nil, nil
+	if own, ok := ctx.(ending); ok {
+		cn.end, cn.hook = own, own.Hook(cn.abort)
 	} else if ctx.Done() != nil {
 		cn.stop = context.AfterFunc(ctx, cn.abort)
 	}
 }
 
+// ending is a context that runs functions when it ends, as context.AfterFunc does,
+// without memory for each. Unhook reports whether it was in time.
+type ending interface {
+	Hook(run func()) (number int)
+	Unhook(number int) bool
+}
+
 // unwatch reports whether the connection was not and will not be aborted.
-func (cn *conn) unwatch() bool { return cn.stop == nil || cn.stop() }
+func (cn *conn) unwatch() bool {
+	if cn.end != nil {
+		return cn.end.Unhook(cn.hook)
+	}
+	return cn.stop == nil || cn.stop()
+}
 
 // release gives the read buffer back, dropping what is in it.
 func (cn *conn) release() {
@@ -95,18 +113,19 @@ func (cn *conn) grow(limit int) bool {
 // exchange sends req and reads the response head. On failure the connection is
 // closed. now is the current time, give or take the time since it was asked for.
 func (cn *conn) exchange(ctx context.Context, req *Request, now time.Time) (*Response, *failure) {
-	if !cn.until.IsZero() || !req.HeadDeadline.IsZero() {
-		_ = cn.net.SetDeadline(req.HeadDeadline)
-		cn.until = req.HeadDeadline
-	}
 	cn.ofHead = !req.HeadDeadline.IsZero()
 	cn.watch(ctx)
 	r := &Response{conn: cn, ctx: ctx}
-	sent := r.send(req)
+	sent := r.send(req, now)
+	if sent.stale {
+		cn.unwatch()
+		cn.closePolitely()
+		return nil, &failure{phase: PhaseWrite, err: ctx.Err(), stale: true}
+	}
 	if sent.err == nil || !errors.Is(sent.err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
 		// After a failed write the upstream may still have answered: it refused
 		// the request early and closed. That answer says more than the error.
-		at, err := r.receive(req.Method)
+		at, err := r.receive(req.Method, sent.first)
 		if err == nil {
 			r.close = r.close || sent.err != nil
 			r.timing(now, r.progress(sent), at)
@@ -170,81 +189,6 @@ func (r *Response) progress(sent sending) sending {
 	}
 }
 
-// asyncWrite is the size from which a request is written by a goroutine while
-// the response is awaited. What is smaller fits into the socket buffers of both
-// ends, so that the write cannot wait for an upstream that answers without
-// reading the body; and should it wait after all, HeadDeadline ends it.
-const asyncWrite = 128 << 10
-
-// sending is how the write of a request went.
-type sending struct {
-	err     error
-	end     time.Time
-	pending bool // the goroutine was still writing
-}
-
-// writing is a request write in a goroutine; result is valid once done is closed.
-type writing struct {
-	done   chan struct{}
-	result sending
-}
-
-// send writes head and body, or starts to.
-func (r *Response) send(req *Request) sending {
-	if len(req.Body) < asyncWrite {
-		err := r.conn.write(req)
-		return sending{err: err, end: time.Now()}
-	}
-	w := &writing{done: make(chan struct{})}
-	r.writer = w
-	cn := r.conn
-	go func() {
-		defer close(w.done)
-		err := cn.write(req)
-		w.result = sending{err: err, end: time.Now()}
-	}()
-	return sending{pending: true}
-}
-
-// join waits for the writing goroutine, if there is one. Unless the write is
-// over, the connection must be closed before.
-func (r *Response) join() {
-	if r.writer != nil {
-		<-r.writer.done
-	}
-}
-
-// write sends the request with one system call where it can: small ones copied
-// together, larger ones with writev over TCP; over TLS the first record is filled.
-func (cn *conn) write(req *Request) error {
-	bp := cn.host.client.writeBufs.Get().(*[]byte)
-	b := appendHead((*bp)[:0], req)
-	body := req.Body
-	if room := writeBufSize - len(b); len(body) <= room {
-		b, body = append(b, body...), nil
-	} else if cn.tcp == nil && room > 0 {
-		b, body = append(b, body[:room]...), body[room:]
-	}
-	var err error
-	switch {
-	case len(body) == 0:
-		_, err = cn.net.Write(b)
-	case cn.tcp != nil:
-		cn.vec = [2][]byte{b, body}
-		cn.bufs = cn.vec[:]
-		_, err = cn.bufs.WriteTo(cn.tcp)
-		cn.vec, cn.bufs = [2][]byte{}, nil
-	default:
-		if _, err = cn.net.Write(b); err == nil {
-			_, err = cn.net.Write(body)
-		}
-	}
-	if *bp = b; cap(b) <= maxWriteBuf {
-		cn.host.client.writeBufs.Put(bp)
-	}
-	return err
-}
-
 // quiet reports that a TLS connection has decrypted nothing beyond the
 // response. What the kernel holds is looked at by alive.
 func (cn *conn) quiet() bool {
@@ -252,6 +196,7 @@ func (cn *conn) quiet() bool {
 		return true
 	}
 	cn.until = time.Unix(1, 0)
+	cn.due = cn.until
 	_ = cn.net.SetReadDeadline(cn.until)
 	n, err := cn.net.Read(cn.one[:])
 	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
@@ -259,8 +204,9 @@ func (cn *conn) quiet() bool {
 
 // read reads from the connection, never from buf, at least one byte or an error.
 func (cn *conn) read(p []byte) (int, error) {
+	cn.heard = time.Time{}
 	for range 100 {
-		if n, err := cn.net.Read(p); n != 0 || err != nil {
+		if n, err := cn.net.Read(p); n != 0 || err != nil && !cn.early(err) {
 			return n, err
 		}
 	}

@@ -77,9 +77,10 @@ func appendHead(b []byte, req *Request) []byte {
 }
 
 // receive reads heads until a final one and sets up the body. It returns when
-// the first byte came, zero if none did.
-func (r *Response) receive(method string) (first time.Time, err error) {
+// the first byte came, zero if none did; came is that time if it was read already.
+func (r *Response) receive(method string, came time.Time) (first time.Time, err error) {
 	cn := r.conn
+	first = came
 	for range maxInformational + 1 {
 		n, err := r.readHead(&first)
 		if err != nil {
@@ -117,6 +118,9 @@ func (r *Response) readHead(first *time.Time) (int, error) {
 			return end, nil
 		}
 		seen = next
+		if r.rawErr != nil {
+			return 0, r.rawErr
+		}
 		n, err := cn.read(cn.buf[cn.w:])
 		if n > 0 && first.IsZero() {
 			*first = time.Now()
@@ -166,11 +170,18 @@ func (r *Response) parse(raw []byte) (message, error) {
 		if colon < 0 || !http1.IsToken(line[:colon]) {
 			return m, errors.New("malformed response: a header line without a valid name")
 		}
-		value := strings.Trim(line[colon+1:], " \t")
+		start := colon + 1
+		for start < len(line) && blank(line[start]) {
+			start++
+		}
+		value := line[start:]
+		for value != "" && blank(value[len(value)-1]) {
+			value = value[:len(value)-1]
+		}
 		if !http1.IsValue(value) {
 			return m, fmt.Errorf("malformed response: header %s has a control character", line[:colon])
 		}
-		start := at + colon + 1 + leadingSpace(line[colon+1:])
+		start += at
 		r.Header.fields = append(r.Header.fields, span{
 			name: uint32(at), nameEnd: uint32(at + colon),
 			value: uint32(start), valueEnd: uint32(start + len(value)),
@@ -263,7 +274,7 @@ func unfold(head string) string {
 	return string(out)
 }
 
-func leadingSpace(s string) int { return len(s) - len(strings.TrimLeft(s, " \t")) }
+func blank(c byte) bool { return c == ' ' || c == '\t' }
 
 // hasToken looks for an element of a comma-separated list.
 func hasToken(list, token string) bool {
@@ -277,5 +288,10 @@ func hasToken(list, token string) bool {
 
 // visible checks that s has no control character and no space.
 func visible(s string) bool {
-	return http1.IsValue(s) && !strings.ContainsAny(s, " \t")
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }

@@ -72,7 +72,8 @@ func serverName(host string) string {
 	return name
 }
 
-// get takes the newest idle connection that is still usable, or returns nil.
+// get takes the newest idle connection that was not idle for too long, or returns
+// nil. Whether it can still be used is seen when it is.
 func (h *host) get(now time.Time) *conn {
 	for {
 		h.mu.Lock()
@@ -85,7 +86,7 @@ func (h *host) get(now time.Time) *conn {
 		h.idle[n-1] = nil
 		h.idle = h.idle[:n-1]
 		h.mu.Unlock()
-		if now.Sub(cn.idleSince) < h.client.opt.IdleTimeout && cn.alive() {
+		if now.Sub(cn.idleSince) < h.client.opt.IdleTimeout {
 			return cn
 		}
 		cn.closePolitely()
@@ -94,7 +95,9 @@ func (h *host) get(now time.Time) *conn {
 
 // put makes cn idle, or closes it if there are enough.
 func (h *host) put(cn *conn) {
-	cn.idleSince = time.Now()
+	if cn.idleSince = cn.heard; cn.heard.IsZero() {
+		cn.idleSince = time.Now()
+	}
 	cn.reused = true
 	h.mu.Lock()
 	if len(h.idle) >= h.client.opt.MaxIdle {
@@ -191,6 +194,7 @@ func (h *host) connect(ctx context.Context, req *Request, start time.Time) (*con
 		}
 		timing.TLS = time.Since(dialed)
 		cn.net, cn.tcp, cn.tls = t, nil, true
+		cn.trip = trip{}
 	}
 	return cn, timing, nil
 }
@@ -202,6 +206,9 @@ func newConn(h *host, raw net.Conn) *conn {
 	if sc, ok := raw.(syscall.Conn); ok {
 		if rc, err := sc.SyscallConn(); err == nil {
 			cn.look.bind(rc)
+			if cn.tcp != nil {
+				cn.trip.bind(cn, rc)
+			}
 		}
 	}
 	cn.abort = func() { _ = raw.Close() }

@@ -42,6 +42,7 @@ const staleWindow = 500 * time.Millisecond
 type failure struct {
 	phase    Phase
 	err      error
+	stale    bool // the connection could not be used, and nothing was sent
 	reused   bool
 	broken   bool          // the peer ended the connection
 	answered bool          // at least one response byte came

@@ -24,12 +24,41 @@ func IsToken(s string) bool {
 // IsValue reports whether a field's value may be s: it has no control character but
 // the tab.
 func IsValue(s string) bool {
+	if n := len(s) - 8; n >= 0 { // eight bytes at a time; what may be amiss is looked at below
+		suspect := controls(load(s, n))
+		for i := 0; i < n; i += 8 {
+			suspect |= controls(load(s, i))
+		}
+		if suspect&tops == 0 {
+			return true
+		}
+	}
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false
 		}
 	}
 	return true
+}
+
+const (
+	ones = 0x0101010101010101
+	tops = 0x8080808080808080
+)
+
+// controls sets the top bit of each byte of w that is a control character. It may
+// set others above such a byte, and does for no word without one.
+func controls(w uint64) uint64 {
+	low, del := w-' '*ones, w^0x7f*ones-ones
+	return (low | del) &^ w
+}
+
+// load reads the eight bytes of s at i, the first into the lowest bits; the
+// compiler makes one load of it.
+func load(s string, i int) uint64 {
+	s = s[i : i+8]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // EqualFold compares ASCII without regard to case; it folds no other letters.

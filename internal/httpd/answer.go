@@ -21,10 +21,7 @@ func (w *response) settle(status int) {
 	w.statusLine(status)
 	w.closing = w.closing || status == http.StatusSwitchingProtocols
 	w.noLength = true
-	for name, values := range w.header {
-		w.heed(name, values)
-	}
-	w.fields(status)
+	w.fields(status, true)
 }
 
 // heed takes in what a field means for the rest of the head.
@@ -62,9 +59,13 @@ func (w *response) statusLine(status int) {
 
 // fields writes the handler's header, but for what frames the message: that is
 // written by prepare. A name that is no token is left out; a control character
-// in a value becomes a space, so that no value can be more than a value.
-func (w *response) fields(status int) {
+// in a value becomes a space, so that no value can be more than a value. Of a
+// final answer it heeds what the fields mean.
+func (w *response) fields(status int, final bool) {
 	for name, values := range w.header {
+		if final {
+			w.heed(name, values)
+		}
 		if !http1.IsToken(name) || frames(name) || status == http.StatusNotModified && name == "Content-Type" {
 			continue
 		}
@@ -93,7 +94,9 @@ func frames(name string) bool {
 }
 
 func appendValue(b []byte, value string) []byte {
-	value = strings.Trim(value, " \t\r\n")
+	if value != "" && (value[0] <= ' ' || value[len(value)-1] <= ' ') {
+		value = strings.Trim(value, " \t\r\n")
+	}
 	if http1.IsValue(value) {
 		return append(b, value...)
 	}
@@ -128,7 +131,11 @@ func (w *response) prepare(extra []byte) {
 	var fields [headGap - chunkGap]byte
 	f := fields[:0]
 	if !w.dated {
-		f = append(f, x.conn.srv.dateField(time.Now())...)
+		now := time.Now()
+		if w.done {
+			x.conn.answered = now
+		}
+		f = append(f, x.conn.srv.dateField(now)...)
 	}
 	f = w.appendType(f, extra)
 	switch {

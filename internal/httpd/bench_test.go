@@ -138,8 +138,8 @@ func TestAllocationsPerRequest(t *testing.T) {
 		end     string
 		most    float64
 	}{
-		{"1 KB in, 700 B out", small, chat, "xx", 4},
-		{"GET", func(http.ResponseWriter, *http.Request) {}, []byte(get), "\r\n\r\n", 4},
+		{"1 KB in, 700 B out", small, chat, "xx", 2},
+		{"GET", func(http.ResponseWriter, *http.Request) {}, []byte(get), "\r\n\r\n", 2},
 		{"200 events", sse, []byte(get), "0\r\n\r\n", 8},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -19,7 +19,8 @@ import (
 // request after the other; pipelined requests wait in the buffer or the kernel.
 //
 // Between requests, and while a handler runs that has read its body, a
-// connection holds no buffer and no exchange: only its goroutine and this.
+// connection holds no buffer and no exchange: only its goroutine, this, and the
+// last head of a client that sends it again and again (recall.go).
 //
 // Reading belongs to this goroutine, except while a watch runs (watch.go).
 type conn struct {
@@ -35,7 +36,11 @@ type conn struct {
 	r, w   int                // both 0 while buf is nil
 	pooled *[readBufSize]byte // what buf is made of, nil if grown or none
 
+	memory *lastHead // of a head (recall.go), nil for none
+	misses int       // heads in a row that were not the remembered one
+
 	deadline time.Time // the read deadline that is set
+	answered time.Time // when the answer before was sent, if that was whole
 	skip     int       // how many CR and LF may come before the next request
 	gone     bool      // not to be used again
 }
@@ -96,7 +101,7 @@ func (c *conn) serve() {
 		if c.gone || c.srv.stopping.Load() || !c.state.CompareAndSwap(stateActive, stateIdle) {
 			return
 		}
-		c.setIdleDeadline(time.Now())
+		c.setIdleDeadline()
 	}
 }
 
@@ -110,7 +115,11 @@ func (c *conn) headDeadline() time.Time {
 
 // setIdleDeadline bounds the wait for the next request. A deadline that is
 // still good enough stays: setting one costs more than its precision is worth.
-func (c *conn) setIdleDeadline(now time.Time) {
+func (c *conn) setIdleDeadline() {
+	now := c.answered
+	if c.answered = (time.Time{}); now.IsZero() {
+		now = time.Now()
+	}
 	d := c.srv.IdleTimeout
 	if d <= 0 {
 		c.setReadDeadline(time.Time{})
@@ -246,7 +255,7 @@ func (c *conn) skipEmptyLines() {
 func (c *conn) exchange(n int) *refusal {
 	x := c.srv.exchange()
 	x.conn = c
-	bad := x.parse(string(c.buf[c.r : c.r+n]))
+	bad := x.read(c.buf[c.r : c.r+n])
 	c.consume(n)
 	if bad != nil {
 		x.reset()

@@ -17,12 +17,16 @@ type requestContext struct {
 	mu    sync.Mutex
 	done  chan struct{} // made when it is asked for
 	err   error
-	hooks []*hook
-	first [1]*hook // what hooks begins in
+	hooks []hook
+	first [1]hook // what hooks begins in
+	last  int     // the number of the last hook
 }
 
 // hook is a function that runs when the context ends.
-type hook struct{ run func() }
+type hook struct {
+	number int
+	run    func()
+}
 
 // Deadline implements context.Context; there is none.
 func (c *requestContext) Deadline() (time.Time, bool) { return time.Time{}, false }
@@ -54,27 +58,35 @@ func (c *requestContext) Err() error {
 // it has. stop takes f off and reports whether that was in time. Package context
 // finds this method, for contexts that are derived from this one, too.
 func (c *requestContext) AfterFunc(f func()) (stop func() bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		go f()
-		return func() bool { return false }
-	}
-	h := &hook{f}
-	if c.hooks == nil {
-		c.hooks = c.first[:0]
-	}
-	c.hooks = append(c.hooks, h)
-	return func() bool { return c.unhook(h) }
+	number := c.Hook(f)
+	return func() bool { return c.Unhook(number) }
 }
 
-func (c *requestContext) unhook(h *hook) bool {
+// Hook is AfterFunc for callers that take the function off by its number.
+func (c *requestContext) Hook(run func()) (number int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, have := range c.hooks {
-		if have == h {
+	c.last++
+	switch {
+	case c.err != nil:
+		go run()
+	case c.hooks == nil:
+		c.first[0] = hook{c.last, run}
+		c.hooks = c.first[:]
+	default:
+		c.hooks = append(c.hooks, hook{c.last, run})
+	}
+	return c.last
+}
+
+// Unhook takes a function off and reports whether that was in time.
+func (c *requestContext) Unhook(number int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.hooks {
+		if c.hooks[i].number == number {
 			last := len(c.hooks) - 1
-			c.hooks[i], c.hooks[last] = c.hooks[last], nil
+			c.hooks[i], c.hooks[last] = c.hooks[last], hook{}
 			c.hooks = c.hooks[:last]
 			return true
 		}

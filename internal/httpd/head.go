@@ -228,7 +228,6 @@ func (x *exchange) interpret() *refusal {
 func (x *exchange) frame() *refusal {
 	h, p := x.header, &x.proto
 	codings, lengths := h["Transfer-Encoding"], h["Content-Length"]
-	p.Body = &x.body
 	switch {
 	case len(codings) > 0 && (len(lengths) > 0 || x.minor == 0):
 		return badRequest("there is a Transfer-Encoding beside a Content-Length, or in HTTP/1.0")
@@ -241,23 +240,36 @@ func (x *exchange) frame() *refusal {
 		p.TransferEncoding = x.codings[:]
 		p.ContentLength = -1
 		x.body.chunked = true
-		return nil
 	case len(lengths) > 0:
 		for _, l := range lengths[1:] {
 			if l != lengths[0] {
 				return errLength
 			}
 		}
-		n, err := strconv.ParseUint(lengths[0], 10, 63)
-		if err != nil {
+		if !x.measure(lengths[0]) {
 			return errLength
 		}
 		h["Content-Length"] = lengths[:1]
-		p.ContentLength, x.body.left = int64(n), int64(n)
 	}
-	if p.ContentLength == 0 {
-		x.body.err = io.EOF
-		p.Body = http.NoBody
-	}
+	x.embody()
 	return nil
+}
+
+// measure takes in the length of the body, and reports whether it is one.
+func (x *exchange) measure(length string) bool {
+	n, err := strconv.ParseUint(length, 10, 63)
+	if err != nil {
+		return false
+	}
+	x.proto.ContentLength, x.body.left = int64(n), int64(n)
+	return true
+}
+
+// embody gives the request its body; one of no length is over.
+func (x *exchange) embody() {
+	x.proto.Body = &x.body
+	if x.proto.ContentLength == 0 {
+		x.body.err = io.EOF
+		x.proto.Body = http.NoBody
+	}
 }

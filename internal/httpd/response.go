@@ -304,7 +304,7 @@ func (w *response) inform(status int) {
 	w.x.body.expects = w.x.body.expects && status != http.StatusContinue
 	w.take()
 	w.statusLine(status)
-	w.fields(status)
+	w.fields(status, false)
 	w.buf = append(w.buf, '\r', '\n')
 	w.write(w.buf, nil, nil)
 	w.give()

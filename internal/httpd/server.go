@@ -15,8 +15,8 @@
 // over (hijack.go), but only for as long as it runs.
 //
 // Start reading at Server here, then conn.go for the life of a connection,
-// head.go for parsing, response.go for writing and watch.go for clients that
-// leave.
+// head.go for parsing, recall.go for heads that come again, response.go for
+// writing and watch.go for clients that leave.
 package httpd
 
 import (

@@ -24,17 +24,24 @@ import (
 //     are noted and not set, so they cannot end a watch.
 
 // watch is the state of watching the connection of one exchange. It is used
-// again with its exchange; a timer that fires late finds the next request and
-// watches that a little early, which does no harm.
+// again with its exchange.
+//
+// The timer is not stopped with a request, since that and setting it anew cost more
+// than most requests have to do here: when it fires for a request before the one
+// that runs, it is set once more for that. So a watch begins after once to twice
+// watchAfter.
 type watch struct {
-	x     *exchange
-	timer *time.Timer
+	x *exchange
 
 	mu       sync.Mutex
-	running  bool // a handler runs
-	bodyOver bool // nothing of the body is to be read any more
-	bodyRead bool // the handler's goroutine reads the body now
-	due      bool // to be started as soon as bodyOver
+	timer    *time.Timer
+	armed    bool   // the timer runs
+	begun    uint64 // counts the requests
+	armedFor uint64 // the one that the timer was set for
+	running  bool   // a handler runs
+	bodyOver bool   // nothing of the body is to be read any more
+	bodyRead bool   // the handler's goroutine reads the body now
+	due      bool   // to be started as soon as bodyOver
 	reading  chan struct{}
 	ended    bool // the end of the stream was seen
 	got      bool // next is a byte of the next request
@@ -44,8 +51,17 @@ type watch struct {
 // begin is called before the handler.
 func (w *watch) begin(bodyOver bool) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.running, w.bodyOver, w.bodyRead, w.due, w.ended, w.got = true, bodyOver, false, false, false, false
-	w.mu.Unlock()
+	w.begun++
+	if !w.armed {
+		w.arm()
+	}
+}
+
+// arm sets the timer for the request that runs. It is called with the lock held.
+func (w *watch) arm() {
+	w.armed, w.armedFor = true, w.begun
 	if w.timer == nil {
 		w.timer = time.AfterFunc(watchAfter, w.start)
 	} else {
@@ -56,13 +72,26 @@ func (w *watch) begin(bodyOver bool) {
 // start watches from now on, or as soon as the body is over. It returns when
 // the watch is over.
 func (w *watch) start() {
-	w.mu.Lock()
-	w.due = true
-	ready := w.ready()
-	w.mu.Unlock()
-	if ready {
+	if w.mayStart() {
 		w.read()
 	}
+}
+
+// mayStart is what the timer finds: whether it is for the request that runs, and
+// there is something to watch now.
+func (w *watch) mayStart() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.armed = false
+	switch {
+	case !w.running:
+		return false
+	case w.armedFor != w.begun:
+		w.arm()
+		return false
+	}
+	w.due = true
+	return w.ready()
 }
 
 // startBeside is start without waiting for its end.
@@ -116,18 +145,19 @@ func (w *watch) read() {
 // end stops watching after the handler. A client that has ended its side may
 // still read, and may have sent more requests before: the next read tells.
 func (w *watch) end() {
-	w.timer.Stop()
 	c := w.x.conn
 	w.mu.Lock()
 	w.running = false
 	reading := w.reading
-	if reading != nil && !w.ended && !w.got {
+	if reading == nil {
+		w.mu.Unlock()
+		return
+	}
+	if !w.ended && !w.got {
 		c.setReadDeadline(time.Unix(1, 0))
 	}
 	w.mu.Unlock()
-	if reading != nil {
-		<-reading
-	}
+	<-reading
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reading = nil

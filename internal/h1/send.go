@@ -1,0 +1,131 @@
+package h1
+
+import "time"
+
+// asyncWrite is the size from which a request is written by a goroutine while
+// the response is awaited. What is smaller fits into the socket buffers of both
+// ends, so that the write cannot wait for an upstream that answers without
+// reading the body; and should it wait after all, HeadDeadline ends it.
+const asyncWrite = 128 << 10
+
+// sending is how the write of a request went.
+type sending struct {
+	err     error
+	end     time.Time
+	pending bool // the goroutine was still writing
+
+	stale bool      // nothing was sent: the connection cannot be used again
+	first time.Time // when the first bytes of the answer were read; zero if they are still to be
+}
+
+// writing is a request write in a goroutine; result is valid once done is closed.
+type writing struct {
+	done   chan struct{}
+	result sending
+}
+
+// outgoing is a request as it is written: head, which is pooled and has as much
+// of the body as goes well with it, and the rest of the body.
+type outgoing struct {
+	pooled     *[]byte
+	head, rest []byte
+}
+
+// compose makes what is written of req: small ones are copied together, larger
+// ones are for a writev over TCP; over TLS the first record is filled.
+func (cn *conn) compose(req *Request) outgoing {
+	o := outgoing{pooled: cn.host.client.writeBufs.Get().(*[]byte), rest: req.Body}
+	o.head = appendHead((*o.pooled)[:0], req)
+	if room := writeBufSize - len(o.head); len(o.rest) <= room {
+		o.head, o.rest = append(o.head, o.rest...), nil
+	} else if cn.tcp == nil && room > 0 {
+		o.head, o.rest = append(o.head, o.rest[:room]...), o.rest[room:]
+	}
+	return o
+}
+
+// recycle gives the memory of what was written back.
+func (cn *conn) recycle(o outgoing) {
+	if *o.pooled = o.head; cap(o.head) <= maxWriteBuf {
+		cn.host.client.writeBufs.Put(o.pooled)
+	}
+}
+
+// send writes head and body, or starts to. A connection that was used before is
+// looked at first.
+func (r *Response) send(req *Request, now time.Time) (s sending) {
+	cn := r.conn
+	o := cn.compose(req)
+	if cn.reused && len(o.rest) == 0 && cn.trip.able() {
+		s = r.roundTrip(req, o.head, now)
+		cn.recycle(o)
+		return s
+	}
+	cn.setDeadline(req.HeadDeadline)
+	switch {
+	case cn.reused && !cn.alive():
+		s.stale = true
+	case len(req.Body) < asyncWrite:
+		s.err = cn.write(o)
+		s.end = time.Now()
+	default:
+		r.sendBeside(o)
+		return sending{pending: true}
+	}
+	cn.recycle(o)
+	return s
+}
+
+// sendBeside writes o in a goroutine.
+func (r *Response) sendBeside(o outgoing) {
+	w := &writing{done: make(chan struct{})}
+	r.writer = w
+	cn := r.conn
+	go func() {
+		defer close(w.done)
+		err := cn.write(o)
+		w.result = sending{err: err, end: time.Now()}
+		cn.recycle(o)
+	}()
+}
+
+// join waits for the writing goroutine, if there is one. Unless the write is
+// over, the connection must be closed before.
+func (r *Response) join() {
+	if r.writer != nil {
+		<-r.writer.done
+	}
+}
+
+// write sends o with one system call where it can.
+func (cn *conn) write(o outgoing) (err error) {
+	switch {
+	case len(o.rest) == 0:
+		_, err = cn.net.Write(o.head)
+	case cn.tcp != nil:
+		cn.vec = [2][]byte{o.head, o.rest}
+		cn.bufs = cn.vec[:]
+		_, err = cn.bufs.WriteTo(cn.tcp)
+		cn.vec, cn.bufs = [2][]byte{}, nil
+	default:
+		if _, err = cn.net.Write(o.head); err == nil {
+			_, err = cn.net.Write(o.rest)
+		}
+	}
+	return err
+}
+
+// roundTrip is send together with the wait for the answer's first bytes, which
+// are in the connection's buffer then.
+func (r *Response) roundTrip(req *Request, request []byte, now time.Time) sending {
+	cn := r.conn
+	_ = cn.setReadDeadline(req.HeadDeadline) // fails only on a closed connection, and so does the trip
+	s, rest, readErr := cn.trip.run(request, now)
+	if len(rest) > 0 && s.err == nil && !s.stale {
+		cn.setDeadline(req.HeadDeadline)
+		_, s.err = cn.net.Write(rest)
+		s.end = time.Now()
+	}
+	r.later(readErr)
+	return s
+}

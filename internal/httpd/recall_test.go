@@ -1,0 +1,164 @@
+package httpd
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"tailplane/internal/http1"
+)
+
+// readHeads reads heads as a connection does, one after the other; of the last it
+// tells what it was read as. With forget each is parsed.
+func readHeads(forget bool, heads ...string) string {
+	c := &conn{srv: &Server{}}
+	said := ""
+	for _, head := range heads {
+		x := c.srv.exchange()
+		x.conn = c
+		if forget {
+			c.memory = nil
+		}
+		bad := x.read([]byte(head))
+		said = fmt.Sprintf("%+v", bad)
+		if bad == nil {
+			p := x.proto
+			said = fmt.Sprintf("%s %s %q %s %d.%d %q %d %v %v %q %+v %v %d %d %v", p.Method, p.RequestURI, p.URL, p.Proto, p.ProtoMajor, p.ProtoMinor,
+				p.Host, p.ContentLength, p.Close, p.TransferEncoding, p.Header, x.is, p.Body == http.NoBody, x.body.left, x.minor, x.body.err)
+			for name, values := range x.header { // as a handler may
+				values[0] = "changed"
+				x.header[name] = append(values, "more")
+			}
+			x.header.Set("X-New", "new")
+		}
+		x.reset()
+		if bad != nil {
+			break // the connection ends
+		}
+	}
+	return said
+}
+
+// varied are heads that are almost one.
+func varied(head string) []string {
+	out := []string{head}
+	for _, r := range [][2]string{
+		{"Length: 5", "Length: 0"},
+		{"Length: 5", "Length: 55"},
+		{"Length: 5", "Length: "},
+		{"Length: 5", "Length: +5"},
+		{"Length: 5", "Length: 5 "},
+		{"Length: 5", "Length: 5\r\nContent-Length: 6"},
+		{"Length: 5", "Length: 5\r\nTransfer-Encoding: chunked"},
+		{"Length: 5", "Length: 05"},
+		{"Content-Length: 5\r\n", ""},
+		{"Content-Length: 5", "Content-Lengtg: 5"},
+		{"Content-Length: 5", "Transfer-Encoding: chunked"},
+		{"HTTP/1.1", "HTTP/1.0"},
+		{"POST", "PUT"},
+		{" /", " /x"},
+		{"Host: h", "Host: i"},
+		{"\r\n\r\n", "\r\nConnection: close\r\n\r\n"},
+		{"\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n"},
+		{"\r\n", "\n"},
+		{"k", "l"},
+	} {
+		out = append(out, strings.Replace(head, r[0], r[1], 1))
+	}
+	return out
+}
+
+const keyed = "POST /v1/chat?a=b HTTP/1.1\r\nHost: h\r\nauthorization: Bearer k\r\nContent-Length: 5\r\nX-A: \r\n\r\n"
+
+func FuzzAHeadIsRecalledAsItIsParsed(f *testing.F) {
+	for _, s := range append(slices.Clone(scripts), keyed) {
+		for _, second := range varied(s) {
+			f.Add(s, second)
+		}
+	}
+	f.Fuzz(func(t *testing.T, first, second string) {
+		a, _ := http1.HeadEnd([]byte(first), 0)
+		b, _ := http1.HeadEnd([]byte(second), 0)
+		if a == 0 || b == 0 {
+			return
+		}
+		heads := []string{first[:a], first[:a], first[:a], second[:b]}
+		if got, want := readHeads(false, heads...), readHeads(true, heads...); got != want {
+			t.Errorf("after %q\n%q\nis recalled as %s\nand parsed as %s", first[:a], second[:b], got, want)
+		}
+	})
+}
+
+func TestOnlyPlainHeadsAreRemembered(t *testing.T) {
+	remembers := func(heads ...string) bool {
+		c := &conn{srv: &Server{}}
+		for _, head := range heads {
+			x := c.srv.exchange()
+			x.conn = c
+			if bad := x.read([]byte(head)); bad != nil {
+				t.Fatal(bad)
+			}
+			x.reset()
+		}
+		return c.memory != nil
+	}
+	if remembers(keyed) {
+		t.Error("after one request a head is remembered")
+	}
+	if !remembers(keyed, keyed) {
+		t.Error("after two it is not")
+	}
+	var many []string
+	for n := range mostMisses {
+		many = append(many, strings.Replace(keyed, "/chat", fmt.Sprint("/", n), 1))
+	}
+	if remembers(many...) {
+		t.Error("heads that differ each time are remembered")
+	}
+	for _, add := range []string{"authorization: l", "X-Long: " + strings.Repeat("x", longestMemory), "Expect: 100-continue", "Connection: close"} {
+		if head := strings.Replace(keyed, "X-A: ", add, 1); remembers(head, head) {
+			t.Errorf("with %.30q a head is remembered", add)
+		}
+	}
+}
+
+// Each request is its own, however alike the heads are.
+func TestRecalledRequestsAreApart(t *testing.T) {
+	seen := make(chan http.Header, 16)
+	s := &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen <- r.Header.Clone()
+		body, err := io.ReadAll(r.Body)
+		r.Header["Authorization"][0] = "changed"
+		r.Header.Add("X-A", "added")
+		r.URL.Path, r.Host = "/other", "other"
+		fmt.Fprintf(w, "%s %v|", body, err)
+	})}
+	addr := start(t, s)
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var script strings.Builder
+	for n := range 6 {
+		body := strings.Repeat(string(rune('a'+n)), 5+n)
+		script.WriteString(strings.Replace(keyed, "Length: 5", fmt.Sprint("Length: ", len(body)), 1) + body)
+	}
+	script.WriteString("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+	_, _ = io.WriteString(c, script.String())
+	answers, _ := io.ReadAll(c)
+	for n := range 6 {
+		want := strings.Repeat(string(rune('a'+n)), 5+n) + " <nil>|"
+		if !strings.Contains(string(answers), want) {
+			t.Errorf("no %q in %q", want, answers)
+		}
+		h := <-seen
+		if h.Get("Content-Length") != fmt.Sprint(5+n) || len(h["X-A"]) != 1 {
+			t.Errorf("request %d has the header %v", n, h)
+		}
+	}
+}
