@@ -108,7 +108,7 @@ func TestTheTapStopsAsTheAnswerDoes(t *testing.T) {
 		body := []byte(`{"id":"c","object":"chat.completion","created":1,"model":"m","choices":` + choices + `}`)
 		var tapped, taken Tap
 		_, err := ChatCodec{}.TapReply(&tapped, body)
-		reply, derr := ChatCodec{}.DecodeReply(body)
+		reply, derr := ChatCodec{}.DecodeReply(body, new(At))
 		if err != nil || derr != nil {
 			t.Fatal(err, derr)
 		}
