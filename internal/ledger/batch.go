@@ -12,8 +12,9 @@ type recordStore interface {
 // recordBatch is settled exchanges on their way into a store.
 type recordBatch struct {
 	entries []entry
-	sums    rollup  // over the entries that were added to it
-	known   *rollup // over all entries, where somebody has counted them before
+	sums    rollup   // over the entries that were added to it
+	known   *rollup  // over all entries, where somebody has counted them before
+	digests []digest // of the records that known has, those which are still to come
 	scratch Exchange
 }
 
@@ -22,15 +23,16 @@ type recordBatch struct {
 type entry struct {
 	id     string
 	record []byte // as appendExchange writes it
-	stray  bool   // see isStray
-	start  int64  // Unix microseconds
+	digest digest
+	stray  bool  // see isStray
+	start  int64 // Unix microseconds
 }
 
 func (b *recordBatch) reset() {
 	clear(b.entries)
 	b.entries = b.entries[:0]
 	b.sums.reset()
-	b.known = nil
+	b.known, b.digests = nil, nil
 	b.scratch = Exchange{Attempts: b.scratch.Attempts[:0], Choice: b.scratch.Choice[:0]}
 }
 
@@ -45,7 +47,7 @@ func (b *recordBatch) addRecord(record []byte) error {
 }
 
 func (b *recordBatch) add(ex *Exchange, record []byte) {
-	b.entries = append(b.entries, entry{id: ex.ID, record: record, stray: isStray(ex.ID, ex.Start), start: micro(ex.Start)})
+	b.entries = append(b.entries, entry{id: ex.ID, record: record, digest: digestOf(record), stray: isStray(ex.ID, ex.Start), start: micro(ex.Start)})
 	b.sums.add(ex)
 }
 
@@ -57,13 +59,14 @@ func (b *recordBatch) total() *rollup {
 	return &b.sums
 }
 
-// addCounted takes a record that known has already. Its id must tell when it
-// began.
+// addCounted takes the next record that known has. Its id must tell when it began.
 func (b *recordBatch) addCounted(record []byte) error {
+	d := b.digests[0]
+	b.digests = b.digests[1:]
 	id, err := payloadID(record)
 	if err != nil {
 		return err
 	}
-	b.entries = append(b.entries, entry{id: id, record: record})
+	b.entries = append(b.entries, entry{id: id, record: record, digest: d})
 	return nil
 }

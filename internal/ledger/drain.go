@@ -202,7 +202,7 @@ func (j *Journal) nextBatch(sc *scanner, counted *stretch) (drained, error) {
 			if d.size > 0 {
 				break // what comes before a stretch is a batch of its own
 			}
-			j.batch.known, take = &counted.sums, j.batch.addCounted
+			j.batch.known, j.batch.digests, take = &counted.sums, counted.digests, j.batch.addCounted
 		}
 		rec, err := sc.next()
 		if err == io.EOF {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -189,7 +190,8 @@ func (j *Journal) record(kind byte, ex *Exchange) (Position, error) {
 	} else {
 		rec = appendExchange(rec, ex)
 	}
-	pos, err := j.write(kind, rec, ex)
+	sum := sha256.Sum256(rec[frameSize:])
+	pos, err := j.write(kind, rec, &sum, ex)
 	*buf = rec
 	j.bufs.Put(buf)
 	if !j.dirty.Load() && j.dirty.CompareAndSwap(false, true) {
@@ -198,8 +200,8 @@ func (j *Journal) record(kind byte, ex *Exchange) (Position, error) {
 	return pos, err
 }
 
-// write appends a record and returns where it ends.
-func (j *Journal) write(kind byte, rec []byte, ex *Exchange) (Position, error) {
+// write appends a record with the hash of its payload, and returns where it ends.
+func (j *Journal) write(kind byte, rec []byte, sum *[sha256.Size]byte, ex *Exchange) (Position, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.room(len(rec)); err != nil {
@@ -207,7 +209,7 @@ func (j *Journal) write(kind byte, rec []byte, ex *Exchange) (Position, error) {
 		j.stats.Err = err
 		return Position{}, err
 	}
-	link := sealRecord(rec, kind, j.link)
+	link := sealRecord(rec, kind, sum, j.link)
 	// The payload first, the frame last: a process killed in between leaves a
 	// frame of zeros, which is a clean end.
 	off := j.cur.used
@@ -222,11 +224,11 @@ func (j *Journal) write(kind byte, rec []byte, ex *Exchange) (Position, error) {
 	}
 	j.link = link
 	j.cur.used = off + align(len(rec))
-	j.count(kind, off, ex)
+	j.count(kind, off, digest(sum[:]), ex)
 	return Position{Segment: j.cur.seq, Offset: int64(j.cur.used)}, nil
 }
 
-func (j *Journal) count(kind byte, off int, ex *Exchange) {
+func (j *Journal) count(kind byte, off int, d digest, ex *Exchange) {
 	if kind == kindOpen {
 		j.fresh.wrote(j.cur.seq, int64(j.cur.used))
 		j.stats.Admitted++
@@ -235,7 +237,7 @@ func (j *Journal) count(kind byte, off int, ex *Exchange) {
 		return
 	}
 	if j.records != nil {
-		j.fresh.add(j.cur.seq, int64(off), ex)
+		j.fresh.add(j.cur.seq, int64(off), d, ex)
 		j.fresh.wrote(j.cur.seq, int64(j.cur.used))
 	}
 	j.stats.Settled++

@@ -212,7 +212,7 @@ func (r *recoverer) read(path string, seq uint64, pos Position) error {
 	if r.chained && h.link != r.link {
 		r.found.Breaks = append(r.found.Breaks, fmt.Sprintf("segment %d does not follow the segment before it", seq))
 	}
-	sc := scanner{data: data, off: headerSize, link: h.link, verify: true}
+	sc := h.scan(data)
 	r.records(&sc, seq, pos)
 	r.link, r.chained = sc.link, true
 	r.segments = append(r.segments, &segment{seq: seq, path: path, created: h.created, used: sc.off, sealed: true})

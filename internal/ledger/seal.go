@@ -36,8 +36,7 @@ func appendSeal(b []byte, entries []entry) []byte {
 			size |= 1
 		}
 		b = append(binary.AppendUvarint(b, size), e.id...)
-		d := digestOf(e.record)
-		b = append(b, d[:]...)
+		b = append(b, e.digest[:]...)
 		if e.stray {
 			b = binary.AppendVarint(b, e.start)
 		}

@@ -19,7 +19,7 @@ func TestASealNamesItsRecords(t *testing.T) {
 			if rapid.Bool().Draw(r, "regular") {
 				e.id = idFrom(at.UnixMilli()) + "0000000000000000"
 			}
-			e.stray = isStray(e.id, at)
+			e.digest, e.stray = digestOf(e.record), isStray(e.id, at)
 			entries = append(entries, e)
 		}
 		list, err := decodeSeal(appendSeal(nil, entries))

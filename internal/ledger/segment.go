@@ -17,7 +17,7 @@ import (
 // A segment file is a header and records, each at a multiple of 8 bytes, then
 // zeros. Integers are little endian.
 //
-//	header  0  magic "TPLEDG02"
+//	header  0  magic "TPLEDG03"
 //	        8  sequence number of the segment, from 1
 //	       16  floor: the oldest segment that held an open exchange, or one that
 //	           the store had not drained, when this segment began
@@ -30,18 +30,25 @@ import (
 //	        4  length of the payload
 //	        8  kind: 1 open, 2 settled
 //	        9  zeros
-//	       12  link: SHA-256 over bytes 8 to 11, the link before, the payload
+//	       12  link: SHA-256 over the link before, byte 8, and the first 22 bytes of
+//	           the payload's SHA-256
 //	       44  payload: an Exchange, see record.proto
+//
+// With 22 bytes a link is over one block of SHA-256. The payload's hash is made before
+// the journal's lock is taken, and is the one that a store seals the record with. In
+// version 02 a link is the SHA-256 over bytes 8 to 11, the link before, the payload.
 //
 // The checksum finds damage. The chain of links finds what a checksum cannot:
 // records that were exchanged, left out or written again by somebody else. The
 // first record that does not hold ends the segment.
 const (
-	segmentMagic = "TPLEDG02"
+	segmentMagic = "TPLEDG03"
+	olderMagic   = "TPLEDG02"
 	headerSize   = 72
 	frameSize    = 44
 	frameKind    = 8
 	frameLink    = 12
+	linkedBytes  = 22 // of a payload's hash, in a link
 )
 
 // The kinds of record.
@@ -64,6 +71,7 @@ type header struct {
 	floor   uint64
 	created time.Time
 	link    Link
+	older   bool // of version 02, which is read and not written
 }
 
 // put writes the header to the first bytes of a segment.
@@ -79,7 +87,7 @@ func (h header) put(dst []byte) {
 var errHeader = errors.New("segment header is damaged")
 
 func readHeader(data []byte) (header, error) {
-	if len(data) < headerSize || string(data[:8]) != segmentMagic ||
+	if len(data) < headerSize || string(data[:8]) != segmentMagic && string(data[:8]) != olderMagic ||
 		binary.LittleEndian.Uint32(data[64:]) != crc32.Checksum(data[:64], castagnoli) {
 		return header{}, errHeader
 	}
@@ -87,21 +95,31 @@ func readHeader(data []byte) (header, error) {
 		seq:     binary.LittleEndian.Uint64(data[8:]),
 		floor:   binary.LittleEndian.Uint64(data[16:]),
 		created: time.Unix(0, int64(binary.LittleEndian.Uint64(data[24:]))),
+		older:   string(data[:8]) == olderMagic,
 	}
 	copy(h.link[:], data[32:64])
 	return h, nil
 }
 
 // sealRecord completes a record whose first frameSize bytes are free and whose
-// payload follows, and returns its link. It writes only to rec.
-func sealRecord(rec []byte, kind byte, before Link) Link {
+// payload, of which sum is the SHA-256, follows, and returns its link. It writes
+// only to rec.
+func sealRecord(rec []byte, kind byte, sum *[sha256.Size]byte, before Link) Link {
 	binary.LittleEndian.PutUint32(rec[4:], uint32(len(rec)-frameSize))
-	rec[frameKind], rec[9], rec[10], rec[11] = kind, 0, 0, 0
-	copy(rec[frameLink:frameSize], before[:])
-	link := Link(sha256.Sum256(rec[frameKind:]))
+	binary.LittleEndian.PutUint32(rec[frameKind:], uint32(kind))
+	link := before.next(kind, sum)
 	copy(rec[frameLink:frameSize], link[:])
 	binary.LittleEndian.PutUint32(rec, crc32.Checksum(rec[4:], castagnoli))
 	return link
+}
+
+// next is the link of a record behind this one.
+func (l Link) next(kind byte, sum *[sha256.Size]byte) Link {
+	var b [len(l) + 1 + linkedBytes]byte
+	copy(b[:], l[:])
+	b[len(l)] = kind
+	copy(b[len(l)+1:], sum[:linkedBytes])
+	return sha256.Sum256(b[:])
 }
 
 func align(n int) int { return (n + 7) &^ 7 }
@@ -119,7 +137,13 @@ type scanner struct {
 	off    int
 	link   Link
 	verify bool // check crc and chain; off only for bytes this process wrote itself
+	older  bool // see header
 	hashed []byte
+}
+
+// scan walks the records of a segment with this header, and checks them.
+func (h header) scan(data []byte) scanner {
+	return scanner{data: data, off: headerSize, link: h.link, verify: true, older: h.older}
 }
 
 // Tear is where a segment stops being readable.
@@ -158,7 +182,7 @@ func (s *scanner) next() (record, error) {
 		if binary.LittleEndian.Uint32(rec) != crc32.Checksum(rec[4:], castagnoli) {
 			return record{}, s.tear("checksum")
 		}
-		if kind != kindOpen && kind != kindSettled {
+		if k := binary.LittleEndian.Uint32(rec[frameKind:]); k != uint32(kindOpen) && k != uint32(kindSettled) {
 			return record{}, s.tear("kind")
 		}
 		link := s.linkOf(rec)
@@ -172,6 +196,10 @@ func (s *scanner) next() (record, error) {
 }
 
 func (s *scanner) linkOf(rec []byte) Link {
+	if !s.older {
+		sum := sha256.Sum256(rec[frameSize:])
+		return s.link.next(rec[frameKind], &sum)
+	}
 	s.hashed = append(append(append(s.hashed[:0], rec[frameKind:frameLink]...), s.link[:]...), rec[frameSize:]...)
 	return sha256.Sum256(s.hashed)
 }

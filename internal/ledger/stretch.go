@@ -1,7 +1,7 @@
 package ledger
 
-// A stretch is a run of records of one segment whose sums were made while they
-// were written. What this process settles it need not read again to count: the
+// A stretch is a run of records of one segment whose sums and digests were made while
+// they were written. What this process settles it need not read again to count: the
 // drain takes such a stretch as one batch, and reads only what an earlier
 // process wrote or what came while too many stretches were waiting.
 type stretch struct {
@@ -10,9 +10,10 @@ type stretch struct {
 	size     int   // settled records in it
 	stray    bool  // one of them has an id that does not tell when it began: it must be read
 	sums     rollup
+	digests  []digest // of the settled records, in their order
 }
 
-// mostStretches bounds the memory of sums while the store does not keep up.
+// mostStretches bounds the memory of sums and digests while the store does not keep up.
 const mostStretches = 64
 
 // stretches are those of a journal, guarded by its mutex.
@@ -23,7 +24,7 @@ type stretches struct {
 }
 
 // add counts a settled record that begins at off of a segment.
-func (s *stretches) add(segment uint64, off int64, ex *Exchange) {
+func (s *stretches) add(segment uint64, off int64, d digest, ex *Exchange) {
 	if s.open != nil && s.open.segment != segment {
 		s.close()
 	}
@@ -40,6 +41,7 @@ func (s *stretches) add(segment uint64, off int64, ex *Exchange) {
 	s.open.size++
 	s.open.stray = s.open.stray || isStray(ex.ID, ex.Start)
 	s.open.sums.add(ex)
+	s.open.digests = append(s.open.digests, d)
 }
 
 // wrote says that a record, of either kind, ends at an offset of a segment.
@@ -80,5 +82,6 @@ func (s *stretches) drop() {
 	s.closed[0] = nil
 	s.closed = s.closed[1:]
 	first.sums.reset()
+	first.digests = first.digests[:0]
 	s.free = first
 }

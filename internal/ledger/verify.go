@@ -71,7 +71,7 @@ func (v *verifier) segment(path string) error {
 	}
 	v.Segments++
 	v.last = seq
-	sc := scanner{data: data, off: headerSize, link: h.link, verify: true}
+	sc := h.scan(data)
 	v.records(&sc, seq)
 	v.Head = sc.link
 	return nil
