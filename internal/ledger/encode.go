@@ -151,6 +151,9 @@ func putUsage(b []byte, field uint64, u *llm.Usage) []byte {
 	return closeNest(putText(b, 15, u.Tier), begin)
 }
 
+// mostTag is the most bytes that putTag appends.
+const mostTag = 2
+
 // putTag appends the number and the wire type of a field. Both fit into two
 // bytes for every field there is.
 func putTag(b []byte, field uint64, kind uint64) []byte {
@@ -189,29 +192,57 @@ func putText(b []byte, field uint64, s string) []byte {
 	if s == "" {
 		return b
 	}
-	if !ascii(s) && !utf8.ValidString(s) {
+	if len(s) < 0x80 && cap(b)-len(b) >= mostTag+1+len(s) {
+		short := append(putTag(b, field, wireBytes), byte(len(s)))
+		if whole := short[:len(short)+len(s)]; copyASCII(whole[len(short):], s) {
+			return whole
+		}
+	}
+	return putAnyText(b, field, s)
+}
+
+// putAnyText is putText for what is long, or not ASCII, or needs more room.
+func putAnyText(b []byte, field uint64, s string) []byte {
+	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
 	}
 	b = binary.AppendUvarint(putTag(b, field, wireBytes), uint64(len(s)))
 	return append(b, s...)
 }
 
-// ascii reports whether a text is ASCII, as nearly all are. It is quicker than
-// utf8.ValidString with short ones: it looks at eight bytes at a time, and at the
-// last of them twice.
-func ascii(s string) bool {
-	if len(s) < 8 {
-		high := byte(0)
-		for i := range len(s) {
-			high |= s[i]
+// copyASCII copies a text to as many bytes, and reports whether it is ASCII, as
+// nearly all are. It is quicker than copying and utf8.ValidString with short ones: it
+// takes eight bytes at a time, or four, and the last of them twice.
+func copyASCII(dst []byte, s string) bool {
+	n := len(s)
+	switch {
+	case n >= 8:
+		high := word(s[n-8:])
+		binary.LittleEndian.PutUint64(dst[n-8:], high)
+		for i := 0; i < n-8; i += 8 {
+			w := word(s[i:])
+			binary.LittleEndian.PutUint64(dst[i:], w)
+			high |= w
 		}
-		return high < utf8.RuneSelf
+		return high&0x8080808080808080 == 0
+	case n >= 4:
+		first, last := half(s), half(s[n-4:])
+		binary.LittleEndian.PutUint32(dst, first)
+		binary.LittleEndian.PutUint32(dst[n-4:], last)
+		return (first|last)&0x80808080 == 0
 	}
-	high := word(s[len(s)-8:])
-	for ; len(s) > 8; s = s[8:] {
-		high |= word(s)
+	high := byte(0)
+	for i := range n {
+		dst[i] = s[i]
+		high |= s[i]
 	}
-	return high&0x8080808080808080 == 0
+	return high < utf8.RuneSelf
+}
+
+// half is the first four bytes of a text.
+func half(s string) uint32 {
+	_ = s[3]
+	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
 }
 
 // word is the first eight bytes of a text; the compiler makes one load of it.

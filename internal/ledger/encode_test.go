@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"os"
 	"reflect"
 	"regexp"
@@ -228,15 +229,32 @@ func TestRecordWithoutIDIsRefused(t *testing.T) {
 func TestASCIIIsWhatHasNoHighBit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := rapid.SliceOfN(rapid.ByteRange(0, 0x7f), 0, 40).Draw(t, "text")
-		if !ascii(string(b)) {
-			t.Fatalf("%q is none", b)
+		dst := make([]byte, len(b))
+		if !copyASCII(dst, string(b)) || !bytes.Equal(dst, b) {
+			t.Fatalf("%q is none, or copied as %q", b, dst)
 		}
 		if len(b) == 0 {
 			return
 		}
 		b[rapid.IntRange(0, len(b)-1).Draw(t, "at")] |= 0x80
-		if ascii(string(b)) {
+		if copyASCII(dst, string(b)) {
 			t.Fatalf("%q is one", b)
+		}
+	})
+}
+
+// TestATextIsWrittenAlikeWhateverRoomThereIs: the short way writes what the other does.
+func TestATextIsWrittenAlikeWhateverRoomThereIs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.StringN(0, 200, 200), rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 20), func(b []byte) string { return string(b) })).Draw(t, "text")
+		field := rapid.Uint64Range(1, 45).Draw(t, "field")
+		b := append(make([]byte, 0, rapid.IntRange(1, 240).Draw(t, "room")), 'x')
+		want := []byte("x")
+		if text != "" {
+			want = putAnyText(want, field, text)
+		}
+		if got := putText(b, field, text); !bytes.Equal(got, want) {
+			t.Fatalf("got %q, want %q", got, want)
 		}
 	})
 }
