@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"strconv"
@@ -165,7 +166,7 @@ func appendDuration(b []byte, d time.Duration) []byte {
 		from := len(b)
 		b = strconv.AppendInt(b, int64(scale)+rest, 10)
 		b[from] = '.'
-		b = b[:from+len(strings.TrimRight(string(b[from:]), "0"))]
+		b = bytes.TrimRight(b, "0")
 	}
 	return append(b, unit...)
 }

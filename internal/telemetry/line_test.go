@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -63,4 +64,32 @@ func sameJSON(t *rapid.T, line []byte) string {
 		t.Fatalf("%s: %v", line, err)
 	}
 	return fmt.Sprint(v)
+}
+
+// BenchmarkLine is an access line as the gateway writes it.
+func BenchmarkLine(b *testing.B) {
+	l := NewLog(io.Discard, "text", nil)
+	at := time.UnixMilli(1_795_000_000_123)
+	b.ReportAllocs()
+	for b.Loop() {
+		n := l.Line(at, slog.LevelInfo, "request")
+		n.Text("request", "req_06h2g3d8966mhm0m6s4sd60a3c")
+		n.Text("key", "chat-backend")
+		n.Text("dialect", "chat")
+		n.Text("model", "gpt-5-mini")
+		n.Text("target", "openai-eu")
+		n.Int("attempts", 1)
+		n.Text("outcome", "ok")
+		n.Int("status", 200)
+		n.Text("fault", "")
+		n.Bool("stream", false)
+		n.Duration("ttft", 4_029_991)
+		n.Duration("took", 4_031_569)
+		n.Int("input", 250)
+		n.Int("output", 64)
+		n.Int("cost_nano", 1_204_500)
+		n.Text("pricing", "priced")
+		n.Text("config", "1548ae286911")
+		n.Send()
+	}
 }
