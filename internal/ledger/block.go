@@ -18,9 +18,10 @@ const (
 	leastBlock = 8        // records; fewer are rows
 )
 
-// entryMilli is an entry of a gateway's id, and when that was made.
+// entryMilli is an entry of a gateway's id, and when that was made. It is small,
+// because it is sorted.
 type entryMilli struct {
-	entry
+	*entry
 	milli int64
 }
 
@@ -49,7 +50,7 @@ func cutBlocks(entries []entryMilli, put func(block []entryMilli) error, rows fu
 			continue
 		}
 		for i := range block {
-			rows(block[i].entry)
+			rows(*block[i].entry)
 		}
 	}
 	return nil

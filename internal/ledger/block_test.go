@@ -370,7 +370,7 @@ func TestCutBlocks(t *testing.T) {
 			if rapid.Bool().Draw(r, "late") {
 				milli = 60_000 + milli/1000
 			}
-			e := entryMilli{entry{id: idFrom(milli) + fmt.Sprintf("%016d", len(in)), record: make([]byte, rapid.IntRange(1, 9000).Draw(r, "size"))}, milli}
+			e := entryMilli{&entry{id: idFrom(milli) + fmt.Sprintf("%016d", len(in)), record: make([]byte, rapid.IntRange(1, 9000).Draw(r, "size"))}, milli}
 			in, want[e.id] = append(in, e), true
 		}
 		take := func(id string) {

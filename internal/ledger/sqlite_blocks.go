@@ -35,11 +35,12 @@ func (s *SQLite) insert(ctx context.Context, tx *sql.Tx, entries []entry) error 
 		clear(s.fit)
 		clear(s.rest)
 	}()
-	for _, e := range entries {
+	for i := range entries {
+		e := &entries[i]
 		if milli, ok := idMilli(e.id); ok && !e.stray && s.known.vouches(e.id, milli) {
 			s.fit = append(s.fit, entryMilli{e, milli})
 		} else {
-			s.rest = append(s.rest, e)
+			s.rest = append(s.rest, *e)
 		}
 	}
 	unsure := len(s.rest)
