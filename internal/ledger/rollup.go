@@ -208,7 +208,10 @@ func (r *rollup) add(ex *Exchange) {
 
 // tagSet is the set of tags under which the rollup counts a set.
 func (r *rollup) tagSet(set string) string {
-	if _, known := r.tags[set]; known || set == "" || set == otherTags {
+	if set == "" || set == otherTags {
+		return set
+	}
+	if _, known := r.tags[set]; known {
 		return set
 	}
 	if len(r.tags) >= mostTagSets {

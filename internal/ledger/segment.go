@@ -169,10 +169,10 @@ func (s *scanner) next() (record, error) {
 		}
 		return record{}, s.tear("cut in a record's frame")
 	}
-	if allZero(rest[:frameSize]) {
+	n := int(binary.LittleEndian.Uint32(rest[4:]))
+	if n == 0 && allZero(rest[:frameSize]) {
 		return record{}, io.EOF
 	}
-	n := int(binary.LittleEndian.Uint32(rest[4:]))
 	if n > len(rest)-frameSize {
 		return record{}, s.tear("length beyond the segment")
 	}
