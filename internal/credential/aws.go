@@ -118,7 +118,7 @@ func (s *signer) finish(ctx context.Context, req *h1.Request, caller Caller, now
 	}
 	path, query, _ := strings.Cut(req.Target, "?")
 	signed := sigv4.Request{
-		Method: req.Method, Path: path, Query: query, Payload: sigv4.Hash(req.Body),
+		Method: req.Method, Path: path, Query: query, Payload: sigv4.Hash(req.Front, req.Body, req.Back),
 		Header: func(yield func(string, string) bool) {
 			if !yield("host", req.Host) {
 				return

@@ -49,14 +49,11 @@ func (AnthropicCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 }
 
 // Splice implements [Surface]. Only the model changes: usage always comes.
-func (AnthropicCodec) Splice(dst, body []byte, at *At, r Rewrite) []byte {
+func (AnthropicCodec) Splice(dst, body []byte, at *At, r Rewrite) wire.Spliced {
 	if r.Model == "" || at.Members[0].IsZero() {
-		return append(dst, body...)
+		return wire.Spliced{Front: body, New: dst}
 	}
-	where := at.Members[0].Value
-	dst = append(dst, body[:where.Start]...)
-	dst = wire.AppendString(dst, r.Model)
-	return append(dst, body[where.End:]...)
+	return wire.SetValue(dst, body, at.Members[0].Value, r.Model)
 }
 
 // anthropicKind is the type of a stream's event.

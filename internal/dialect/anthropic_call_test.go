@@ -103,11 +103,11 @@ func TestAnthropicGlanceAndSplice(t *testing.T) {
 	if err != nil || g != want {
 		t.Fatalf("%+v %v", g, err)
 	}
-	got := string(AnthropicCodec{}.Splice([]byte("^"), body, &at, Rewrite{Model: `a"b`, Usage: true}))
+	got := string(AnthropicCodec{}.Splice(nil, body, &at, Rewrite{Model: `a"b`, Usage: true}).Append([]byte("^")))
 	if want := "^" + strings.Replace(string(body), `"claude"`, `"a\"b"`, 1); got != want {
 		t.Errorf("got %s", got)
 	}
-	if got := string(AnthropicCodec{}.Splice(nil, body, &at, Rewrite{})); got != string(body) {
+	if got := string(AnthropicCodec{}.Splice(nil, body, &at, Rewrite{}).Append(nil)); got != string(body) {
 		t.Errorf("without an edit: %s", got)
 	}
 	for _, c := range []struct{ body, want string }{

@@ -97,11 +97,11 @@ func glanceOptions(body []byte, at *At) (bool, error) {
 
 // Splice implements [Surface]. Usage is asked for only where the request is a
 // stream: elsewhere servers refuse stream_options.
-func (ChatCodec) Splice(dst, body []byte, at *At, r Rewrite) []byte {
+func (ChatCodec) Splice(dst, body []byte, at *At, r Rewrite) wire.Spliced {
 	return openAISplice(dst, body, at, r)
 }
 
-func openAISplice(dst, body []byte, at *At, r Rewrite) []byte {
+func openAISplice(dst, body []byte, at *At, r Rewrite) wire.Spliced {
 	rewrite := &at.edits
 	rewrite.Reset()
 	var changes [2]wire.Change
@@ -123,7 +123,7 @@ func openAISplice(dst, body []byte, at *At, r Rewrite) []byte {
 		}
 	}
 	rewrite.Change(body, at.Object, changes[:n])
-	return rewrite.Append(dst, body)
+	return rewrite.Splice(dst, body)
 }
 
 // DecodeError implements [Surface].

@@ -21,9 +21,9 @@ type Surface interface {
 	// a wanted member twice); its text is fit for the client. It allocates
 	// only what the model name and an error need.
 	Glance(body []byte, at *At) (llm.Glance, error)
-	// Splice appends body to dst with the edits of r made and every other
-	// byte unchanged. at is Glance's for the same body.
-	Splice(dst, body []byte, at *At, r Rewrite) []byte
+	// Splice is body with the edits of r made and every other byte unchanged;
+	// what is new is appended to dst. at is Glance's for the same body.
+	Splice(dst, body []byte, at *At, r Rewrite) wire.Spliced
 	// TapEvent looks at one event of an upstream's stream as it passes, notes
 	// usage and stop in t, and says what it saw. It allocates nothing for an
 	// event that carries content only.

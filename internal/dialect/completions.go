@@ -33,7 +33,7 @@ func (CompletionsCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 }
 
 // Splice implements [Surface].
-func (CompletionsCodec) Splice(dst, body []byte, at *At, r Rewrite) []byte {
+func (CompletionsCodec) Splice(dst, body []byte, at *At, r Rewrite) wire.Spliced {
 	return openAISplice(dst, body, at, r)
 }
 

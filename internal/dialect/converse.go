@@ -51,7 +51,9 @@ func (ConverseCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 }
 
 // Splice implements [Surface]. Nothing that it could change stands in the body.
-func (ConverseCodec) Splice(dst, body []byte, _ *At, _ Rewrite) []byte { return append(dst, body...) }
+func (ConverseCodec) Splice(dst, body []byte, _ *At, _ Rewrite) wire.Spliced {
+	return wire.Spliced{Front: body, New: dst}
+}
 
 // converseKind is the type of a stream's event.
 type converseKind uint8

@@ -292,16 +292,16 @@ func spliceIsExact(t *testing.T, samples []sample) {
 		}
 		ran++
 		if s.Surface == llm.Gemini { // the model stands in the path
-			if out := s.surface.Splice(nil, s.Request, &at, dialect.Rewrite{Model: otherModel, Usage: true}); !bytes.Equal(out, s.Request) {
+			if out := s.surface.Splice(nil, s.Request, &at, dialect.Rewrite{Model: otherModel, Usage: true}).Append(nil); !bytes.Equal(out, s.Request) {
 				c.add(s, "splice changed the request")
 			}
 			continue
 		}
-		if same := s.surface.Splice(nil, s.Request, &at, dialect.Rewrite{}); !bytes.Equal(same, s.Request) {
+		if same := s.surface.Splice(nil, s.Request, &at, dialect.Rewrite{}).Append(nil); !bytes.Equal(same, s.Request) {
 			c.add(s, "splice with nothing to do changed the request")
 		}
 		if s.Surface == llm.Converse {
-			if same := s.surface.Splice(nil, s.Request, &at, dialect.Rewrite{Model: otherModel, Usage: true}); !bytes.Equal(same, s.Request) {
+			if same := s.surface.Splice(nil, s.Request, &at, dialect.Rewrite{Model: otherModel, Usage: true}).Append(nil); !bytes.Equal(same, s.Request) {
 				c.add(s, "what stands in the path was put into the body")
 			}
 			continue
@@ -334,7 +334,7 @@ func wantsModel(s *sample) bool {
 const otherModel = `team "a"/model-7`
 
 func spliceModel(s *sample, at *dialect.At) string {
-	out := s.surface.Splice(nil, s.Request, at, dialect.Rewrite{Model: otherModel})
+	out := s.surface.Splice(nil, s.Request, at, dialect.Rewrite{Model: otherModel}).Append(nil)
 	want, err := tree(s.Request)
 	if err != nil {
 		return err.Error()
@@ -359,7 +359,7 @@ func spliceModel(s *sample, at *dialect.At) string {
 }
 
 func spliceUsage(s *sample, at *dialect.At) string {
-	out := s.surface.Splice(nil, s.Request, at, dialect.Rewrite{Usage: true})
+	out := s.surface.Splice(nil, s.Request, at, dialect.Rewrite{Usage: true}).Append(nil)
 	want, err := tree(s.Request)
 	if err != nil {
 		return err.Error()
@@ -380,12 +380,12 @@ func spliceUsage(s *sample, at *dialect.At) string {
 	if kept := untouched(s.Request, out); !has && !bytes.Contains(s.Request, []byte("stream_options")) && kept < len(s.Request) {
 		return fmt.Sprintf("only %d of %d bytes are untouched", kept, len(s.Request))
 	}
-	both := s.surface.Splice(nil, s.Request, at, dialect.Rewrite{Model: otherModel, Usage: true})
+	both := s.surface.Splice(nil, s.Request, at, dialect.Rewrite{Model: otherModel, Usage: true}).Append(nil)
 	var again dialect.At
 	if _, err := s.surface.Glance(out, &again); err != nil {
 		return err.Error()
 	}
-	if twice := s.surface.Splice(nil, out, &again, dialect.Rewrite{Model: otherModel}); !bytes.Equal(both, twice) {
+	if twice := s.surface.Splice(nil, out, &again, dialect.Rewrite{Model: otherModel}).Append(nil); !bytes.Equal(both, twice) {
 		return "both edits together differ from one after the other"
 	}
 	return ""

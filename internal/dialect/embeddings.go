@@ -29,7 +29,7 @@ func (EmbeddingsSurface) Glance(body []byte, at *At) (llm.Glance, error) {
 }
 
 // Splice implements [Surface].
-func (EmbeddingsSurface) Splice(dst, body []byte, at *At, r Rewrite) []byte {
+func (EmbeddingsSurface) Splice(dst, body []byte, at *At, r Rewrite) wire.Spliced {
 	return openAISplice(dst, body, at, Rewrite{Model: r.Model})
 }
 

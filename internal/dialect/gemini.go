@@ -46,7 +46,9 @@ func (GeminiCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 
 // Splice implements [Surface]. Nothing of the body changes: the model stands in
 // the path, and usage always comes.
-func (GeminiCodec) Splice(dst, body []byte, _ *At, _ Rewrite) []byte { return append(dst, body...) }
+func (GeminiCodec) Splice(dst, body []byte, _ *At, _ Rewrite) wire.Spliced {
+	return wire.Spliced{Front: body, New: dst}
+}
 
 // The members of an answer that the tap looks for.
 const (

@@ -122,7 +122,7 @@ func TestGeminiGlance(t *testing.T) {
 		if err != nil || g.MaxTokens != want || g.Model != "" || g.Stream || g.Dialect != llm.Gemini {
 			t.Errorf("%s: %+v %v", body, g, err)
 		}
-		if out := (GeminiCodec{}).Splice(nil, []byte(body), &at, Rewrite{Model: "m", Usage: true}); string(out) != body {
+		if out := (GeminiCodec{}).Splice(nil, []byte(body), &at, Rewrite{Model: "m", Usage: true}).Append(nil); string(out) != body {
 			t.Errorf("splice made %s of %s", out, body)
 		}
 	}

@@ -46,10 +46,10 @@ func TestSpliceChangesOnlyWhatItNames(t *testing.T) {
 		if _, err := (ChatCodec{}).Glance([]byte(c.body), &at); err != nil {
 			t.Fatal(err)
 		}
-		if got := (ChatCodec{}).Splice(nil, []byte(c.body), &at, Rewrite{Model: "b", Usage: true}); string(got) != c.want {
+		if got := (ChatCodec{}).Splice(nil, []byte(c.body), &at, Rewrite{Model: "b", Usage: true}).Append(nil); string(got) != c.want {
 			t.Errorf("%s\n got %s\nwant %s", c.body, got, c.want)
 		}
-		if got := (ChatCodec{}).Splice(nil, []byte(c.body), &at, Rewrite{}); string(got) != c.body {
+		if got := (ChatCodec{}).Splice(nil, []byte(c.body), &at, Rewrite{}).Append(nil); string(got) != c.body {
 			t.Errorf("an empty rewrite changed %s to %s", c.body, got)
 		}
 	}
@@ -176,7 +176,7 @@ func TestEmbeddingsSurface(t *testing.T) {
 	if err != nil || g.Model != "e" || g.Op != llm.OpEmbed {
 		t.Fatalf("%+v %v", g, err)
 	}
-	if got := string(EmbeddingsSurface{}.Splice(nil, body, &at, Rewrite{Model: "f", Usage: true})); got != `{"input":["a"],"model":"f"}` {
+	if got := string(EmbeddingsSurface{}.Splice(nil, body, &at, Rewrite{Model: "f", Usage: true}).Append(nil)); got != `{"input":["a"],"model":"f"}` {
 		t.Error(got)
 	}
 	var tap Tap

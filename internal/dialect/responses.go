@@ -62,11 +62,11 @@ func (ResponsesCodec) Glance(body []byte, at *At) (llm.Glance, error) {
 }
 
 // Splice implements [Surface].
-func (ResponsesCodec) Splice(dst, body []byte, at *At, r Rewrite) []byte {
+func (ResponsesCodec) Splice(dst, body []byte, at *At, r Rewrite) wire.Spliced {
 	if r.Model == "" {
-		return append(dst, body...)
+		return wire.Spliced{Front: body, New: dst}
 	}
-	return wire.Splice(dst, body, wire.Edit{At: at.Members[0].Value, With: stringJSON(r.Model)})
+	return wire.SetValue(dst, body, at.Members[0].Value, r.Model)
 }
 
 // TapEvent implements [Surface]. An event is known by its name, or by its type

@@ -18,10 +18,10 @@ func TestResponsesGlanceAndSplice(t *testing.T) {
 		t.Errorf("glance %+v, %v", g, err)
 	}
 	want := strings.Replace(string(body), `"a"`, `"b\"c"`, 1)
-	if got := string(c.Splice([]byte("x"), body, &at, Rewrite{Model: `b"c`, Usage: true})); got != "x"+want {
+	if got := string(c.Splice(nil, body, &at, Rewrite{Model: `b"c`, Usage: true}).Append([]byte("x"))); got != "x"+want {
 		t.Errorf("splice %s", got)
 	}
-	if got := string(c.Splice(nil, body, &at, Rewrite{Usage: true})); got != string(body) {
+	if got := string(c.Splice(nil, body, &at, Rewrite{Usage: true}).Append(nil)); got != string(body) {
 		t.Errorf("a splice of nothing changes %s", got)
 	}
 	for _, bad := range []string{``, `[]`, `{}`, `{"model":7}`, `{"model":""}`, `{"model":"a","model":"b"}`, `{"model":"a","stream":1}`} {

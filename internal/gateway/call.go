@@ -80,6 +80,8 @@ type call struct {
 	leg       prefillLeg   // of the current attempt, at the prefill side of its target
 
 	out     []byte // the edited body of the current attempt
+	front   []byte // what the client's body has before it and behind it, where that is sent as it stands
+	back    []byte
 	req     h1.Request
 	forward []h1.Field
 	events  wire.EventReader
@@ -181,6 +183,7 @@ func (c *call) reset() {
 	c.views, c.order, c.forward, c.chain = c.views[:0], c.order[:0], c.forward[:0], c.chain[:0]
 	clear(c.req.Header)
 	c.req.Header, c.req.Body = c.req.Header[:0], nil
+	c.front, c.back, c.req.Front, c.req.Back = nil, nil, nil, nil
 	c.use, c.invoked = "", dialect.InvokeNoEmbedding
 	c.values, c.refusal, c.answered = nil, h1.Header{}, h1.Header{}
 	c.place, c.named, c.object = place{}, named{}, owner.Object{}

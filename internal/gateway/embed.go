@@ -101,7 +101,7 @@ func (v *vectors) read() (err error) {
 	case llm.Converse:
 		v.body, v.losses, err = c.invoked.OpenAIRequest(model, c.body)
 	default:
-		v.body = c.surface.dialect.Splice(nil, c.body, &c.at, dialect.Rewrite{Model: model})
+		v.body = c.surface.dialect.Splice(nil, c.body, &c.at, dialect.Rewrite{Model: model}).Append(nil)
 	}
 	return err
 }

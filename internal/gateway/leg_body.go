@@ -34,6 +34,7 @@ func (c *call) prepareLeg(by *candidate) (why string) {
 	if l.body, f = c.prepare(by, &l.as); f != nil {
 		return f.Message
 	}
+	c.whole()
 	if !takes(l.side.convention, l.as.Dialect) {
 		return fmt.Sprintf("%s is spoken to in %s, which the convention has no words for", by.Name, l.as.Dialect)
 	}
@@ -127,6 +128,7 @@ func (c *call) attach(target *candidate, a *ledger.Attempt) *llm.Fault {
 	if target.prefill == nil {
 		return nil
 	}
+	c.whole()
 	var m [1]wire.Member
 	object, err := wire.Scan(c.out, []string{kvParams}, m[:])
 	if err != nil {

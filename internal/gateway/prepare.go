@@ -22,13 +22,13 @@ const (
 // only decoding can tell apart.
 func (c *call) prepare(target *candidate, a *ledger.Attempt) (dialect.Surface, *llm.Fault) {
 	own := c.surface.dialect
-	c.ex.Losses = nil
+	c.ex.Losses, c.front, c.back = nil, nil, nil
 	if target.Serves(c.seen.Op, own.Name(), target.model) && !c.mentions(wordSignature) {
 		a.Lane, a.Dialect = laneSplice, own.Name()
-		c.out = own.Splice(c.out[:0], c.body, &c.at, dialect.Rewrite{
+		c.take(target, own.Splice(c.out[:0], c.body, &c.at, dialect.Rewrite{
 			Model: target.ModelName(target.model),
 			Usage: c.hidesUsage(target),
-		})
+		}))
 		if f := c.fit(target, own.Name()); f != nil {
 			return nil, f
 		}
@@ -46,10 +46,35 @@ func (c *call) prepare(target *candidate, a *ledger.Attempt) (dialect.Surface, *
 	return codec, c.enclose(target, spoken)
 }
 
+// inPieces is from how many bytes on a body that is spliced is sent in pieces.
+const inPieces = 16 << 10
+
+// take makes s the body of the attempt. Of a long one only what is new is written to
+// c.out, the rest is sent from where it stands; over TLS that would only make more
+// records.
+func (c *call) take(target *candidate, s wire.Spliced) {
+	c.front, c.out, c.back = s.Front, s.New, s.Back
+	if s.Len() < inPieces || target.Encrypted() || c.seen.Op != llm.OpGenerate {
+		c.whole()
+	}
+}
+
+// whole makes c.out the whole body, for those who look at it or edit it.
+func (c *call) whole() {
+	if c.front == nil && c.back == nil {
+		return
+	}
+	out := wire.Spliced{Front: c.front, New: c.out, Back: c.back}.Append(c.reply[:0])
+	c.front, c.out, c.back, c.reply = nil, out, nil, c.out
+}
+
 // fit edits a spliced body into one that the model takes.
 func (c *call) fit(target *candidate, spoken llm.Dialect) *llm.Fault {
 	quirks := target.quirks[spoken]
-	if quirks == nil || !quirks.Concern(c.out) {
+	if quirks == nil {
+		return nil
+	}
+	if c.whole(); !quirks.Concern(c.out) {
 		return nil
 	}
 	fitted, losses, err := quirks.Edit(c.reply[:0], c.out)
@@ -66,6 +91,7 @@ func (c *call) enclose(target *candidate, spoken llm.Dialect) *llm.Fault {
 	if envelope == nil {
 		return nil
 	}
+	c.whole()
 	enclosed, err := envelope.Apply(c.reply[:0], c.out, c.forwarded(target, spoken))
 	if err != nil {
 		return badRequest(err)
@@ -114,6 +140,7 @@ func (c *call) translate(target *candidate, to dialect.Codec, encode encoder) *l
 	if quirks := target.quirks[to.Name()]; quirks != nil {
 		losses = quirks.Apply(&out, c.surface.dialect.Name())
 	}
+	c.front, c.back = nil, nil
 	body, more, err := encode(c.out[:0], &out)
 	if err != nil {
 		return unsupported(fmt.Sprintf("target %s cannot be asked this: %v", target.Name, err))

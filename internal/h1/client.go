@@ -115,7 +115,10 @@ type Request struct {
 	// Body is the whole body, nil for none; it must stay unchanged until Do
 	// fails or the Response is closed. POST, PUT and PATCH with a nil Body send
 	// Content-Length: 0, other methods then send no Content-Length.
-	Body []byte
+	//
+	// Front and Back are sent before it and behind it, as parts of the body that
+	// stand elsewhere. Where they are, Body is not nil.
+	Body, Front, Back []byte
 	// ConnectTimeout bounds dial and TLS handshake together; 0 is no bound.
 	ConnectTimeout time.Duration
 	// HeadDeadline bounds everything until the response head is complete: a
@@ -123,6 +126,9 @@ type Request struct {
 	// by it: Response.SetReadDeadline is. Zero is no bound.
 	HeadDeadline time.Time
 }
+
+// size is how many bytes the body has.
+func (r *Request) size() int { return len(r.Front) + len(r.Body) + len(r.Back) }
 
 // Timing says how the time before the response head was spent.
 type Timing struct {

@@ -44,7 +44,7 @@ type conn struct {
 	idleSince time.Time
 	heard     time.Time // when the last bytes were read, if that is known
 
-	vec  [2][]byte // for writev without an allocation
+	vec  [4][]byte // for writev without an allocation
 	bufs net.Buffers
 	one  [1]byte
 }

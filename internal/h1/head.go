@@ -70,7 +70,7 @@ func appendHead(b []byte, req *Request) []byte {
 	}
 	if req.Body != nil || req.Method == "POST" || req.Method == "PUT" || req.Method == "PATCH" {
 		b = append(b, "Content-Length: "...)
-		b = strconv.AppendInt(b, int64(len(req.Body)), 10)
+		b = strconv.AppendInt(b, int64(req.size()), 10)
 		b = append(b, '\r', '\n')
 	}
 	return append(b, '\r', '\n')

@@ -27,19 +27,26 @@ type writing struct {
 // outgoing is a request as it is written: head, which is pooled and has as much
 // of the body as goes well with it, and the rest of the body.
 type outgoing struct {
-	pooled     *[]byte
-	head, rest []byte
+	pooled *[]byte
+	head   []byte
+	rest   [3][]byte
+	more   bool // there is a rest
 }
 
 // compose makes what is written of req: small ones are copied together, larger
 // ones are for a writev over TCP; over TLS the first record is filled.
 func (cn *conn) compose(req *Request) outgoing {
-	o := outgoing{pooled: cn.host.client.writeBufs.Get().(*[]byte), rest: req.Body}
+	o := outgoing{pooled: cn.host.client.writeBufs.Get().(*[]byte), rest: [3][]byte{req.Front, req.Body, req.Back}}
 	o.head = appendHead((*o.pooled)[:0], req)
-	if room := writeBufSize - len(o.head); len(o.rest) <= room {
-		o.head, o.rest = append(o.head, o.rest...), nil
-	} else if cn.tcp == nil && room > 0 {
-		o.head, o.rest = append(o.head, o.rest[:room]...), o.rest[room:]
+	room := writeBufSize - len(o.head)
+	o.more = req.size() > room
+	if o.more && cn.tcp != nil {
+		return o
+	}
+	for i, part := range o.rest {
+		n := min(len(part), max(room, 0))
+		o.head, o.rest[i] = append(o.head, part[:n]...), part[n:]
+		room -= n
 	}
 	return o
 }
@@ -56,7 +63,7 @@ func (cn *conn) recycle(o outgoing) {
 func (r *Response) send(req *Request, now time.Time) (s sending) {
 	cn := r.conn
 	o := cn.compose(req)
-	if cn.reused && len(o.rest) == 0 && cn.trip.able() {
+	if cn.reused && !o.more && cn.trip.able() {
 		s = r.roundTrip(req, o.head, now)
 		cn.recycle(o)
 		return s
@@ -65,7 +72,7 @@ func (r *Response) send(req *Request, now time.Time) (s sending) {
 	switch {
 	case cn.reused && !cn.alive():
 		s.stale = true
-	case len(req.Body) < asyncWrite:
+	case req.size() < asyncWrite:
 		s.err = cn.write(o)
 		s.end = time.Now()
 	default:
@@ -100,16 +107,19 @@ func (r *Response) join() {
 // write sends o with one system call where it can.
 func (cn *conn) write(o outgoing) (err error) {
 	switch {
-	case len(o.rest) == 0:
+	case !o.more:
 		_, err = cn.net.Write(o.head)
 	case cn.tcp != nil:
-		cn.vec = [2][]byte{o.head, o.rest}
+		cn.vec = [4][]byte{o.head, o.rest[0], o.rest[1], o.rest[2]}
 		cn.bufs = cn.vec[:]
 		_, err = cn.bufs.WriteTo(cn.tcp)
-		cn.vec, cn.bufs = [2][]byte{}, nil
+		cn.vec, cn.bufs = [4][]byte{}, nil
 	default:
-		if _, err = cn.net.Write(o.head); err == nil {
-			_, err = cn.net.Write(o.rest)
+		_, err = cn.net.Write(o.head)
+		for _, part := range o.rest {
+			if err == nil && len(part) > 0 {
+				_, err = cn.net.Write(part)
+			}
 		}
 	}
 	return err

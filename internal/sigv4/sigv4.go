@@ -106,10 +106,13 @@ func mac(key []byte, text string) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// Hash is the hash of a body as Request.Payload wants it.
-func Hash(body []byte) string {
-	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:])
+// Hash is the hash of a body, given in one part or several, as Request.Payload wants it.
+func Hash(body ...[]byte) string {
+	h := sha256.New()
+	for _, part := range body {
+		h.Write(part) // never fails
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Field is a header to add to a request.

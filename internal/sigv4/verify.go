@@ -180,7 +180,7 @@ func (c Claim) Early(r Request, now time.Time) error {
 		return err
 	}
 	for name, value := range r.Header {
-		if strings.EqualFold(name, contentHash) && len(value) != len(Hash(nil)) {
+		if strings.EqualFold(name, contentHash) && len(value) != len(Hash()) {
 			return errUnsigned
 		}
 	}

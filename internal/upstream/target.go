@@ -171,6 +171,8 @@ type Call struct {
 	Model  string
 	Stream bool
 	Body   []byte
+	// Front and Back are parts of the body that stand elsewhere: see h1.Request.
+	Front, Back []byte
 	// Forward are fields of the client's request that mean something to the
 	// provider (anthropic-beta and the like).
 	Forward        []h1.Field
@@ -185,7 +187,8 @@ type Call struct {
 func (t *Target) Fill(req *h1.Request, c Call, _ time.Time) {
 	req.Method, req.TLS, req.Address, req.Host = "POST", t.tls, t.address, t.host
 	req.Target = t.path(c)
-	req.Body, req.ConnectTimeout, req.HeadDeadline = c.Body, c.ConnectTimeout, c.HeadDeadline
+	req.Front, req.Body, req.Back = c.Front, c.Body, c.Back
+	req.ConnectTimeout, req.HeadDeadline = c.ConnectTimeout, c.HeadDeadline
 	h := req.Header[:0]
 	envelope := t.Envelope(c.Op, c.Dialect)
 	accept := "application/json"
@@ -290,6 +293,9 @@ const idCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 func (t *Target) Do(ctx context.Context, req *h1.Request) (*h1.Response, error) {
 	return t.client.Do(ctx, req)
 }
+
+// Encrypted reports whether the target is called over TLS.
+func (t *Target) Encrypted() bool { return t.tls }
 
 // Address is host:port, for the explanation and the egress list.
 func (t *Target) Address() string { return t.address }

@@ -16,7 +16,12 @@ type Edit struct {
 // must not overlap, else Splice panics, for that is a bug of the caller; several insertions
 // at one place are made in the order given. An edit that changes nothing may stand anywhere.
 func Splice(dst, body []byte, edits ...Edit) []byte {
-	size, done := len(body), 0
+	return splice(dst, body, Span{0, len(body)}, edits)
+}
+
+// splice is Splice for what stands at the span part of body, which has all the edits.
+func splice(dst, body []byte, part Span, edits []Edit) []byte {
+	size, done := part.End-part.Start, part.Start
 	for _, e := range edits {
 		if e.isNothing() {
 			continue
@@ -27,7 +32,7 @@ func Splice(dst, body []byte, edits ...Edit) []byte {
 		size += len(e.With) - (e.At.End - e.At.Start)
 		done = e.At.End
 	}
-	dst, done = slices.Grow(dst, size), 0
+	dst, done = slices.Grow(dst, size), part.Start
 	for _, e := range edits {
 		if e.isNothing() {
 			continue
@@ -36,7 +41,25 @@ func Splice(dst, body []byte, edits ...Edit) []byte {
 		dst = append(dst, e.With...)
 		done = e.At.End
 	}
-	return append(dst, body[done:]...)
+	return append(dst, body[done:part.End]...)
+}
+
+// Spliced is a body with its edits made, of which only New is new: Front and Back are what
+// the body has before its first edit and behind its last.
+type Spliced struct{ Front, New, Back []byte }
+
+// Len is how many bytes the whole has.
+func (s Spliced) Len() int { return len(s.Front) + len(s.New) + len(s.Back) }
+
+// Append appends the whole to dst, which must not share memory with it.
+func (s Spliced) Append(dst []byte) []byte {
+	dst = slices.Grow(dst, s.Len())
+	return append(append(append(dst, s.Front...), s.New...), s.Back...)
+}
+
+// SetValue is body with one value in the place of another; New is appended to dst.
+func SetValue(dst, body []byte, at Span, value string) Spliced {
+	return Spliced{Front: body[:at.Start], New: AppendString(dst, value), Back: body[at.End:]}
 }
 
 func (e Edit) isNothing() bool { return e.At.Start == e.At.End && len(e.With) == 0 }

@@ -176,8 +176,17 @@ func TestRewriteEqualsTheChangesOfAMap(t *testing.T) {
 		}
 		r.Reset()
 		r.Change([]byte(body), o, changes)
-		if got := asMap(t, r.Append(nil, []byte(body))); !maps.Equal(got, want) {
+		whole := r.Append(nil, []byte(body))
+		if got := asMap(t, whole); !maps.Equal(got, want) {
 			t.Fatalf("%s with %v becomes %v, want %v", body, names, got, want)
+		}
+		s := r.Splice([]byte("before"), []byte(body))
+		inPieces := string(s.Front) + strings.TrimPrefix(string(s.New), "before") + string(s.Back)
+		if inPieces != string(whole) || s.Len() != len("before")+len(whole) {
+			t.Fatalf("%s in pieces is %q, want %s", body, s, whole)
+		}
+		if s.New = s.New[len("before"):]; string(s.Append([]byte("x"))) != "x"+string(whole) {
+			t.Fatalf("%s in one is %s, want %s", body, s.Append([]byte("x")), whole)
 		}
 	})
 }

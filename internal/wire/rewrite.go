@@ -72,6 +72,18 @@ func follows(body []byte, run Span, c Change) bool {
 	return c.Value == nil && !c.Member.IsZero() && pastComma(body, run.End) == c.Member.Key.Start
 }
 
+// Splice is body with all edits made; New is appended to dst. It panics when edits overlap.
+func (r *Rewrite) Splice(dst, body []byte) Spliced {
+	slices.SortStableFunc(r.edits, func(a, b Edit) int { return a.At.Start - b.At.Start })
+	edits := slices.DeleteFunc(r.edits, Edit.isNothing)
+	r.edits = edits
+	if len(edits) == 0 {
+		return Spliced{Front: body, New: dst}
+	}
+	part := Span{edits[0].At.Start, edits[len(edits)-1].At.End}
+	return Spliced{Front: body[:part.Start], New: splice(dst, body, part, edits), Back: body[part.End:]}
+}
+
 // Append appends body with all edits made to dst. It panics when edits overlap.
 func (r *Rewrite) Append(dst, body []byte) []byte {
 	slices.SortStableFunc(r.edits, func(a, b Edit) int { return a.At.Start - b.At.Start })
