@@ -19,7 +19,7 @@ targets:
   b: {kind: vllm, url: "http://b", quirks: [{models: [y], refuses: [seed]}]}
   c: {kind: anthropic, url: "http://c", key: "env:PROVIDER_KEY"}
   d: {kind: vllm, url: "http://d"}
-models: {m: {route: [a/x], fallback: [b/y, c/claude-haiku-4-5, d/z], retry: {attempts: 4}}}
+models: {m: {route: [a/x], fallback: [c/claude-haiku-4-5, b/y, d/z], retry: {attempts: 4}}}
 keys: {required: false}
 `
 	setSecrets(t)
@@ -47,7 +47,7 @@ keys: {required: false}
 					t.Errorf("%s was not asked", host)
 				}
 			}
-			if heard := hosts["c"].Heard(); len(heard) == 0 || !strings.Contains(string(heard[0].Body), long) {
+			if heard := hosts["c"].Heard(); len(heard) == 0 || !strings.HasPrefix(string(heard[0].Body), `{"model":"claude-haiku-4-5","max_tokens":`) || !strings.Contains(string(heard[0].Body), long) {
 				t.Errorf("c heard %.200s", heard)
 			}
 		})

@@ -26,8 +26,15 @@ func TestPartsOfABodyArriveAsOne(t *testing.T) {
 	c := newClient(t, Options{TLS: &tls.Config{InsecureSkipVerify: true}})
 	long := bytes.Repeat([]byte("0123456789abcdef"), 2*asyncWrite/16)
 	for _, sizes := range [][3]int{
-		{0, 3, 0}, {5, 0, 7}, {10, 20, 30}, {writeBufSize, 1, 0}, {0, 1, writeBufSize}, {writeBufSize / 2, 100, writeBufSize / 2},
-		{asyncWrite - 1, 1, 0}, {50_000, 30, 50_000}, {asyncWrite, 30, asyncWrite},
+		{0, 3, 0},
+		{5, 0, 7},
+		{10, 20, 30},
+		{writeBufSize, 1, 0},
+		{0, 1, writeBufSize},
+		{writeBufSize / 2, 100, writeBufSize / 2},
+		{asyncWrite - 1, 1, 0},
+		{50_000, 30, 50_000},
+		{asyncWrite, 30, asyncWrite},
 	} {
 		for _, s := range []*httptest.Server{plain, secured} {
 			req := post(s.Listener.Addr().String(), "")
