@@ -13,12 +13,13 @@ import (
 // A body in parts arrives as one, on new and on used connections, plain and over TLS,
 // however large its parts are.
 func TestPartsOfABodyArriveAsOne(t *testing.T) {
-	var got []byte
+	arrived := make(chan []byte, 1)
 	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		got, _ = io.ReadAll(r.Body)
+		got, _ := io.ReadAll(r.Body)
 		if want := strconv.FormatInt(r.ContentLength, 10); want != strconv.Itoa(len(got)) {
 			t.Errorf("Content-Length is %s of %d bytes", want, len(got))
 		}
+		arrived <- got
 	})
 	plain, secured := httptest.NewServer(handler), httptest.NewTLSServer(handler)
 	defer plain.Close()
@@ -48,7 +49,7 @@ func TestPartsOfABodyArriveAsOne(t *testing.T) {
 				}
 				_, _ = io.Copy(io.Discard, r)
 				_ = r.Close()
-				if !bytes.Equal(got, want) {
+				if got := <-arrived; !bytes.Equal(got, want) {
 					t.Errorf("%v, TLS %v: %d bytes came, want %d", sizes, req.TLS, len(got), len(want))
 				}
 			}
