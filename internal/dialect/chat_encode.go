@@ -72,7 +72,7 @@ func (e *chatEncoder) system(parts []llm.Part) {
 		p := &parts[i]
 		own := p.Extra.Dialect == llm.Chat
 		if own && p.Extra.Form&systemList == 0 {
-			e.message(newObject(p.Extra), systemRole(p), appendQuote(nil, p.Text), e.mark(p, "system"))
+			e.message(newObject(p.Extra), systemRole(p), quoteJSON(p.Text), e.mark(p, "system"))
 			i++
 			continue
 		}
@@ -88,7 +88,7 @@ func (e *chatEncoder) system(parts []llm.Part) {
 				continue
 			}
 			if end == i+1 && p.Kind == llm.PartText {
-				content = appendQuote(nil, p.Text)
+				content = quoteJSON(p.Text)
 			}
 		}
 		e.message(newObject(llm.Extra{}), systemRole(p), content, nil)

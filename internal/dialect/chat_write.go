@@ -29,7 +29,7 @@ func (e *chatEncoder) content(parts []llm.Part, form uint32, path string) (raw [
 		return nil, false
 	}
 	if text, plain := e.plain(parts, path); plain {
-		return appendQuote(nil, text), true
+		return quoteJSON(text), true
 	}
 	items := e.items(parts, path)
 	if len(items) == 0 {
@@ -98,7 +98,7 @@ func (e *chatEncoder) item(p *llm.Part, path string) []byte {
 		ok = e.file(w, p, path)
 	case llm.PartThinking:
 		w.text("type", "thinking")
-		text := appendQuote(nil, p.Text)
+		text := quoteJSON(p.Text)
 		if own.Form&thinkingString == 0 {
 			inner := newObject(llm.Extra{})
 			inner.text("type", "text")

@@ -119,7 +119,7 @@ func (CompletionsCodec) EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Lo
 	w := appendObject(dst, own, callSize(call))
 	w.str("model", call.Model)
 	if own.Form&promptList != 0 {
-		w.items("prompt", [][]byte{appendQuote(nil, text)})
+		w.items("prompt", [][]byte{quoteJSON(text)})
 	} else {
 		w.quote("prompt", text)
 	}

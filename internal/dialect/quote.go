@@ -16,7 +16,7 @@ func quoted(s string) llm.Text {
 	if s == "" {
 		return nil
 	}
-	return wire.AppendString(make([]byte, 0, len(s)+len(s)/16+2), s)
+	return stringJSON(s)
 }
 
 // unquoted is what a text says.
@@ -119,18 +119,19 @@ func (o *object) needQuote(name string) llm.Text {
 	return t
 }
 
-func appendQuote(dst []byte, t llm.Text) []byte {
+// quoteJSON is the value that a text is, which may be the text's own bytes.
+func quoteJSON(t llm.Text) []byte {
 	if len(t) == 0 {
-		return append(dst, `""`...)
+		return []byte(`""`)
 	}
-	return append(dst, t...)
+	return t
 }
 
 // quote writes a text, be it empty. What was kept of it is dropped.
 func (w *objectWriter) quote(name string, t llm.Text) {
 	w.drop(name)
 	w.key(name)
-	w.buf = appendQuote(w.buf, t)
+	w.buf = append(w.buf, quoteJSON(t)...)
 }
 
 // quoteOrNone writes a text unless it is empty.

@@ -186,7 +186,7 @@ func (e *responsesEncoder) messageItem(w *objectWriter, role llm.Role, form uint
 func (e *responsesEncoder) content(parts []llm.Part, role llm.Role, bare bool) []byte {
 	if bare && len(parts) == 1 && parts[0].Kind == llm.PartText {
 		e.foreign(&parts[0])
-		return appendQuote(nil, parts[0].Text)
+		return quoteJSON(parts[0].Text)
 	}
 	list := make([][]byte, 0, len(parts))
 	for i := range parts {

@@ -140,7 +140,6 @@ func (c *call) translate(target *candidate, to dialect.Codec, encode encoder) *l
 	if quirks := target.quirks[to.Name()]; quirks != nil {
 		losses = quirks.Apply(&out, c.surface.dialect.Name())
 	}
-	c.front, c.back = nil, nil
 	body, more, err := encode(c.out[:0], &out)
 	if err != nil {
 		return unsupported(fmt.Sprintf("target %s cannot be asked this: %v", target.Name, err))

@@ -171,13 +171,10 @@ func (r *Response) parse(raw []byte) (message, error) {
 			return m, errors.New("malformed response: a header line without a valid name")
 		}
 		start := colon + 1
-		for start < len(line) && blank(line[start]) {
+		for start < len(line) && (line[start] == ' ' || line[start] == '\t') {
 			start++
 		}
-		value := line[start:]
-		for value != "" && blank(value[len(value)-1]) {
-			value = value[:len(value)-1]
-		}
+		value := http1.TrimBlanks(line[start:])
 		if !http1.IsValue(value) {
 			return m, fmt.Errorf("malformed response: header %s has a control character", line[:colon])
 		}
@@ -273,8 +270,6 @@ func unfold(head string) string {
 	}
 	return string(out)
 }
-
-func blank(c byte) bool { return c == ' ' || c == '\t' }
 
 // hasToken looks for an element of a comma-separated list.
 func hasToken(list, token string) bool {

@@ -61,6 +61,17 @@ func load(s string, i int) uint64 {
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
+// TrimBlanks takes spaces and tabs off both ends, which are no part of a field's value.
+func TrimBlanks(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
 // EqualFold compares ASCII without regard to case; it folds no other letters.
 func EqualFold(a, b string) bool {
 	if len(a) != len(b) {

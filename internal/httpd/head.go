@@ -128,7 +128,7 @@ func (x *exchange) parseFields(rest string) *refusal {
 		if !ok {
 			return badRequest("a header line has no valid name, or is folded")
 		}
-		value := trimBlanks(line[colon+1:])
+		value := http1.TrimBlanks(line[colon+1:])
 		if !http1.IsValue(value) {
 			return badRequest("a header value has a control character")
 		}
@@ -140,17 +140,6 @@ func (x *exchange) parseFields(rest string) *refusal {
 		at := len(x.values)
 		x.header[key] = x.values[at-1 : at : at]
 	}
-}
-
-// trimBlanks cuts off the white space around a value.
-func trimBlanks(s string) string {
-	for s != "" && (s[0] == ' ' || s[0] == '\t') {
-		s = s[1:]
-	}
-	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
-		s = s[:len(s)-1]
-	}
-	return s
 }
 
 // parseTarget fills url: origin form, absolute form, or an asterisk.

@@ -136,7 +136,7 @@ func lengthIn(head string) (from, to int) {
 			if from > 0 {
 				return 0, 0
 			}
-			value := trimBlanks(line[colon+1:])
+			value := http1.TrimBlanks(line[colon+1:])
 			from = at + colon + 1 + strings.Index(line[colon+1:], value)
 			to = from + len(value)
 		}

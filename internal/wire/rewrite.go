@@ -74,18 +74,21 @@ func follows(body []byte, run Span, c Change) bool {
 
 // Splice is body with all edits made; New is appended to dst. It panics when edits overlap.
 func (r *Rewrite) Splice(dst, body []byte) Spliced {
-	slices.SortStableFunc(r.edits, func(a, b Edit) int { return a.At.Start - b.At.Start })
-	edits := slices.DeleteFunc(r.edits, Edit.isNothing)
-	r.edits = edits
-	if len(edits) == 0 {
+	r.sort()
+	r.edits = slices.DeleteFunc(r.edits, Edit.isNothing)
+	if len(r.edits) == 0 {
 		return Spliced{Front: body, New: dst}
 	}
-	part := Span{edits[0].At.Start, edits[len(edits)-1].At.End}
-	return Spliced{Front: body[:part.Start], New: splice(dst, body, part, edits), Back: body[part.End:]}
+	part := Span{r.edits[0].At.Start, r.edits[len(r.edits)-1].At.End}
+	return Spliced{Front: body[:part.Start], New: splice(dst, body, part, r.edits), Back: body[part.End:]}
 }
 
 // Append appends body with all edits made to dst. It panics when edits overlap.
 func (r *Rewrite) Append(dst, body []byte) []byte {
-	slices.SortStableFunc(r.edits, func(a, b Edit) int { return a.At.Start - b.At.Start })
+	r.sort()
 	return Splice(dst, body, r.edits...)
+}
+
+func (r *Rewrite) sort() {
+	slices.SortStableFunc(r.edits, func(a, b Edit) int { return a.At.Start - b.At.Start })
 }

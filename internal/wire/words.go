@@ -31,7 +31,7 @@ type Heard struct {
 	Long []Span
 }
 
-// LongString is from how many bytes on a string is long.
+// LongString is how many bytes a string may have that is not long.
 const LongString = 1 << 10
 
 // Scan is [Scan], and listens. What h held before is overwritten; its memory is
