@@ -29,7 +29,7 @@ func (c *call) head(contentType string, resp *h1.Response, target *candidate) {
 	if target != nil {
 		c.set("X-Tailplane-Target", target.Name)
 		c.set("X-Tailplane-Model", target.model)
-		if c.key.MayRoute && len(c.r.Header[headerEndpoint])+len(c.r.Header[headerSubset]) > 0 {
+		if c.key.MayRoute && c.says.steered {
 			c.set(headerServed, target.Address())
 		}
 		if target.deprecation != "" {

@@ -334,47 +334,18 @@ func (c *call) timeoutKind(begin time.Time) llm.FaultKind {
 	return llm.FaultFirstToken
 }
 
-// forwardable are the fields of a client's request that mean something to a
-// provider of the same dialect.
-var forwardable = [...]struct {
-	name string // canonical
-	wire string
-}{
-	{"Anthropic-Version", "anthropic-version"},
-	{"Anthropic-Beta", "anthropic-beta"},
-	{"Openai-Beta", "openai-beta"},
-	{"Traceparent", "traceparent"},
-	{"Tracestate", "tracestate"},
-}
-
-// awsForwardable are those that mean something to Bedrock alone, whatever the
-// dialect: a guardrail that a client asks for must not get lost.
-var awsForwardable = [...]struct{ name, wire string }{
-	{"X-Amzn-Bedrock-Guardrailidentifier", "x-amzn-bedrock-guardrailidentifier"},
-	{"X-Amzn-Bedrock-Guardrailversion", "x-amzn-bedrock-guardrailversion"},
-	{"X-Amzn-Bedrock-Trace", "x-amzn-bedrock-trace"},
-	{"X-Amzn-Bedrock-Performanceconfig-Latency", "x-amzn-bedrock-performanceconfig-latency"},
-	{"X-Amzn-Bedrock-Service-Tier", "x-amzn-bedrock-service-tier"},
-}
-
-// forwarded picks them. Trace headers go to every target, the others only to
-// one that speaks the client's dialect.
+// forwarded is what a target is to see of the client's head.
 func (c *call) forwarded(target *candidate, spoken llm.Dialect) []h1.Field {
-	c.forward = c.forward[:0]
-	for i, f := range forwardable {
-		if i < 3 && spoken != c.surface.dialect.Name() {
-			continue
-		}
-		for _, value := range c.r.Header[f.name] {
-			c.forward = append(c.forward, h1.Field{Name: f.wire, Value: value})
-		}
+	from, to := c.says.any, c.says.aws
+	if spoken == c.surface.dialect.Name() {
+		from = 0
 	}
 	if target.Kind.Name == "bedrock" {
-		for _, f := range awsForwardable {
-			for _, value := range c.r.Header[f.name] {
-				c.forward = append(c.forward, h1.Field{Name: f.wire, Value: value})
-			}
-		}
+		to = len(c.says.forward)
+	}
+	c.forward = append(c.forward[:0], c.says.forward[from:to]...)
+	if from == 0 && c.betas != "" {
+		c.forward = append(c.forward, h1.Field{Name: "anthropic-beta", Value: c.betas})
 	}
 	c.forward = c.leg.headers(c.forward)
 	return c.forward

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"tailplane/internal/account"
@@ -43,6 +42,9 @@ type call struct {
 	proven  policy.Claim  // whom a token or a certificate says that it is for
 	party   *policy.Party // for whom it is
 	ex      ledger.Exchange
+	says    *heading // what its head says: heading, or one that an earlier request of the connection read
+	heading heading
+	betas   string // of Anthropic, which a body on Bedrock has and no head
 
 	place    place        // what the path names
 	body     []byte       // the client's bytes
@@ -126,11 +128,30 @@ func (c *call) open(p *Plane, s surface, w http.ResponseWriter, r *http.Request)
 	start := now()
 	c.ex = ledger.Exchange{
 		ID: newID(start), Start: start, Config: p.Hash, Op: s.op, Dialect: s.dialect.Name(),
-		TraceID: cut(field(r.Header, "X-Request-Id"), 128), Client: cut(field(r.Header, "User-Agent"), 64),
 	}
 	c.ex.Attempts, c.ex.Choice = c.attempt[:0], c.choice[:0]
-	lossless := field(r.Header, "X-Tailplane-Lossless")
-	c.lossless = lossless != "" && lossless != "false" && lossless != "0"
+	c.hear()
+	c.ex.TraceID, c.ex.Client, c.lossless = c.says.trace, c.says.client, c.says.lossless
+}
+
+// keeper is a context that keeps something for the requests of a connection that
+// have the same head; nil when there is nothing to expect.
+type keeper interface{ Kept() *any }
+
+// hear finds out what the head says: what it said before, or by reading it.
+func (c *call) hear() {
+	c.says = &c.heading
+	if k, ok := c.ctx.(keeper); ok {
+		if kept := k.Kept(); kept != nil {
+			if known, is := (*kept).(*heading); is && known.plane == c.plane {
+				c.says = known
+				return
+			}
+			c.says = &heading{}
+			*kept = c.says
+		}
+	}
+	c.says.read(c.plane, c.r.Header)
 }
 
 // now is the time, counted from the call's start: that asks the system for one clock
@@ -186,6 +207,8 @@ func (c *call) reset() {
 	c.front, c.back, c.req.Front, c.req.Back = nil, nil, nil, nil
 	c.use, c.invoked = "", dialect.InvokeNoEmbedding
 	c.values, c.refusal, c.answered = nil, h1.Header{}, h1.Header{}
+	c.says, c.betas = nil, ""
+	c.heading.forget()
 	c.place, c.named, c.object = place{}, named{}, owner.Object{}
 	c.events.Release()
 	c.chunks.Release()
@@ -230,17 +253,12 @@ func (c *call) accept() *llm.Fault {
 	case c.r.Method != c.surface.method:
 		c.w.Header().Set("Allow", c.surface.methods())
 		return &llm.Fault{Kind: llm.FaultMethod, Message: fmt.Sprintf("%s takes %s, not %s", c.r.URL.Path, c.surface.methods(), cut(c.r.Method, 20))}
-	case c.compressed():
+	case c.says.compressed:
 		return &llm.Fault{Kind: llm.FaultBadRequest, Message: "the body is compressed; send it without Content-Encoding"}
 	case c.surface.op == llm.OpRealtime:
 		return c.wantsSocket()
 	}
 	return nil
-}
-
-func (c *call) compressed() bool {
-	encoding := field(c.r.Header, "Content-Encoding")
-	return encoding != "" && !strings.EqualFold(encoding, "identity")
 }
 
 // bodyTimeout is how long a client may take to send its body; slower is an
@@ -336,11 +354,13 @@ func (c *call) resolve() *llm.Fault {
 	if c.seen.Op == llm.OpRealtime {
 		rules = sessionTimeouts(rules)
 	}
-	to, err := requestTimeouts(c.r.Header, rules, c.seen.Stream)
-	if err != nil {
-		return &llm.Fault{Kind: llm.FaultBadRequest, Message: err.Error()}
+	if c.says.timed {
+		var err error
+		if rules, err = readTimeouts(c.r.Header, rules, c.seen.Stream); err != nil {
+			return &llm.Fault{Kind: llm.FaultBadRequest, Message: err.Error()}
+		}
 	}
-	c.to, c.deadline = to, c.ex.Start.Add(to.Total)
+	c.to, c.deadline = rules, c.ex.Start.Add(rules.Total)
 	return nil
 }
 

@@ -163,7 +163,8 @@ func (c *call) sooner(than *candidate, taken time.Duration) (best int) {
 func (c *call) sibling(r *race) *call {
 	s := c.gateway.calls.Get().(*call)
 	s.plane, s.surface, s.w, s.r, s.key, s.party = c.plane, c.surface, c.w, c.r, c.key, c.party
-	s.place, s.body, s.seen, s.dest, s.rule, s.judged = c.place, c.body, c.seen, c.dest, c.rule, c.judged
+	s.hear()
+	s.place, s.betas, s.body, s.seen, s.dest, s.rule, s.judged = c.place, c.betas, c.body, c.seen, c.dest, c.rule, c.judged
 	_, _ = s.surface.dialect.Glance(s.body, &s.at) // which has been read before
 	s.to, s.deadline, s.wanted, s.asked, s.described, s.lossless, s.race = c.to, c.deadline, c.wanted, c.asked, c.described, c.lossless, r
 	s.chain, s.held = append(s.chain[:0], c.chain...), c.held // to tell what is left of them, no more

@@ -26,7 +26,7 @@ func (c *call) identify() *llm.Fault {
 	if !c.plane.mayHost(c.r.Host) {
 		return &llm.Fault{Kind: llm.FaultForbidden, Message: "this host name is not served here; add it to listen.hosts"}
 	}
-	if sigv4.Present(field(c.r.Header, "Authorization"), c.r.URL.RawQuery) {
+	if sigv4.Present(c.says.auth, c.r.URL.RawQuery) {
 		return c.claim()
 	}
 	text, source := c.shown()
@@ -39,11 +39,19 @@ func (c *call) identify() *llm.Fault {
 			return c.identified(key)
 		}
 	}
-	key := c.plane.Keys.Find(text, c.ex.Start)
+	key := c.opened(text)
 	if key == nil {
 		return &llm.Fault{Kind: llm.FaultUnauthorized, Message: refusal(c.plane.Keys.Why(text, c.ex.Start), source)}
 	}
 	return c.identified(key)
+}
+
+// opened is the key to a text; nil where it opens nothing.
+func (c *call) opened(text string) *policy.Key {
+	if text == c.says.key {
+		return c.plane.Keys.FindShown(c.says.shown, c.ex.Start)
+	}
+	return c.plane.Keys.Find(text, c.ex.Start)
 }
 
 // byToken finds the key that a token of an identity provider stands for.
@@ -92,8 +100,8 @@ func (c *call) identified(key *policy.Key) *llm.Fault {
 // shown is the key that the caller shows, wherever its SDK puts it: in a header,
 // in the query (Google) or among the subprotocols of a WebSocket (browsers).
 func (c *call) shown() (text, source string) {
-	if text, source = credential(c.r.Header); text != "" {
-		return text, source
+	if c.says.key != "" {
+		return c.says.key, c.says.source
 	}
 	switch {
 	case c.surface.dialect.Name() == llm.Gemini && strings.Contains(c.r.URL.RawQuery, "key="):
@@ -102,12 +110,13 @@ func (c *call) shown() (text, source string) {
 		_, text = protocols(c.r.Header)
 		return text, "Sec-WebSocket-Protocol"
 	}
-	return "", source
+	return "", c.says.source
 }
 
-// credential takes the key from whichever header the caller's SDK uses.
-func credential(h http.Header) (text, source string) {
-	if auth := field(h, "Authorization"); len(auth) > 7 && strings.EqualFold(auth[:7], "bearer ") {
+// credential takes the key from the Authorization or whichever header the caller's
+// SDK uses.
+func credential(auth string, h http.Header) (text, source string) {
+	if len(auth) > 7 && strings.EqualFold(auth[:7], "bearer ") {
 		return strings.TrimSpace(auth[7:]), "Authorization"
 	}
 	if key := field(h, "X-Api-Key"); key != "" {

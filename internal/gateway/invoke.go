@@ -69,7 +69,7 @@ func (c *call) openEnvelope(object wire.Object, found []wire.Member) {
 			}
 		}
 		if len(names) > 0 {
-			c.r.Header.Add("Anthropic-Beta", strings.Join(names, ","))
+			c.betas = strings.Join(names, ",")
 		}
 	}
 	changes := make([]wire.Change, len(found))

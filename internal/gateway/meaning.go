@@ -84,6 +84,7 @@ func (c *call) embedder(dest *destination, w http.ResponseWriter) *call {
 		}
 	}
 	s.plane, s.surface, s.w, s.r = c.plane, surface{op: llm.OpEmbed, dialect: dialect.EmbeddingsSurface{}, method: http.MethodPost}, w, r
+	s.hear()
 	s.key, s.party, s.dest, s.to, s.race = c.key, c.party, dest, c.to, nil
 	s.ex = ledger.Exchange{
 		ID: c.ex.ID, Start: c.ex.Start, Op: llm.OpEmbed, Dialect: llm.Embeddings, Bytes: len(c.body),

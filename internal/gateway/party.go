@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"tailplane/internal/llm"
@@ -57,10 +58,8 @@ func (c *call) claimed() policy.Claim {
 	if c.proven.Customer != "" {
 		return c.proven
 	}
-	for _, name := range c.plane.claims.customer {
-		if values := c.r.Header[name]; len(values) > 0 && values[0] != "" {
-			return policy.Claim{Customer: values[0], From: strings.ToLower(name)}
-		}
+	if c.says.customer.Customer != "" {
+		return c.says.customer
 	}
 	if !c.key.MayNameCustomers || len(c.body) == 0 || c.body[0] != '{' {
 		return policy.Claim{}
@@ -79,18 +78,8 @@ func (c *call) claimed() policy.Claim {
 
 // mark notes the caller's tags and session.
 func (c *call) mark() {
-	for _, name := range c.plane.claims.session {
-		if values := c.r.Header[name]; len(values) > 0 {
-			c.ex.Session = policy.CleanSession(values[0])
-			break
-		}
-	}
-	var tags []string
-	for _, name := range c.plane.claims.tags {
-		for _, value := range c.r.Header[name] {
-			tags = append(tags, strings.Split(value, ",")...)
-		}
-	}
+	c.ex.Session = c.says.session
+	tags := slices.Clone(c.says.tags) // they are cleaned in place
 	if c.mentions(wordTags) {
 		c.look(policy.TagMembers(), func(_ string, value []byte) bool {
 			for at := range wire.Elements(value, wire.Span{End: len(value)}) {

@@ -47,6 +47,9 @@ const (
 	headerServed   = "X-Gateway-Destination-Endpoint-Served"
 )
 
+// steeringHeaders are those that name replicas.
+var steeringHeaders = [...]string{headerEndpoint, headerSubset}
+
 // steered is a destination as the caller wants it.
 func (c *call) steered(d *destination) (*destination, *llm.Fault) {
 	if !c.key.MayRoute || c.surface.forward != nil {
@@ -56,7 +59,7 @@ func (c *call) steered(d *destination) (*destination, *llm.Fault) {
 	if f := c.wishes(&s); f != nil {
 		return nil, f
 	}
-	for _, name := range []string{headerEndpoint, headerSubset} {
+	for _, name := range steeringHeaders {
 		for _, value := range c.r.Header[name] {
 			for at := range strings.SplitSeq(value, ",") {
 				s.addresses = append(s.addresses, strings.TrimSpace(at))

@@ -3,28 +3,21 @@ package gateway
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
 	"tailplane/internal/models"
 )
 
-// requestTimeouts applies what a request says about its own timeouts to those
-// of its model. Values are Go durations ("90s") or seconds. The LiteLLM
+// timeoutHeaders are those in which a request says its own timeouts. The LiteLLM
 // spellings are understood because SDK users have them in their code.
-func requestTimeouts(h http.Header, t models.Timeouts, stream bool) (models.Timeouts, error) {
-	if !slices.ContainsFunc(timeoutHeaders[:], func(name string) bool { return len(h[name]) > 0 }) {
-		return t, nil
-	}
-	return readTimeouts(h, t, stream)
-}
-
 var timeoutHeaders = [...]string{
 	"X-Litellm-Timeout", "X-Litellm-Stream-Timeout",
 	"X-Tailplane-Timeout-Connect", "X-Tailplane-Timeout-First-Token", "X-Tailplane-Timeout-Idle", "X-Tailplane-Timeout-Total",
 }
 
+// readTimeouts applies what a request says to the timeouts of its model. Values are
+// Go durations ("90s") or seconds.
 func readTimeouts(h http.Header, t models.Timeouts, stream bool) (models.Timeouts, error) {
 	for i, f := range [...]struct {
 		into  *time.Duration

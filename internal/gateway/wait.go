@@ -152,6 +152,9 @@ var withinHeaders = [...]string{"X-Tailplane-Deadline-Ms", "X-Slo-Ttft-Ms", "X-S
 
 // within is what the caller says; 0 when it says nothing that can be read.
 func (c *call) within() time.Duration {
+	if !c.says.hasty {
+		return 0
+	}
 	for _, name := range withinHeaders {
 		values := c.r.Header[name]
 		if len(values) == 0 {

@@ -20,6 +20,7 @@ type requestContext struct {
 	hooks []hook
 	first [1]hook // what hooks begins in
 	last  int     // the number of the last hook
+	kept  *any
 }
 
 // hook is a function that runs when the context ends.
@@ -33,6 +34,12 @@ func (c *requestContext) Deadline() (time.Time, bool) { return time.Time{}, fals
 
 // Value implements context.Context; there is none.
 func (c *requestContext) Value(any) any { return nil }
+
+// Kept is a place for what a handler has read out of the head: a request with the
+// same head, but for the length of the body, finds it there when it comes next on the
+// same connection. It is nil for a head that was parsed, and belongs to the handler
+// until that returns.
+func (c *requestContext) Kept() *any { return c.kept }
 
 // Done implements context.Context.
 func (c *requestContext) Done() <-chan struct{} {

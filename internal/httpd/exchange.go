@@ -20,6 +20,7 @@ type exchange struct {
 	codings [1]string // chunked, where there is a Transfer-Encoding
 	minor   int       // of HTTP/1.minor
 	is      traits
+	kept    *any // of the head, where it was recalled
 	body    body
 	watch   watch
 
@@ -53,7 +54,7 @@ func (s *Server) exchange() *exchange {
 
 // begin makes the request that the handler gets.
 func (x *exchange) begin() {
-	x.ctx = &requestContext{}
+	x.ctx = &requestContext{kept: x.kept}
 	x.proto.RemoteAddr = x.conn.remote
 	x.proto.TLS = x.conn.tls
 	x.request = x.proto.WithContext(x.ctx)
@@ -92,7 +93,7 @@ func (x *exchange) reset() {
 	if x.values = x.values[:0]; cap(x.values) > keptValues {
 		x.values = make([]string, 0, 32)
 	}
-	x.codings, x.is = [1]string{}, traits{}
+	x.codings, x.is, x.kept = [1]string{}, traits{}, nil
 	x.body = body{x: x}
 	c.srv.exchanges.Put(x)
 }

@@ -38,6 +38,7 @@ type lastHead struct {
 	names    []string
 	values   []string
 	length   int // the place of the length among the values; -1 without one
+	kept     any // what the handler has read out of it
 }
 
 // read takes in a head.
@@ -82,7 +83,7 @@ func (x *exchange) recall(m *lastHead, head []byte) bool {
 	for i, name := range m.names {
 		x.header[name] = values[i : i+1 : i+1]
 	}
-	x.minor, x.url = 1, m.url
+	x.minor, x.url, x.kept = 1, m.url, &m.kept
 	p := &x.proto
 	p.Method, p.RequestURI, p.Host = m.method, m.target, m.host
 	p.Proto, p.ProtoMajor, p.ProtoMinor = "HTTP/1.1", 1, 1

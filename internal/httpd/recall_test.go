@@ -162,3 +162,33 @@ func TestRecalledRequestsAreApart(t *testing.T) {
 		}
 	}
 }
+
+// TestAHandlerFindsWhatItKept: what is kept belongs to a head that comes again, and
+// to no other one.
+func TestAHandlerFindsWhatItKept(t *testing.T) {
+	c := &conn{srv: &Server{}}
+	var told []string
+	for i, head := range []string{keyed, keyed, keyed, keyed, strings.Replace(keyed, "Length: 5", "Length: 15", 1), strings.Replace(keyed, "Bearer k", "Bearer l", 1), keyed} {
+		x := c.srv.exchange()
+		x.conn = c
+		if bad := x.read([]byte(head)); bad != nil {
+			t.Fatal(bad)
+		}
+		x.begin()
+		kept := x.request.Context().(interface{ Kept() *any }).Kept()
+		switch {
+		case kept == nil:
+			told = append(told, "parsed")
+		case *kept == nil:
+			*kept = i
+			told = append(told, "new")
+		default:
+			told = append(told, fmt.Sprint(*kept))
+		}
+		x.abandon()
+		x.reset()
+	}
+	if want := []string{"parsed", "parsed", "new", "2", "2", "parsed", "2"}; !slices.Equal(told, want) {
+		t.Errorf("%v, want %v", told, want)
+	}
+}

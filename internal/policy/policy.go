@@ -72,11 +72,37 @@ func NewKeys(c Setting, store *Store) (*Keys, error) {
 // into those that were in force before no more.
 func (k *Keys) Use(now time.Time) { k.store.use(k, now) }
 
+// Shown is a text that a caller shows, and what it is looked up by: whoever keeps
+// it need not hash the text when it is shown again. It is of the Keys that made it.
+type Shown struct {
+	text string
+	form Form // the one that it more likely has
+	hash Hash // in that form
+}
+
+// Show prepares a text to be looked up, as often as it is shown.
+func (k *Keys) Show(text string) Shown {
+	s := Shown{text: text, form: FormHMAC}
+	if k.dir.Load().imported > 0 && !strings.HasPrefix(text, prefix) {
+		s.form = FormSHA256
+	}
+	if s.mayOpen() {
+		s.hash = k.store.hash(text, s.form)
+	}
+	return s
+}
+
+// mayOpen is false for texts that open nothing, whatever keys there are.
+func (s Shown) mayOpen() bool { return s.text != "" && len(s.text) <= longestToken }
+
 // Find returns the key to a text, or nil when it opens nothing. An empty text
 // is the anonymous caller where no key is required. It allocates nothing, and
 // takes the same time for every wrong text: what is compared are hashes.
-func (k *Keys) Find(text string, now time.Time) *Key {
-	if e := k.entry(text); e != nil && e.opens(now) {
+func (k *Keys) Find(text string, now time.Time) *Key { return k.FindShown(k.Show(text), now) }
+
+// FindShown is Find for a text that was prepared.
+func (k *Keys) FindShown(s Shown, now time.Time) *Key {
+	if e := k.entry(s); e != nil && e.opens(now) {
 		e.account.Fetch()
 		e.key.touch(now)
 		return e.key
@@ -87,21 +113,20 @@ func (k *Keys) Find(text string, now time.Time) *Key {
 	return k.nobody
 }
 
-// entry is what a text's hash stands for, or nil. A text is hashed as one of our
-// keys, and where there are imported ones also as one of those: what it is more
-// likely to be comes first.
-func (k *Keys) entry(text string) *entry {
-	if text == "" || len(text) > longestToken {
+// entry is what a text stands for, or nil. It may be one of our keys, and where there
+// are imported ones also one of those.
+func (k *Keys) entry(s Shown) *entry {
+	if !s.mayOpen() {
 		return nil
 	}
 	d := k.dir.Load()
-	first, second := FormHMAC, FormSHA256
-	if d.imported > 0 && !strings.HasPrefix(text, prefix) {
-		first, second = second, first
-	}
-	e := d.index.of(k.store.hash(text, first), first)
-	if e == nil && d.imported > 0 {
-		e = d.index.of(k.store.hash(text, second), second)
+	e := d.index.of(s.hash, s.form)
+	switch {
+	case e != nil:
+	case s.form == FormSHA256:
+		e = d.index.of(k.store.hash(s.text, FormHMAC), FormHMAC)
+	case d.imported > 0:
+		e = d.index.of(k.store.hash(s.text, FormSHA256), FormSHA256)
 	}
 	return e
 }
@@ -140,7 +165,7 @@ func (k *Keys) Why(text string, now time.Time) Lack {
 	if text == "" {
 		return LackNone
 	}
-	if e := k.entry(text); e != nil {
+	if e := k.entry(k.Show(text)); e != nil {
 		return e.lack(now)
 	}
 	switch {
