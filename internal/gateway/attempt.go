@@ -77,8 +77,7 @@ func (c *call) attempts() *llm.Fault {
 // waitForFirst holds the first attempt back while its target demands it: when
 // every candidate is cooling down, a short wait is better than an error.
 func (c *call) waitForFirst() (time.Duration, *llm.Fault) {
-	first := &c.dest.candidates[c.order[0]]
-	wait := first.State.View(c.now(), first.model).Wait // what was demanded; limits that we infer hold nobody back
+	wait := c.live[c.order[0]].Wait // what was demanded; limits that we infer hold nobody back
 	if wait > c.dest.retry.MaxWait || wait > 0 && wait >= time.Until(c.deadline) {
 		return 0, &llm.Fault{
 			Kind: llm.FaultRateLimit, Retry: llm.RetrySame, Scope: llm.ScopeModel, Phase: llm.PhaseAdmit, After: wait,

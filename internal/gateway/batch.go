@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"time"
 
 	"tailplane/internal/account"
@@ -119,5 +120,5 @@ func (c *call) charge(key *policy.Key, party *policy.Party, at time.Time, nano i
 // same each time.
 func batchID(target, id string) string {
 	sum := sha256.Sum256([]byte("batch\x00" + target + "\x00" + id))
-	return "req_" + idAlphabet.EncodeToString(sum[:16])
+	return requestID(binary.BigEndian.Uint64(sum[:]), binary.BigEndian.Uint64(sum[8:]))
 }

@@ -1,11 +1,14 @@
 package gateway
 
 import (
+	"encoding/base32"
 	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/meter"
@@ -66,4 +69,14 @@ func TestABatchsExchangeHasAnIDOfItsOwn(t *testing.T) {
 	if a != b || a == c || len(a) != len(newID(time.Now())) || !strings.HasPrefix(a, "req_") {
 		t.Error(fmt.Sprint(a, b, c))
 	}
+}
+
+func TestARequestIDIsBase32(t *testing.T) {
+	plain := base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+	rapid.Check(t, func(t *rapid.T) {
+		raw := rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "bytes")
+		if got, want := requestID(binary.BigEndian.Uint64(raw), binary.BigEndian.Uint64(raw[8:])), "req_"+plain.EncodeToString(raw); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+	})
 }

@@ -174,10 +174,10 @@ func (c *call) within() time.Duration {
 // leave gives the request's place back, with what it has cost the replicas. It is
 // called whenever a call is closed.
 func (c *call) leave() {
-	if c.leg.turn != (queue.Ticket{}) {
+	if c.leg.turn.Open() {
 		c.leg.turn.Leave(now(), 0) // of a leg that was never made
 	}
-	if c.turn == (queue.Ticket{}) {
+	if !c.turn.Open() {
 		return
 	}
 	real := 0.0

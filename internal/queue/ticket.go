@@ -11,6 +11,9 @@ type Ticket struct {
 	Waited time.Duration
 }
 
+// Open reports whether there is something to leave.
+func (t *Ticket) Open() bool { return t.q != nil }
+
 // Sent says that the request is on its way to a replica, and counts as such for
 // whoever answers Room.
 func (t *Ticket) Sent(now time.Time) {
