@@ -141,7 +141,7 @@ func (c *call) hear() {
 	c.says = &c.heading
 	if k, ok := c.ctx.(keeper); ok {
 		if kept := k.Kept(); kept != nil {
-			if known, is := (*kept).(*heading); is && known.plane == c.plane {
+			if known, is := (*kept).(*heading); is && known.config == c.plane.Hash {
 				c.says = known
 				return
 			}

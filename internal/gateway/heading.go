@@ -12,7 +12,7 @@ import (
 // request is to be treated. It is read once for each head, before anything is
 // decided, and holds nothing of one request alone.
 type heading struct {
-	plane *Plane // by whose settings it was read
+	config string // the hash of the settings by which it was read
 
 	auth, key, source string // the Authorization; the key that is shown, and by which header
 	shown             policy.Shown
@@ -34,7 +34,7 @@ type heading struct {
 // read makes h what a head says to a plane.
 func (h *heading) read(p *Plane, head http.Header) {
 	*h = heading{
-		plane: p, auth: field(head, "Authorization"), trace: cut(field(head, "X-Request-Id"), 128), client: cut(field(head, "User-Agent"), 64),
+		config: p.Hash, auth: field(head, "Authorization"), trace: cut(field(head, "X-Request-Id"), 128), client: cut(field(head, "User-Agent"), 64),
 		tags: h.tags[:0], forward: h.forward[:0],
 	}
 	h.key, h.source = credential(h.auth, head)
@@ -45,7 +45,7 @@ func (h *heading) read(p *Plane, head http.Header) {
 	h.lossless = lossless != "" && lossless != "false" && lossless != "0"
 	h.timed, h.hasty = has(head, timeoutHeaders[:]), has(head, withinHeaders[:])
 	h.steered = has(head, steeringHeaders[:])
-	h.party(head)
+	h.party(&p.claims, head)
 	h.forward = picked(h.forward, head, dialectForwardable[:])
 	h.any = len(h.forward)
 	h.forward = picked(h.forward, head, forwardable[:])
@@ -61,20 +61,20 @@ func (h *heading) forget() {
 }
 
 // party reads for whom the request is, as far as its head says.
-func (h *heading) party(head http.Header) {
-	for _, name := range h.plane.claims.customer {
+func (h *heading) party(names *claimHeaders, head http.Header) {
+	for _, name := range names.customer {
 		if values := head[name]; len(values) > 0 && values[0] != "" {
 			h.customer = policy.Claim{Customer: values[0], From: strings.ToLower(name)}
 			break
 		}
 	}
-	for _, name := range h.plane.claims.session {
+	for _, name := range names.session {
 		if values := head[name]; len(values) > 0 {
 			h.session = policy.CleanSession(values[0])
 			break
 		}
 	}
-	for _, name := range h.plane.claims.tags {
+	for _, name := range names.tags {
 		for _, value := range head[name] {
 			h.tags = append(h.tags, strings.Split(value, ",")...)
 		}
