@@ -47,7 +47,7 @@ func (AnthropicCodec) DecodeReply(body []byte, at *At) (*llm.Reply, error) {
 	}
 	o.take("content")
 	parts := anthropicBlocks(o, "content", list, true)
-	r.Choices = []llm.Choice{{Parts: parts, Stop: stop}}
+	r.Choices = append(o.choices(1), llm.Choice{Parts: parts, Stop: stop})
 	r.Extra = anthropicExtra(o, r.Extra.Form)
 	return result(o, r)
 }
@@ -55,7 +55,7 @@ func (AnthropicCodec) DecodeReply(body []byte, at *At) (*llm.Reply, error) {
 // anthropicDecodeMessage takes what a message says beside its content, which a
 // message_start says too. Extra has only the form yet.
 func anthropicDecodeMessage(o *object) (*llm.Reply, llm.Stop) {
-	r := &llm.Reply{}
+	r := o.newReply()
 	var kind, role string
 	texts := [...]struct {
 		name   string

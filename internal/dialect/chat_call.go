@@ -67,7 +67,8 @@ func (ChatCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	call := &llm.Call{Model: requiredModel(o)}
+	call := o.newCall()
+	call.Model = requiredModel(o)
 	chatMessages(call, o)
 	chatTools(call, o)
 	call.Extra = o.extra(llm.Chat, chatSettings(call, o))
@@ -90,7 +91,7 @@ func chatMessages(call *llm.Call, o *object) {
 		o.wrong("messages", "is missing: send the conversation as a list")
 	}
 	leading, list := true, o.list("messages")
-	call.Turns = make([]llm.Turn, 0, len(list))
+	call.Turns = o.turns(len(list))
 	for i, raw := range list {
 		m := o.openItem("messages", i, raw)
 		if leading {
@@ -121,7 +122,7 @@ func chatSystem(m *object) []llm.Part {
 		if m.has("name") {
 			return nil
 		}
-		return []llm.Part{{Kind: llm.PartText, Text: text, Cache: mark, Extra: m.extra(llm.Chat, form)}}
+		return append(m.parts(1), llm.Part{Kind: llm.PartText, Text: text, Cache: mark, Extra: m.extra(llm.Chat, form)})
 	}
 	if len(m.members) != 2 || len(raw) == 0 || raw[0] != '[' {
 		return nil
@@ -199,7 +200,7 @@ func chatToolMessage(turn *llm.Turn, m *object) {
 	result.Parts = content.parts
 	part := llm.Part{Kind: llm.PartToolResult, Result: result, Cache: cacheMark(m, markMessage)}
 	part.Extra = llm.Extra{Dialect: llm.Chat, Form: form | content.form}
-	turn.Parts = []llm.Part{part}
+	turn.Parts = append(m.parts(1), part)
 	turn.Extra = m.extra(llm.Chat, 0)
 }
 

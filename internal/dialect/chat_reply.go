@@ -72,12 +72,14 @@ func openAIReply(body []byte, at *At, d llm.Dialect, kind string, each func(o *o
 	if err != nil {
 		return nil, err
 	}
-	reply := &llm.Reply{}
+	reply := o.newReply()
 	form := chatHead(reply, o, kind)
 	if !o.has("choices") {
 		o.wrong("choices", "is missing")
 	}
-	for i, raw := range o.list("choices") {
+	list := o.list("choices")
+	reply.Choices = o.choices(len(list))
+	for i, raw := range list {
 		reply.Choices = append(reply.Choices, each(o.openItem("choices", i, raw), i))
 	}
 	openAIUsageOf(reply, o, d)

@@ -39,7 +39,8 @@ func (ConverseCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &llm.Call{WantUsage: true}
+	c := o.newCall()
+	c.WantUsage = true
 	var form uint32
 	steps := [...]func(*llm.Call, *object, *uint32){
 		converseDecodeSystem, converseDecodeMessages, converseDecodeTools, converseDecodeInference,
@@ -73,7 +74,7 @@ func converseDecodeMessages(c *llm.Call, o *object, form *uint32) {
 		return
 	}
 	o.take("messages")
-	c.Turns = make([]llm.Turn, 0, len(list))
+	c.Turns = o.turns(len(list))
 	for i, raw := range list {
 		c.Turns = append(c.Turns, converseDecodeTurn(o.openItem("messages", i, raw)))
 	}

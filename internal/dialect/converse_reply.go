@@ -89,7 +89,8 @@ func converseFinishReply(o *object, parts []llm.Part, form uint32) *llm.Reply {
 	if !has {
 		form |= converseNoStop
 	}
-	r := &llm.Reply{Choices: []llm.Choice{{Parts: parts, Stop: stop}}}
+	r := o.newReply()
+	r.Choices = append(o.choices(1), llm.Choice{Parts: parts, Stop: stop})
 	if raw := o.raw("usage"); raw == nil {
 		form |= converseNoUsage
 	} else {

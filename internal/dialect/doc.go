@@ -54,6 +54,7 @@
 // What several dialects share:
 //
 //	index.go            the dialects there are
+//	arena.go            the memory that reading is lent
 //	document.go, object.go, object_read.go, object_walk.go, object_extra.go   JSON objects, read
 //	object_write.go     JSON objects, written
 //	quote.go            texts as they stand

@@ -168,7 +168,7 @@ func (c *geminiChoice) content(o *object, emit emitter) {
 		if c.piece(o, raw, at, emit) {
 			continue
 		}
-		parts := geminiDecodePart(geminiOpen(o, raw, at), raw)
+		parts := geminiDecodePart(nil, geminiOpen(o, raw, at), raw)
 		for k := range parts {
 			c.part(&parts[k], emit)
 		}
@@ -248,7 +248,7 @@ func (c *geminiChoice) piece(up *object, raw []byte, at where, emit emitter) boo
 	case name != "" && !more && pieces == nil:
 		return false
 	case name != "":
-		c.beginCall(geminiDecodePart(geminiOpen(up, raw, at), raw), emit)
+		c.beginCall(geminiDecodePart(nil, geminiOpen(up, raw, at), raw), emit)
 	case c.partial == nil:
 		return len(in.members) == 0 // the mark of an end that has been told
 	}

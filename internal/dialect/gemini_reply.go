@@ -137,13 +137,13 @@ func (GeminiCodec) DecodeReply(body []byte, at *At) (*llm.Reply, error) {
 	if o.get("error") != nil {
 		return nil, o.under("error").wrong("%s", GeminiCodec{}.DecodeError(body).Message)
 	}
-	r := &llm.Reply{}
+	r := o.newReply()
 	geminiHead(r, o)
 	form := uint32(0)
 	list := o.list("candidates")
 	if stop, blocked := geminiBlockStop(o); blocked && len(list) == 0 {
 		form |= geminiNoCandidates
-		r.Choices = []llm.Choice{{Stop: stop}}
+		r.Choices = append(o.choices(1), llm.Choice{Stop: stop})
 	} else if list == nil && o.get("promptFeedback") == nil && o.get("usageMetadata") == nil {
 		o.wrong("candidates", "is missing")
 	}

@@ -123,8 +123,20 @@ type object struct {
 	where   where
 	doc     *document // nil while the object is alone
 	members []member
-	names   uint64    // the bits of their names
-	few     [8]member // the memory of most objects
+	names   uint64 // the bits of their names
+}
+
+// fewMembers is how many members most objects have at most.
+const fewMembers = 8
+
+// newObjectAlone is an object with memory of its own.
+func newObjectAlone() *object {
+	o := &struct {
+		object
+		few [fewMembers]member
+	}{}
+	o.members = o.few[:0]
+	return &o.object
 }
 
 // parseObject validates a body that is one JSON object, mends it and opens it.
@@ -149,19 +161,20 @@ func parseReply(body []byte, at *At) (*object, error) {
 	if err := validate(body, &at.Heard); err != nil {
 		return nil, err
 	}
-	return at.document().open(body, &at.Heard)
+	return at.document(body).open(body, &at.Heard)
 }
 
 // openCall opens a request that at has glanced at, in the memory of at, until
 // result.
 func openCall(body []byte, at *At) (*object, error) {
-	return at.document().open(body, &at.Heard)
+	return at.document(body).open(body, &at.Heard)
 }
 
 // openObject opens an object that has been validated and whose error is its own,
 // whatever it stands in.
 func openObject(raw []byte, at where) (*object, error) {
-	o := &object{where: at}
+	o := newObjectAlone()
+	o.where = at
 	if err := o.fill(raw); err != nil {
 		return nil, err
 	}
@@ -244,29 +257,66 @@ func (o *object) fill(raw []byte) error {
 	if len(raw) == 0 || raw[0] != '{' {
 		return o.where.wrong("must be an object")
 	}
-	o.members = o.few[:0]
+	alone := o.begin()
 	var seen map[string]bool
-	for w := o.walk(raw); w.member(); {
-		m := member{key: w.key, value: w.value, escaped: w.escaped}
-		name := m.key[1 : len(m.key)-1]
-		if m.escaped {
-			name = []byte(m.name())
-		}
-		if len(o.members) == manyMembers {
-			seen = make(map[string]bool, 2*manyMembers)
-			for i := range o.members {
-				seen[o.members[i].name()] = true
-			}
-		}
-		if seen != nil && seen[string(name)] || seen == nil && o.find(string(name)) >= 0 {
-			return o.where.wrong("member %q appears twice: send it once", name)
-		}
-		if seen != nil {
-			seen[string(name)] = true
-		}
-		o.add(m, nameBit(name))
+	var err error
+	for w := o.walk(raw); err == nil && w.member(); {
+		seen, err = o.addOnce(member{key: w.key, value: w.value, escaped: w.escaped}, seen)
 	}
-	return nil
+	o.end(alone)
+	return err
+}
+
+// enter takes the members that the scan of body came by.
+func (o *object) enter(body []byte, members []wire.Member) error {
+	alone := o.begin()
+	var seen map[string]bool
+	var err error
+	for i := 0; err == nil && i < len(members); i++ {
+		key, value := members[i].Key, members[i].Value
+		seen, err = o.addOnce(newMember(body[key.Start:key.End], body[value.Start:value.End]), seen)
+	}
+	o.end(alone)
+	return err
+}
+
+// begin makes room for members, and end is told when they are complete; alone says
+// that o has memory of its own.
+func (o *object) begin() (alone bool) {
+	if o.members != nil {
+		return true
+	}
+	o.members = o.doc.members.begin(fewMembers)
+	return false
+}
+
+func (o *object) end(alone bool) {
+	if !alone {
+		o.members = o.doc.members.end(o.members)
+	}
+}
+
+// addOnce adds a member whose name no other has. seen has their names once they are
+// many, and is handed on.
+func (o *object) addOnce(m member, seen map[string]bool) (map[string]bool, error) {
+	name := m.key[1 : len(m.key)-1]
+	if m.escaped {
+		name = []byte(m.name())
+	}
+	if len(o.members) == manyMembers {
+		seen = make(map[string]bool, 2*manyMembers)
+		for i := range o.members {
+			seen[o.members[i].name()] = true
+		}
+	}
+	if seen != nil && seen[string(name)] || seen == nil && o.find(string(name)) >= 0 {
+		return seen, o.where.wrong("member %q appears twice: send it once", name)
+	}
+	if seen != nil {
+		seen[string(name)] = true
+	}
+	o.add(m, nameBit(name))
+	return seen, nil
 }
 
 // find returns the index of the member called name, -1 when there is none.

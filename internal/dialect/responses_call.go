@@ -31,7 +31,8 @@ func (ResponsesCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	call := &llm.Call{WantUsage: true}
+	call := o.newCall()
+	call.WantUsage = true
 	if call.Model = o.need("model"); call.Model == "" {
 		o.wrong("model", "must name a model")
 	}
@@ -49,7 +50,7 @@ func (ResponsesCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
 
 func responsesInstructions(call *llm.Call, o *object) {
 	if text := o.quote("instructions"); !text.Empty() {
-		call.System = []llm.Part{{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Responses}}}
+		call.System = append(o.parts(1), llm.Part{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Responses}})
 	}
 }
 

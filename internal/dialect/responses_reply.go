@@ -66,7 +66,7 @@ func responsesReply(o *object) *llm.Reply {
 	}
 	c.Stop = responsesStop(o, c.Parts)
 	responsesEchoes(o)
-	r.Choices = []llm.Choice{c}
+	r.Choices = append(o.choices(1), c)
 	r.Extra = o.extra(llm.Responses, form)
 	return r
 }

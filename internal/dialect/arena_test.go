@@ -1,0 +1,118 @@
+package dialect
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"tailplane/internal/llm"
+)
+
+// Whatever an At was used for before, what is read with it is what is read with a
+// new one.
+func TestLentMemoryTellsNothingOfTheBodyBefore(t *testing.T) {
+	turn := `{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},{"role":"assistant","content":"c"},`
+	longer := `{"model":"m","messages":[` + strings.Repeat(turn, mostTurns) + `{"role":"user","content":"d"}]}`
+	many := `{"model":"m","messages":[{"role":"user","content":"d"}]`
+	for i := range mostMembers + 1 {
+		many += fmt.Sprintf(`,"x_%d":{"a":%d}`, i, i)
+	}
+	many += "}"
+	type read struct {
+		codec Codec
+		body  string
+	}
+	calls := []read{{ChatCodec{}, longer}, {AnthropicCodec{}, strings.Replace(longer, "{", `{"max_tokens":1,`, 1)}, {ChatCodec{}, many}, {ChatCodec{}, string(benchCall(1 << 10))}}
+	for _, c := range ownedCalls {
+		calls = append(calls, read{c.codec, c.body})
+	}
+	var replies []read
+	for _, c := range ownedReplies {
+		replies = append(replies, read{c.codec, c.body})
+	}
+	tell := func(v any, err error) string {
+		raw, _ := json.Marshal(v)
+		return fmt.Sprintf("%s %v", raw, err)
+	}
+	callOf := func(c read, at *At) string {
+		body := []byte(c.body)
+		if err := validate(body, &at.Heard); err != nil {
+			t.Fatal(err)
+		}
+		call, err := c.codec.DecodeCall(body, at)
+		return tell(call, err)
+	}
+	replyOf := func(c read, at *At) string {
+		reply, err := c.codec.DecodeReply([]byte(c.body), at)
+		return tell(reply, err)
+	}
+	var at At
+	for _, before := range append(calls, read{ChatCodec{}, `{"messages":[{"role":"odd","content":"x"}],"messages":1}`}) {
+		for _, c := range calls {
+			callOf(before, &at)
+			if got, want := callOf(c, &at), callOf(c, new(At)); got != want {
+				t.Fatalf("after %.60s\n%s\nwant\n%s", before.body, got, want)
+			}
+		}
+		for _, c := range replies {
+			callOf(before, &at)
+			if got, want := replyOf(c, &at), replyOf(c, new(At)); got != want {
+				t.Fatalf("after %.60s\n%s\nwant\n%s", before.body, got, want)
+			}
+		}
+	}
+}
+
+// Encoders write to nothing of a call, which others may read at the same time.
+func TestEncodersLeaveACallAsItIs(t *testing.T) {
+	for name, c := range ownedCalls {
+		call, err := ReadCall(c.codec, []byte(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, _ := json.Marshal(call)
+		for _, to := range []Codec{ChatCodec{}, CompletionsCodec{}, AnthropicCodec{}, ConverseCodec{}, GeminiCodec{}, ResponsesCodec{}} {
+			out := *call
+			out.Model = "claude-sonnet-4-5"
+			_, _, _ = to.EncodeCall(nil, &out)
+			if after, _ := json.Marshal(call); !bytes.Equal(before, after) {
+				t.Errorf("%s call, written in %s:\n%s\nbecame\n%s", name, to.Name(), before, after)
+			}
+		}
+	}
+}
+
+// An At that has read a long body holds on to nothing of it.
+func TestALongBodyIsLetGo(t *testing.T) {
+	body := benchCall(mostLent + 1<<10)
+	var at At
+	if _, err := (ChatCodec{}).Glance(body, &at); err != nil {
+		t.Fatal(err)
+	}
+	call, err := ChatCodec{}.DecodeCall(body, &at)
+	if err != nil || len(call.Turns) != 1 {
+		t.Fatal(err)
+	}
+	m := at.memory
+	if !reflect.DeepEqual(m.lent.call, llm.Call{}) || m.lent.turns.used+m.lent.parts.used > 0 || m.document.body != nil {
+		t.Error("the call of a long body is lent memory")
+	}
+	for _, o := range m.document.objects.all {
+		if o.members != nil {
+			t.Error("an object is kept")
+		}
+	}
+	for _, m := range m.document.members.all {
+		if m.value != nil {
+			t.Errorf("%s is kept", m.key)
+		}
+	}
+	for _, item := range m.document.items.all {
+		if item != nil {
+			t.Errorf("%.40s is kept", item)
+		}
+	}
+}
