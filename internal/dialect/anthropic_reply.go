@@ -112,7 +112,7 @@ func anthropicTextOrNull(o *object, name string) (s string, plain bool) {
 	if raw == nil || wire.IsNull(raw) {
 		return "", raw != nil
 	}
-	s, ok := wire.Unquote(raw)
+	s, ok := o.unquote(raw)
 	if !ok {
 		o.wrong(name, "must be a string")
 	}
@@ -127,7 +127,7 @@ func (AnthropicCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.L
 	l := &lossList{}
 	choice := l.firstChoice(reply, llm.Anthropic)
 	parts := answerParts(reply, &choice, llm.Anthropic, l)
-	e := anthropicEncoder{*writerOf(dst, replySize(reply))}
+	e := anthropicEncoder{writerOf(dst, replySize(reply))}
 	own := reply.Extra.In(llm.Anthropic)
 	w := e.object(own)
 	anthropicPutHead(&w, reply)

@@ -1,9 +1,11 @@
 package dialect
 
 import (
+	"bytes"
 	"slices"
 
 	"tailplane/internal/llm"
+	"tailplane/internal/wire"
 )
 
 // arena hands out memory for values that are all let go of at once. Lists for which
@@ -122,4 +124,32 @@ func (o *object) choices(n int) []llm.Choice {
 		return l.choices.list(n)
 	}
 	return make([]llm.Choice, 0, n)
+}
+
+// words remembers short strings, since those of one body (models, roles, kinds) stand
+// in the next one too.
+type words [64]string
+
+// longestWord is how many bytes a string has at most that is remembered.
+const longestWord = 48
+
+// of is wire.Unquote.
+func (w *words) of(raw []byte) (string, bool) {
+	if w == nil || len(raw) < 2 || len(raw) > longestWord+2 || raw[0] != '"' || bytes.IndexByte(raw, '\\') >= 0 {
+		return wire.Unquote(raw)
+	}
+	text := raw[1 : len(raw)-1]
+	word := &w[nameHash(text)]
+	if *word != string(text) {
+		*word = string(text)
+	}
+	return *word, true
+}
+
+// unquote is wire.Unquote for a value of o's body.
+func (o *object) unquote(raw []byte) (string, bool) {
+	if o.doc == nil {
+		return wire.Unquote(raw)
+	}
+	return o.doc.words.of(raw)
 }

@@ -8,7 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"tailplane/internal/llm"
+	"tailplane/internal/wire"
 )
 
 // Whatever an At was used for before, what is read with it is what is read with a
@@ -73,6 +76,7 @@ func TestEncodersLeaveACallAsItIs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		call.Turns = append(call.Turns, llm.Turn{Role: llm.RoleAssistant, Parts: []llm.Part{{Kind: llm.PartText, Text: quoted("prefill ")}}})
 		before, _ := json.Marshal(call)
 		for _, to := range []Codec{ChatCodec{}, CompletionsCodec{}, AnthropicCodec{}, ConverseCodec{}, GeminiCodec{}, ResponsesCodec{}} {
 			out := *call
@@ -115,4 +119,23 @@ func TestALongBodyIsLetGo(t *testing.T) {
 			t.Errorf("%.40s is kept", item)
 		}
 	}
+}
+
+// Remembered or not, a string says what its JSON says.
+func TestWordsAreWhatTheySay(t *testing.T) {
+	var known words
+	text := rapid.OneOf(rapid.StringMatching(`[ab]{0,3}`), rapid.StringMatching(`[ab\\"é]{0,6}`), rapid.StringN(longestWord-1, longestWord+2, -1))
+	rapid.Check(t, func(t *rapid.T) {
+		raw, err := json.Marshal(text.Draw(t, "text"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rapid.Bool().Draw(t, "cut") {
+			raw = raw[:rapid.IntRange(0, 1).Draw(t, "length")]
+		}
+		want, wantOK := wire.Unquote(raw)
+		if got, ok := known.of(raw); got != want || ok != wantOK {
+			t.Fatalf("%s: %q %t, want %q", raw, got, ok, want)
+		}
+	})
 }

@@ -97,7 +97,7 @@ func chatMessages(call *llm.Call, o *object) {
 		if leading {
 			parts := chatSystem(m)
 			if leading = parts != nil; leading {
-				call.System = append(call.System, parts...)
+				call.System = joinParts(call.System, parts)
 				continue
 			}
 			m.releaseAll()
@@ -109,7 +109,7 @@ func chatMessages(call *llm.Call, o *object) {
 // chatSystem reads a message for Call.System; nil when it must be a turn.
 func chatSystem(m *object) []llm.Part {
 	form := uint32(0)
-	switch role, _ := wire.Unquote(m.raw("role")); role {
+	switch role, _ := m.unquote(m.raw("role")); role {
 	case "system":
 	case "developer":
 		form = systemDeveloper

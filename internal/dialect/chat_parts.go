@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"tailplane/internal/llm"
@@ -26,6 +27,14 @@ func chatAssistant(m *object, content []llm.Part) []llm.Part {
 		parts = append(parts, chatToolCall(m.openItem("tool_calls", i, raw), raw))
 	}
 	return parts
+}
+
+// joinParts is append, but for a first list that is the second.
+func joinParts(parts, more []llm.Part) []llm.Part {
+	if len(parts) == 0 {
+		return slices.Clip(more)
+	}
+	return append(parts, more...)
 }
 
 // chatThinking reads reasoning_content, reasoning and thinking_blocks.

@@ -167,7 +167,8 @@ func (ChatCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss, 
 	e := &chatEncoder{reply: true}
 	own := reply.Extra.In(llm.Chat)
 	e.losses.extra("", reply.Extra, llm.Chat)
-	w := appendObject(dst, own, replySize(reply))
+	json := writerOf(dst, replySize(reply))
+	w := json.object(own)
 	w.str("id", reply.ID)
 	w.constant("object", `"chat.completion"`, own.Form&replyNoObject != 0)
 	if reply.Created != 0 || reply.Extra.Dialect != llm.Chat {
@@ -179,13 +180,13 @@ func (ChatCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss, 
 	} else {
 		w.list("choices")
 		for i := range reply.Choices {
-			e.replyChoice(w, &reply.Choices[i], i)
+			e.replyChoice(&w, &reply.Choices[i], i)
 		}
 		w.closeList()
 	}
-	w.set("usage", openAIUsageJSON(reply, llm.Chat, &e.losses))
+	openAIPutUsage(&w, reply, llm.Chat, &e.losses)
 	w.end()
-	return w.buf, e.losses.all, nil
+	return json.buf, e.losses.all, nil
 }
 
 // choicePaths are the paths of a choice and of its message.

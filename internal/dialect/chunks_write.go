@@ -92,7 +92,13 @@ func (w *chunkWriter) figures() []byte {
 	if !w.usage || w.last == nil {
 		return nil
 	}
-	return openAIUsageJSON(&llm.Reply{Usage: *w.last.Usage, HasUsage: true, UsageExtra: w.last.Extra}, w.dialect, &w.losses)
+	reply := llm.Reply{Usage: *w.last.Usage, HasUsage: true, UsageExtra: w.last.Extra}
+	if spelled := openAIUsageSpelled(&reply, w.dialect, &w.losses); spelled != nil {
+		return spelled
+	}
+	usage := newObject(llm.Extra{})
+	usage.openAIFigures(&reply.Usage)
+	return usage.end()
 }
 
 func (w *chunkWriter) done() { w.buf = wire.AppendEvent(w.buf, "", []byte("[DONE]")) }

@@ -221,7 +221,7 @@ func (CompletionsCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm
 		items[i] = completionChoiceJSON(&reply.Choices[i], i, &losses)
 	}
 	w.items("choices", items)
-	w.set("usage", openAIUsageJSON(reply, llm.Completions, &losses))
+	openAIPutUsage(w, reply, llm.Completions, &losses)
 	w.end()
 	return w.buf, losses.all, nil
 }

@@ -107,7 +107,7 @@ func (ConverseCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Lo
 	l := &lossList{}
 	choice := l.firstChoice(reply, llm.Converse)
 	parts := answerParts(reply, &choice, llm.Converse, l)
-	e := converseEncoder{*writerOf(dst, replySize(reply))}
+	e := converseEncoder{writerOf(dst, replySize(reply))}
 	own := reply.Extra.In(llm.Converse)
 	w := e.object(own)
 	output := w.sub("output")

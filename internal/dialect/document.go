@@ -15,7 +15,8 @@ type document struct {
 	objects arena[object]
 	members arena[member]
 	items   arena[[]byte]
-	lent    *lent // nil when what is read has memory of its own
+	words   *words // nil when all strings have memory of their own
+	lent    *lent  // nil when what is read has
 }
 
 // How much an At has memory for: a short request.
@@ -36,10 +37,11 @@ const mostLent = 64 << 10
 type memory struct {
 	document document
 	lent     lent
+	words    words
 }
 
 func newMemory() *memory {
-	return &memory{
+	m := &memory{
 		document: document{
 			objects: newArena[object](mostObjects), members: newArena[member](mostMembers), items: newArena[[]byte](mostItems),
 		},
@@ -47,6 +49,8 @@ func newMemory() *memory {
 			turns: newArena[llm.Turn](mostTurns), parts: newArena[llm.Part](mostParts), choices: newArena[llm.Choice](mostChoices),
 		},
 	}
+	m.document.words = &m.words
+	return m
 }
 
 // document is the place for the objects of a body. What was read before in the memory

@@ -270,7 +270,7 @@ func (GeminiCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss
 	own := reply.Extra.In(llm.Gemini)
 	l.extra("", reply.Extra, llm.Gemini)
 	e := &geminiEncoder{losses: l, own: reply.Extra.Dialect == llm.Gemini, reply: true}
-	e.jsonWriter = *writerOf(dst, replySize(reply))
+	e.jsonWriter = writerOf(dst, replySize(reply))
 	w := e.object(own)
 	if own.Form&geminiNoCandidates == 0 && (len(reply.Choices) > 0 || !e.own) {
 		w.list("candidates")

@@ -91,11 +91,14 @@ func newMember(key, value []byte) member {
 
 // nameBit is one bit, the same one for equal names: most names that are asked for
 // are not there, and that can be told without comparing them.
-func nameBit[T string | []byte](name T) uint64 {
+func nameBit[T string | []byte](name T) uint64 { return 1 << nameHash(name) }
+
+// nameHash is a number below 64, the same one for equal names.
+func nameHash[T string | []byte](name T) uint {
 	if len(name) == 0 {
-		return 1
+		return 0
 	}
-	return 1 << ((uint(len(name)) + 7*uint(name[0]) + 31*uint(name[len(name)-1])) % 64)
+	return (uint(len(name)) + 7*uint(name[0]) + 31*uint(name[len(name)-1])) % 64
 }
 
 // add adds a member with the bit of its name.

@@ -26,7 +26,7 @@ func (o *object) text(name string) (s string, ok bool) {
 	if raw == nil {
 		return "", false
 	}
-	if s, ok = wire.Unquote(raw); !ok {
+	if s, ok = o.unquote(raw); !ok {
 		o.wrong(name, "must be a string")
 	}
 	return s, ok
@@ -39,7 +39,7 @@ func (o *object) need(name string) string {
 		o.wrong(name, "is missing")
 		return ""
 	}
-	s, ok := wire.Unquote(o.members[i].value)
+	s, ok := o.unquote(o.members[i].value)
 	if !ok {
 		o.wrong(name, "must be a string")
 	}
