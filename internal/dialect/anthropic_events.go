@@ -353,7 +353,7 @@ func (s *anthropicStream) finish(o *object) {
 	o.take("usage")
 	for i := range o.members {
 		if m := &o.members[i]; m.use == useLeft && !d.has(m.name()) {
-			d.add(*m, nameBit(m.name()))
+			d.add(*m, m.hash)
 		}
 	}
 	extra := anthropicExtra(d, form)

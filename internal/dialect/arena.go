@@ -64,8 +64,8 @@ func (a *arena[T]) clear() {
 // lent is memory of an At for what is read of a body: the call or answer itself, its
 // turns and their parts. What points to more than that (tools, media) is not lent.
 type lent struct {
-	call    llm.Call
-	reply   llm.Reply
+	calls   arena[llm.Call]
+	replies arena[llm.Reply]
 	turns   arena[llm.Turn]
 	parts   arena[llm.Part]
 	choices arena[llm.Choice]
@@ -73,7 +73,8 @@ type lent struct {
 
 // clear takes the memory back.
 func (l *lent) clear() {
-	l.call, l.reply = llm.Call{}, llm.Reply{}
+	l.calls.clear()
+	l.replies.clear()
 	l.turns.clear()
 	l.parts.clear()
 	l.choices.clear()
@@ -90,16 +91,16 @@ func (o *object) lent() *lent {
 
 // newCall is the call that o's body is.
 func (o *object) newCall() *llm.Call {
-	if l := o.lent(); l != nil {
-		return &l.call
+	if l := o.lent(); l != nil && l.calls.used == 0 {
+		return l.calls.one()
 	}
 	return new(llm.Call)
 }
 
 // newReply is the answer that o's body is.
 func (o *object) newReply() *llm.Reply {
-	if l := o.lent(); l != nil {
-		return &l.reply
+	if l := o.lent(); l != nil && l.replies.used == 0 {
+		return l.replies.one()
 	}
 	return new(llm.Reply)
 }

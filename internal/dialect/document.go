@@ -46,6 +46,7 @@ func newMemory() *memory {
 			objects: newArena[object](mostObjects), members: newArena[member](mostMembers), items: newArena[[]byte](mostItems),
 		},
 		lent: lent{
+			calls: newArena[llm.Call](1), replies: newArena[llm.Reply](1),
 			turns: newArena[llm.Turn](mostTurns), parts: newArena[llm.Part](mostParts), choices: newArena[llm.Choice](mostChoices),
 		},
 	}

@@ -83,28 +83,34 @@ type member struct {
 	sub        *object // the value, when it was opened by object.sub
 	use        use
 	escaped    bool // the key has escapes
+	hash       uint8 // of its name
 }
 
 func newMember(key, value []byte) member {
 	return member{key: key, value: value, escaped: bytes.IndexByte(key, '\\') >= 0}
 }
 
-// nameBit is one bit, the same one for equal names: most names that are asked for
-// are not there, and that can be told without comparing them.
-func nameBit[T string | []byte](name T) uint64 { return 1 << nameHash(name) }
-
-// nameHash is a number below 64, the same one for equal names.
-func nameHash[T string | []byte](name T) uint {
+// nameHash is a number below 64, the same one for equal names: most names that are
+// asked for are not there, and that can be told without comparing them.
+func nameHash[T string | []byte](name T) uint8 {
 	if len(name) == 0 {
 		return 0
 	}
-	return (uint(len(name)) + 7*uint(name[0]) + 31*uint(name[len(name)-1])) % 64
+	return uint8(len(name)+7*int(name[0])+31*int(name[len(name)-1])) % 64
 }
 
-// add adds a member with the bit of its name.
-func (o *object) add(m member, bit uint64) {
+// add adds a member with the hash of its name.
+func (o *object) add(m member, hash uint8) {
+	m.hash = hash
 	o.members = append(o.members, m)
-	o.names |= bit
+	o.names |= 1 << hash
+}
+
+// rename gives member i another name.
+func (o *object) rename(i int, name string) {
+	m := &o.members[i]
+	m.key, m.escaped, m.hash = stringJSON(name), false, nameHash(name)
+	o.names |= 1 << m.hash
 }
 
 // is reports whether the member is called name.
@@ -126,7 +132,7 @@ type object struct {
 	where   where
 	doc     *document // nil while the object is alone
 	members []member
-	names   uint64 // the bits of their names
+	names   uint64 // a bit for each hash of their names
 }
 
 // fewMembers is how many members most objects have at most.
@@ -318,17 +324,18 @@ func (o *object) addOnce(m member, seen map[string]bool) (map[string]bool, error
 	if seen != nil {
 		seen[string(name)] = true
 	}
-	o.add(m, nameBit(name))
+	o.add(m, nameHash(name))
 	return seen, nil
 }
 
 // find returns the index of the member called name, -1 when there is none.
 func (o *object) find(name string) int {
-	if o.names&nameBit(name) == 0 {
+	hash := nameHash(name)
+	if o.names>>hash&1 == 0 {
 		return -1
 	}
 	for i := range o.members {
-		if o.members[i].is(name) {
+		if o.members[i].hash == hash && o.members[i].is(name) {
 			return i
 		}
 	}

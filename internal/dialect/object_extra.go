@@ -15,8 +15,11 @@ import (
 func (o *object) keepDefaults(defaults []defaultValue) {
 	for i := range o.members {
 		m := &o.members[i]
+		if m.use != useLeft {
+			continue
+		}
 		for _, d := range defaults {
-			if m.use == useLeft && d.value == string(m.value) && m.is(d.name) {
+			if d.value == string(m.value) && m.is(d.name) {
 				m.use = useSpelled
 			}
 		}
@@ -60,7 +63,7 @@ func (o *object) put(key, value []byte) {
 		o.members[i].value = bytes.Clone(value)
 		return
 	}
-	o.add(newMember(bytes.Clone(key), bytes.Clone(value)), nameBit(name))
+	o.add(newMember(bytes.Clone(key), bytes.Clone(value)), nameHash(name))
 }
 
 // left is the object of the members that were not taken; nil when all were.
