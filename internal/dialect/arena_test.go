@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -137,4 +138,46 @@ func TestWordsAreWhatTheySay(t *testing.T) {
 			t.Fatalf("%s: %q %t, want %q", raw, got, ok, want)
 		}
 	})
+}
+
+// A small exchange is translated with next to no memory, and so is each piece of a
+// stream.
+func TestTranslatingTakesLittleMemory(t *testing.T) {
+	body, answer := benchCall(1<<10), benchReply(1<<10)
+	var at, replyAt At
+	var out []byte
+	exchange := testing.AllocsPerRun(100, func() {
+		if _, err := (ChatCodec{}).Glance(body, &at); err != nil {
+			t.Fatal(err)
+		}
+		call, err := ChatCodec{}.DecodeCall(body, &at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _, _ = AnthropicCodec{}.EncodeCall(out[:0], call)
+		reply, err := AnthropicCodec{}.DecodeReply(answer, &replyAt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _, _ = ChatCodec{}.EncodeReply(out[:0], reply)
+	})
+	if exchange > 8 {
+		t.Errorf("an exchange of 1 KB takes %v allocations", exchange)
+	}
+	for name, codecs := range map[string][2]Codec{"anthropic": {AnthropicCodec{}, ChatCodec{}}, "chat": {ChatCodec{}, AnthropicCodec{}}} {
+		stream := func(pieces int) float64 {
+			body := benchStreams(pieces)[name]
+			return testing.AllocsPerRun(10, func() {
+				w := codecs[1].Writer(io.Discard, nil)
+				for ev, err := range codecs[0].Events(strings.NewReader(body)) {
+					if err != nil || w.Write(ev) != nil {
+						t.Fatal(err)
+					}
+				}
+			})
+		}
+		if each := (stream(600) - stream(100)) / 500; each > 1 {
+			t.Errorf("a piece of a stream of %s takes %v allocations", name, each)
+		}
+	}
 }

@@ -61,7 +61,7 @@ func (w *chunkWriter) begin(start *llm.Reply) {
 func (w *chunkWriter) beside(ev *llm.Event) {
 	switch ev.Kind {
 	case llm.EventUsage:
-		w.last = ev
+		w.last = new(*ev)
 	case llm.EventFault:
 		w.failed = true
 		told := *ev.Fault

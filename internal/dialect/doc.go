@@ -60,6 +60,7 @@
 //	quote.go            texts as they stand
 //	losses.go           what could not be said, each once
 //	settle.go           calls of other dialects, for anthropic, converse and gemini
+//	events_read.go      the memory that reading a stream takes
 //	blocks_read.go, blocks_write.go     streams of blocks: anthropic, converse
 //	chunks_read.go, chunks_write.go     streams of chunks: chat, completions, gemini
 //	collect.go          a stream as an answer, an answer as a stream

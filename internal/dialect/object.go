@@ -82,7 +82,7 @@ type member struct {
 	key, value []byte
 	sub        *object // the value, when it was opened by object.sub
 	use        use
-	escaped    bool // the key has escapes
+	escaped    bool  // the key has escapes
 	hash       uint8 // of its name
 }
 
@@ -150,11 +150,16 @@ func newObjectAlone() *object {
 
 // parseObject validates a body that is one JSON object, mends it and opens it.
 func parseObject(body []byte) (*object, error) {
-	var heard wire.Heard
-	if err := validate(body, &heard); err != nil {
+	alone := &struct {
+		document
+		heard wire.Heard
+		few   [fewMembers]wire.Member
+	}{}
+	alone.heard.Members = alone.few[:0]
+	if err := validate(body, &alone.heard); err != nil {
 		return nil, err
 	}
-	return new(document).open(body, &heard)
+	return alone.open(body, &alone.heard)
 }
 
 func validate(body []byte, heard *wire.Heard) error {
