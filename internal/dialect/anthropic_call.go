@@ -112,9 +112,9 @@ func anthropicDecodeMessages(c *llm.Call, o *object, _ *uint32) {
 	}
 	o.take("messages")
 	c.Turns = o.turns(len(list))
-	for i, raw := range list {
-		c.Turns = append(c.Turns, anthropicDecodeTurn(o.openItem("messages", i, raw)))
-	}
+	o.each("messages", list, func(turn *object, _ []byte) {
+		c.Turns = append(c.Turns, anthropicDecodeTurn(turn))
+	})
 }
 
 func anthropicDecodeTurn(o *object) (t llm.Turn) {
@@ -141,9 +141,9 @@ func anthropicDecodeTools(c *llm.Call, o *object, form *uint32) {
 	if len(list) == 0 {
 		*form |= anthropicToolsEmpty
 	}
-	for i, raw := range list {
-		c.Tools = append(c.Tools, anthropicDecodeTool(o.openItem("tools", i, raw), raw))
-	}
+	o.each("tools", list, func(tool *object, raw []byte) {
+		c.Tools = append(c.Tools, anthropicDecodeTool(tool, raw))
+	})
 }
 
 // anthropicDecodeTool reads a tool. One of the provider's own types stays raw.

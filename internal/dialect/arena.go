@@ -55,10 +55,10 @@ func (a *arena[T]) end(list []T) []T {
 	return slices.Clip(list)
 }
 
-// clear lets go of all.
-func (a *arena[T]) clear() {
-	clear(a.all[:a.used])
-	a.used = 0
+// release lets go of all but the first used values.
+func (a *arena[T]) release(used int) {
+	clear(a.all[used:a.used])
+	a.used = used
 }
 
 // lent is memory of an At for what is read of a body: the call or answer itself, its
@@ -73,11 +73,11 @@ type lent struct {
 
 // clear takes the memory back.
 func (l *lent) clear() {
-	l.calls.clear()
-	l.replies.clear()
-	l.turns.clear()
-	l.parts.clear()
-	l.choices.clear()
+	l.calls.release(0)
+	l.replies.release(0)
+	l.turns.release(0)
+	l.parts.release(0)
+	l.choices.release(0)
 }
 
 // lent is where what is read of o's body may stand, nil when that gets memory of its

@@ -181,3 +181,27 @@ func TestTranslatingTakesLittleMemory(t *testing.T) {
 		}
 	}
 }
+
+// A conversation however long is taken apart in the memory of a short one.
+func TestTurnsAreTakenApartInTheSameMemory(t *testing.T) {
+	turn := `{"role":"user","content":[{"type":"text","text":"a"}]},{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},`
+	body := []byte(`{"model":"m","messages":[` + strings.Repeat(turn, 10*mostObjects) + `{"role":"user","content":"d"}]}`)
+	var at At
+	if err := validate(body, &at.Heard); err != nil {
+		t.Fatal(err)
+	}
+	o, err := openCall(body, &at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, seen := o.doc.taken(), 0
+	o.each("messages", o.list("messages"), func(m *object, raw []byte) {
+		if chatTurn(m, raw); o.doc.objects.used == len(o.doc.objects.all) {
+			t.Fatalf("there is no room for message %d", seen)
+		}
+		seen++
+	})
+	if after := o.doc.taken(); after.objects != before.objects || after.members != before.members || seen != 20*mostObjects+1 {
+		t.Fatalf("%d messages took %v", seen, after)
+	}
+}

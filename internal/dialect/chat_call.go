@@ -92,18 +92,17 @@ func chatMessages(call *llm.Call, o *object) {
 	}
 	leading, list := true, o.list("messages")
 	call.Turns = o.turns(len(list))
-	for i, raw := range list {
-		m := o.openItem("messages", i, raw)
+	o.each("messages", list, func(m *object, raw []byte) {
 		if leading {
 			parts := chatSystem(m)
 			if leading = parts != nil; leading {
 				call.System = joinParts(call.System, parts)
-				continue
+				return
 			}
 			m.releaseAll()
 		}
 		call.Turns = append(call.Turns, chatTurn(m, raw))
-	}
+	})
 }
 
 // chatSystem reads a message for Call.System; nil when it must be a turn.
@@ -205,9 +204,9 @@ func chatToolMessage(turn *llm.Turn, m *object) {
 }
 
 func chatTools(call *llm.Call, o *object) {
-	for i, raw := range o.list("tools") {
-		call.Tools = append(call.Tools, chatTool(o.openItem("tools", i, raw), raw))
-	}
+	o.each("tools", o.list("tools"), func(tool *object, raw []byte) {
+		call.Tools = append(call.Tools, chatTool(tool, raw))
+	})
 	call.Choice = chatToolChoice(o)
 }
 

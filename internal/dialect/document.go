@@ -95,11 +95,23 @@ func (d *document) object(at where) *object {
 	return o
 }
 
+// taken is how much of a document's memory is taken.
+type taken struct{ objects, members, items int }
+
+func (d *document) taken() taken {
+	return taken{d.objects.used, d.members.used, d.items.used}
+}
+
+// release gives back what was taken behind t.
+func (d *document) release(t taken) {
+	d.objects.release(t.objects)
+	d.members.release(t.members)
+	d.items.release(t.items)
+}
+
 // clear lets go of a body.
 func (d *document) clear() {
-	d.objects.clear()
-	d.members.clear()
-	d.items.clear()
+	d.release(taken{})
 	d.wrong, d.body, d.long = nil, nil, nil
 }
 

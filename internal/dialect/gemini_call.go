@@ -93,9 +93,10 @@ func geminiDecodeContents(c *llm.Call, o *object, _ *uint32) {
 	}
 	o.take("contents")
 	c.Turns = o.turns(len(list))
-	for i, raw := range list {
-		c.Turns = append(c.Turns, geminiDecodeTurn(geminiOpenItem(o, "contents", i, raw)))
-	}
+	o.each("contents", list, func(turn *object, _ []byte) {
+		geminiRename(turn)
+		c.Turns = append(c.Turns, geminiDecodeTurn(turn))
+	})
 	c.Turns = geminiJoinThoughts(c.Turns)
 }
 

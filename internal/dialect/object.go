@@ -215,6 +215,17 @@ func (o *object) openItem(name string, i int, raw []byte) *object {
 	return o.open(raw, o.under(name).item(i))
 }
 
+// each opens the elements of list, which is member name, one after the other for read.
+// Nothing of one, and of what is opened in it, is left when the next one comes.
+func (o *object) each(name string, list [][]byte, read func(item *object, raw []byte)) {
+	d := o.document()
+	for i, raw := range list {
+		before := d.taken()
+		read(o.openItem(name, i, raw), raw)
+		d.release(before)
+	}
+}
+
 // none is a member of o without members of its own.
 func (o *object) none(name string) *object {
 	return o.document().object(o.under(name))

@@ -72,15 +72,17 @@ func responsesInput(call *llm.Call, o *object) (form uint32) {
 		o.wrong("input", "must be a string or a list of items")
 	}
 	begins := true
-	for i, el := range o.elements(raw) {
-		turn := responsesItem(o.openItem("input", i, el), el)
+	items := o.elements(raw)
+	call.Turns = o.turns(len(items))
+	o.each("input", items, func(item *object, raw []byte) {
+		turn := responsesItem(item, raw)
 		for k := range turn.Parts {
 			unwrapThinking(&turn.Parts[k])
 		}
 		if begins = begins && responsesHoist(call, turn); !begins {
 			call.Turns = append(call.Turns, turn)
 		}
-	}
+	})
 	return 0
 }
 
@@ -103,9 +105,9 @@ func responsesHoist(call *llm.Call, t llm.Turn) bool {
 }
 
 func responsesTools(call *llm.Call, o *object) {
-	for i, raw := range o.list("tools") {
-		call.Tools = append(call.Tools, responsesTool(o.openItem("tools", i, raw), raw))
-	}
+	o.each("tools", o.list("tools"), func(tool *object, raw []byte) {
+		call.Tools = append(call.Tools, responsesTool(tool, raw))
+	})
 }
 
 func responsesTool(o *object, raw []byte) llm.Tool {
