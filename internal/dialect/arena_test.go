@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,33 +92,37 @@ func TestEncodersLeaveACallAsItIs(t *testing.T) {
 
 // An At that has read a long body holds on to nothing of it.
 func TestALongBodyIsLetGo(t *testing.T) {
-	body := benchCall(mostLent + 1<<10)
-	var at At
-	if _, err := (ChatCodec{}).Glance(body, &at); err != nil {
-		t.Fatal(err)
-	}
-	call, err := ChatCodec{}.DecodeCall(body, &at)
-	if err != nil || len(call.Turns) != 1 {
-		t.Fatal(err)
-	}
-	m := at.memory
-	if m.lent.calls.used+m.lent.turns.used+m.lent.parts.used > 0 || m.document.body != nil {
-		t.Error("the call of a long body is lent memory")
-	}
-	for _, o := range m.document.objects.all {
-		if o.members != nil {
-			t.Error("an object is kept")
+	pad := fmt.Sprintf(`{"x_pad":%q,`, strings.Repeat("x", mostLent))
+	free := func(name string, m *memory) {
+		t.Helper()
+		l := &m.lent
+		if l.calls.used+l.replies.used+l.turns.used+l.parts.used+l.choices.used > 0 || m.document.body != nil {
+			t.Errorf("%s: what was read is lent memory", name)
+		}
+		kept := slices.ContainsFunc(m.document.objects.all, func(o object) bool { return o.members != nil }) ||
+			slices.ContainsFunc(m.document.members.all, func(m member) bool { return m.key != nil || m.value != nil }) ||
+			slices.ContainsFunc(m.document.items.all, func(item []byte) bool { return item != nil })
+		if kept {
+			t.Errorf("%s: a piece of the body is kept", name)
 		}
 	}
-	for _, m := range m.document.members.all {
-		if m.value != nil {
-			t.Errorf("%s is kept", m.key)
+	for name, c := range ownedCalls {
+		body := []byte(strings.Replace(c.body, "{", pad, 1))
+		var at At
+		if err := validate(body, &at.Heard); err != nil {
+			t.Fatal(err)
 		}
+		if _, err := c.codec.DecodeCall(body, &at); err != nil {
+			t.Fatal(err)
+		}
+		free(name+" call", at.memory)
 	}
-	for _, item := range m.document.items.all {
-		if item != nil {
-			t.Errorf("%.40s is kept", item)
+	for name, c := range ownedReplies {
+		var at At
+		if _, err := c.codec.DecodeReply([]byte(strings.Replace(c.body, "{", pad, 1)), &at); err != nil {
+			t.Fatal(err)
 		}
+		free(name+" reply", at.memory)
 	}
 }
 
