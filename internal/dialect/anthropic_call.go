@@ -36,7 +36,8 @@ func (AnthropicCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &llm.Call{WantUsage: true}
+	c := o.newCall()
+	c.WantUsage = true
 	c.Model = o.need("model")
 	var form uint32
 	steps := [...]func(*llm.Call, *object, *uint32){
@@ -86,7 +87,7 @@ func anthropicDecodeSystem(c *llm.Call, o *object, form *uint32) {
 func anthropicContent(o *object, name string, top bool) (parts []llm.Part, bare bool) {
 	raw := o.peek(name)
 	if t, ok := quoteOf(raw); ok {
-		return []llm.Part{{Kind: llm.PartText, Text: t, Extra: llm.Extra{Dialect: llm.Anthropic}}}, true
+		return append(o.parts(1), llm.Part{Kind: llm.PartText, Text: t, Extra: llm.Extra{Dialect: llm.Anthropic}}), true
 	}
 	if raw[0] != '[' {
 		o.wrong(name, "must be a string or a list of blocks")
@@ -97,7 +98,7 @@ func anthropicContent(o *object, name string, top bool) (parts []llm.Part, bare 
 
 // anthropicBlocks reads the elements of the list name.
 func anthropicBlocks(o *object, name string, list [][]byte, top bool) []llm.Part {
-	parts := make([]llm.Part, 0, len(list))
+	parts := o.parts(len(list))
 	for i, raw := range list {
 		parts = append(parts, anthropicDecodeBlock(o.openItem(name, i, raw), raw, top))
 	}
@@ -110,10 +111,10 @@ func anthropicDecodeMessages(c *llm.Call, o *object, _ *uint32) {
 		o.wrong("messages", "is required and must be a list")
 	}
 	o.take("messages")
-	c.Turns = make([]llm.Turn, 0, len(list))
-	for i, raw := range list {
-		c.Turns = append(c.Turns, anthropicDecodeTurn(o.openItem("messages", i, raw)))
-	}
+	c.Turns = o.turns(len(list))
+	o.each("messages", list, func(turn *object, _ []byte) {
+		c.Turns = append(c.Turns, anthropicDecodeTurn(turn))
+	})
 }
 
 func anthropicDecodeTurn(o *object) (t llm.Turn) {
@@ -140,9 +141,9 @@ func anthropicDecodeTools(c *llm.Call, o *object, form *uint32) {
 	if len(list) == 0 {
 		*form |= anthropicToolsEmpty
 	}
-	for i, raw := range list {
-		c.Tools = append(c.Tools, anthropicDecodeTool(o.openItem("tools", i, raw), raw))
-	}
+	o.each("tools", list, func(tool *object, raw []byte) {
+		c.Tools = append(c.Tools, anthropicDecodeTool(tool, raw))
+	})
 }
 
 // anthropicDecodeTool reads a tool. One of the provider's own types stays raw.

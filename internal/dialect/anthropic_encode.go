@@ -26,7 +26,7 @@ func (AnthropicCodec) EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss
 	if len(c.Turns) == 0 && c.Extra.Dialect != llm.Anthropic {
 		return nil, nil, errors.New("messages: must hold something that can be said to anthropic")
 	}
-	e := anthropicEncoder{*writerOf(dst, callSize(&c))}
+	e := anthropicEncoder{writerOf(dst, callSize(&c))}
 	e.call(&c)
 	return e.buf, l.all, nil
 }

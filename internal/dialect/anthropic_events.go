@@ -70,7 +70,7 @@ func (s *anthropicStream) event(ev wire.Event) error {
 		s.emit(llm.Event{Kind: llm.EventFault, Fault: &b})
 		return nil
 	}
-	o, err := parseObject(ev.Data)
+	o, err := s.memory.parse(ev.Data)
 	if err != nil {
 		return fmt.Errorf("event %s: %w", ev.Name, err)
 	}
@@ -353,7 +353,7 @@ func (s *anthropicStream) finish(o *object) {
 	o.take("usage")
 	for i := range o.members {
 		if m := &o.members[i]; m.use == useLeft && !d.has(m.name()) {
-			d.add(*m, nameBit(m.name()))
+			d.add(*m, m.hash)
 		}
 	}
 	extra := anthropicExtra(d, form)

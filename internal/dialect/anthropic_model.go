@@ -71,18 +71,20 @@ const anthropicMinBudget = 1024
 
 // anthropicReason turns the reasoning of a foreign call into Anthropic's, in place.
 func anthropicReason(c *llm.Call, l *lossList) {
-	r, f := c.Reasoning, anthropicFamilyOf(c.Model)
+	r := c.Reasoning
 	l.extra("reasoning", r.Extra, llm.Anthropic)
 	c.Reasoning = llm.Reasoning{}
+	if r.Mode == "" && r.Effort == "" && r.Budget == 0 {
+		if r.Summary != "" {
+			l.add("reasoning.summary", "the call does not ask for thinking")
+		}
+		return
+	}
+	f := anthropicFamilyOf(c.Model)
 	switch {
 	case r.Mode == "disabled" || r.Effort == "none":
 		if f.thinks != anthropicThinksNever {
 			c.Reasoning.Mode = "disabled"
-		}
-		return
-	case r.Mode == "" && r.Effort == "" && r.Budget == 0:
-		if r.Summary != "" {
-			l.add("reasoning.summary", "the call does not ask for thinking")
 		}
 		return
 	case f.thinks == anthropicThinksNever:

@@ -47,7 +47,7 @@ func (AnthropicCodec) DecodeReply(body []byte, at *At) (*llm.Reply, error) {
 	}
 	o.take("content")
 	parts := anthropicBlocks(o, "content", list, true)
-	r.Choices = []llm.Choice{{Parts: parts, Stop: stop}}
+	r.Choices = append(o.choices(1), llm.Choice{Parts: parts, Stop: stop})
 	r.Extra = anthropicExtra(o, r.Extra.Form)
 	return result(o, r)
 }
@@ -55,7 +55,7 @@ func (AnthropicCodec) DecodeReply(body []byte, at *At) (*llm.Reply, error) {
 // anthropicDecodeMessage takes what a message says beside its content, which a
 // message_start says too. Extra has only the form yet.
 func anthropicDecodeMessage(o *object) (*llm.Reply, llm.Stop) {
-	r := &llm.Reply{}
+	r := o.newReply()
 	var kind, role string
 	texts := [...]struct {
 		name   string
@@ -112,7 +112,7 @@ func anthropicTextOrNull(o *object, name string) (s string, plain bool) {
 	if raw == nil || wire.IsNull(raw) {
 		return "", raw != nil
 	}
-	s, ok := wire.Unquote(raw)
+	s, ok := o.unquote(raw)
 	if !ok {
 		o.wrong(name, "must be a string")
 	}
@@ -127,7 +127,7 @@ func (AnthropicCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.L
 	l := &lossList{}
 	choice := l.firstChoice(reply, llm.Anthropic)
 	parts := answerParts(reply, &choice, llm.Anthropic, l)
-	e := anthropicEncoder{*writerOf(dst, replySize(reply))}
+	e := anthropicEncoder{writerOf(dst, replySize(reply))}
 	own := reply.Extra.In(llm.Anthropic)
 	w := e.object(own)
 	anthropicPutHead(&w, reply)

@@ -55,6 +55,10 @@ var (
 	anthropicThinkingNames = [...]string{"thinking_tokens"}
 )
 
+// anthropicUsageForms are what a figure changes in the form of a usage that has it, in
+// the order of anthropicUsageNames.
+var anthropicUsageForms = [...]uint32{anthropicUsageNoInput, anthropicUsageWrite, anthropicUsageRead, anthropicUsageNoOutput}
+
 // count takes the figures of the usage object at span at of body over those
 // that n has: a stream's later figures are cumulative and replace earlier
 // ones. A later object that reports no input at all (some servers send zeros
@@ -114,30 +118,14 @@ func anthropicNested(raw []byte, names []string, into *int64) {
 // anthropicDecodeUsage reads a usage object. What it says beyond llm.Usage is in the
 // Extra.
 func anthropicDecodeUsage(o *object) (llm.Usage, llm.Extra) {
-	form := uint32(0)
-	for _, f := range [...]struct {
-		name            string
-		present, absent uint32
-	}{
-		{"input_tokens", 0, anthropicUsageNoInput},
-		{"output_tokens", 0, anthropicUsageNoOutput},
-		{"cache_creation_input_tokens", anthropicUsageWrite, 0},
-		{"cache_read_input_tokens", anthropicUsageRead, 0},
-	} {
-		n := o.bounded(f.name)
-		i := o.find(f.name)
-		if i >= 0 && n >= 0 && (o.members[i].use == useTaken || string(o.members[i].value) == "0") { // in the spelling of the encoder
-			form |= f.present
-			o.members[i].use = useTaken
-			continue
-		}
-		form |= f.absent
-		o.release(f.name)
-	}
+	form := uint32(anthropicUsageNoInput | anthropicUsageNoOutput)
 	var n anthropicCounts
 	var values [len(anthropicUsageNames)][]byte
 	for i, name := range anthropicUsageNames {
 		values[i] = o.peek(name)
+		if i < len(anthropicUsageForms) && o.figure(name) {
+			form ^= anthropicUsageForms[i]
+		}
 	}
 	n.take(&values)
 	if anthropicExactly(o, "cache_creation", []anthropicFigureOf{

@@ -21,7 +21,8 @@ func (AnthropicCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
 
 type anthropicWriter struct {
 	blockWriter
-	model string // that the client asked for
+	model string           // that the client asked for
+	json  anthropicEncoder // the event that is being written
 }
 
 // Write implements EventWriter.
@@ -40,7 +41,7 @@ func (a *anthropicWriter) event(ev *llm.Event) {
 	switch ev.Kind {
 	case llm.EventStop:
 		a.blocks.drain(a, true)
-		a.stop = ev
+		a.stop = new(*ev)
 	case llm.EventFault:
 		a.tell("error", anthropicFaultBody(faultOf(ev)))
 		a.done = true
@@ -109,12 +110,14 @@ func (a *anthropicWriter) openBlock(p *blockPart) {
 	e := a.about("content_block_start", p.index)
 	e.key("content_block")
 	e.block(&b)
-	a.tell("content_block_start", append(e.buf, '}'))
+	e.buf = append(e.buf, '}')
+	a.tell("content_block_start", e.buf)
 }
 
 // about begins an event about a block; its brace is still to be closed.
 func (a *anthropicWriter) about(kind string, index int) *anthropicEncoder {
-	e := &anthropicEncoder{jsonWriter{buf: make([]byte, 0, 128)}}
+	e := &a.json
+	e.buf = e.buf[:0]
 	w := e.object(llm.Extra{})
 	w.text("type", kind)
 	w.integer("index", int64(index))
@@ -150,18 +153,30 @@ func (a *anthropicWriter) tellText(p *blockPart) {
 		return
 	}
 	words := anthropicDeltaWords[p.block.Kind]
-	a.delta(p.index, words[0], words[1], stringJSON(string(p.text)))
+	a.delta(p.index, words[0], words[1], string(p.text))
 	p.text = p.text[:0]
 }
 
-func (a *anthropicWriter) delta(index int, kind, member string, value []byte) {
+// delta writes content_block_delta with a text.
+func (a *anthropicWriter) delta(index int, kind, member, text string) {
+	w := a.beginDelta(index, kind)
+	w.text(member, text)
+	a.endDelta(&w)
+}
+
+// beginDelta begins content_block_delta; endDelta tells it.
+func (a *anthropicWriter) beginDelta(index int, kind string) objectWriter {
 	e := a.about("content_block_delta", index)
 	e.key("delta")
 	w := e.object(llm.Extra{})
 	w.text("type", kind)
-	w.put(member, value)
+	return w
+}
+
+func (a *anthropicWriter) endDelta(w *objectWriter) {
 	w.end()
-	a.tell("content_block_delta", append(e.buf, '}'))
+	w.buf = append(w.buf, '}')
+	a.tell("content_block_delta", w.buf)
 }
 
 // endBlock writes what is known only at the end and content_block_stop.
@@ -169,16 +184,20 @@ func (a *anthropicWriter) endBlock(p *blockPart) {
 	if p.block.Kind == llm.PartThinking && !p.block.Redacted {
 		s := p.signed()
 		if signature := signatureFor(llm.Anthropic, &s); signature != "" {
-			a.delta(p.index, "signature_delta", "signature", stringJSON(signature))
+			a.delta(p.index, "signature_delta", "signature", signature)
 		}
 	}
 	if p.block.Kind == llm.PartText && p.end != nil {
 		before, all := anthropicCitations(p.block.Extra), anthropicCitations(p.end.Extra)
 		for _, c := range all[min(len(before), len(all)):] {
-			a.delta(p.index, "citations_delta", "citation", c)
+			w := a.beginDelta(p.index, "citations_delta")
+			w.put("citation", c)
+			a.endDelta(&w)
 		}
 	}
-	a.tell("content_block_stop", append(a.about("content_block_stop", p.index).buf, '}'))
+	e := a.about("content_block_stop", p.index)
+	e.buf = append(e.buf, '}')
+	a.tell("content_block_stop", e.buf)
 }
 
 // other passes on an event of this dialect.

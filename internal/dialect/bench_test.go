@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -65,6 +66,61 @@ func BenchmarkTranslateReply(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+		})
+	}
+}
+
+// benchStreams are answers in which n pieces of text come one by one.
+func benchStreams(n int) map[string]string {
+	words := strings.Fields("lift and weight and drag and thrust , one after the other")
+	var chat, anthropic strings.Builder
+	anthropic.WriteString(`event: message_start
+data: {"type":"message_start","message":{"id":"msg_01","type":"message","role":"assistant","model":"bench-small","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":312,"output_tokens":1}}}
+
+event: content_block_start
+data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+`)
+	for i := range n {
+		word := words[i%len(words)]
+		fmt.Fprintf(&chat, "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"bench-small\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" %s\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n", word)
+		fmt.Fprintf(&anthropic, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" %s\"}}\n\n", word)
+	}
+	chat.WriteString(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"bench-small","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n")
+	anthropic.WriteString(`event: content_block_stop
+data: {"type":"content_block_stop","index":0}
+
+event: message_delta
+data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":96}}
+
+event: message_stop
+data: {"type":"message_stop"}
+
+`)
+	return map[string]string{"chat": chat.String(), "anthropic": anthropic.String()}
+}
+
+// BenchmarkTranslateStream tells what each of a thousand pieces costs: B/op and
+// allocs/op are of all of them.
+func BenchmarkTranslateStream(b *testing.B) {
+	const pieces = 1000
+	streams := benchStreams(pieces)
+	for _, c := range []struct{ from, to Codec }{{AnthropicCodec{}, ChatCodec{}}, {ChatCodec{}, AnthropicCodec{}}} {
+		body := streams[string(c.from.Name())]
+		b.Run(string(c.from.Name()), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				w := c.to.Writer(io.Discard, nil)
+				for ev, err := range c.from.Events(strings.NewReader(body)) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					if err := w.Write(ev); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/pieces, "ns/piece")
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 type blockReader struct {
 	out     []llm.Event // what the event that is being read has told
 	object  *object     // of that event
+	memory  eventMemory // that it is taken apart in
 	started bool
 	ended   bool
 	parts   int // opened so far

@@ -100,7 +100,7 @@ func (b *blockWriter) inAnswer(t blockTeller, ev *llm.Event) {
 		b.losses.none("logprobs", b.codec.Name())
 	case llm.EventUsage:
 		if ev.Usage != nil {
-			b.usage = ev
+			b.usage = new(*ev)
 		}
 	}
 }

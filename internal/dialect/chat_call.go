@@ -67,7 +67,8 @@ func (ChatCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	call := &llm.Call{Model: requiredModel(o)}
+	call := o.newCall()
+	call.Model = requiredModel(o)
 	chatMessages(call, o)
 	chatTools(call, o)
 	call.Extra = o.extra(llm.Chat, chatSettings(call, o))
@@ -90,25 +91,24 @@ func chatMessages(call *llm.Call, o *object) {
 		o.wrong("messages", "is missing: send the conversation as a list")
 	}
 	leading, list := true, o.list("messages")
-	call.Turns = make([]llm.Turn, 0, len(list))
-	for i, raw := range list {
-		m := o.openItem("messages", i, raw)
+	call.Turns = o.turns(len(list))
+	o.each("messages", list, func(m *object, raw []byte) {
 		if leading {
 			parts := chatSystem(m)
 			if leading = parts != nil; leading {
-				call.System = append(call.System, parts...)
-				continue
+				call.System = joinParts(call.System, parts)
+				return
 			}
 			m.releaseAll()
 		}
 		call.Turns = append(call.Turns, chatTurn(m, raw))
-	}
+	})
 }
 
 // chatSystem reads a message for Call.System; nil when it must be a turn.
 func chatSystem(m *object) []llm.Part {
 	form := uint32(0)
-	switch role, _ := wire.Unquote(m.raw("role")); role {
+	switch role, _ := m.unquote(m.raw("role")); role {
 	case "system":
 	case "developer":
 		form = systemDeveloper
@@ -121,7 +121,7 @@ func chatSystem(m *object) []llm.Part {
 		if m.has("name") {
 			return nil
 		}
-		return []llm.Part{{Kind: llm.PartText, Text: text, Cache: mark, Extra: m.extra(llm.Chat, form)}}
+		return append(m.parts(1), llm.Part{Kind: llm.PartText, Text: text, Cache: mark, Extra: m.extra(llm.Chat, form)})
 	}
 	if len(m.members) != 2 || len(raw) == 0 || raw[0] != '[' {
 		return nil
@@ -199,14 +199,14 @@ func chatToolMessage(turn *llm.Turn, m *object) {
 	result.Parts = content.parts
 	part := llm.Part{Kind: llm.PartToolResult, Result: result, Cache: cacheMark(m, markMessage)}
 	part.Extra = llm.Extra{Dialect: llm.Chat, Form: form | content.form}
-	turn.Parts = []llm.Part{part}
+	turn.Parts = append(m.parts(1), part)
 	turn.Extra = m.extra(llm.Chat, 0)
 }
 
 func chatTools(call *llm.Call, o *object) {
-	for i, raw := range o.list("tools") {
-		call.Tools = append(call.Tools, chatTool(o.openItem("tools", i, raw), raw))
-	}
+	o.each("tools", o.list("tools"), func(tool *object, raw []byte) {
+		call.Tools = append(call.Tools, chatTool(tool, raw))
+	})
 	call.Choice = chatToolChoice(o)
 }
 

@@ -86,6 +86,11 @@ func (c *choiceReader) block(p *llm.Part, told bool, emit emitter) {
 }
 
 func (c *choiceReader) content(d *object, emit emitter) {
+	if text, ok := d.unquote(d.peek("content")); ok { // nearly always
+		d.take("content")
+		c.text(llm.PartText, 0, text, emit)
+		return
+	}
 	body := chatContent(d)
 	for i := range body.parts {
 		p := &body.parts[i]

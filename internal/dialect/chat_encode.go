@@ -24,23 +24,24 @@ import (
 // EncodeCall implements [Codec].
 func (ChatCodec) EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss, error) {
 	e := &chatEncoder{own: call.Extra.Dialect == llm.Chat}
-	w := appendObject(dst, call.Extra.In(llm.Chat), callSize(call))
+	json := writerOf(dst, callSize(call))
+	w := json.object(call.Extra.In(llm.Chat))
 	e.losses.extra("", call.Extra, llm.Chat)
 	w.str("model", call.Model)
 	e.system(call.System)
 	e.turns(call.Turns)
 	w.items("messages", e.messages)
-	e.tools(w, call)
-	e.sampling(w, call)
-	e.stream(w, call)
-	e.output(w, &call.Output)
-	e.reasoning(w, call)
+	e.tools(&w, call)
+	e.sampling(&w, call)
+	e.stream(&w, call)
+	e.output(&w, &call.Output)
+	e.reasoning(&w, call)
 	w.flag("logprobs", call.Logprobs.Want)
 	w.intPointer("top_logprobs", call.Logprobs.Top)
 	w.str("user", call.User)
 	w.set("metadata", mapJSON(call.Metadata))
 	w.end()
-	return w.buf, e.losses.all, nil
+	return json.buf, e.losses.all, nil
 }
 
 // chatEncoder gathers messages and what could not be said in them.

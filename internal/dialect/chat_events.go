@@ -67,8 +67,8 @@ func (c *chatReader) chunk(o *object, data []byte, emit emitter) {
 // read reads a chunk, whose object member is kind; each reads one of its
 // choices.
 func (c *chatReader) read(o *object, data []byte, kind string, each func(o *object, emit emitter), emit emitter) {
-	reply := &llm.Reply{}
-	chatHead(reply, o, kind)
+	var reply llm.Reply
+	chatHead(&reply, o, kind)
 	o.keep("obfuscation")
 	at, _ := scanChunk(data)
 	rawUsage := at.usage(data)
@@ -78,7 +78,7 @@ func (c *chatReader) read(o *object, data []byte, kind string, each func(o *obje
 	c.named = c.named || reply.Model != ""
 	o.raw("usage")
 	items := o.list("choices")
-	c.head(reply, o, len(items) > 0 || rawUsage != nil, emit)
+	c.head(&reply, o, len(items) > 0 || rawUsage != nil, emit)
 	for i, raw := range items {
 		each(o.openItem("choices", i, raw), emit)
 	}
@@ -115,8 +115,9 @@ func (c *chatReader) head(reply *llm.Reply, o *object, full bool, emit emitter) 
 		c.held = mergeMembers(c.held, fresh)
 	default:
 		c.started = true
-		reply.Extra = llm.Extra{Dialect: c.dialect, Members: mergeMembers(c.held, fresh)}
-		emit(llm.Event{Kind: llm.EventStart, Start: reply})
+		start := *reply
+		start.Extra = llm.Extra{Dialect: c.dialect, Members: mergeMembers(c.held, fresh)}
+		emit(llm.Event{Kind: llm.EventStart, Start: &start})
 	}
 }
 
@@ -144,7 +145,7 @@ func (c *chatReader) choice(o *object, emit emitter) {
 			stop = llm.Stop{Reason: llm.StopSequence, Sequence: s, Wire: word, By: llm.Chat}
 		}
 	}
-	if members, _ := o.rest(); members != nil {
+	if members := o.unsaid(); members != nil {
 		emit(llm.Event{Kind: llm.EventOther, Choice: ch.index, Raw: members, Extra: llm.Extra{Dialect: llm.Chat, Form: otherChoice}})
 	}
 	if word != "" {

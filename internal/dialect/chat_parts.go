@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"tailplane/internal/llm"
@@ -14,14 +15,26 @@ import (
 // chatAssistant puts the parts of an assistant message in order; content are
 // those of its content member.
 func chatAssistant(m *object, content []llm.Part) []llm.Part {
-	parts := append(chatThinking(m), content...)
-	if refusal := m.quote("refusal"); !refusal.Empty() {
+	thinking, refusal, calls := chatThinking(m), m.quote("refusal"), m.list("tool_calls")
+	if len(thinking) == 0 && refusal.Empty() && len(calls) == 0 {
+		return content
+	}
+	parts := append(append(m.parts(len(thinking)+len(content)+1+len(calls)), thinking...), content...)
+	if !refusal.Empty() {
 		parts = append(parts, llm.Part{Kind: llm.PartRefusal, Text: refusal, Extra: llm.Extra{Dialect: llm.Chat}})
 	}
-	for i, raw := range m.list("tool_calls") {
+	for i, raw := range calls {
 		parts = append(parts, chatToolCall(m.openItem("tool_calls", i, raw), raw))
 	}
 	return parts
+}
+
+// joinParts is append, but for a first list that is the second.
+func joinParts(parts, more []llm.Part) []llm.Part {
+	if len(parts) == 0 {
+		return slices.Clip(more)
+	}
+	return append(parts, more...)
 }
 
 // chatThinking reads reasoning_content, reasoning and thinking_blocks.
@@ -180,7 +193,7 @@ func chatContent(m *object) chatBody {
 	if text, ok := quoteOf(raw); ok {
 		body := chatBody{form: contentString}
 		if !text.Empty() {
-			body.parts = []llm.Part{{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Chat}}}
+			body.parts = append(m.parts(1), llm.Part{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Chat}})
 		}
 		return body
 	}
@@ -188,8 +201,9 @@ func chatContent(m *object) chatBody {
 		m.wrong("content", "must be a string or a list of parts")
 		return chatBody{}
 	}
-	body := chatBody{form: contentList}
-	for k, item := range m.elements(raw) {
+	items := m.elements(raw)
+	body := chatBody{form: contentList, parts: m.parts(len(items))}
+	for k, item := range items {
 		part := chatItem(m.openItem("content", k, item), item)
 		body.parts = append(body.parts, part)
 	}

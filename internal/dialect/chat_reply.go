@@ -72,12 +72,14 @@ func openAIReply(body []byte, at *At, d llm.Dialect, kind string, each func(o *o
 	if err != nil {
 		return nil, err
 	}
-	reply := &llm.Reply{}
+	reply := o.newReply()
 	form := chatHead(reply, o, kind)
 	if !o.has("choices") {
 		o.wrong("choices", "is missing")
 	}
-	for i, raw := range o.list("choices") {
+	list := o.list("choices")
+	reply.Choices = o.choices(len(list))
+	for i, raw := range list {
 		reply.Choices = append(reply.Choices, each(o.openItem("choices", i, raw), i))
 	}
 	openAIUsageOf(reply, o, d)
@@ -165,7 +167,8 @@ func (ChatCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss, 
 	e := &chatEncoder{reply: true}
 	own := reply.Extra.In(llm.Chat)
 	e.losses.extra("", reply.Extra, llm.Chat)
-	w := appendObject(dst, own, replySize(reply))
+	json := writerOf(dst, replySize(reply))
+	w := json.object(own)
 	w.str("id", reply.ID)
 	w.constant("object", `"chat.completion"`, own.Form&replyNoObject != 0)
 	if reply.Created != 0 || reply.Extra.Dialect != llm.Chat {
@@ -177,13 +180,13 @@ func (ChatCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss, 
 	} else {
 		w.list("choices")
 		for i := range reply.Choices {
-			e.replyChoice(w, &reply.Choices[i], i)
+			e.replyChoice(&w, &reply.Choices[i], i)
 		}
 		w.closeList()
 	}
-	w.set("usage", openAIUsageJSON(reply, llm.Chat, &e.losses))
+	openAIPutUsage(&w, reply, llm.Chat, &e.losses)
 	w.end()
-	return w.buf, e.losses.all, nil
+	return json.buf, e.losses.all, nil
 }
 
 // choicePaths are the paths of a choice and of its message.

@@ -199,33 +199,74 @@ func (e *chatEncoder) file(w *objectWriter, p *llm.Part, path string) bool {
 
 // assistant writes the members of an assistant message behind its role.
 func (e *chatEncoder) assistant(w *objectWriter, parts []llm.Part, form uint32, path string) {
-	var content, thinking []llm.Part
 	var calls [][]byte
 	var refusal []llm.Text
 	for i := range parts {
 		p := &parts[i]
-		own := p.Extra.In(llm.Chat).Form
-		switch {
-		case p.Kind == llm.PartThinking && own&thinkingItem == 0:
-			thinking = append(thinking, *p)
-		case p.Kind == llm.PartRefusal && own&refusalItem == 0:
+		switch chatMemberOf(p) {
+		case chatRefusal:
 			refusal = append(refusal, p.Text)
-		case p.Kind == llm.PartToolCall:
-			calls = append(calls, e.toolCall(p, fmt.Sprintf("%s.tool_calls[%d]", path, len(calls))))
-		case p.Kind == llm.PartOther && own&callItem != 0:
-			calls = append(calls, p.Raw)
-		default:
-			content = append(content, *p)
+		case chatCalls:
+			if p.Kind == llm.PartOther {
+				calls = append(calls, p.Raw)
+			} else {
+				calls = append(calls, e.toolCall(p, fmt.Sprintf("%s.tool_calls[%d]", path, len(calls))))
+			}
 		}
 	}
-	e.assistantContent(w, content, form&contentMask, path)
+	e.assistantContent(w, partsIn(parts, chatContents), form&contentMask, path)
 	w.quoteOrNone("refusal", joinQuotes(refusal, ""))
-	e.thinking(w, thinking, path)
+	e.thinking(w, partsIn(parts, chatThoughts), path)
 	if len(calls) == 0 {
 		w.set("tool_calls", nil)
 		return
 	}
 	w.items("tool_calls", calls)
+}
+
+// chatMember is a member of an assistant message that holds parts.
+type chatMember uint8
+
+const (
+	chatContents chatMember = iota
+	chatThoughts
+	chatRefusal
+	chatCalls
+)
+
+// chatMemberOf is where a part of the assistant stands.
+func chatMemberOf(p *llm.Part) chatMember {
+	own := p.Extra.In(llm.Chat).Form
+	switch {
+	case p.Kind == llm.PartThinking && own&thinkingItem == 0:
+		return chatThoughts
+	case p.Kind == llm.PartRefusal && own&refusalItem == 0:
+		return chatRefusal
+	case p.Kind == llm.PartToolCall, p.Kind == llm.PartOther && own&callItem != 0:
+		return chatCalls
+	}
+	return chatContents
+}
+
+// partsIn are the parts of one member. They are no copy where they stand side by side,
+// as they nearly always do.
+func partsIn(parts []llm.Part, m chatMember) []llm.Part {
+	in := func(i int) bool { return chatMemberOf(&parts[i]) == m }
+	first := 0
+	for first < len(parts) && !in(first) {
+		first++
+	}
+	end := first
+	for end < len(parts) && in(end) {
+		end++
+	}
+	found := parts[first:end:end]
+	for i := end; i < len(parts); i++ {
+		if in(i) {
+			found = append(found, parts[i])
+		}
+	}
+	return found
 }
 
 // assistantContent writes the content: null when there is none, and one

@@ -25,6 +25,7 @@ func (ChatCodec) Writer(w io.Writer, call *llm.Call) EventWriter {
 type chatWriter struct {
 	chunkWriter
 	json  jsonWriter // the chunk that is being written
+	piece jsonWriter // its delta
 	roles map[int]bool
 	parts map[partKey]*partWriter
 	calls map[int]int // tool calls of each choice
@@ -53,7 +54,7 @@ func (w *chatWriter) Write(ev llm.Event) error {
 	case llm.EventPart:
 		w.part(&ev)
 	case llm.EventDelta:
-		w.delta(&ev)
+		w.more(&ev)
 	case llm.EventSign:
 		if p := w.parts[partKey{ev.Choice, ev.Part}]; p != nil {
 			p.sign += ev.Text
@@ -128,10 +129,23 @@ func (w *chatWriter) choice(choice int, delta, probs []byte, stop string) {
 	w.one(choice, delta, probs, stop, nil)
 }
 
+// delta begins the delta of a chunk.
+func (w *chatWriter) delta() objectWriter {
+	w.piece.buf = w.piece.buf[:0]
+	return w.piece.object(llm.Extra{})
+}
+
 // say writes a delta of one member.
 func (w *chatWriter) say(choice int, name string, value []byte) {
-	d := newObject(llm.Extra{})
+	d := w.delta()
 	d.put(name, value)
+	w.choice(choice, d.end(), nil, "")
+}
+
+// sayText writes a delta of one text.
+func (w *chatWriter) sayText(choice int, name, text string) {
+	d := w.delta()
+	d.text(name, text)
 	w.choice(choice, d.end(), nil, "")
 }
 
@@ -160,19 +174,23 @@ func (w *chatWriter) part(ev *llm.Event) {
 }
 
 func (w *chatWriter) callStart(choice int, p *partWriter, call *llm.ToolCall) {
-	f := newObject(llm.Extra{})
-	f.text("name", call.Name)
-	f.text("arguments", call.Arguments)
 	p.args = call.Arguments != ""
-	c := newObject(llm.Extra{})
+	d := w.delta()
+	d.list("tool_calls")
+	c := d.object(llm.Extra{})
 	c.integer("index", int64(p.index))
 	c.text("id", call.ID)
 	c.text("type", "function")
-	c.put("function", f.end())
-	w.say(choice, "tool_calls", arrayJSON([][]byte{c.end()}))
+	f := c.sub("function")
+	f.text("name", call.Name)
+	f.text("arguments", call.Arguments)
+	f.endSub()
+	c.end()
+	d.closeList()
+	w.choice(choice, d.end(), nil, "")
 }
 
-func (w *chatWriter) delta(ev *llm.Event) {
+func (w *chatWriter) more(ev *llm.Event) {
 	if p := w.parts[partKey{ev.Choice, ev.Part}]; p != nil && ev.Text != "" {
 		w.text(ev.Choice, p, ev.Text)
 	}
@@ -181,9 +199,9 @@ func (w *chatWriter) delta(ev *llm.Event) {
 func (w *chatWriter) text(choice int, p *partWriter, text string) {
 	switch p.kind {
 	case llm.PartText:
-		w.say(choice, "content", stringJSON(text))
+		w.sayText(choice, "content", text)
 	case llm.PartRefusal:
-		w.say(choice, "refusal", stringJSON(text))
+		w.sayText(choice, "refusal", text)
 	case llm.PartThinking:
 		p.text = append(p.text, text...)
 		w.thinking(choice, p, text)
@@ -194,30 +212,33 @@ func (w *chatWriter) text(choice int, p *partWriter, text string) {
 }
 
 func (w *chatWriter) arguments(choice int, p *partWriter, text string) {
-	f := newObject(llm.Extra{})
-	f.text("arguments", text)
-	c := newObject(llm.Extra{})
+	d := w.delta()
+	d.list("tool_calls")
+	c := d.object(llm.Extra{})
 	c.integer("index", int64(p.index))
-	c.put("function", f.end())
-	w.say(choice, "tool_calls", arrayJSON([][]byte{c.end()}))
+	f := c.sub("function")
+	f.text("arguments", text)
+	f.endSub()
+	c.end()
+	d.closeList()
+	w.choice(choice, d.end(), nil, "")
 }
 
 func (w *chatWriter) thinking(choice int, p *partWriter, text string) {
-	raw := quoted(text)
 	switch {
 	case p.form&thinkingItem != 0:
 		e := &chatEncoder{}
-		item := e.item(&llm.Part{Kind: llm.PartThinking, Text: raw, Extra: llm.Extra{Dialect: llm.Chat, Form: p.form}}, "")
+		item := e.item(&llm.Part{Kind: llm.PartThinking, Text: quoted(text), Extra: llm.Extra{Dialect: llm.Chat, Form: p.form}}, "")
 		w.say(choice, "content", arrayJSON([][]byte{item}))
 	case p.form&thinkingPlain != 0:
-		w.say(choice, "reasoning", raw)
+		w.sayText(choice, "reasoning", text)
 	case p.form&thinkingBoth != 0:
-		d := newObject(llm.Extra{})
-		d.put("reasoning_content", raw)
-		d.put("reasoning", raw)
+		d := w.delta()
+		d.text("reasoning_content", text)
+		d.text("reasoning", text)
 		w.choice(choice, d.end(), nil, "")
 	default:
-		w.say(choice, "reasoning_content", raw)
+		w.sayText(choice, "reasoning_content", text)
 	}
 }
 

@@ -32,8 +32,9 @@ type chunkStream struct {
 	reader chunkReader
 	yield  func(llm.Event, error) bool
 	object *object // the chunk that is being read
-	events int     // so far
-	gone   bool    // the receiver has enough
+	memory eventMemory
+	events int  // so far
+	gone   bool // the receiver has enough
 }
 
 // readChunks runs a stream to its end.
@@ -95,7 +96,7 @@ func (s *chunkStream) event(ev wire.Event, emit emitter) error {
 		emit(llm.Event{Kind: llm.EventFault, Fault: &body})
 		return nil
 	}
-	if s.object, err = parseObject(ev.Data); err == nil {
+	if s.object, err = s.memory.parse(ev.Data); err == nil {
 		s.reader.chunk(s.object, ev.Data, emit)
 		err = s.object.err()
 	}

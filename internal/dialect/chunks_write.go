@@ -61,7 +61,7 @@ func (w *chunkWriter) begin(start *llm.Reply) {
 func (w *chunkWriter) beside(ev *llm.Event) {
 	switch ev.Kind {
 	case llm.EventUsage:
-		w.last = ev
+		w.last = new(*ev)
 	case llm.EventFault:
 		w.failed = true
 		told := *ev.Fault
@@ -92,7 +92,13 @@ func (w *chunkWriter) figures() []byte {
 	if !w.usage || w.last == nil {
 		return nil
 	}
-	return openAIUsageJSON(&llm.Reply{Usage: *w.last.Usage, HasUsage: true, UsageExtra: w.last.Extra}, w.dialect, &w.losses)
+	reply := llm.Reply{Usage: *w.last.Usage, HasUsage: true, UsageExtra: w.last.Extra}
+	if spelled := openAIUsageSpelled(&reply, w.dialect, &w.losses); spelled != nil {
+		return spelled
+	}
+	usage := newObject(llm.Extra{})
+	usage.openAIFigures(&reply.Usage)
+	return usage.end()
 }
 
 func (w *chunkWriter) done() { w.buf = wire.AppendEvent(w.buf, "", []byte("[DONE]")) }

@@ -48,12 +48,13 @@ type Codec interface {
 	Surface
 	// DecodeCall and EncodeCall turn a request into the canonical form and
 	// back. at is Glance's for the same body: that it is JSON is not found out
-	// again. EncodeCall appends to dst. Losses name what this dialect cannot say;
+	// again. The call stands in at's memory and leans on body: it is gone when
+	// either is used again. EncodeCall writes to nothing of the call and appends to dst. Losses name what this dialect cannot say;
 	// an error says that the request cannot be made at all.
 	DecodeCall(body []byte, at *At) (*llm.Call, error)
 	EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss, error)
 	// DecodeReply and EncodeReply do the same for a complete answer, whose body
-	// nobody has looked at before; at lends memory only.
+	// nobody has looked at before; at lends memory only, to one answer at a time.
 	DecodeReply(body []byte, at *At) (*llm.Reply, error)
 	EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss, error)
 	// Events reads an upstream's stream. It yields one error at most, as its
@@ -93,13 +94,13 @@ type At struct {
 
 	edits  wire.Rewrite // the memory of Splice, used again
 	text   []byte
-	opened *document // that of decoding
+	memory *memory // that of decoding, with what was decoded last
 }
 
 // reset forgets a request, but keeps the memory and the words.
 func (at *At) reset() {
 	at.edits.Reset()
-	*at = At{Words: at.Words, Heard: at.Heard, edits: at.edits, text: at.text[:0], opened: at.opened}
+	*at = At{Words: at.Words, Heard: at.Heard, edits: at.edits, text: at.text[:0], memory: at.memory}
 }
 
 // Rewrite says what the splice lane changes in a request.

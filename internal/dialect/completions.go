@@ -66,12 +66,13 @@ func (CompletionsCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	call := &llm.Call{Model: requiredModel(o)}
+	call := o.newCall()
+	call.Model = requiredModel(o)
 	text, form := prompt(o)
 	extra := llm.Extra{Dialect: llm.Completions}
 	turn := llm.Turn{Role: llm.RoleUser, Extra: extra}
-	turn.Parts = []llm.Part{{Kind: llm.PartText, Text: text, Extra: extra}}
-	call.Turns = []llm.Turn{turn}
+	turn.Parts = append(o.parts(1), llm.Part{Kind: llm.PartText, Text: text, Extra: extra})
+	call.Turns = append(o.turns(1), turn)
 	call.Sampling.MaxTokens = o.count("max_tokens")
 	for _, step := range []func(*llm.Call, *object, *uint32){chatSampling, chatStop, chatStream} {
 		step(call, o, &form)
@@ -191,7 +192,7 @@ func completionChoice(o *object, i int) (choice llm.Choice) {
 	}
 	if text := o.quote("text"); !text.Empty() {
 		extra := llm.Extra{Dialect: llm.Completions}
-		choice.Parts = []llm.Part{{Kind: llm.PartText, Text: text, Extra: extra}}
+		choice.Parts = append(o.parts(1), llm.Part{Kind: llm.PartText, Text: text, Extra: extra})
 	}
 	if word := o.str("finish_reason"); word != "" {
 		choice.Stop = completionStops.stop(word)
@@ -220,7 +221,7 @@ func (CompletionsCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm
 		items[i] = completionChoiceJSON(&reply.Choices[i], i, &losses)
 	}
 	w.items("choices", items)
-	w.set("usage", openAIUsageJSON(reply, llm.Completions, &losses))
+	openAIPutUsage(w, reply, llm.Completions, &losses)
 	w.end()
 	return w.buf, losses.all, nil
 }

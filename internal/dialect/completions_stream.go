@@ -20,7 +20,7 @@ func (c *completionsReader) choice(o *object, emit emitter) {
 	text := o.str("text")
 	word := o.str("finish_reason")
 	ch.text(llm.PartText, 0, text, emit)
-	if members, _ := o.rest(); members != nil {
+	if members := o.unsaid(); members != nil {
 		extra := llm.Extra{Dialect: llm.Completions, Form: otherChoice}
 		emit(llm.Event{Kind: llm.EventOther, Choice: ch.index, Raw: members, Extra: extra})
 	}

@@ -39,7 +39,8 @@ func (ConverseCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &llm.Call{WantUsage: true}
+	c := o.newCall()
+	c.WantUsage = true
 	var form uint32
 	steps := [...]func(*llm.Call, *object, *uint32){
 		converseDecodeSystem, converseDecodeMessages, converseDecodeTools, converseDecodeInference,
@@ -73,10 +74,10 @@ func converseDecodeMessages(c *llm.Call, o *object, form *uint32) {
 		return
 	}
 	o.take("messages")
-	c.Turns = make([]llm.Turn, 0, len(list))
-	for i, raw := range list {
-		c.Turns = append(c.Turns, converseDecodeTurn(o.openItem("messages", i, raw)))
-	}
+	c.Turns = o.turns(len(list))
+	o.each("messages", list, func(turn *object, _ []byte) {
+		c.Turns = append(c.Turns, converseDecodeTurn(turn))
+	})
 }
 
 func converseDecodeTurn(o *object) llm.Turn {
@@ -96,14 +97,14 @@ func converseDecodeTools(c *llm.Call, o *object, _ *uint32) {
 	if in == nil {
 		return
 	}
-	for i, raw := range in.list("tools") {
-		t, mark := converseDecodeTool(in.openItem("tools", i, raw), raw)
+	in.each("tools", in.list("tools"), func(tool *object, raw []byte) {
+		t, mark := converseDecodeTool(tool, raw)
 		if n := len(c.Tools); mark != nil && n > 0 && c.Tools[n-1].Raw == nil && c.Tools[n-1].Cache == nil {
 			c.Tools[n-1].Cache = mark
-			continue
+			return
 		}
 		c.Tools = append(c.Tools, t)
-	}
+	})
 	converseDecodeChoice(c, in)
 }
 

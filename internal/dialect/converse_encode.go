@@ -25,7 +25,7 @@ func (ConverseCodec) EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss,
 			return nil, nil, errors.New("messages: must hold something that can be said to converse")
 		}
 	}
-	e := converseEncoder{*writerOf(dst, callSize(&c))}
+	e := converseEncoder{writerOf(dst, callSize(&c))}
 	e.call(&c, form)
 	return e.buf, l.all, nil
 }

@@ -62,7 +62,7 @@ func (s *converseStream) event(ev wire.Event) error {
 		return nil
 	}
 	kind := converseKindOf(ev)
-	o, err := parseObject(ev.Data)
+	o, err := s.memory.parse(ev.Data)
 	if err != nil {
 		return fmt.Errorf("event %s: %w", ev.Name, err)
 	}

@@ -28,7 +28,10 @@ const (
 
 // converseBlocks reads the elements of the list name, which are blocks.
 func converseBlocks(up *object, name string, list [][]byte) []llm.Part {
-	var parts []llm.Part
+	if len(list) == 0 {
+		return nil
+	}
+	parts := up.parts(len(list))
 	for i, raw := range list {
 		o := up.openItem(name, i, raw)
 		mark := converseDecodeCache(o)

@@ -89,7 +89,8 @@ func converseFinishReply(o *object, parts []llm.Part, form uint32) *llm.Reply {
 	if !has {
 		form |= converseNoStop
 	}
-	r := &llm.Reply{Choices: []llm.Choice{{Parts: parts, Stop: stop}}}
+	r := o.newReply()
+	r.Choices = append(o.choices(1), llm.Choice{Parts: parts, Stop: stop})
 	if raw := o.raw("usage"); raw == nil {
 		form |= converseNoUsage
 	} else {
@@ -106,7 +107,7 @@ func (ConverseCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Lo
 	l := &lossList{}
 	choice := l.firstChoice(reply, llm.Converse)
 	parts := answerParts(reply, &choice, llm.Converse, l)
-	e := converseEncoder{*writerOf(dst, replySize(reply))}
+	e := converseEncoder{writerOf(dst, replySize(reply))}
 	own := reply.Extra.In(llm.Converse)
 	w := e.object(own)
 	output := w.sub("output")

@@ -35,7 +35,7 @@ func (a *converseWriter) event(ev *llm.Event) {
 	switch ev.Kind {
 	case llm.EventStop:
 		a.blocks.drain(a, true)
-		a.stop = ev
+		a.stop = new(*ev)
 		a.keep(ev.Extra)
 	case llm.EventFault:
 		body := faultOf(ev)

@@ -52,6 +52,7 @@ func TestCorpusHoldsTheLaws(t *testing.T) {
 		{"1 a request survives the round trip", requestRoundTrip},
 		{"1 an answer survives the round trip", replyRoundTrip},
 		{"1 a stream survives the round trip", streamRoundTrip},
+		{"1 what is read in used memory is what is read in new", memoryIsForgotten},
 		{"2 splice changes only what it names", spliceIsExact},
 		{"3 a translated request loses nothing silently", requestTranslation},
 		{"3 a translated answer loses nothing silently", replyTranslation},

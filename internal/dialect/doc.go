@@ -54,11 +54,13 @@
 // What several dialects share:
 //
 //	index.go            the dialects there are
+//	arena.go            the memory that reading is lent
 //	document.go, object.go, object_read.go, object_walk.go, object_extra.go   JSON objects, read
 //	object_write.go     JSON objects, written
 //	quote.go            texts as they stand
 //	losses.go           what could not be said, each once
 //	settle.go           calls of other dialects, for anthropic, converse and gemini
+//	events_read.go      the memory that reading a stream takes
 //	blocks_read.go, blocks_write.go     streams of blocks: anthropic, converse
 //	chunks_read.go, chunks_write.go     streams of chunks: chat, completions, gemini
 //	collect.go          a stream as an answer, an answer as a stream

@@ -3,6 +3,7 @@ package dialect
 import (
 	"slices"
 
+	"tailplane/internal/llm"
 	"tailplane/internal/wire"
 )
 
@@ -11,20 +12,61 @@ type document struct {
 	wrong   error       // the first thing that is wrong in the body
 	body    []byte      // as it was scanned, or nil
 	long    []wire.Span // where its long strings stand
-	objects []object    // memory for the first of them, which is used for one body after the other
-	used    int
+	objects arena[object]
+	members arena[member]
+	items   arena[[]byte]
+	words   *words // nil when all strings have memory of their own
+	lent    *lent  // nil when what is read has
 }
 
-// mostObjects is how many objects an At has memory for: a short request's.
-const mostObjects = 12
+// How much an At has memory for: a short request.
+const (
+	mostObjects = 16
+	mostMembers = 64
+	mostItems   = 32
+	mostTurns   = 8
+	mostParts   = 16
+	mostChoices = 1
+)
 
-// document is the place for the objects of a body.
-func (at *At) document() *document {
-	if at.opened == nil {
-		at.opened = &document{objects: make([]object, mostObjects)}
+// mostLent is the longest body whose reading is lent memory: that leans on the
+// body until the At is used again, and shall not keep a long one.
+const mostLent = 64 << 10
+
+// memory is what an At lends; it is used for one body after the other.
+type memory struct {
+	document document
+	lent     lent
+	words    words
+}
+
+func newMemory() *memory {
+	m := &memory{
+		document: document{
+			objects: newArena[object](mostObjects), members: newArena[member](mostMembers), items: newArena[[]byte](mostItems),
+		},
+		lent: lent{
+			calls: newArena[llm.Call](1), replies: newArena[llm.Reply](1),
+			turns: newArena[llm.Turn](mostTurns), parts: newArena[llm.Part](mostParts), choices: newArena[llm.Choice](mostChoices),
+		},
 	}
-	at.opened.clear()
-	return at.opened
+	m.document.words = &m.words
+	return m
+}
+
+// document is the place for the objects of a body. What was read before in the memory
+// of at is gone.
+func (at *At) document(body []byte) *document {
+	if at.memory == nil {
+		at.memory = newMemory()
+	}
+	d := &at.memory.document
+	d.clear()
+	at.memory.lent.clear()
+	if d.lent = &at.memory.lent; len(body) > mostLent {
+		d.lent = nil
+	}
+	return d
 }
 
 // open mends a body that has been validated, and opens it.
@@ -33,31 +75,44 @@ func (d *document) open(body []byte, heard *wire.Heard) (*object, error) {
 		body = wire.Mend(body)
 	}
 	d.body, d.long = body, heard.Long
+	o := d.object(where{})
+	if len(heard.Members) > 0 {
+		return o, o.enter(body, heard.Members)
+	}
 	for len(body) > 0 && isSpace(body[0]) {
 		body = body[1:]
 	}
-	o := d.object(where{})
-	if err := o.fill(body); err != nil {
-		return nil, err
-	}
-	return o, nil
+	return o, o.fill(body)
 }
 
 // object is an empty object of the document.
 func (d *document) object(at where) *object {
-	if d.used == len(d.objects) {
-		return &object{where: at, doc: d}
+	o := d.objects.one()
+	if o == nil {
+		o = newObjectAlone()
 	}
-	o := &d.objects[d.used]
-	d.used++
 	o.where, o.doc = at, d
 	return o
 }
 
+// taken is how much of a document's memory is taken.
+type taken struct{ objects, members, items int }
+
+func (d *document) taken() taken {
+	return taken{d.objects.used, d.members.used, d.items.used}
+}
+
+// release gives back what was taken behind t.
+func (d *document) release(t taken) {
+	d.objects.release(t.objects)
+	d.members.release(t.members)
+	d.items.release(t.items)
+}
+
 // clear lets go of a body.
 func (d *document) clear() {
-	clear(d.objects[:d.used])
-	d.wrong, d.body, d.long, d.used = nil, nil, nil, 0
+	d.release(taken{})
+	d.wrong, d.body, d.long = nil, nil, nil
 }
 
 // stringEnd is the offset behind the string whose opening quote is b[i], and that

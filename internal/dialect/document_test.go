@@ -3,6 +3,7 @@ package dialect
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -25,6 +26,26 @@ func walked(o *object, raw []byte, all [][]byte) [][]byte {
 		}
 	}
 	return all
+}
+
+// A body whose members the scan has noted is taken apart as one that is walked over.
+func TestNotedMembersAreTheMembers(t *testing.T) {
+	piece := rapid.SampledFrom([]string{`"a":1`, `"b": [ {"c" : "x"} ]`, `"\u0061" :"\ud83d"`, `"":{}`, `"d":"é"`})
+	rapid.Check(t, func(t *rapid.T) {
+		body := []byte(" {" + strings.Join(rapid.SliceOfN(piece, 0, 4).Draw(t, "members"), " , ") + "} ")
+		var at At
+		if err := validate(body, &at.Heard); err != nil {
+			t.Fatal(err)
+		}
+		got, gotErr := openCall(body, &at)
+		want, wantErr := openObject(bytes.TrimSpace(wire.Mend(body)), where{})
+		if (gotErr == nil) != (wantErr == nil) || gotErr != nil && gotErr.Error() != wantErr.Error() {
+			t.Fatalf("%s: %v, want %v", body, gotErr, wantErr)
+		}
+		if gotErr == nil && !reflect.DeepEqual(got.members, want.members) && len(got.members)+len(want.members) > 0 {
+			t.Fatalf("%s: %v, want %v", body, got.members, want.members)
+		}
+	})
 }
 
 // A walk that knows where long strings end comes by what one that reads them

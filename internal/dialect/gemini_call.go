@@ -48,7 +48,8 @@ func (GeminiCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
 }
 
 func geminiDecodeRequest(o *object) (*llm.Call, error) {
-	c := &llm.Call{WantUsage: true}
+	c := o.newCall()
+	c.WantUsage = true
 	var form uint32
 	steps := [...]func(*llm.Call, *object, *uint32){
 		geminiDecodeModel, geminiDecodeSystem, geminiDecodeContents, geminiDecodeTools, geminiDecodeChoice, geminiDecodeConfig,
@@ -91,10 +92,11 @@ func geminiDecodeContents(c *llm.Call, o *object, _ *uint32) {
 		o.wrong("contents", "is required and must be a list")
 	}
 	o.take("contents")
-	c.Turns = make([]llm.Turn, 0, len(list))
-	for i, raw := range list {
-		c.Turns = append(c.Turns, geminiDecodeTurn(geminiOpenItem(o, "contents", i, raw)))
-	}
+	c.Turns = o.turns(len(list))
+	o.each("contents", list, func(turn *object, _ []byte) {
+		geminiRename(turn)
+		c.Turns = append(c.Turns, geminiDecodeTurn(turn))
+	})
 	c.Turns = geminiJoinThoughts(c.Turns)
 }
 

@@ -25,7 +25,7 @@ func (GeminiCodec) EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss, e
 		}
 	}
 	e := &geminiEncoder{
-		jsonWriter: *writerOf(dst, callSize(&c)),
+		jsonWriter: writerOf(dst, callSize(&c)),
 		losses:     l, own: own, names: geminiNamesOf(c.Turns), follow: !own && !geminiFamilyOf(c.Model).media,
 	}
 	e.request(&c)

@@ -69,14 +69,14 @@ func (g *geminiReader) finish(emit emitter) {
 }
 
 func (g *geminiReader) chunk(o *object, _ []byte, emit emitter) {
-	r := &llm.Reply{}
-	geminiHead(r, o)
+	var r llm.Reply
+	geminiHead(&r, o)
 	list := o.list("candidates")
 	usage := o.peek("usageMetadata")
 	figures, counted := geminiUsage(usage)
 	o.keep("usageMetadata")
 	stop, blocked := geminiBlockStop(o)
-	g.head(r, o, emit)
+	g.head(&r, o, emit)
 	for i, raw := range list {
 		g.candidate(o.openItem("candidates", i, raw), emit)
 	}
@@ -98,8 +98,9 @@ func (g *geminiReader) head(r *llm.Reply, o *object, emit emitter) {
 	switch {
 	case !g.started:
 		g.started, g.id = true, r.ID
-		r.Extra = llm.Extra{Dialect: llm.Gemini, Members: fresh}
-		emit(llm.Event{Kind: llm.EventStart, Start: r})
+		start := *r
+		start.Extra = llm.Extra{Dialect: llm.Gemini, Members: fresh}
+		emit(llm.Event{Kind: llm.EventStart, Start: &start})
 	case fresh != nil:
 		emit(llm.Event{Kind: llm.EventOther, Raw: fresh, Extra: llm.Extra{Dialect: llm.Gemini, Form: otherChunk}})
 	}
@@ -168,7 +169,7 @@ func (c *geminiChoice) content(o *object, emit emitter) {
 		if c.piece(o, raw, at, emit) {
 			continue
 		}
-		parts := geminiDecodePart(geminiOpen(o, raw, at), raw)
+		parts := geminiDecodePart(nil, geminiOpen(o, raw, at), raw)
 		for k := range parts {
 			c.part(&parts[k], emit)
 		}
@@ -248,7 +249,7 @@ func (c *geminiChoice) piece(up *object, raw []byte, at where, emit emitter) boo
 	case name != "" && !more && pieces == nil:
 		return false
 	case name != "":
-		c.beginCall(geminiDecodePart(geminiOpen(up, raw, at), raw), emit)
+		c.beginCall(geminiDecodePart(nil, geminiOpen(up, raw, at), raw), emit)
 	case c.partial == nil:
 		return len(in.members) == 0 // the mark of an end that has been told
 	}

@@ -27,8 +27,8 @@ const (
 	geminiIsFile             // media in fileData
 )
 
-// geminiDecodePart reads one part, raw, opened as o, with its signature before it.
-func geminiDecodePart(o *object, raw []byte) []llm.Part {
+// geminiDecodePart appends one part, raw, opened as o, with its signature before it.
+func geminiDecodePart(parts []llm.Part, o *object, raw []byte) []llm.Part {
 	var p llm.Part
 	var form uint32
 	_, isText := quoteOf(o.peek("text"))
@@ -45,31 +45,31 @@ func geminiDecodePart(o *object, raw []byte) []llm.Part {
 		geminiDecodeMedia(o, "fileData", &p)
 		form = geminiIsFile
 	default:
-		return []llm.Part{{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Gemini}}}
+		return append(parts, llm.Part{Kind: llm.PartOther, Raw: bytes.Clone(raw), Extra: llm.Extra{Dialect: llm.Gemini}})
 	}
 	sign := o.str("thoughtSignature")
 	if isText && o.flag("thought") {
 		p.Kind, p.Signature, p.SignedBy = llm.PartThinking, sign, llm.Gemini
 		p.Extra = geminiExtra(o, 0)
 		geminiUnwrap(&p)
-		return []llm.Part{p}
+		return append(parts, p)
 	}
 	p.Extra = geminiExtra(o, form)
 	if sign == "" {
-		return []llm.Part{p}
+		return append(parts, p)
 	}
 	before := llm.Part{Kind: llm.PartThinking, Signature: sign, SignedBy: byGeminiPart, Extra: llm.Extra{Dialect: llm.Gemini}}
 	if p.Kind == llm.PartToolCall {
 		before.SignedBy = byGeminiCall
 	}
-	return []llm.Part{before, p}
+	return append(parts, before, p)
 }
 
 // geminiDecodeParts reads the elements of o's list of parts.
 func geminiDecodeParts(o *object, list [][]byte) []llm.Part {
-	parts := make([]llm.Part, 0, len(list))
+	parts := o.parts(len(list))
 	for i, raw := range list {
-		parts = append(parts, geminiDecodePart(geminiOpenItem(o, "parts", i, raw), raw)...)
+		parts = geminiDecodePart(parts, geminiOpenItem(o, "parts", i, raw), raw)
 	}
 	return parts
 }

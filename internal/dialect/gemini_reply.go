@@ -137,13 +137,13 @@ func (GeminiCodec) DecodeReply(body []byte, at *At) (*llm.Reply, error) {
 	if o.get("error") != nil {
 		return nil, o.under("error").wrong("%s", GeminiCodec{}.DecodeError(body).Message)
 	}
-	r := &llm.Reply{}
+	r := o.newReply()
 	geminiHead(r, o)
 	form := uint32(0)
 	list := o.list("candidates")
 	if stop, blocked := geminiBlockStop(o); blocked && len(list) == 0 {
 		form |= geminiNoCandidates
-		r.Choices = []llm.Choice{{Stop: stop}}
+		r.Choices = append(o.choices(1), llm.Choice{Stop: stop})
 	} else if list == nil && o.get("promptFeedback") == nil && o.get("usageMetadata") == nil {
 		o.wrong("candidates", "is missing")
 	}
@@ -270,7 +270,7 @@ func (GeminiCodec) EncodeReply(dst []byte, reply *llm.Reply) ([]byte, []llm.Loss
 	own := reply.Extra.In(llm.Gemini)
 	l.extra("", reply.Extra, llm.Gemini)
 	e := &geminiEncoder{losses: l, own: reply.Extra.Dialect == llm.Gemini, reply: true}
-	e.jsonWriter = *writerOf(dst, replySize(reply))
+	e.jsonWriter = writerOf(dst, replySize(reply))
 	w := e.object(own)
 	if own.Form&geminiNoCandidates == 0 && (len(reply.Choices) > 0 || !e.own) {
 		w.list("candidates")

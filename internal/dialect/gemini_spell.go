@@ -102,9 +102,8 @@ func geminiRename(o *object) {
 		if o.has(camel) {
 			o.note(o.where.wrong("member %q appears twice, also as %q: send it once", camel, name))
 		}
-		o.members[i].key, o.members[i].escaped = stringJSON(camel), false
-		o.names |= nameBit(camel)
-		o.add(member{key: stringJSON(name), value: []byte(geminiMark), use: useSpelled}, nameBit(name))
+		o.rename(i, camel)
+		o.add(member{key: stringJSON(name), value: []byte(geminiMark), use: useSpelled}, nameHash(name))
 	}
 }
 

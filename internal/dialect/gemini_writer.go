@@ -97,7 +97,7 @@ func (g *geminiWriter) event(ev *llm.Event) {
 		g.losses.extra("choices", ev.Extra, llm.Gemini)
 	case llm.EventUsage:
 		if ev.Usage != nil {
-			g.usage = ev
+			g.usage = new(*ev)
 		}
 	case llm.EventFault:
 		if !g.said && g.head.Model != "" {

@@ -82,26 +82,35 @@ type member struct {
 	key, value []byte
 	sub        *object // the value, when it was opened by object.sub
 	use        use
-	escaped    bool // the key has escapes
+	escaped    bool  // the key has escapes
+	hash       uint8 // of its name
 }
 
 func newMember(key, value []byte) member {
 	return member{key: key, value: value, escaped: bytes.IndexByte(key, '\\') >= 0}
 }
 
-// nameBit is one bit, the same one for equal names: most names that are asked for
-// are not there, and that can be told without comparing them.
-func nameBit[T string | []byte](name T) uint64 {
+// nameHash is a number below 64, the same one for equal names: most names that are
+// asked for are not there, and that can be told without comparing them.
+func nameHash[T string | []byte](name T) uint8 {
 	if len(name) == 0 {
-		return 1
+		return 0
 	}
-	return 1 << ((uint(len(name)) + 7*uint(name[0]) + 31*uint(name[len(name)-1])) % 64)
+	return uint8(len(name)+7*int(name[0])+31*int(name[len(name)-1])) % 64
 }
 
-// add adds a member with the bit of its name.
-func (o *object) add(m member, bit uint64) {
+// add adds a member with the hash of its name.
+func (o *object) add(m member, hash uint8) {
+	m.hash = hash
 	o.members = append(o.members, m)
-	o.names |= bit
+	o.names |= 1 << hash
+}
+
+// rename gives member i another name.
+func (o *object) rename(i int, name string) {
+	m := &o.members[i]
+	m.key, m.escaped, m.hash = stringJSON(name), false, nameHash(name)
+	o.names |= 1 << m.hash
 }
 
 // is reports whether the member is called name.
@@ -123,17 +132,34 @@ type object struct {
 	where   where
 	doc     *document // nil while the object is alone
 	members []member
-	names   uint64    // the bits of their names
-	few     [8]member // the memory of most objects
+	names   uint64 // a bit for each hash of their names
+}
+
+// fewMembers is how many members most objects have at most.
+const fewMembers = 8
+
+// newObjectAlone is an object with memory of its own.
+func newObjectAlone() *object {
+	o := &struct {
+		object
+		few [fewMembers]member
+	}{}
+	o.members = o.few[:0]
+	return &o.object
 }
 
 // parseObject validates a body that is one JSON object, mends it and opens it.
 func parseObject(body []byte) (*object, error) {
-	var heard wire.Heard
-	if err := validate(body, &heard); err != nil {
+	alone := &struct {
+		document
+		heard wire.Heard
+		few   [fewMembers]wire.Member
+	}{}
+	alone.heard.Members = alone.few[:0]
+	if err := validate(body, &alone.heard); err != nil {
 		return nil, err
 	}
-	return new(document).open(body, &heard)
+	return alone.open(body, &alone.heard)
 }
 
 func validate(body []byte, heard *wire.Heard) error {
@@ -149,19 +175,20 @@ func parseReply(body []byte, at *At) (*object, error) {
 	if err := validate(body, &at.Heard); err != nil {
 		return nil, err
 	}
-	return at.document().open(body, &at.Heard)
+	return at.document(body).open(body, &at.Heard)
 }
 
 // openCall opens a request that at has glanced at, in the memory of at, until
 // result.
 func openCall(body []byte, at *At) (*object, error) {
-	return at.document().open(body, &at.Heard)
+	return at.document(body).open(body, &at.Heard)
 }
 
 // openObject opens an object that has been validated and whose error is its own,
 // whatever it stands in.
 func openObject(raw []byte, at where) (*object, error) {
-	o := &object{where: at}
+	o := newObjectAlone()
+	o.where = at
 	if err := o.fill(raw); err != nil {
 		return nil, err
 	}
@@ -186,6 +213,17 @@ func (o *object) open(raw []byte, at where) *object {
 // openItem opens element i of the list that is member name.
 func (o *object) openItem(name string, i int, raw []byte) *object {
 	return o.open(raw, o.under(name).item(i))
+}
+
+// each opens the elements of list, which is member name, one after the other for read.
+// Nothing of one, and of what is opened in it, is left when the next one comes.
+func (o *object) each(name string, list [][]byte, read func(item *object, raw []byte)) {
+	d := o.document()
+	for i, raw := range list {
+		before := d.taken()
+		read(o.openItem(name, i, raw), raw)
+		d.release(before)
+	}
 }
 
 // none is a member of o without members of its own.
@@ -244,38 +282,76 @@ func (o *object) fill(raw []byte) error {
 	if len(raw) == 0 || raw[0] != '{' {
 		return o.where.wrong("must be an object")
 	}
-	o.members = o.few[:0]
+	alone := o.begin()
 	var seen map[string]bool
-	for w := o.walk(raw); w.member(); {
-		m := member{key: w.key, value: w.value, escaped: w.escaped}
-		name := m.key[1 : len(m.key)-1]
-		if m.escaped {
-			name = []byte(m.name())
-		}
-		if len(o.members) == manyMembers {
-			seen = make(map[string]bool, 2*manyMembers)
-			for i := range o.members {
-				seen[o.members[i].name()] = true
-			}
-		}
-		if seen != nil && seen[string(name)] || seen == nil && o.find(string(name)) >= 0 {
-			return o.where.wrong("member %q appears twice: send it once", name)
-		}
-		if seen != nil {
-			seen[string(name)] = true
-		}
-		o.add(m, nameBit(name))
+	var err error
+	for w := o.walk(raw); err == nil && w.member(); {
+		seen, err = o.addOnce(member{key: w.key, value: w.value, escaped: w.escaped}, seen)
 	}
-	return nil
+	o.end(alone)
+	return err
+}
+
+// enter takes the members that the scan of body came by.
+func (o *object) enter(body []byte, members []wire.Member) error {
+	alone := o.begin()
+	var seen map[string]bool
+	var err error
+	for i := 0; err == nil && i < len(members); i++ {
+		key, value := members[i].Key, members[i].Value
+		seen, err = o.addOnce(newMember(body[key.Start:key.End], body[value.Start:value.End]), seen)
+	}
+	o.end(alone)
+	return err
+}
+
+// begin makes room for members, and end is told when they are complete; alone says
+// that o has memory of its own.
+func (o *object) begin() (alone bool) {
+	if o.members != nil {
+		return true
+	}
+	o.members = o.doc.members.begin(fewMembers)
+	return false
+}
+
+func (o *object) end(alone bool) {
+	if !alone {
+		o.members = o.doc.members.end(o.members)
+	}
+}
+
+// addOnce adds a member whose name no other has. seen has their names once they are
+// many, and is handed on.
+func (o *object) addOnce(m member, seen map[string]bool) (map[string]bool, error) {
+	name := m.key[1 : len(m.key)-1]
+	if m.escaped {
+		name = []byte(m.name())
+	}
+	if len(o.members) == manyMembers {
+		seen = make(map[string]bool, 2*manyMembers)
+		for i := range o.members {
+			seen[o.members[i].name()] = true
+		}
+	}
+	if seen != nil && seen[string(name)] || seen == nil && o.find(string(name)) >= 0 {
+		return seen, o.where.wrong("member %q appears twice: send it once", name)
+	}
+	if seen != nil {
+		seen[string(name)] = true
+	}
+	o.add(m, nameHash(name))
+	return seen, nil
 }
 
 // find returns the index of the member called name, -1 when there is none.
 func (o *object) find(name string) int {
-	if o.names&nameBit(name) == 0 {
+	hash := nameHash(name)
+	if o.names>>hash&1 == 0 {
 		return -1
 	}
 	for i := range o.members {
-		if o.members[i].is(name) {
+		if o.members[i].hash == hash && o.members[i].is(name) {
 			return i
 		}
 	}

@@ -15,8 +15,11 @@ import (
 func (o *object) keepDefaults(defaults []defaultValue) {
 	for i := range o.members {
 		m := &o.members[i]
+		if m.use != useLeft {
+			continue
+		}
 		for _, d := range defaults {
-			if m.use == useLeft && d.value == string(m.value) && m.is(d.name) {
+			if d.value == string(m.value) && m.is(d.name) {
 				m.use = useSpelled
 			}
 		}
@@ -28,29 +31,37 @@ type defaultValue struct{ name, value string }
 
 // extra is all that was not taken, and the spellings that were kept.
 func (o *object) extra(d llm.Dialect, form uint32) llm.Extra {
-	members, spelled := o.rest()
-	return llm.Extra{Dialect: d, Members: members, Spelled: spelled, Form: form}
+	return llm.Extra{Dialect: d, Members: o.unsaid(), Spelled: o.spelled(), Form: form}
 }
 
-func (o *object) rest() (members, spelled []byte) {
+// unsaid is Extra.Members: what was not taken and says something.
+func (o *object) unsaid() (members []byte) {
 	for i := range o.members {
 		m := &o.members[i]
 		switch {
 		case m.sub != nil:
-			inner, quiet := m.sub.rest()
-			if len(m.sub.members) == 0 {
-				quiet = []byte("{}")
-			}
-			members = appendRaw(members, m.key, inner)
-			spelled = appendRaw(spelled, m.key, quiet)
-		case m.use == useTaken:
-		case m.use == useSpelled || isEmpty(m.value):
-			spelled = appendRaw(spelled, m.key, m.value)
-		default:
+			members = appendRaw(members, m.key, m.sub.unsaid())
+		case m.use == useLeft && !isEmpty(m.value):
 			members = appendRaw(members, m.key, m.value)
 		}
 	}
-	return closeRaw(members), closeRaw(spelled)
+	return closeRaw(members)
+}
+
+// spelled is Extra.Spelled: what was kept for its spelling or says nothing.
+func (o *object) spelled() (members []byte) {
+	for i := range o.members {
+		m := &o.members[i]
+		switch {
+		case m.sub != nil && len(m.sub.members) == 0:
+			members = appendRaw(members, m.key, []byte("{}"))
+		case m.sub != nil:
+			members = appendRaw(members, m.key, m.sub.spelled())
+		case m.use == useSpelled, m.use == useLeft && isEmpty(m.value):
+			members = appendRaw(members, m.key, m.value)
+		}
+	}
+	return closeRaw(members)
 }
 
 // put makes value the value of the member whose key is key. Both are copied.
@@ -60,7 +71,7 @@ func (o *object) put(key, value []byte) {
 		o.members[i].value = bytes.Clone(value)
 		return
 	}
-	o.add(newMember(bytes.Clone(key), bytes.Clone(value)), nameBit(name))
+	o.add(newMember(bytes.Clone(key), bytes.Clone(value)), nameHash(name))
 }
 
 // left is the object of the members that were not taken; nil when all were.

@@ -3,7 +3,6 @@ package dialect
 import (
 	"bytes"
 	"math"
-	"strconv"
 
 	"tailplane/internal/wire"
 )
@@ -26,7 +25,7 @@ func (o *object) text(name string) (s string, ok bool) {
 	if raw == nil {
 		return "", false
 	}
-	if s, ok = wire.Unquote(raw); !ok {
+	if s, ok = o.unquote(raw); !ok {
 		o.wrong(name, "must be a string")
 	}
 	return s, ok
@@ -39,7 +38,7 @@ func (o *object) need(name string) string {
 		o.wrong(name, "is missing")
 		return ""
 	}
-	s, ok := wire.Unquote(o.members[i].value)
+	s, ok := o.unquote(o.members[i].value)
 	if !ok {
 		o.wrong(name, "must be a string")
 	}
@@ -83,7 +82,7 @@ func (o *object) float(name string) *float64 {
 		o.wrong(name, "must be a number")
 	}
 	var b [32]byte
-	if string(appendFloat(b[:0], f)) != string(raw) {
+	if !isPlainNumber(raw) && string(appendFloat(b[:0], f)) != string(raw) {
 		o.keep(name)
 	}
 	return &f
@@ -98,8 +97,7 @@ func (o *object) whole(name string) (n int64, ok bool) {
 	if n, ok = wire.Int(raw); !ok {
 		o.wrong(name, "must be a whole number")
 	}
-	var b [20]byte
-	if string(strconv.AppendInt(b[:0], n, 10)) != string(raw) {
+	if !isPlainInt(raw) {
 		o.keep(name)
 	}
 	return n, ok
@@ -158,6 +156,50 @@ func (o *object) bounded(name string) int {
 		o.keep(name)
 	}
 	return int(n)
+}
+
+// figure takes a count that is spelled as it would be written; any other whole number
+// stays, and so does null.
+func (o *object) figure(name string) bool {
+	i := o.find(name)
+	if i < 0 {
+		return false
+	}
+	m := &o.members[i]
+	switch n, ok := wire.Int(m.value); {
+	case !ok && !wire.IsNull(m.value):
+		o.wrong(name, "must be a whole number")
+	case n > maxWhole || n < -maxWhole:
+		o.wrong(name, "must be a whole number below 2^53")
+	case ok && n >= 0 && isPlainInt(m.value):
+		m.use = useTaken
+		return true
+	}
+	return false
+}
+
+// isPlainInt reports whether a whole number of JSON is spelled as strconv spells it:
+// as digits alone.
+func isPlainInt(raw []byte) bool {
+	return string(raw) != "-0" && isDigits(bytes.TrimPrefix(raw, []byte("-")))
+}
+
+// isPlainNumber reports whether a number of JSON is spelled as appendFloat spells it,
+// of those for which that shows at once: as digits of which no two of one value can
+// be a float64, so few that no exponent is due, and without zeros at their end.
+func isPlainNumber(raw []byte) bool {
+	whole, fraction, has := bytes.Cut(bytes.TrimPrefix(raw, []byte("-")), []byte("."))
+	few := len(whole)+len(fraction) <= 15 && len(fraction) <= 6
+	return few && isDigits(whole) && isDigits(fraction) && (!has || !bytes.HasSuffix(fraction, []byte("0")))
+}
+
+func isDigits(raw []byte) bool {
+	for _, c := range raw {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // list takes an array and returns its elements; nil when absent or null, and

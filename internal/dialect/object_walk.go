@@ -144,9 +144,13 @@ func (o *object) elements(raw []byte) [][]byte {
 	if len(raw) == 0 || raw[0] != '[' {
 		return nil
 	}
-	items := make([][]byte, 0, 4)
+	memory := &arena[[]byte]{}
+	if o.doc != nil {
+		memory = &o.doc.items
+	}
+	items := memory.begin(4)
 	for w := o.walk(raw); w.element(); {
 		items = append(items, w.value)
 	}
-	return items
+	return memory.end(items)
 }

@@ -100,13 +100,17 @@ func newObjectOf(e llm.Extra, size int) *objectWriter { return appendObject(nil,
 
 // appendObject is an object behind what dst holds, about size bytes long.
 func appendObject(dst []byte, e llm.Extra, size int) *objectWriter {
-	w := writerOf(dst, size).object(e)
-	return &w
+	alone := &struct {
+		json   jsonWriter
+		object objectWriter
+	}{json: writerOf(dst, size)}
+	alone.object = alone.json.object(e)
+	return &alone.object
 }
 
 // writerOf appends to dst, in which there shall be room for size bytes more.
-func writerOf(dst []byte, size int) *jsonWriter {
-	return &jsonWriter{buf: slices.Grow(dst, size), from: len(dst)}
+func writerOf(dst []byte, size int) jsonWriter {
+	return jsonWriter{buf: slices.Grow(dst, size), from: len(dst)}
 }
 
 // put writes a member as it is, in place of what was kept of it; nil does

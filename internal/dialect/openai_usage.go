@@ -113,10 +113,24 @@ func openAITier(ev *llm.Event) []byte {
 	return append(wire.AppendString([]byte(`{"service_tier":`), ev.Usage.Tier), '}')
 }
 
-// openAIUsageJSON is the usage object of an answer in dialect d (chat or
-// completions): as it came, while it still says what the figures say, or a new one.
-// nil when nobody reported one.
-func openAIUsageJSON(reply *llm.Reply, d llm.Dialect, l *lossList) []byte {
+// openAIPutUsage writes the usage of an answer in dialect d (chat or completions), if
+// one was reported: as it came, while it still says what the figures say, or anew.
+func openAIPutUsage(w *objectWriter, reply *llm.Reply, d llm.Dialect, l *lossList) {
+	spelled := openAIUsageSpelled(reply, d, l)
+	if spelled != nil || !reply.HasUsage {
+		w.set("usage", spelled)
+		return
+	}
+	w.drop("usage")
+	w.key("usage")
+	usage := w.object(llm.Extra{})
+	usage.openAIFigures(&reply.Usage)
+	usage.end()
+}
+
+// openAIUsageSpelled is the usage object as it came; nil when there is none or it
+// does not say what the figures say.
+func openAIUsageSpelled(reply *llm.Reply, d llm.Dialect, l *lossList) []byte {
 	if !reply.HasUsage {
 		return nil
 	}
@@ -137,12 +151,11 @@ func openAIUsageJSON(reply *llm.Reply, d llm.Dialect, l *lossList) []byte {
 			return own.Spelled
 		}
 	}
-	return usageJSON(&reply.Usage)
+	return nil
 }
 
-// usageJSON spells the figures as OpenAI does.
-func usageJSON(u *llm.Usage) []byte {
-	w := newObject(llm.Extra{})
+// openAIFigures writes the members of a usage object.
+func (w *objectWriter) openAIFigures(u *llm.Usage) {
 	w.integer("prompt_tokens", u.Input)
 	w.integer("completion_tokens", u.Output)
 	w.integer("total_tokens", u.Total())
@@ -161,5 +174,4 @@ func usageJSON(u *llm.Usage) []byte {
 		d.integer("audio_tokens", u.OutputAudio)
 		d.endSub()
 	}
-	return w.end()
 }

@@ -46,12 +46,14 @@ var ownedReplies = map[string]struct {
 
 // ReadCall reads a request of a codec as a gateway does: validated at first, then
 // decoded.
-func ReadCall(c Codec, body []byte) (*llm.Call, error) {
-	var at At
+func ReadCall(c Codec, body []byte) (*llm.Call, error) { return ReadCallWith(new(At), c, body) }
+
+// ReadCallWith is ReadCall in the memory of at.
+func ReadCallWith(at *At, c Codec, body []byte) (*llm.Call, error) {
 	if err := validate(body, &at.Heard); err != nil {
 		return nil, err
 	}
-	return c.DecodeCall(body, &at)
+	return c.DecodeCall(body, at)
 }
 
 // ReadCount is ReadCall for a question for the number of tokens.

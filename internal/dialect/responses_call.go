@@ -31,7 +31,8 @@ func (ResponsesCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	call := &llm.Call{WantUsage: true}
+	call := o.newCall()
+	call.WantUsage = true
 	if call.Model = o.need("model"); call.Model == "" {
 		o.wrong("model", "must name a model")
 	}
@@ -49,7 +50,7 @@ func (ResponsesCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
 
 func responsesInstructions(call *llm.Call, o *object) {
 	if text := o.quote("instructions"); !text.Empty() {
-		call.System = []llm.Part{{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Responses}}}
+		call.System = append(o.parts(1), llm.Part{Kind: llm.PartText, Text: text, Extra: llm.Extra{Dialect: llm.Responses}})
 	}
 }
 
@@ -71,15 +72,17 @@ func responsesInput(call *llm.Call, o *object) (form uint32) {
 		o.wrong("input", "must be a string or a list of items")
 	}
 	begins := true
-	for i, el := range o.elements(raw) {
-		turn := responsesItem(o.openItem("input", i, el), el)
+	items := o.elements(raw)
+	call.Turns = o.turns(len(items))
+	o.each("input", items, func(item *object, raw []byte) {
+		turn := responsesItem(item, raw)
 		for k := range turn.Parts {
 			unwrapThinking(&turn.Parts[k])
 		}
 		if begins = begins && responsesHoist(call, turn); !begins {
 			call.Turns = append(call.Turns, turn)
 		}
-	}
+	})
 	return 0
 }
 
@@ -102,9 +105,9 @@ func responsesHoist(call *llm.Call, t llm.Turn) bool {
 }
 
 func responsesTools(call *llm.Call, o *object) {
-	for i, raw := range o.list("tools") {
-		call.Tools = append(call.Tools, responsesTool(o.openItem("tools", i, raw), raw))
-	}
+	o.each("tools", o.list("tools"), func(tool *object, raw []byte) {
+		call.Tools = append(call.Tools, responsesTool(tool, raw))
+	})
 }
 
 func responsesTool(o *object, raw []byte) llm.Tool {

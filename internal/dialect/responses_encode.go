@@ -22,18 +22,19 @@ func (ResponsesCodec) EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss
 	extra := call.Extra.In(llm.Responses)
 	native := call.Extra.Dialect == llm.Responses
 	e.extra("", call.Extra, llm.Responses)
-	w := appendObject(dst, extra, callSize(call))
+	json := writerOf(dst, callSize(call))
+	w := json.object(extra)
 	w.text("model", call.Model)
 	w.quoteOrNone("instructions", e.instructions(call.System))
-	e.input(w, call, extra.Form)
-	e.settings(w, call)
+	e.input(&w, call, extra.Form)
+	e.settings(&w, call)
 	if !native {
 		w.bool("store", false)
 		w.strings("include", responsesInclude(call.Logprobs.Want))
 	}
 	e.unsaid(call)
 	w.end()
-	return w.buf, e.all, nil
+	return json.buf, e.all, nil
 }
 
 func responsesInclude(logprobs bool) []string {

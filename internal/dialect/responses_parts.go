@@ -102,12 +102,17 @@ func responsesMessageItem(o *object) llm.Turn {
 func responsesContentList(o *object, name string, role llm.Role) (parts []llm.Part, bare bool) {
 	raw := o.raw(name)
 	if t, ok := quoteOf(raw); ok {
-		return []llm.Part{{Kind: llm.PartText, Text: t, Extra: llm.Extra{Dialect: llm.Responses}}}, true
+		return append(o.parts(1), llm.Part{Kind: llm.PartText, Text: t, Extra: llm.Extra{Dialect: llm.Responses}}), true
 	}
 	if len(raw) == 0 || raw[0] != '[' {
 		o.wrong(name, "must be a string or a list of parts")
 	}
-	for i, el := range o.elements(raw) {
+	list := o.elements(raw)
+	if len(list) == 0 {
+		return nil, false
+	}
+	parts = o.parts(len(list))
+	for i, el := range list {
 		parts = append(parts, responsesPart(o.openItem(name, i, el), el, role))
 	}
 	return parts, false

@@ -36,7 +36,9 @@ func (ResponsesCodec) DecodeReply(body []byte, at *At) (*llm.Reply, error) {
 	if !o.has("output") { // an error envelope, or another dialect's answer
 		return nil, o.under("output").wrong("is missing")
 	}
-	return responsesReply(o), nil
+	r := responsesReply(o)
+	o.doc.clear()
+	return r, nil
 }
 
 func responsesReply(o *object) *llm.Reply {
@@ -66,7 +68,7 @@ func responsesReply(o *object) *llm.Reply {
 	}
 	c.Stop = responsesStop(o, c.Parts)
 	responsesEchoes(o)
-	r.Choices = []llm.Choice{c}
+	r.Choices = append(o.choices(1), c)
 	r.Extra = o.extra(llm.Responses, form)
 	return r
 }

@@ -17,7 +17,8 @@ import (
 
 // sayPart makes a part sayable in a turn of role; ok is false when it is left out,
 // with the mark of a cache that it had. The part's pointers are replaced, never
-// written through.
+// written through. A text of which nothing is kept but the text, and which is not
+// blank, can be said as it is.
 type sayPart func(p llm.Part, role llm.Role) (said llm.Part, ok bool)
 
 // settleTurns puts the instructions and turns of a call into the shape that dialect
@@ -69,7 +70,11 @@ func settleRole(t *llm.Turn, d llm.Dialect, l *lossList) llm.Role {
 	return llm.RoleUser
 }
 
+// settleParts makes parts sayable; the list is the caller's where nothing changes.
 func settleParts(parts []llm.Part, role llm.Role, say sayPart, l *lossList) []llm.Part {
+	if plainTexts(parts) && !slices.ContainsFunc(parts, isBlankPart) {
+		return slices.Clip(parts)
+	}
 	said := make([]llm.Part, 0, len(parts))
 	for i := range parts {
 		if p, ok := say(parts[i], role); ok {
@@ -92,6 +97,18 @@ func moveMark(before []llm.Part, m *llm.CacheMark, l *lossList) {
 		l.add("cache_control", "the block that it marks was left out")
 	}
 }
+
+// plainTexts reports whether parts are texts that say nothing beside their text.
+func plainTexts(parts []llm.Part) bool {
+	for i := range parts {
+		if p := &parts[i]; p.Kind != llm.PartText || p.Cache != nil || len(p.Extra.Members) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func isBlankPart(p llm.Part) bool { return isBlank(p.Text) }
 
 func isResult(p llm.Part) bool { return p.Kind == llm.PartToolResult }
 
@@ -130,14 +147,15 @@ func trimPrefill(turns []llm.Turn, l *lossList) {
 	if len(turns) == 0 || turns[len(turns)-1].Role != llm.RoleAssistant {
 		return
 	}
-	parts := turns[len(turns)-1].Parts
-	last := &parts[len(parts)-1]
-	if last.Kind != llm.PartText {
+	turn := &turns[len(turns)-1]
+	last := len(turn.Parts) - 1
+	if turn.Parts[last].Kind != llm.PartText {
 		return
 	}
-	said := unquoted(last.Text)
+	said := unquoted(turn.Parts[last].Text)
 	if text := strings.TrimRight(said, " \t\r\n"); text != said {
-		last.Text = quoted(text)
+		turn.Parts = slices.Clone(turn.Parts)
+		turn.Parts[last].Text = quoted(text)
 		l.add("messages.content", "white space at the end of the last assistant turn was cut")
 	}
 }
@@ -251,6 +269,9 @@ func settleAnswer(p *llm.Part, d llm.Dialect, stop llm.StopReason, l *lossList) 
 
 // answerParts are the parts of an answer that can be said, with an id on each call.
 func answerParts(reply *llm.Reply, c *llm.Choice, d llm.Dialect, l *lossList) []llm.Part {
+	if plainTexts(c.Parts) {
+		return c.Parts
+	}
 	parts := make([]llm.Part, 0, len(c.Parts))
 	for i, p := range c.Parts {
 		if p = withCallID(p, reply.ID, i); settleAnswer(&p, d, c.Stop.Reason, l) {

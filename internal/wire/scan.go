@@ -87,6 +87,9 @@ func scan(body []byte, at Span, names []string, found []Member, heard *heard) (O
 		if reason != "" {
 			return obj, syntax(b, m.Value.End, reason)
 		}
+		if heard != nil {
+			heard.note(m)
+		}
 		if n := match(m.Key.Of(b), names); n >= 0 {
 			if !found[n].IsZero() {
 				return obj, &DuplicateError{Offset: m.Key.Start, Name: names[n]}

@@ -137,6 +137,9 @@ func unescape(text []byte) (rune, int) {
 // float64 and must be below 2^53 in magnitude. It is false for everything else, and for
 // what an int64 cannot hold.
 func Int(raw []byte) (int64, bool) {
+	if n, ok := smallInt(raw); ok {
+		return n, true
+	}
 	if end, reason := skipNumber(raw, 0); reason != "" || end != len(raw) {
 		return 0, false
 	}
@@ -161,6 +164,21 @@ func Int(raw []byte) (int64, bool) {
 		return -int64(n), true
 	}
 	return int64(n), true
+}
+
+// smallInt is Int for what nearly all whole numbers are: some digits that an int64
+// holds whatever they are.
+func smallInt(raw []byte) (n int64, ok bool) {
+	if len(raw) == 0 || len(raw) > 18 || raw[0] == '0' && len(raw) > 1 {
+		return 0, false
+	}
+	for _, c := range raw {
+		if c-'0' > 9 {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
 }
 
 func wholeFloat(raw []byte) (int64, bool) {

@@ -29,22 +29,45 @@ type Heard struct {
 	// Long is where the strings of more than LongString bytes stand, in their
 	// order: whoever walks over the body again need not read them again.
 	Long []Span
+	// Members are all members of the object, in their order and duplicates included.
+	// There are none of an object that is empty or has more than MostMembers.
+	Members []Member
 }
 
 // LongString is how many bytes a string may have that is not long.
-const LongString = 1 << 10
+const LongString = 256
+
+// MostMembers is how many members of an object are noted.
+const MostMembers = 32
+
+// keptSpans bounds the memory that is used again, which a hostile body fills.
+const keptSpans = 4 << 10
 
 // Scan is [Scan], and listens. What h held before is overwritten; its memory is
 // used again.
 func (w *Words) Scan(body []byte, names []string, found []Member, h *Heard) (Object, error) {
-	*h = Heard{Long: h.Long[:0]}
-	return scan(body, Span{0, len(body)}, names, found, &heard{words: w, Heard: h})
+	*h = Heard{Long: h.Long[:0], Members: h.Members[:0]}
+	if cap(h.Long) > keptSpans {
+		h.Long = nil
+	}
+	object, err := scan(body, Span{0, len(body)}, names, found, &heard{words: w, Heard: h})
+	if len(h.Members) > MostMembers {
+		h.Members = h.Members[:0]
+	}
+	return object, err
 }
 
 // heard listens for the words of one scan.
 type heard struct {
 	words *Words
 	*Heard
+}
+
+// note notes a member; one more than MostMembers says that there are too many.
+func (h *heard) note(m Member) {
+	if len(h.Members) <= MostMembers {
+		h.Members = append(h.Members, m)
+	}
 }
 
 // hear looks at what stands behind an opening quote.

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,4 +91,42 @@ func TestWordsAreHeardAsTheyAreDecoded(t *testing.T) {
 			t.Fatalf("%s, words %q: heard %08b, want %08b", body, words, got.Said, want)
 		}
 	})
+}
+
+// A scan that listens notes the members that a walk over the object comes by.
+func TestMembersAreNoted(t *testing.T) {
+	for _, n := range []int{0, 1, MostMembers, MostMembers + 1, 3 * MostMembers} {
+		var body []byte
+		for i := range n {
+			body = fmt.Appendf(body, `, "m\u00e9%d" : [{"a":%d}]`, i%7, i)
+		}
+		body = append(append([]byte(" {"), strings.TrimPrefix(string(body), ",")...), " } "...)
+		heard := Heard{Members: []Member{{}, {}}} // of the body before
+		var deaf *Words
+		object, err := deaf.Scan(body, nil, nil, &heard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := slices.Collect(Members(body, Span{object.Open, object.Close + 1}))
+		if n > MostMembers {
+			want = nil
+		}
+		if !slices.Equal(heard.Members, want) {
+			t.Errorf("%d members: %v, want %v", n, heard.Members, want)
+		}
+	}
+}
+
+// What a body with many long strings takes is given back with the next one.
+func TestSpansOfAHostileBodyAreLetGo(t *testing.T) {
+	long := `"` + strings.Repeat("x", LongString) + `"`
+	body := []byte(`{"a":[` + strings.Repeat(long+",", keptSpans+1) + long + `]}`)
+	var deaf *Words
+	var heard Heard
+	if _, err := deaf.Scan(body, nil, nil, &heard); err != nil || len(heard.Long) != keptSpans+2 {
+		t.Fatalf("%d long strings (%v)", len(heard.Long), err)
+	}
+	if _, err := deaf.Scan([]byte(`{}`), nil, nil, &heard); err != nil || cap(heard.Long) > keptSpans {
+		t.Errorf("room for %d long strings is kept (%v)", cap(heard.Long), err)
+	}
 }
