@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
-
-	"tailplane/internal/http1"
 )
 
 // conn is one connection. Its goroutine reads heads and runs handlers, one
@@ -213,7 +211,7 @@ func (c *conn) readHead() (int, *refusal) {
 			begun = true
 		}
 		if c.w > c.r {
-			end, next := http1.HeadEnd(c.buf[c.r:c.w], seen)
+			end, next := c.headEnd(seen)
 			switch {
 			case end > limit || end == 0 && c.w-c.r >= limit:
 				return 0, tooLarge("the request head is too large")

@@ -51,12 +51,17 @@ func (s *Server) exchange() *exchange {
 	return x
 }
 
-// begin makes the request that the handler gets.
+// begin makes the request that the handler gets. It and its context are the
+// handler's to keep, so they are made anew, both at once.
 func (x *exchange) begin() {
-	x.ctx = &requestContext{}
 	x.proto.RemoteAddr = x.conn.remote
 	x.proto.TLS = x.conn.tls
-	x.request = x.proto.WithContext(x.ctx)
+	made := &struct {
+		request http.Request
+		ctx     requestContext
+	}{}
+	made.request = *x.proto.WithContext(&made.ctx)
+	x.request, x.ctx = &made.request, &made.ctx
 	x.watch.begin(x.body.err != nil)
 }
 

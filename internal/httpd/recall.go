@@ -40,6 +40,18 @@ type lastHead struct {
 	length   int // the place of the length among the values; -1 without one
 }
 
+// headEnd is http1.HeadEnd of what is buffered. The end of a head that is the
+// remembered one need not be looked for.
+func (c *conn) headEnd(from int) (end, next int) {
+	b := c.buf[c.r:c.w]
+	if c.memory != nil {
+		if end = c.memory.begins(b); end > 0 {
+			return end, 0
+		}
+	}
+	return http1.HeadEnd(b, from)
+}
+
 // read takes in a head.
 func (x *exchange) read(head []byte) *refusal {
 	c := x.conn
@@ -63,14 +75,14 @@ func (x *exchange) read(head []byte) *refusal {
 
 // recall reads a head that is the remembered one, and reports whether it is.
 func (x *exchange) recall(m *lastHead, head []byte) bool {
-	digits, same := m.fits(head)
-	if !same {
+	if m.begins(head) != len(head) {
 		return false
 	}
 	from := len(x.values)
 	x.values = append(x.values, m.values...)
 	values := x.values[from:]
 	if m.length >= 0 {
+		digits := head[m.from : len(head)-len(m.head)+m.to]
 		if values[m.length] != string(digits) {
 			values[m.length] = string(digits)
 		}
@@ -91,14 +103,18 @@ func (x *exchange) recall(m *lastHead, head []byte) bool {
 	return true
 }
 
-// fits compares a head with the remembered one, and returns what stands where
-// that has the digits of its length.
-func (m *lastHead) fits(head []byte) (digits []byte, same bool) {
-	to := m.to + len(head) - len(m.head)
-	if to < m.from || m.length < 0 && to != 0 || string(head[:m.from]) != m.head[:m.from] || string(head[to:]) != m.head[m.to:] {
-		return nil, false
+// begins returns the length of the head that b begins with if it is the
+// remembered one, but for the digits of its length; else zero.
+func (m *lastHead) begins(b []byte) (end int) {
+	to := m.from
+	for m.length >= 0 && to < len(b) && http1.IsDigit(b[to]) {
+		to++
 	}
-	return head[m.from:to], true
+	end = to + len(m.head) - m.to
+	if end > len(b) || string(b[:m.from]) != m.head[:m.from] || string(b[to:end]) != m.head[m.to:] {
+		return 0
+	}
+	return end
 }
 
 // remembered is the head that was parsed, nil if it is not to be remembered.

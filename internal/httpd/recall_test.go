@@ -12,6 +12,18 @@ import (
 	"tailplane/internal/http1"
 )
 
+// take reads a head out of the connection's buffer, in which more stands behind it.
+func (c *conn) take(x *exchange, head string) *refusal {
+	x.conn = c
+	c.state.Store(stateIdle)
+	c.buf, c.r, c.w = []byte(head+"POST / "), 0, len(head)+len("POST / ")
+	n, bad := c.readHead()
+	if bad == nil {
+		bad = x.read(c.buf[:n])
+	}
+	return bad
+}
+
 // readHeads reads heads as a connection does, one after the other; of the last it
 // tells what it was read as. With forget each is parsed.
 func readHeads(forget bool, heads ...string) string {
@@ -19,11 +31,10 @@ func readHeads(forget bool, heads ...string) string {
 	said := ""
 	for _, head := range heads {
 		x := c.srv.exchange()
-		x.conn = c
 		if forget {
 			c.memory = nil
 		}
-		bad := x.read([]byte(head))
+		bad := c.take(x, head)
 		said = fmt.Sprintf("%+v", bad)
 		if bad == nil {
 			p := x.proto
@@ -72,6 +83,33 @@ func varied(head string) []string {
 	return out
 }
 
+// However much of a remembered head is there, its end is found where a search
+// finds it.
+func TestTheEndOfARememberedHeadIsItsEnd(t *testing.T) {
+	for _, first := range append(slices.Clone(scripts), keyed) {
+		end, _ := http1.HeadEnd([]byte(first), 0)
+		if len(first) > 400 {
+			continue // every length is tried
+		}
+		c := &conn{srv: &Server{}}
+		for range fewestMisses {
+			if x := c.srv.exchange(); end == 0 || c.take(x, first[:end]) != nil {
+				break
+			}
+		}
+		for _, second := range varied(first) {
+			second += "0\r\n\r\n"
+			for n := range len(second) {
+				c.buf, c.r, c.w = []byte(second[:n]), 0, n
+				got, _ := c.headEnd(0)
+				if want, _ := http1.HeadEnd(c.buf, 0); got != want {
+					t.Fatalf("after %q the head of %q has %d bytes, not %d", first[:end], second[:n], got, want)
+				}
+			}
+		}
+	}
+}
+
 const keyed = "POST /v1/chat?a=b HTTP/1.1\r\nHost: h\r\nauthorization: Bearer k\r\nContent-Length: 5\r\nX-A: \r\n\r\n"
 
 func FuzzAHeadIsRecalledAsItIsParsed(f *testing.F) {
@@ -98,8 +136,7 @@ func TestOnlyPlainHeadsAreRemembered(t *testing.T) {
 		c := &conn{srv: &Server{}}
 		for _, head := range heads {
 			x := c.srv.exchange()
-			x.conn = c
-			if bad := x.read([]byte(head)); bad != nil {
+			if bad := c.take(x, head); bad != nil {
 				t.Fatal(bad)
 			}
 			x.reset()
