@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -18,6 +19,9 @@ import (
 //     means that the head is parsed.
 //   - Only plain heads are remembered: of HTTP/1.1, with no transfer coding, no wish
 //     to close, no expectation and no field twice.
+//   - The header is made anew, too, unless the handler is one that does not change it
+//     (Server.HeaderStays). Its values are set in any case, and one that has more or
+//     fewer names than it should have is made anew.
 //   - A memory has the bytes of a head, credentials included. It belongs to one
 //     connection and ends with it; the head has at most longestMemory bytes.
 
@@ -38,6 +42,9 @@ type lastHead struct {
 	names    []string
 	values   []string
 	length   int // the place of the length among the values; -1 without one
+
+	header http.Header // what handlers get; nil before the first recall
+	shown  []string    // the values in it, each a slice of one
 }
 
 // headEnd is http1.HeadEnd of what is buffered. The end of a head that is the
@@ -78,27 +85,24 @@ func (x *exchange) recall(m *lastHead, head []byte) bool {
 	if m.begins(head) != len(head) {
 		return false
 	}
-	from := len(x.values)
-	x.values = append(x.values, m.values...)
-	values := x.values[from:]
 	if m.length >= 0 {
 		digits := head[m.from : len(head)-len(m.head)+m.to]
-		if values[m.length] != string(digits) {
-			values[m.length] = string(digits)
+		if m.values[m.length] != string(digits) {
+			m.values[m.length] = string(digits)
 		}
-		if !x.measure(values[m.length]) {
-			x.values = x.values[:from]
+		if !x.measure(m.values[m.length]) {
 			return false
 		}
 	}
-	for i, name := range m.names {
-		x.header[name] = values[i : i+1 : i+1]
+	if m.header == nil || !x.conn.srv.HeaderStays || len(m.header) != len(m.names) {
+		m.refill()
 	}
+	copy(m.shown, m.values)
 	x.minor, x.url = 1, m.url
 	p := &x.proto
 	p.Method, p.RequestURI, p.Host = m.method, m.target, m.host
 	p.Proto, p.ProtoMajor, p.ProtoMinor = "HTTP/1.1", 1, 1
-	p.URL, p.Header = &x.url, x.header
+	p.URL, p.Header = &x.url, m.header
 	x.embody()
 	return true
 }
@@ -115,6 +119,17 @@ func (m *lastHead) begins(b []byte) (end int) {
 		return 0
 	}
 	return end
+}
+
+// refill makes the header as it was read.
+func (m *lastHead) refill() {
+	if m.header == nil {
+		m.header, m.shown = make(http.Header, len(m.names)), make([]string, len(m.names))
+	}
+	clear(m.header)
+	for i, name := range m.names {
+		m.header[name] = m.shown[i : i+1 : i+1]
+	}
 }
 
 // remembered is the head that was parsed, nil if it is not to be remembered.

@@ -3,6 +3,7 @@ package httpd
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -26,8 +27,8 @@ func (c *conn) take(x *exchange, head string) *refusal {
 
 // readHeads reads heads as a connection does, one after the other; of the last it
 // tells what it was read as. With forget each is parsed.
-func readHeads(forget bool, heads ...string) string {
-	c := &conn{srv: &Server{}}
+func readHeads(s *Server, forget bool, heads ...string) string {
+	c := &conn{srv: s}
 	said := ""
 	for _, head := range heads {
 		x := c.srv.exchange()
@@ -40,11 +41,13 @@ func readHeads(forget bool, heads ...string) string {
 			p := x.proto
 			said = fmt.Sprintf("%s %s %q %s %d.%d %q %d %v %v %q %+v %v %d %d %v", p.Method, p.RequestURI, p.URL, p.Proto, p.ProtoMajor, p.ProtoMinor,
 				p.Host, p.ContentLength, p.Close, p.TransferEncoding, p.Header, x.is, p.Body == http.NoBody, x.body.left, x.minor, x.body.err)
-			for name, values := range x.header { // as a handler may
+			for name, values := range p.Header { // as a handler may
 				values[0] = "changed"
-				x.header[name] = append(values, "more")
+				if !s.HeaderStays {
+					p.Header[name] = append(values, "more")
+				}
 			}
-			x.header.Set("X-New", "new")
+			p.Header.Set("X-New", "new")
 		}
 		x.reset()
 		if bad != nil {
@@ -125,8 +128,11 @@ func FuzzAHeadIsRecalledAsItIsParsed(f *testing.F) {
 			return
 		}
 		heads := []string{first[:a], first[:a], first[:a], second[:b]}
-		if got, want := readHeads(false, heads...), readHeads(true, heads...); got != want {
-			t.Errorf("after %q\n%q\nis recalled as %s\nand parsed as %s", first[:a], second[:b], got, want)
+		want := readHeads(&Server{}, true, heads...)
+		for _, s := range []*Server{{}, {HeaderStays: true}} {
+			if got := readHeads(s, false, heads...); got != want {
+				t.Errorf("after %q\n%q\nis recalled as %s\nand parsed as %s", first[:a], second[:b], got, want)
+			}
 		}
 	})
 }
@@ -197,5 +203,31 @@ func TestRecalledRequestsAreApart(t *testing.T) {
 		if h.Get("Content-Length") != fmt.Sprint(5+n) || len(h["X-A"]) != 1 {
 			t.Errorf("request %d has the header %v", n, h)
 		}
+	}
+}
+
+// A header that stays is that of its request, whatever names and values the handler
+// before has changed in it.
+func TestAHeaderThatStaysIsThatOfItsRequest(t *testing.T) {
+	c := &conn{srv: &Server{HeaderStays: true}}
+	for n := range 8 {
+		x := c.srv.exchange()
+		if bad := c.take(x, strings.Replace(keyed, "Length: 5", fmt.Sprint("Length: ", n), 1)); bad != nil {
+			t.Fatal(bad)
+		}
+		h := x.proto.Header
+		want := http.Header{"Authorization": {"Bearer k"}, "Content-Length": {fmt.Sprint(n)}, "X-A": {""}}
+		if !maps.EqualFunc(h, want, slices.Equal) {
+			t.Errorf("request %d has the header %q", n, h)
+		}
+		switch n {
+		case 3:
+			h.Set("X-New", "new")
+		case 4:
+			h["X-A"][0] = "changed"
+		case 5:
+			h.Del("Authorization")
+		}
+		x.reset()
 	}
 }

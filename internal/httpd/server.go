@@ -62,6 +62,11 @@ type Server struct {
 	// IdleTimeout bounds the wait for the next request, to an eighth exactly
 	// (it ends between 7/8 of it and all of it); zero is no bound.
 	IdleTimeout time.Duration
+	// HeaderStays says that Handler does not change the header of a request: net/http
+	// asks that of every handler. A header that comes again on a connection is then not
+	// made again. A slice that such a handler puts into it all the same may be seen by
+	// later requests of the same connection with the same head, and by no others.
+	HeaderStays bool
 	// MaxHeaderBytes bounds a request head: 1 MiB if zero.
 	MaxHeaderBytes int
 	// ErrorLog hears of panics of handlers and of trouble with accepting;
