@@ -252,17 +252,17 @@ func (c *conn) skipEmptyLines() {
 // After a refusal, and when c.gone is set, the connection is not used again.
 func (c *conn) exchange(n int) *refusal {
 	x := c.srv.exchange()
-	x.conn = c
+	x.open(c)
 	bad := x.read(c.buf[c.r : c.r+n])
 	c.consume(n)
 	if bad != nil {
 		x.reset()
 		return bad
 	}
-	if x.proto.Method == http.MethodPost {
+	if x.method == http.MethodPost {
 		c.skip = 4
 	}
-	x.begin()
+	x.watch.begin(x.body.err != nil)
 	keep := c.run(x)
 	if x.unread() && !c.gone {
 		c.linger()

@@ -11,9 +11,9 @@ import (
 // that a connection that waits has none.
 type exchange struct {
 	conn    *conn
-	request *http.Request // what the handler gets: proto with a context
+	request *http.Request // what the handler gets
 	ctx     *requestContext
-	proto   http.Request // what every request begins from
+	method  string // of the request, whatever the handler makes of that
 	url     url.URL
 	header  http.Header
 	values  []string  // the values of header, each a slice of one
@@ -51,18 +51,16 @@ func (s *Server) exchange() *exchange {
 	return x
 }
 
-// begin makes the request that the handler gets. It and its context are the
-// handler's to keep, so they are made anew, both at once.
-func (x *exchange) begin() {
-	x.proto.RemoteAddr = x.conn.remote
-	x.proto.TLS = x.conn.tls
+// open makes the request that the handler will get, before its head is read. It and
+// its context are the handler's to keep, so they are made anew, both at once.
+func (x *exchange) open(c *conn) {
 	made := &struct {
 		request http.Request
 		ctx     requestContext
 	}{}
-	made.request = *x.proto.WithContext(&made.ctx)
-	x.request, x.ctx = &made.request, &made.ctx
-	x.watch.begin(x.body.err != nil)
+	made.request = *new(http.Request).WithContext(&made.ctx)
+	x.conn, x.request, x.ctx = c, &made.request, &made.ctx
+	x.request.RemoteAddr, x.request.TLS = c.remote, c.tls
 }
 
 // finish completes the response, or says that this cannot be done. It reports
@@ -89,8 +87,7 @@ func (x *exchange) unread() bool { return x.body.err == nil && x.response.err ==
 func (x *exchange) reset() {
 	c := x.conn
 	x.response.reset()
-	x.conn, x.request, x.ctx = nil, nil, nil
-	x.proto = http.Request{}
+	x.conn, x.request, x.ctx, x.method = nil, nil, nil, ""
 	x.url = url.URL{}
 	x.header = emptied(x.header)
 	clear(x.values)

@@ -99,8 +99,8 @@ func (x *exchange) recall(m *lastHead, head []byte) bool {
 	}
 	copy(m.shown, m.values)
 	x.minor, x.url = 1, m.url
-	p := &x.proto
-	p.Method, p.RequestURI, p.Host = m.method, m.target, m.host
+	p := x.request
+	x.method, p.Method, p.RequestURI, p.Host = m.method, m.method, m.target, m.host
 	p.Proto, p.ProtoMajor, p.ProtoMinor = "HTTP/1.1", 1, 1
 	p.URL, p.Header = &x.url, m.header
 	x.embody()
@@ -134,7 +134,7 @@ func (m *lastHead) refill() {
 
 // remembered is the head that was parsed, nil if it is not to be remembered.
 func (x *exchange) remembered(head string) *lastHead {
-	p := &x.proto
+	p := x.request
 	if len(head) > longestMemory || x.minor != 1 || x.is != (traits{}) || x.body.chunked || x.url.User != nil {
 		return nil
 	}

@@ -15,7 +15,7 @@ import (
 
 // take reads a head out of the connection's buffer, in which more stands behind it.
 func (c *conn) take(x *exchange, head string) *refusal {
-	x.conn = c
+	x.open(c)
 	c.state.Store(stateIdle)
 	c.buf, c.r, c.w = []byte(head+"POST / "), 0, len(head)+len("POST / ")
 	n, bad := c.readHead()
@@ -38,7 +38,7 @@ func readHeads(s *Server, forget bool, heads ...string) string {
 		bad := c.take(x, head)
 		said = fmt.Sprintf("%+v", bad)
 		if bad == nil {
-			p := x.proto
+			p := x.request
 			said = fmt.Sprintf("%s %s %q %s %d.%d %q %d %v %v %q %+v %v %d %d %v", p.Method, p.RequestURI, p.URL, p.Proto, p.ProtoMajor, p.ProtoMinor,
 				p.Host, p.ContentLength, p.Close, p.TransferEncoding, p.Header, x.is, p.Body == http.NoBody, x.body.left, x.minor, x.body.err)
 			for name, values := range p.Header { // as a handler may
@@ -215,7 +215,7 @@ func TestAHeaderThatStaysIsThatOfItsRequest(t *testing.T) {
 		if bad := c.take(x, strings.Replace(keyed, "Length: 5", fmt.Sprint("Length: ", n), 1)); bad != nil {
 			t.Fatal(bad)
 		}
-		h := x.proto.Header
+		h := x.request.Header
 		want := http.Header{"Authorization": {"Bearer k"}, "Content-Length": {fmt.Sprint(n)}, "X-A": {""}}
 		if !maps.EqualFunc(h, want, slices.Equal) {
 			t.Errorf("request %d has the header %q", n, h)
