@@ -64,8 +64,9 @@ type Server struct {
 	IdleTimeout time.Duration
 	// HeaderStays says that Handler does not change the header of a request: net/http
 	// asks that of every handler. A header that comes again on a connection is then not
-	// made again. A slice that such a handler puts into it all the same may be seen by
-	// later requests of the same connection with the same head, and by no others.
+	// made again. What such a handler changes all the same, but for values in their
+	// place and the number of names, later requests of the same connection with the
+	// same head may see, and no others.
 	HeaderStays bool
 	// MaxHeaderBytes bounds a request head: 1 MiB if zero.
 	MaxHeaderBytes int
