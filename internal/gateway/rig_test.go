@@ -159,8 +159,20 @@ func (r *rig) plane(text string) *gateway.Plane {
 // serve puts the gateway behind the server of package net/http on l, with
 // HTTP/1.1 and HTTP/2 without TLS.
 func (r *rig) serve(l net.Listener) {
-	r.server = &http.Server{Handler: r.gateway, Protocols: protocols(true, true), ErrorLog: slog.NewLogLogger(slog.NewJSONHandler(r.lines, nil), slog.LevelWarn)}
+	r.server = &http.Server{Handler: http.HandlerFunc(r.leaveHeader), Protocols: protocols(true, true), ErrorLog: slog.NewLogLogger(slog.NewJSONHandler(r.lines, nil), slog.LevelWarn)}
 	r.running.Go(func() { _ = r.server.Serve(l) })
+}
+
+// leaveHeader is the gateway, which must not change the header of a request: see
+// httpd.Server.
+func (r *rig) leaveHeader(w http.ResponseWriter, q *http.Request) {
+	header, before := q.Header, q.Header.Clone()
+	defer func() {
+		if !maps.EqualFunc(header, before, slices.Equal) {
+			r.t.Errorf("the gateway has changed the header %q to %q", before, header)
+		}
+	}()
+	r.gateway.ServeHTTP(w, q)
 }
 
 func protocols(one, two bool) *http.Protocols {

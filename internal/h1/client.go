@@ -27,7 +27,7 @@ import (
 const (
 	defaultMaxIdle     = 512
 	defaultIdleTimeout = 90 * time.Second
-	defaultMaxHead     = 64 << 10
+	mostHead           = 64 << 10 // of a response, whatever Options say
 	readBufSize        = 4 << 10  // a head with 30 fields fits; larger ones grow
 	writeBufSize       = 8 << 10  // head plus a small body in one buffer
 	maxWriteBuf        = 32 << 10 // larger write buffers are not kept
@@ -48,7 +48,7 @@ type Options struct {
 	MaxIdle int
 	// IdleTimeout closes a connection that was unused for so long: 90 s if zero.
 	IdleTimeout time.Duration
-	// MaxHead limits the bytes of one response head: 64 KiB if zero.
+	// MaxHead limits the bytes of one response head: 64 KiB if zero, and at most.
 	MaxHead int
 }
 
@@ -89,8 +89,8 @@ func New(o Options) *Client {
 	if o.IdleTimeout <= 0 {
 		o.IdleTimeout = defaultIdleTimeout
 	}
-	if o.MaxHead <= 0 {
-		o.MaxHead = defaultMaxHead
+	if o.MaxHead <= 0 || o.MaxHead > mostHead {
+		o.MaxHead = mostHead
 	}
 	c := &Client{opt: o, hosts: map[hostKey]*host{}}
 	c.readBufs.New = func() any { return new([readBufSize]byte) }

@@ -143,20 +143,31 @@ type message struct {
 // parse reads a head into Status, Reason and Header.
 func (r *Response) parse(raw []byte) (message, error) {
 	head := string(raw)
+	m, err := r.parseLines(head)
+	if err == errFolded {
+		m, err = r.parseLines(unfold(head))
+	}
+	return m, err
+}
+
+var (
+	errFolded   = errors.New("malformed response: a header line is folded")
+	errTooLarge = fmt.Errorf("response head is larger than %d bytes", mostHead)
+)
+
+// parseLines is parse of a head without folded lines; it returns errFolded before
+// it has looked at the first that is.
+func (r *Response) parseLines(head string) (message, error) {
+	if len(head) > mostHead { // it has grown by the CR that unfold puts into its lines
+		return message{}, errTooLarge
+	}
 	line, rest := cutLine(head)
 	minor, err := r.parseStatus(line)
 	if err != nil {
 		return message{}, err
 	}
-	if folded(rest) {
-		if rest[0] == ' ' || rest[0] == '\t' {
-			return message{}, errors.New("malformed response: the first header line begins with white space")
-		}
-		head = unfold(head)
-		line, rest = cutLine(head)
-		if minor, err = r.parseStatus(line); err != nil {
-			return message{}, err
-		}
+	if continues(rest) {
+		return message{}, errors.New("malformed response: the first header line begins with white space")
 	}
 	r.Header = Header{head: head, fields: r.spans[:0]}
 	m := message{length: -1, close: minor == 0}
@@ -165,6 +176,9 @@ func (r *Response) parse(raw []byte) (message, error) {
 		at := len(head) - len(rest)
 		if line, rest = cutLine(rest); line == "" {
 			break
+		}
+		if continues(rest) {
+			return m, errFolded
 		}
 		colon := strings.IndexByte(line, ':')
 		if colon < 0 || !http1.IsToken(line[:colon]) {
@@ -180,8 +194,8 @@ func (r *Response) parse(raw []byte) (message, error) {
 		}
 		start += at
 		r.Header.fields = append(r.Header.fields, span{
-			name: uint32(at), nameEnd: uint32(at + colon),
-			value: uint32(start), valueEnd: uint32(start + len(value)),
+			name: uint16(at), nameEnd: uint16(at + colon),
+			value: uint16(start), valueEnd: uint16(start + len(value)),
 		})
 		if err := m.note(line[:colon], value, &codings); err != nil {
 			return m, err
@@ -252,10 +266,9 @@ func cutLine(s string) (line, rest string) {
 	return line, rest
 }
 
-// folded reports whether a line of s begins with white space.
-func folded(s string) bool {
-	return s != "" && (s[0] == ' ' || s[0] == '\t') || strings.Contains(s, "\n ") || strings.Contains(s, "\n\t")
-}
+// continues reports whether what follows a line belongs to it: it begins with
+// white space.
+func continues(rest string) bool { return rest != "" && (rest[0] == ' ' || rest[0] == '\t') }
 
 // unfold joins each continuation line to the one before by one space.
 func unfold(head string) string {

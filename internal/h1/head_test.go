@@ -5,11 +5,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
 	"syscall"
 	"testing"
+
+	"tailplane/internal/http1"
 )
 
 func TestEndlessInformationalResponsesAreAnError(t *testing.T) {
@@ -112,5 +115,71 @@ func TestManyFieldsKeepTheirOrder(t *testing.T) {
 	}
 	if i != 100 || r.Header.Len() != 101 || r.Header.Has("Set-Y") || !r.Header.Has("set-x") || r.Header.Get("Set-Y") != "" {
 		t.Errorf("%d values, %d fields", i, r.Header.Len())
+	}
+}
+
+// A head with folded lines is read as the one in which they are joined, whatever
+// stands before them.
+func FuzzAFoldedHeadIsReadAsItsJoinedLines(f *testing.F) {
+	for _, s := range scripts {
+		f.Add([]byte(s))
+	}
+	for _, s := range []string{
+		"Content-Length:\r\n 5", "Content-Length: 1\r\n 2", "Transfer-Encoding:\n\tchunked", "A\r\n : b", "A: b\r\n \r\n\t", " A: b", "A: b\r\n\r \r\n c",
+	} {
+		f.Add([]byte("HTTP/1.1 200 OK\r\nA: b\r\n" + s + "\r\nLast: one\r\n\r\n"))
+	}
+	f.Fuzz(func(t *testing.T, script []byte) {
+		n, _ := http1.HeadEnd(script, 0)
+		if n == 0 || n > mostHead/2 {
+			return
+		}
+		_, rest := cutLine(string(script[:n]))
+		if continues(rest) || !strings.Contains(rest, "\n ") && !strings.Contains(rest, "\n\t") {
+			return // refused, or not folded
+		}
+		read := func(head string) string {
+			var r Response
+			m, err := r.parse([]byte(head))
+			if err != nil {
+				return "refused"
+			}
+			said := fmt.Sprintf("%d %q %+v", r.Status, r.Reason, m)
+			for name, value := range r.Header.All() {
+				said += fmt.Sprintf(" %q %q", name, value)
+			}
+			return said
+		}
+		if got, want := read(string(script[:n])), read(unfold(string(script[:n]))); got != want {
+			t.Errorf("%q\nis read as   %s\nand unfolded %s", script[:n], got, want)
+		}
+	})
+}
+
+func TestHeadsAtTheLimit(t *testing.T) {
+	last := "Last: one\r\n\r\n"
+	first := "HTTP/1.1 200 OK\r\nX: "
+	for _, over := range []int{0, 1} {
+		fill := strings.Repeat("y", mostHead-len(first)-len("\r\n")-len(last)+over)
+		conn := newScriptConn([]byte(first+fill+"\r\n"+last), 1, 1)
+		c := newClient(t, Options{MaxHead: 1 << 20, Dial: func(context.Context, string, string) (net.Conn, error) { return conn, nil }})
+		r, err := c.Do(t.Context(), post("u:1", "x"))
+		if over > 0 {
+			if err == nil {
+				t.Error("a head that is too large is taken")
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Header.Get("X") != fill || r.Header.Get("Last") != "one" {
+			t.Errorf("its last field is %q", r.Header.Get("Last"))
+		}
+		_ = r.Close()
+	}
+	folded := "HTTP/1.1 200 OK\nA: b\n c\n" + strings.Repeat("a:b\n", mostHead/4-8) + "\n"
+	if _, err := new(Response).parse([]byte(folded)); err != errTooLarge {
+		t.Error("a head that is too large when its lines are joined:", err)
 	}
 }

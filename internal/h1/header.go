@@ -14,8 +14,8 @@ type Header struct {
 	fields []span
 }
 
-// span is where one field lies in the head.
-type span struct{ name, nameEnd, value, valueEnd uint32 }
+// span is where one field lies in the head, which has at most mostHead bytes.
+type span struct{ name, nameEnd, value, valueEnd uint16 }
 
 // Len is the number of fields.
 func (h Header) Len() int { return len(h.fields) }

@@ -35,24 +35,27 @@ type outgoing struct {
 
 // compose makes what is written of req: small ones are copied together, larger
 // ones are for a writev over TCP; over TLS the first record is filled.
-func (cn *conn) compose(req *Request) outgoing {
-	o := outgoing{pooled: cn.host.client.writeBufs.Get().(*[]byte), rest: [3][]byte{req.Front, req.Body, req.Back}}
-	o.head = appendHead((*o.pooled)[:0], req)
-	room := writeBufSize - len(o.head)
-	o.more = req.size() > room
-	if o.more && cn.tcp != nil {
-		return o
+func (o *outgoing) compose(cn *conn, req *Request) {
+	o.pooled = cn.host.client.writeBufs.Get().(*[]byte)
+	head := appendHead((*o.pooled)[:0], req)
+	room := writeBufSize - len(head)
+	if o.more = req.size() > room; !o.more {
+		o.head = append(append(append(head, req.Front...), req.Body...), req.Back...)
+		return
+	}
+	o.head, o.rest = head, [3][]byte{req.Front, req.Body, req.Back}
+	if cn.tcp != nil {
+		return
 	}
 	for i, part := range o.rest {
 		n := min(len(part), max(room, 0))
 		o.head, o.rest[i] = append(o.head, part[:n]...), part[n:]
 		room -= n
 	}
-	return o
 }
 
 // recycle gives the memory of what was written back.
-func (cn *conn) recycle(o outgoing) {
+func (cn *conn) recycle(o *outgoing) {
 	if *o.pooled = o.head; cap(o.head) <= maxWriteBuf {
 		cn.host.client.writeBufs.Put(o.pooled)
 	}
@@ -62,10 +65,11 @@ func (cn *conn) recycle(o outgoing) {
 // looked at first.
 func (r *Response) send(req *Request, now time.Time) (s sending) {
 	cn := r.conn
-	o := cn.compose(req)
+	var o outgoing
+	o.compose(cn, req)
 	if cn.reused && !o.more && cn.trip.able() {
 		s = r.roundTrip(req, o.head, now)
-		cn.recycle(o)
+		cn.recycle(&o)
 		return s
 	}
 	cn.setDeadline(req.HeadDeadline)
@@ -73,13 +77,13 @@ func (r *Response) send(req *Request, now time.Time) (s sending) {
 	case cn.reused && !cn.alive():
 		s.stale = true
 	case req.size() < asyncWrite:
-		s.err = cn.write(o)
+		s.err = cn.write(&o)
 		s.end = time.Now()
 	default:
 		r.sendBeside(o)
 		return sending{pending: true}
 	}
-	cn.recycle(o)
+	cn.recycle(&o)
 	return s
 }
 
@@ -90,9 +94,9 @@ func (r *Response) sendBeside(o outgoing) {
 	cn := r.conn
 	go func() {
 		defer close(w.done)
-		err := cn.write(o)
+		err := cn.write(&o)
 		w.result = sending{err: err, end: time.Now()}
-		cn.recycle(o)
+		cn.recycle(&o)
 	}()
 }
 
@@ -105,7 +109,7 @@ func (r *Response) join() {
 }
 
 // write sends o with one system call where it can.
-func (cn *conn) write(o outgoing) (err error) {
+func (cn *conn) write(o *outgoing) (err error) {
 	switch {
 	case !o.more:
 		_, err = cn.net.Write(o.head)

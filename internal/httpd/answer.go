@@ -159,7 +159,7 @@ func (w *response) prepare(extra []byte) {
 // frame decides how the body ends, and returns its length, or -1. For HEAD
 // nothing written may mean that the handler knows nobody would see it.
 func (w *response) frame(extra int) int64 {
-	head := w.x.proto.Method == http.MethodHead
+	head := w.x.method == http.MethodHead
 	gathered := len(w.buf) - w.start
 	switch {
 	case !bodyAllowed(w.status):

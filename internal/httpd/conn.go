@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
-
-	"tailplane/internal/http1"
 )
 
 // conn is one connection. Its goroutine reads heads and runs handlers, one
@@ -213,7 +211,7 @@ func (c *conn) readHead() (int, *refusal) {
 			begun = true
 		}
 		if c.w > c.r {
-			end, next := http1.HeadEnd(c.buf[c.r:c.w], seen)
+			end, next := c.headEnd(seen)
 			switch {
 			case end > limit || end == 0 && c.w-c.r >= limit:
 				return 0, tooLarge("the request head is too large")
@@ -254,17 +252,17 @@ func (c *conn) skipEmptyLines() {
 // After a refusal, and when c.gone is set, the connection is not used again.
 func (c *conn) exchange(n int) *refusal {
 	x := c.srv.exchange()
-	x.conn = c
+	x.open(c)
 	bad := x.read(c.buf[c.r : c.r+n])
 	c.consume(n)
 	if bad != nil {
 		x.reset()
 		return bad
 	}
-	if x.proto.Method == http.MethodPost {
+	if x.method == http.MethodPost {
 		c.skip = 4
 	}
-	x.begin()
+	x.watch.begin(x.body.err != nil)
 	keep := c.run(x)
 	if x.unread() && !c.gone {
 		c.linger()

@@ -11,16 +11,15 @@ import (
 // that a connection that waits has none.
 type exchange struct {
 	conn    *conn
-	request *http.Request // what the handler gets: proto with a context
+	request *http.Request // what the handler gets
 	ctx     *requestContext
-	proto   http.Request // what every request begins from
+	method  string // of the request, whatever the handler makes of that
 	url     url.URL
 	header  http.Header
 	values  []string  // the values of header, each a slice of one
 	codings [1]string // chunked, where there is a Transfer-Encoding
 	minor   int       // of HTTP/1.minor
 	is      traits
-	kept    *any // of the head, where it was recalled
 	body    body
 	watch   watch
 
@@ -52,13 +51,16 @@ func (s *Server) exchange() *exchange {
 	return x
 }
 
-// begin makes the request that the handler gets.
-func (x *exchange) begin() {
-	x.ctx = &requestContext{kept: x.kept}
-	x.proto.RemoteAddr = x.conn.remote
-	x.proto.TLS = x.conn.tls
-	x.request = x.proto.WithContext(x.ctx)
-	x.watch.begin(x.body.err != nil)
+// open makes the request that the handler will get, before its head is read. It and
+// its context are the handler's to keep, so they are made anew, both at once.
+func (x *exchange) open(c *conn) {
+	made := &struct {
+		request http.Request
+		ctx     requestContext
+	}{}
+	made.request = *new(http.Request).WithContext(&made.ctx)
+	x.conn, x.request, x.ctx = c, &made.request, &made.ctx
+	x.request.RemoteAddr, x.request.TLS = c.remote, c.tls
 }
 
 // finish completes the response, or says that this cannot be done. It reports
@@ -85,15 +87,14 @@ func (x *exchange) unread() bool { return x.body.err == nil && x.response.err ==
 func (x *exchange) reset() {
 	c := x.conn
 	x.response.reset()
-	x.conn, x.request, x.ctx = nil, nil, nil
-	x.proto = http.Request{}
+	x.conn, x.request, x.ctx, x.method = nil, nil, nil, ""
 	x.url = url.URL{}
 	x.header = emptied(x.header)
 	clear(x.values)
 	if x.values = x.values[:0]; cap(x.values) > keptValues {
 		x.values = make([]string, 0, 32)
 	}
-	x.codings, x.is, x.kept = [1]string{}, traits{}, nil
+	x.codings, x.is = [1]string{}, traits{}
 	x.body = body{x: x}
 	c.srv.exchanges.Put(x)
 }

@@ -94,11 +94,11 @@ func (x *exchange) parse(head string) *refusal {
 		return &refusal{http.StatusNotImplemented, "CONNECT is not served here"}
 	}
 	x.minor = l.minor
-	x.proto.Method, x.proto.RequestURI = l.method, l.target
-	x.proto.ProtoMajor, x.proto.ProtoMinor = 1, l.minor
-	x.proto.Proto = "HTTP/1.1"
+	p := x.request
+	x.method, p.Method, p.RequestURI = l.method, l.method, l.target
+	p.Proto, p.ProtoMajor, p.ProtoMinor = "HTTP/1.1", 1, l.minor
 	if l.minor == 0 {
-		x.proto.Proto = "HTTP/1.0"
+		p.Proto = "HTTP/1.0"
 	}
 	if !x.parseTarget(l.target) {
 		return errTarget
@@ -177,7 +177,7 @@ func plainPath(path string) bool {
 // interpret takes out of the header what concerns the message and not the
 // handler.
 func (x *exchange) interpret() *refusal {
-	h, p := x.header, &x.proto
+	h, p := x.header, x.request
 	hosts := h["Host"]
 	switch {
 	case len(hosts) > 1:
@@ -215,7 +215,7 @@ func (x *exchange) interpret() *refusal {
 
 // frame finds out how the body ends: RFC 9112 6.3.
 func (x *exchange) frame() *refusal {
-	h, p := x.header, &x.proto
+	h, p := x.header, x.request
 	codings, lengths := h["Transfer-Encoding"], h["Content-Length"]
 	switch {
 	case len(codings) > 0 && (len(lengths) > 0 || x.minor == 0):
@@ -250,15 +250,15 @@ func (x *exchange) measure(length string) bool {
 	if err != nil {
 		return false
 	}
-	x.proto.ContentLength, x.body.left = int64(n), int64(n)
+	x.request.ContentLength, x.body.left = int64(n), int64(n)
 	return true
 }
 
 // embody gives the request its body; one of no length is over.
 func (x *exchange) embody() {
-	x.proto.Body = &x.body
-	if x.proto.ContentLength == 0 {
+	x.request.Body = &x.body
+	if x.request.ContentLength == 0 {
 		x.body.err = io.EOF
-		x.proto.Body = http.NoBody
+		x.request.Body = http.NoBody
 	}
 }

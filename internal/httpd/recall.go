@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -10,7 +11,7 @@ import (
 // A client that keeps its connection sends the same head with every request, but
 // for the length of the body. So a connection remembers the last head that it has
 // parsed, as it came and as what it was read. Bytes that come again mean the same
-// again: they are compared, and what the handler may change is made anew.
+// again: they are compared.
 //
 // The rules:
 //
@@ -18,6 +19,9 @@ import (
 //     means that the head is parsed.
 //   - Only plain heads are remembered: of HTTP/1.1, with no transfer coding, no wish
 //     to close, no expectation and no field twice.
+//   - The header stays, since no handler may change it (Server.Handler). Its values are
+//     set again all the same, and one that has more or fewer names than it should have
+//     is made anew.
 //   - A memory has the bytes of a head, credentials included. It belongs to one
 //     connection and ends with it; the head has at most longestMemory bytes.
 
@@ -39,6 +43,21 @@ type lastHead struct {
 	values   []string
 	length   int // the place of the length among the values; -1 without one
 	kept     any // what the handler has read out of it
+
+	header http.Header // what handlers get; nil before the first recall
+	shown  []string    // the values in it, each a slice of one
+}
+
+// headEnd is http1.HeadEnd of what is buffered. The end of a head that is the
+// remembered one need not be looked for.
+func (c *conn) headEnd(from int) (end, next int) {
+	b := c.buf[c.r:c.w]
+	if c.memory != nil {
+		if end = c.memory.begins(b); end > 0 {
+			return end, 0
+		}
+	}
+	return http1.HeadEnd(b, from)
 }
 
 // read takes in a head.
@@ -64,47 +83,59 @@ func (x *exchange) read(head []byte) *refusal {
 
 // recall reads a head that is the remembered one, and reports whether it is.
 func (x *exchange) recall(m *lastHead, head []byte) bool {
-	digits, same := m.fits(head)
-	if !same {
+	if m.begins(head) != len(head) {
 		return false
 	}
-	from := len(x.values)
-	x.values = append(x.values, m.values...)
-	values := x.values[from:]
 	if m.length >= 0 {
-		if values[m.length] != string(digits) {
-			values[m.length] = string(digits)
+		digits := head[m.from : len(head)-len(m.head)+m.to]
+		if m.values[m.length] != string(digits) {
+			m.values[m.length] = string(digits)
 		}
-		if !x.measure(values[m.length]) {
-			x.values = x.values[:from]
+		if !x.measure(m.values[m.length]) {
 			return false
 		}
 	}
-	for i, name := range m.names {
-		x.header[name] = values[i : i+1 : i+1]
+	if m.header == nil || len(m.header) != len(m.names) {
+		m.refill()
 	}
-	x.minor, x.url, x.kept = 1, m.url, &m.kept
-	p := &x.proto
-	p.Method, p.RequestURI, p.Host = m.method, m.target, m.host
+	copy(m.shown, m.values)
+	x.minor, x.url, x.ctx.kept = 1, m.url, &m.kept
+	p := x.request
+	x.method, p.Method, p.RequestURI, p.Host = m.method, m.method, m.target, m.host
 	p.Proto, p.ProtoMajor, p.ProtoMinor = "HTTP/1.1", 1, 1
-	p.URL, p.Header = &x.url, x.header
+	p.URL, p.Header = &x.url, m.header
 	x.embody()
 	return true
 }
 
-// fits compares a head with the remembered one, and returns what stands where
-// that has the digits of its length.
-func (m *lastHead) fits(head []byte) (digits []byte, same bool) {
-	to := m.to + len(head) - len(m.head)
-	if to < m.from || m.length < 0 && to != 0 || string(head[:m.from]) != m.head[:m.from] || string(head[to:]) != m.head[m.to:] {
-		return nil, false
+// begins returns the length of the head that b begins with if it is the
+// remembered one, but for the digits of its length; else zero.
+func (m *lastHead) begins(b []byte) (end int) {
+	to := m.from
+	for m.length >= 0 && to < len(b) && http1.IsDigit(b[to]) {
+		to++
 	}
-	return head[m.from:to], true
+	end = to + len(m.head) - m.to
+	if end > len(b) || string(b[:m.from]) != m.head[:m.from] || string(b[to:end]) != m.head[m.to:] {
+		return 0
+	}
+	return end
+}
+
+// refill makes the header as it was read.
+func (m *lastHead) refill() {
+	if m.header == nil {
+		m.header, m.shown = make(http.Header, len(m.names)), make([]string, len(m.names))
+	}
+	clear(m.header)
+	for i, name := range m.names {
+		m.header[name] = m.shown[i : i+1 : i+1]
+	}
 }
 
 // remembered is the head that was parsed, nil if it is not to be remembered.
 func (x *exchange) remembered(head string) *lastHead {
-	p := &x.proto
+	p := x.request
 	if len(head) > longestMemory || x.minor != 1 || x.is != (traits{}) || x.body.chunked || x.url.User != nil {
 		return nil
 	}

@@ -3,6 +3,7 @@ package httpd
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -12,6 +13,18 @@ import (
 	"tailplane/internal/http1"
 )
 
+// take reads a head out of the connection's buffer, in which more stands behind it.
+func (c *conn) take(x *exchange, head string) *refusal {
+	x.open(c)
+	c.state.Store(stateIdle)
+	c.buf, c.r, c.w = []byte(head+"POST / "), 0, len(head)+len("POST / ")
+	n, bad := c.readHead()
+	if bad == nil {
+		bad = x.read(c.buf[:n])
+	}
+	return bad
+}
+
 // readHeads reads heads as a connection does, one after the other; of the last it
 // tells what it was read as. With forget each is parsed.
 func readHeads(forget bool, heads ...string) string {
@@ -19,21 +32,19 @@ func readHeads(forget bool, heads ...string) string {
 	said := ""
 	for _, head := range heads {
 		x := c.srv.exchange()
-		x.conn = c
 		if forget {
 			c.memory = nil
 		}
-		bad := x.read([]byte(head))
+		bad := c.take(x, head)
 		said = fmt.Sprintf("%+v", bad)
 		if bad == nil {
-			p := x.proto
+			p := x.request
 			said = fmt.Sprintf("%s %s %q %s %d.%d %q %d %v %v %q %+v %v %d %d %v", p.Method, p.RequestURI, p.URL, p.Proto, p.ProtoMajor, p.ProtoMinor,
 				p.Host, p.ContentLength, p.Close, p.TransferEncoding, p.Header, x.is, p.Body == http.NoBody, x.body.left, x.minor, x.body.err)
-			for name, values := range x.header { // as a handler may
+			for _, values := range p.Header { // as no handler may
 				values[0] = "changed"
-				x.header[name] = append(values, "more")
 			}
-			x.header.Set("X-New", "new")
+			p.Header.Set("X-New", "new")
 		}
 		x.reset()
 		if bad != nil {
@@ -72,6 +83,33 @@ func varied(head string) []string {
 	return out
 }
 
+// However much of a remembered head is there, its end is found where a search
+// finds it.
+func TestTheEndOfARememberedHeadIsItsEnd(t *testing.T) {
+	for _, first := range append(slices.Clone(scripts), keyed) {
+		end, _ := http1.HeadEnd([]byte(first), 0)
+		if len(first) > 400 {
+			continue // every length is tried
+		}
+		c := &conn{srv: &Server{}}
+		for range fewestMisses {
+			if x := c.srv.exchange(); end == 0 || c.take(x, first[:end]) != nil {
+				break
+			}
+		}
+		for _, second := range varied(first) {
+			second += "0\r\n\r\n"
+			for n := range len(second) {
+				c.buf, c.r, c.w = []byte(second[:n]), 0, n
+				got, _ := c.headEnd(0)
+				if want, _ := http1.HeadEnd(c.buf, 0); got != want {
+					t.Fatalf("after %q the head of %q has %d bytes, not %d", first[:end], second[:n], got, want)
+				}
+			}
+		}
+	}
+}
+
 const keyed = "POST /v1/chat?a=b HTTP/1.1\r\nHost: h\r\nauthorization: Bearer k\r\nContent-Length: 5\r\nX-A: \r\n\r\n"
 
 func FuzzAHeadIsRecalledAsItIsParsed(f *testing.F) {
@@ -87,7 +125,8 @@ func FuzzAHeadIsRecalledAsItIsParsed(f *testing.F) {
 			return
 		}
 		heads := []string{first[:a], first[:a], first[:a], second[:b]}
-		if got, want := readHeads(false, heads...), readHeads(true, heads...); got != want {
+		want := readHeads(true, heads...)
+		if got := readHeads(false, heads...); got != want {
 			t.Errorf("after %q\n%q\nis recalled as %s\nand parsed as %s", first[:a], second[:b], got, want)
 		}
 	})
@@ -98,8 +137,7 @@ func TestOnlyPlainHeadsAreRemembered(t *testing.T) {
 		c := &conn{srv: &Server{}}
 		for _, head := range heads {
 			x := c.srv.exchange()
-			x.conn = c
-			if bad := x.read([]byte(head)); bad != nil {
+			if bad := c.take(x, head); bad != nil {
 				t.Fatal(bad)
 			}
 			x.reset()
@@ -133,7 +171,7 @@ func TestRecalledRequestsAreApart(t *testing.T) {
 		seen <- r.Header.Clone()
 		body, err := io.ReadAll(r.Body)
 		r.Header["Authorization"][0] = "changed"
-		r.Header.Add("X-A", "added")
+		r.Header.Add("X-B", "added")
 		r.URL.Path, r.Host = "/other", "other"
 		fmt.Fprintf(w, "%s %v|", body, err)
 	})}
@@ -170,11 +208,9 @@ func TestAHandlerFindsWhatItKept(t *testing.T) {
 	var told []string
 	for i, head := range []string{keyed, keyed, keyed, keyed, strings.Replace(keyed, "Length: 5", "Length: 15", 1), strings.Replace(keyed, "Bearer k", "Bearer l", 1), keyed} {
 		x := c.srv.exchange()
-		x.conn = c
-		if bad := x.read([]byte(head)); bad != nil {
+		if bad := c.take(x, head); bad != nil {
 			t.Fatal(bad)
 		}
-		x.begin()
 		kept := x.request.Context().(interface{ Kept() *any }).Kept()
 		switch {
 		case kept == nil:
@@ -185,10 +221,35 @@ func TestAHandlerFindsWhatItKept(t *testing.T) {
 		default:
 			told = append(told, fmt.Sprint(*kept))
 		}
-		x.abandon()
 		x.reset()
 	}
 	if want := []string{"parsed", "parsed", "new", "2", "2", "parsed", "2"}; !slices.Equal(told, want) {
 		t.Errorf("%v, want %v", told, want)
+	}
+}
+
+// A header that stays is that of its request, whatever names and values the handler
+// before has changed in it.
+func TestAHeaderThatStaysIsThatOfItsRequest(t *testing.T) {
+	c := &conn{srv: &Server{}}
+	for n := range 8 {
+		x := c.srv.exchange()
+		if bad := c.take(x, strings.Replace(keyed, "Length: 5", fmt.Sprint("Length: ", n), 1)); bad != nil {
+			t.Fatal(bad)
+		}
+		h := x.request.Header
+		want := http.Header{"Authorization": {"Bearer k"}, "Content-Length": {fmt.Sprint(n)}, "X-A": {""}}
+		if !maps.EqualFunc(h, want, slices.Equal) {
+			t.Errorf("request %d has the header %q", n, h)
+		}
+		switch n {
+		case 3:
+			h.Set("X-New", "new")
+		case 4:
+			h["X-A"][0] = "changed"
+		case 5:
+			h.Del("Authorization")
+		}
+		x.reset()
 	}
 }

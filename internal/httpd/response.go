@@ -205,7 +205,7 @@ func (w *response) finish() {
 
 // complete reports that as much was written as was declared.
 func (w *response) complete() bool {
-	return w.noLength || w.written == w.declared || w.x.proto.Method == http.MethodHead || !bodyAllowed(w.status)
+	return w.noLength || w.written == w.declared || w.x.method == http.MethodHead || !bodyAllowed(w.status)
 }
 
 func (w *response) reset() {
@@ -255,7 +255,7 @@ func (w *response) send(extra []byte) error {
 
 // isSilent reports that the body is not sent, whatever was written.
 func (w *response) isSilent() bool {
-	return w.x.proto.Method == http.MethodHead || !bodyAllowed(w.status)
+	return w.x.method == http.MethodHead || !bodyAllowed(w.status)
 }
 
 // chunkLine puts the line of a chunk of n bytes in front of the body, and

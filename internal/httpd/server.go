@@ -47,7 +47,10 @@ const (
 // the first Serve and not changed after; all methods are safe for concurrent
 // use. The zero values of the limits mean what is stated.
 type Server struct {
-	// Handler answers requests. The package comment says what it must not keep.
+	// Handler answers requests. The package comment says what it must not keep. As
+	// net/http asks of every handler it does not change the header of a request: later
+	// requests of the same connection with the same head may have that header, and no
+	// others.
 	Handler http.Handler
 	// HTTP2 takes over a connection that begins with the preface of HTTP/2,
 	// with the bytes read so far in front, or a *tls.Conn that agreed on h2; it

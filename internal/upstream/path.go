@@ -9,44 +9,41 @@ import (
 // Request targets. Most providers have one path for each operation; those that
 // name the model in the path have a function in their own file.
 
-// paths are the operations of the dialects below the prefix.
+// paths are the operations of the dialects under the prefix that most have, so that
+// the path of a call needs no memory there.
 var paths = map[llm.Dialect]string{
-	llm.Chat:        "/chat/completions",
-	llm.Completions: "/completions",
-	llm.Embeddings:  "/embeddings",
-	llm.Responses:   "/responses",
-	llm.Anthropic:   "/messages",
+	llm.Chat:        version + "/chat/completions",
+	llm.Completions: version + "/completions",
+	llm.Embeddings:  version + "/embeddings",
+	llm.Responses:   version + "/responses",
+	llm.Anthropic:   version + "/messages",
 }
 
-const countPath = "/messages/count_tokens"
+const (
+	version   = "/v1"
+	countPath = version + "/messages/count_tokens"
+)
 
-// path is the request target of a call. The strings are made once per call only
-// where a prefix is unusual; "/v1" has its own.
-func (t *Target) path(c Call) string {
-	if t.Kind.Path != nil {
-		return t.Kind.Path(t, c)
+// path is the request target of a call.
+func (t *Target) path(c *Call) string {
+	switch {
+	case t.Kind.Path != nil:
+		return t.Kind.Path(t, *c)
+	case t.prefix == version:
+		return versioned(c)
 	}
-	p := tablePath(c)
-	if t.prefix == "/v1" {
-		return versioned[p]
-	}
-	return t.prefix + p
+	return t.prefix + tablePath(*c)
 }
 
-func tablePath(c Call) string {
+// tablePath is the operation of a call below a prefix.
+func tablePath(c Call) string { return strings.TrimPrefix(versioned(&c), version) }
+
+func versioned(c *Call) string {
 	if c.Op == llm.OpCount {
 		return countPath
 	}
 	return paths[c.Dialect]
 }
-
-var versioned = func() map[string]string {
-	m := map[string]string{countPath: "/v1" + countPath}
-	for _, p := range paths {
-		m[p] = "/v1" + p
-	}
-	return m
-}()
 
 // segment escapes a name for one segment of a path: everything but letters,
 // digits and -._~ becomes %XX, so that the colon and the slash of an ARN do, as

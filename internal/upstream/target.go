@@ -13,6 +13,7 @@ import (
 
 	"tailplane/internal/credential"
 	"tailplane/internal/h1"
+	"tailplane/internal/http1"
 	"tailplane/internal/llm"
 	"tailplane/internal/secret"
 )
@@ -186,7 +187,7 @@ type Call struct {
 // for its credential: see Authorize.
 func (t *Target) Fill(req *h1.Request, c Call, _ time.Time) {
 	req.Method, req.TLS, req.Address, req.Host = "POST", t.tls, t.address, t.host
-	req.Target = t.path(c)
+	req.Target = t.path(&c)
 	req.Front, req.Body, req.Back = c.Front, c.Body, c.Back
 	req.ConnectTimeout, req.HeadDeadline = c.ConnectTimeout, c.HeadDeadline
 	h := req.Header[:0]
@@ -278,8 +279,7 @@ func (t *Target) RequestID(get func(name string) string, _ time.Time) string {
 		if id == "" {
 			continue
 		}
-		odd := func(r rune) bool { return !strings.ContainsRune(idCharacters, r) }
-		if len(id) > longestID || strings.ContainsFunc(id, odd) || t.source.Repeats(id, shortestSecret) {
+		if !isID(id) || t.source.Repeats(id, shortestSecret) {
 			return ""
 		}
 		return id
@@ -287,7 +287,17 @@ func (t *Target) RequestID(get func(name string) string, _ time.Time) string {
 	return ""
 }
 
-const idCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:"
+// isID reports whether an id has the length and the characters of one.
+func isID(id string) bool {
+	for i := range len(id) {
+		switch c := id[i]; {
+		case http1.IsDigit(c), c|0x20-'a' < 26, c == '-', c == '_', c == '.', c == ':':
+		default:
+			return false
+		}
+	}
+	return len(id) <= longestID
+}
 
 // Do sends a filled request.
 func (t *Target) Do(ctx context.Context, req *h1.Request) (*h1.Response, error) {

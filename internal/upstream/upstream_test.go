@@ -362,6 +362,16 @@ func TestARequestIDThatRepeatsOurKeyIsNone(t *testing.T) {
 	}
 }
 
+func TestTheCharactersOfAnID(t *testing.T) {
+	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:"
+	for c := range 256 {
+		text := "id" + string([]byte{byte(c)})
+		if got := isID(text); got != (strings.IndexByte(characters, byte(c)) >= 0) {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
 func TestAMissingSecretIsNamedAndNotGuessed(t *testing.T) {
 	_, err := New("up", Config{Kind: "openai", Key: secret.Env("UPSTREAM_TEST_ABSENT")}, nil, t0)
 	if err == nil || !strings.Contains(err.Error(), `"up"`) || !strings.Contains(err.Error(), "UPSTREAM_TEST_ABSENT") {
