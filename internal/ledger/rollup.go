@@ -144,6 +144,7 @@ type rollup struct {
 	index map[cell]int
 	cells []cell
 	sums  []sums
+	last  int                 // the cell that at returned, which most often comes again
 	tags  map[string]struct{} // the sets of tags that there are
 }
 
@@ -151,11 +152,14 @@ func (r *rollup) reset() {
 	clear(r.index)
 	clear(r.tags)
 	clear(r.cells)
-	r.cells, r.sums = r.cells[:0], r.sums[:0]
+	r.cells, r.sums, r.last = r.cells[:0], r.sums[:0], 0
 }
 
 // at returns the sums of a cell, until the next call of at.
 func (r *rollup) at(c cell) *sums {
+	if r.last < len(r.cells) && r.cells[r.last] == c {
+		return &r.sums[r.last]
+	}
 	i, ok := r.index[c]
 	if !ok {
 		if r.index == nil {
@@ -165,6 +169,7 @@ func (r *rollup) at(c cell) *sums {
 		r.index[c] = i
 		r.cells, r.sums = append(r.cells, c), append(r.sums, sums{})
 	}
+	r.last = i
 	return &r.sums[i]
 }
 
