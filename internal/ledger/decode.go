@@ -275,11 +275,12 @@ func decodeUsage(u *llm.Usage, text string) bool {
 
 // payloadID returns the id of a payload without decoding the rest.
 func payloadID(payload []byte) (string, error) {
-	m := message{rest: string(payload[:min(len(payload), longestID)])}
-	if m.next() && m.field == 1 && m.text != "" {
-		return m.text, nil
+	if len(payload) > 2 && payload[0] == 1<<3|wireBytes && payload[1] < 0x80 { // as the encoder writes what the gateway makes
+		if id := payload[2:min(2+int(payload[1]), len(payload))]; len(id) > 0 && len(id) == int(payload[1]) {
+			return string(id), nil
+		}
 	}
-	return recordID(string(payload)) // it may be longer than any that the gateway makes
+	return recordID(string(payload))
 }
 
 // recordID is payloadID of a text, of which the id is a part.
@@ -292,9 +293,6 @@ func recordID(record string) (string, error) {
 	err := decodeInto(&ex, record)
 	return ex.ID, err
 }
-
-// longestID holds the field of every id that the gateway makes.
-const longestID = 64
 
 // message is what is left of a message. next takes a field from it, until there
 // is none or one is not whole, which bad says from then on.

@@ -185,12 +185,13 @@ func (j *Journal) append(kind byte, ex *Exchange) (uint64, error) {
 func (j *Journal) record(kind byte, ex *Exchange) (Position, error) {
 	buf := j.bufs.Get().(*[]byte)
 	rec := (*buf)[:frameSize]
+	var sum [sha256.Size]byte
 	if kind == kindOpen {
 		rec = appendOpen(rec, ex)
 	} else {
 		rec = appendExchange(rec, ex)
+		sum = sha256.Sum256(rec[frameSize:])
 	}
-	sum := sha256.Sum256(rec[frameSize:])
 	pos, err := j.write(kind, rec, &sum, ex)
 	*buf = rec
 	j.bufs.Put(buf)
@@ -200,7 +201,8 @@ func (j *Journal) record(kind byte, ex *Exchange) (Position, error) {
 	return pos, err
 }
 
-// write appends a record with the hash of its payload, and returns where it ends.
+// write appends a record, and returns where it ends. The hash is that of a settled
+// record's payload.
 func (j *Journal) write(kind byte, rec []byte, sum *[sha256.Size]byte, ex *Exchange) (Position, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

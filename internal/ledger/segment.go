@@ -17,7 +17,7 @@ import (
 // A segment file is a header and records, each at a multiple of 8 bytes, then
 // zeros. Integers are little endian.
 //
-//	header  0  magic "TPLEDG03"
+//	header  0  magic "TPLEDG04"
 //	        8  sequence number of the segment, from 1
 //	       16  floor: the oldest segment that held an open exchange, or one that
 //	           the store had not drained, when this segment began
@@ -30,25 +30,33 @@ import (
 //	        4  length of the payload
 //	        8  kind: 1 open, 2 settled
 //	        9  zeros
-//	       12  link: SHA-256 over the link before, byte 8, and the first 22 bytes of
-//	           the payload's SHA-256
+//	       12  link: of an open record, the SHA-256 over bytes 8 to 11, the link before,
+//	           the payload; of a settled one, over the link before, byte 8, and the
+//	           first 22 bytes of the payload's SHA-256
 //	       44  payload: an Exchange, see record.proto
 //
-// With 22 bytes a link is over one block of SHA-256. The payload's hash is made before
-// the journal's lock is taken, and is the one that a store seals the record with. In
-// version 02 a link is the SHA-256 over bytes 8 to 11, the link before, the payload.
+// With 22 bytes a link is over one block of SHA-256. The hash of a settled payload is
+// made before the journal's lock is taken, and is the one that a store seals the record
+// with; nothing else wants that of an open one. In version 02 every link is as that of an
+// open record, in version 03 as that of a settled one.
 //
 // The checksum finds damage. The chain of links finds what a checksum cannot:
 // records that were exchanged, left out or written again by somebody else. The
 // first record that does not hold ends the segment.
 const (
-	segmentMagic = "TPLEDG03"
-	olderMagic   = "TPLEDG02"
+	segmentMagic = "TPLEDG0" // and a digit
 	headerSize   = 72
 	frameSize    = 44
 	frameKind    = 8
 	frameLink    = 12
 	linkedBytes  = 22 // of a payload's hash, in a link
+)
+
+// The versions, which the magic ends with. All are read, the last one is written.
+const (
+	versionWhole  = '2'
+	versionHashed = '3'
+	versionMixed  = '4'
 )
 
 // The kinds of record.
@@ -67,16 +75,17 @@ func (l Link) String() string { return fmt.Sprintf("%x", l[:]) }
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 type header struct {
+	version byte // that was read; put writes the last one
 	seq     uint64
 	floor   uint64
 	created time.Time
 	link    Link
-	older   bool // of version 02, which is read and not written
 }
 
 // put writes the header to the first bytes of a segment.
 func (h header) put(dst []byte) {
 	copy(dst, segmentMagic)
+	dst[len(segmentMagic)] = versionMixed
 	binary.LittleEndian.PutUint64(dst[8:], h.seq)
 	binary.LittleEndian.PutUint64(dst[16:], h.floor)
 	binary.LittleEndian.PutUint64(dst[24:], uint64(h.created.UnixNano()))
@@ -87,33 +96,42 @@ func (h header) put(dst []byte) {
 var errHeader = errors.New("segment header is damaged")
 
 func readHeader(data []byte) (header, error) {
-	if len(data) < headerSize || string(data[:8]) != segmentMagic && string(data[:8]) != olderMagic ||
+	if len(data) < headerSize || string(data[:len(segmentMagic)]) != segmentMagic ||
 		binary.LittleEndian.Uint32(data[64:]) != crc32.Checksum(data[:64], castagnoli) {
 		return header{}, errHeader
 	}
 	h := header{
+		version: data[len(segmentMagic)],
 		seq:     binary.LittleEndian.Uint64(data[8:]),
 		floor:   binary.LittleEndian.Uint64(data[16:]),
 		created: time.Unix(0, int64(binary.LittleEndian.Uint64(data[24:]))),
-		older:   string(data[:8]) == olderMagic,
+	}
+	if h.version < versionWhole || h.version > versionMixed {
+		return header{}, errHeader
 	}
 	copy(h.link[:], data[32:64])
 	return h, nil
 }
 
 // sealRecord completes a record whose first frameSize bytes are free and whose
-// payload, of which sum is the SHA-256, follows, and returns its link. It writes
-// only to rec.
+// payload follows, and returns its link. Of a settled record, sum is the SHA-256 of the
+// payload; else it is not looked at. It writes only to rec.
 func sealRecord(rec []byte, kind byte, sum *[sha256.Size]byte, before Link) Link {
 	binary.LittleEndian.PutUint32(rec[4:], uint32(len(rec)-frameSize))
 	binary.LittleEndian.PutUint32(rec[frameKind:], uint32(kind))
-	link := before.next(kind, sum)
+	var link Link
+	if kind == kindOpen {
+		copy(rec[frameLink:], before[:])
+		link = sha256.Sum256(rec[frameKind:])
+	} else {
+		link = before.next(kind, sum)
+	}
 	copy(rec[frameLink:frameSize], link[:])
 	binary.LittleEndian.PutUint32(rec, crc32.Checksum(rec[4:], castagnoli))
 	return link
 }
 
-// next is the link of a record behind this one.
+// next is the link of a settled record behind this one.
 func (l Link) next(kind byte, sum *[sha256.Size]byte) Link {
 	var b [len(l) + 1 + linkedBytes]byte
 	copy(b[:], l[:])
@@ -133,17 +151,17 @@ type record struct {
 
 // scanner walks the records of a segment.
 type scanner struct {
-	data   []byte
-	off    int
-	link   Link
-	verify bool // check crc and chain; off only for bytes this process wrote itself
-	older  bool // see header
-	hashed []byte
+	data    []byte
+	off     int
+	link    Link
+	verify  bool // check crc and chain; off only for bytes this process wrote itself
+	version byte // of the segment
+	hashed  []byte
 }
 
 // scan walks the records of a segment with this header, and checks them.
 func (h header) scan(data []byte) scanner {
-	return scanner{data: data, off: headerSize, link: h.link, verify: true, older: h.older}
+	return scanner{data: data, off: headerSize, link: h.link, verify: true, version: h.version}
 }
 
 // Tear is where a segment stops being readable.
@@ -196,7 +214,7 @@ func (s *scanner) next() (record, error) {
 }
 
 func (s *scanner) linkOf(rec []byte) Link {
-	if !s.older {
+	if s.version != versionWhole && (s.version == versionHashed || rec[frameKind] == kindSettled) {
 		sum := sha256.Sum256(rec[frameSize:])
 		return s.link.next(rec[frameKind], &sum)
 	}
