@@ -99,5 +99,7 @@ func (ex *Exchange) choice(m *message) {
 		ex.Policy = m.text
 	case 45:
 		m.bad = m.bad || !decodePrefill(&ex.Prefill, m.text)
+	case 46:
+		m.bad = m.bad || !ex.takeSole(m.int != 0)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -50,8 +51,19 @@ func TestOldRecordDecodesAndStaysAsItIs(t *testing.T) {
 	if d := cmp.Diff(typical("req_1"), got, cmpopts.EquateEmpty()); d != "" {
 		t.Error(d)
 	}
-	if again := hex.EncodeToString(appendExchange(nil, typical("req_1"))); again != oldRecord {
-		t.Errorf("a record without units or tier is written otherwise than before:\n%s", again)
+	const usage, cost, pricing = "e20195800008f30b10800830d40138404a087265706f72746564", "e80194c249", "f20106707269636564"
+	other := typical("req_1")
+	other.Cost++
+	for _, c := range []struct {
+		ex   *Exchange
+		want string
+	}{
+		{other, strings.Replace(oldRecord, cost, "e80195c249", 1)},
+		{typical("req_1"), strings.Replace(oldRecord, usage+cost+pricing, "", 1) + "f00201"},
+	} {
+		if again := hex.EncodeToString(appendExchange(nil, c.ex)); again != c.want {
+			t.Errorf("a record without units or tier is written otherwise than before:\n%s, want\n%s", again, c.want)
+		}
 	}
 }
 

@@ -147,6 +147,19 @@ func (ex *Exchange) party(m *message) {
 	}
 }
 
+// takeSole reads that the exchange is sole; its attempt comes before that.
+func (ex *Exchange) takeSole(sole bool) bool {
+	if !sole {
+		return true
+	}
+	if len(ex.Attempts) != 1 {
+		return false
+	}
+	a := &ex.Attempts[0]
+	ex.Usage, ex.Cost, ex.PriceStatus = a.Usage, a.Cost, a.Priced
+	return true
+}
+
 func decodeAttempt(a *Attempt, text string) bool {
 	m := message{rest: text}
 	for m.next() {

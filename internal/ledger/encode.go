@@ -49,9 +49,12 @@ func appendExchange(b []byte, ex *Exchange) []byte {
 	b = putInt(b, 25, int64(ex.Events))
 	b = putInt(b, 26, int64(ex.ITLMax))
 	b = putInt(b, 27, ex.SentBytes)
-	b = putUsage(b, 28, &ex.Usage)
-	b = putInt(b, 29, ex.Cost)
-	b = putText(b, 30, string(ex.PriceStatus))
+	sole := ex.isSole()
+	if !sole {
+		b = putUsage(b, 28, &ex.Usage)
+		b = putInt(b, 29, ex.Cost)
+		b = putText(b, 30, string(ex.PriceStatus))
+	}
 	b = putText(b, 31, ex.PriceVersion)
 	b = putText(b, 36, ex.Session)
 	b = putInt(b, 39, int64(ex.Queued))
@@ -69,7 +72,17 @@ func appendExchange(b []byte, ex *Exchange) []byte {
 		begin := len(b)
 		b = closeNest(appendPrefill(b, &ex.Prefill), begin)
 	}
-	return b
+	return putBool(b, 46, sole)
+}
+
+// isSole reports whether the exchange used and cost what its only attempt did, as most
+// do: the record then says so instead of saying it twice.
+func (ex *Exchange) isSole() bool {
+	if len(ex.Attempts) != 1 {
+		return false
+	}
+	a := &ex.Attempts[0]
+	return a.Cost == ex.Cost && a.Priced == ex.PriceStatus && a.Usage == ex.Usage
 }
 
 // appendOpen appends what an admission records: who asks for what. It decodes

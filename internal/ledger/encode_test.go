@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"reflect"
 	"regexp"
@@ -25,6 +26,10 @@ func drawExchange(t *rapid.T) *Exchange {
 	fill(t, reflect.ValueOf(ex).Elem())
 	ex.ID = "req_" + ex.ID
 	ex.Admission = 0
+	if len(ex.Attempts) > 0 && rapid.Bool().Draw(t, "sole") {
+		a := &ex.Attempts[0]
+		ex.Usage, ex.Cost, ex.PriceStatus = a.Usage, a.Cost, a.Priced
+	}
 	return ex
 }
 
@@ -78,6 +83,33 @@ func TestRecordDecodesToWhatWasEncoded(t *testing.T) {
 	})
 }
 
+func TestWhatTheOnlyAttemptUsedIsSaidOnce(t *testing.T) {
+	once := len(appendExchange(nil, typical("req_1")))
+	for name, change := range map[string]func(*Exchange){
+		"another usage":   func(ex *Exchange) { ex.Usage.Output++ },
+		"another source":  func(ex *Exchange) { ex.Usage.Source = llm.UsageTapped },
+		"another cost":    func(ex *Exchange) { ex.Cost++ },
+		"another pricing": func(ex *Exchange) { ex.PriceStatus = Unpriced },
+		"two attempts":    func(ex *Exchange) { ex.Attempts = append(ex.Attempts, ex.Attempts[0]) },
+	} {
+		ex := typical("req_1")
+		change(ex)
+		payload := appendExchange(nil, ex)
+		got, err := decodeExchange(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(ex, got); d != "" || len(payload) < once+30 {
+			t.Errorf("%s: %d bytes, where a sole attempt makes %d: %s", name, len(payload), once, d)
+		}
+	}
+	for _, text := range []string{"\x0a\x01a\xf0\x02\x01", "\x0a\x01a\x82\x01\x00\x82\x01\x00\xf0\x02\x01"} {
+		if ex, err := decodeExchange([]byte(text)); !errors.Is(err, errRecord) {
+			t.Errorf("%q, sole without one attempt: %+v, %v", text, ex, err)
+		}
+	}
+}
+
 func TestRecordReplacesInvalidUTF8(t *testing.T) {
 	for text, want := range map[string]string{"\xff": "\uFFFD", "a\xc3": "a\uFFFD", "\xed\xa0\x80b": "\uFFFDb", "ok\xf0\x9f\x99": "ok\uFFFD"} {
 		got, err := decodeExchange(appendExchange(nil, &Exchange{ID: "x", Client: text}))
@@ -95,6 +127,11 @@ func TestRecordIsAsTheProtoFileSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	described := protoMessages(string(text))
+	sole := protoField{46, wireVarint}
+	if got := tagsOf(appendExchange(nil, typical("req_1"))); described["Exchange"]["sole"] != sole || !slices.Contains(got, sole) {
+		t.Errorf("Exchange.sole is written as one of %v; record.proto says %v", got, described["Exchange"]["sole"])
+	}
+	delete(described["Exchange"], "sole") // which is no member of JSON
 	for name, encode := range map[string]struct {
 		zero   any
 		encode func(v reflect.Value) []byte
