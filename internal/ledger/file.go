@@ -22,6 +22,7 @@ type segmentFile struct {
 
 	mu   sync.Mutex // held while the file is synced or closed
 	file *os.File
+	left int   // bytes whose pages were left; see leave
 	bad  error // of seal
 }
 
@@ -72,9 +73,23 @@ func (s *segmentFile) sync() error {
 	return s.file.Sync()
 }
 
+// leave says that nothing before used will be put again. The whole pages there leave the
+// page table in one go; else the next sync protects them against writing, one by one and
+// each with an interrupt to the other processors. Who reads them maps many at a time.
+func (s *segmentFile) leave(used int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end := used &^ (os.Getpagesize() - 1)
+	if s.mapped && end > s.left {
+		forget(s.data[s.left:end])
+		s.left = end
+	}
+}
+
 // seal cuts the file to used bytes, makes it durable and closes it. The memory
 // stays readable up to used, and only up to there, until release.
 func (s *segmentFile) seal(used int) error {
+	s.leave(used)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file == nil {

@@ -23,6 +23,10 @@ func mapShared(f *os.File, size int) ([]byte, bool, error) {
 
 func unmap(data []byte) error { return syscall.Munmap(data) }
 
+// forget takes pages of a mapped file out of the page table. What was stored to them
+// is in the page cache. It only saves time, so its failure is none.
+func forget(pages []byte) { _ = syscall.Madvise(pages, syscall.MADV_DONTNEED) }
+
 // lockDir takes the journal's directory for this process; closing the file, or
 // the death of the process, gives it back.
 func lockDir(dir string) (*os.File, error) {

@@ -19,6 +19,8 @@ func mapShared(_ *os.File, size int) ([]byte, bool, error) {
 
 func unmap([]byte) error { return nil }
 
+func forget([]byte) {}
+
 func lockDir(dir string) (*os.File, error) {
 	return os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 }

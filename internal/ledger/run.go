@@ -105,7 +105,7 @@ func (j *Journal) sync() error {
 			left = append(left, s)
 		}
 	}
-	cur, named := j.cur.mem, j.named
+	cur, used, named := j.cur.mem, j.cur.used, j.named
 	j.named = false
 	j.mu.Unlock()
 	if named {
@@ -121,6 +121,7 @@ func (j *Journal) sync() error {
 		s.sealed = true
 		j.mu.Unlock()
 	}
+	cur.leave(used)
 	if err := cur.sync(); err != nil {
 		return fmt.Errorf("sync journal: %w", err)
 	}
