@@ -49,6 +49,7 @@ type call struct {
 	at       dialect.At   // where its members stand
 	seen     llm.Glance   // what they say
 	decoded  *llm.Call    // once, when a candidate needs a translation
+	adapted  llm.Call     // the same as the target of the attempt takes it
 	dest     *destination // where the name leads
 	rule     *rule        // under which it does; nil without one
 	judged   judged       // which of a weak and a strong model is to answer, and why
@@ -193,7 +194,10 @@ func (c *call) reset() {
 	c.plane, c.surface, c.w, c.r, c.ctx, c.key, c.proof = nil, surface{}, nil, nil, nil, nil, nil
 	c.proven, c.party = policy.Claim{}, nil
 	c.body, c.out, c.reply, c.said = keep(c.body), keep(c.out), keep(c.reply), keep(c.said)
-	c.seen, c.decoded, c.dest, c.rule = llm.Glance{}, nil, nil, nil
+	c.seen, c.dest, c.rule = llm.Glance{}, nil, nil
+	if c.decoded != nil {
+		c.decoded, c.adapted = nil, llm.Call{}
+	}
 	c.judged = judged{}
 	c.wanted, c.drawn = account.Want{}, 0
 	c.leg.clear()

@@ -132,15 +132,16 @@ func (c *call) translate(target *candidate, to dialect.Codec, encode encoder) *l
 	if member, yes := dialect.ResponsesStateful(c.decoded); yes {
 		return unsupported(fmt.Sprintf("`%s` refers to state kept by a provider; target %s speaks %s, which has none", member, target.Name, to.Name()))
 	}
-	out := *c.decoded
+	out := &c.adapted
+	*out = *c.decoded
 	out.Model = target.model
 	out.WantUsage = out.Stream && target.StreamUsage
 	out.Sampling.OldCap = !target.Kind.NewCap
 	var losses []llm.Loss
 	if quirks := target.quirks[to.Name()]; quirks != nil {
-		losses = quirks.Apply(&out, c.surface.dialect.Name())
+		losses = quirks.Apply(out, c.surface.dialect.Name())
 	}
-	body, more, err := encode(c.out[:0], &out)
+	body, more, err := encode(c.out[:0], out)
 	if err != nil {
 		return unsupported(fmt.Sprintf("target %s cannot be asked this: %v", target.Name, err))
 	}
