@@ -20,16 +20,17 @@ import (
 func TestLentMemoryTellsNothingOfTheBodyBefore(t *testing.T) {
 	turn := `{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},{"role":"assistant","content":"c"},`
 	longer := `{"model":"m","messages":[` + strings.Repeat(turn, mostTurns) + `{"role":"user","content":"d"}]}`
-	many := `{"model":"m","messages":[{"role":"user","content":"d"}]`
+	var many strings.Builder
+	many.WriteString(`{"model":"m","messages":[{"role":"user","content":"d"}]`)
 	for i := range mostMembers + 1 {
-		many += fmt.Sprintf(`,"x_%d":{"a":%d}`, i, i)
+		many.WriteString(fmt.Sprintf(`,"x_%d":{"a":%d}`, i, i))
 	}
-	many += "}"
+	many.WriteString("}")
 	type read struct {
 		codec Codec
 		body  string
 	}
-	calls := []read{{ChatCodec{}, longer}, {AnthropicCodec{}, strings.Replace(longer, "{", `{"max_tokens":1,`, 1)}, {ChatCodec{}, many}, {ChatCodec{}, string(benchCall(1 << 10))}}
+	calls := []read{{ChatCodec{}, longer}, {AnthropicCodec{}, strings.Replace(longer, "{", `{"max_tokens":1,`, 1)}, {ChatCodec{}, many.String()}, {ChatCodec{}, string(benchCall(1 << 10))}}
 	for _, c := range ownedCalls {
 		calls = append(calls, read{c.codec, c.body})
 	}

@@ -144,11 +144,12 @@ func FuzzAFoldedHeadIsReadAsItsJoinedLines(f *testing.F) {
 			if err != nil {
 				return "refused"
 			}
-			said := fmt.Sprintf("%d %q %+v", r.Status, r.Reason, m)
+			var said strings.Builder
+			said.WriteString(fmt.Sprintf("%d %q %+v", r.Status, r.Reason, m))
 			for name, value := range r.Header.All() {
-				said += fmt.Sprintf(" %q %q", name, value)
+				said.WriteString(fmt.Sprintf(" %q %q", name, value))
 			}
-			return said
+			return said.String()
 		}
 		if got, want := read(string(script[:n])), read(unfold(string(script[:n]))); got != want {
 			t.Errorf("%q\nis read as   %s\nand unfolded %s", script[:n], got, want)
