@@ -18,7 +18,7 @@ import (
 // floors is the house: an import only goes to a strictly lower floor. DESIGN.md
 // section 4 has the reasons.
 var floors = map[string]int{
-	"llm": 0, "wire": 0, "http1": 0, "secret": 0, "sigv4": 0, "suggest": 0, "pg": 0, "prefix": 0,
+	"llm": 0, "wire": 0, "http1": 0, "secret": 0, "sigv4": 0, "suggest": 0, "busy": 0, "pg": 0, "prefix": 0,
 	"facts": 1, "account": 1,
 	"oidc": 2, "notify": 2, "reconcile": 2, "statement": 4,
 	"dialect": 1, "egress": 1, "engine": 1, "h1": 1, "httpd": 1, "ledger": 1, "owner": 1, "telemetry": 1,

@@ -24,6 +24,7 @@ import (
 
 	"tailplane/internal/account"
 	"tailplane/internal/admin"
+	"tailplane/internal/busy"
 	"tailplane/internal/complexity"
 	"tailplane/internal/config"
 	"tailplane/internal/credential"
@@ -101,6 +102,7 @@ type Server struct {
 	discovery  *discover.Manager
 	outside    atomic.Pointer[config.File] // whose egress section is in force
 	busy       sync.WaitGroup              // requests to the data listener
+	load       busy.Gauge
 	started    time.Time
 	token      secret.Value
 	door       *admin.Door
@@ -273,6 +275,7 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	}
 	task("log", func(ctx context.Context) error { s.logs.Run(ctx); return nil })
 	task("simulator", s.sim.run)
+	task("load", func(ctx context.Context) error { s.load.Run(ctx); return nil })
 	task("ledger", s.journal.Run)
 	task("retention", s.retain)
 	task("accounts", s.accounts.Run)
@@ -369,7 +372,7 @@ func (s *Server) serveData(w http.ResponseWriter, r *http.Request) {
 
 // servers are the servers of the two listeners.
 func (s *Server) servers() (data *dataServer, adm *http.Server) {
-	data = newDataServer(http.HandlerFunc(s.serveData), s.log.Logger)
+	data = newDataServer(http.HandlerFunc(s.serveData), s.load.Yield, s.log.Logger)
 	service := &admin.Service{
 		Reader: s.kept.records, Journal: s.journal, JournalDir: s.journalDir(), Keys: s.store, Facts: s.kept.facts,
 		Hourly: s.hourly, Accounts: s.accounts, Statements: s.statements,

@@ -26,12 +26,15 @@ const (
 	mostHead = 64 << 10         // bytes of a head
 )
 
-func newDataServer(handler http.Handler, log *slog.Logger) *dataServer {
+func newDataServer(handler http.Handler, yield func(), log *slog.Logger) *dataServer {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
 	protocols.SetHTTP2(true) // over TLS, which the listener brings
 	return &dataServer{
-		one: httpd.Server{Handler: handler, ErrorLog: log, ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHead},
+		one: httpd.Server{
+			Handler: handler, Yield: yield, ErrorLog: log,
+			ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHead,
+		},
 		two: http.Server{
 			Handler: handler, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), Protocols: &protocols,
 			ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHead,

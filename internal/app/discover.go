@@ -121,7 +121,7 @@ func (s *Server) targets(f *config.File, keep []*upstream.Target) (targetSet, cl
 	var set targetSet
 	var errs []error
 	site, now := s.site(), time.Now()
-	out := outward{network: s.network, before: s.clients, now: clients{}}
+	out := outward{network: s.network, yield: s.load.Yield, before: s.clients, now: clients{}}
 	before := map[string]*upstream.Target{}
 	for _, t := range keep {
 		before[t.Name] = t

@@ -18,6 +18,7 @@ type clients map[egress.Way]*h1.Client
 // the same way, so that their connections go on being used, and new ones.
 type outward struct {
 	network *egress.Network
+	yield   func()
 	before  clients
 	now     clients
 }
@@ -39,7 +40,7 @@ func (o *outward) client(f *config.File, c upstream.Config) (*h1.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	made := h1.New(h1.Options{Dial: dialer.DialContext, TLS: dialer.TLS()})
+	made := h1.New(h1.Options{Dial: dialer.DialContext, TLS: dialer.TLS(), Yield: o.yield})
 	o.now[way] = made
 	return made, nil
 }

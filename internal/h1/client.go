@@ -48,6 +48,9 @@ type Options struct {
 	MaxIdle int
 	// IdleTimeout closes a connection that was unused for so long: 90 s if zero.
 	IdleTimeout time.Duration
+	// Yield is called before a small request is written, and may let other goroutines
+	// go first; nil for none. A large one would leave the caches meanwhile.
+	Yield func()
 	// MaxHead limits the bytes of one response head: 64 KiB if zero, and at most.
 	MaxHead int
 }
@@ -88,6 +91,9 @@ func New(o Options) *Client {
 	}
 	if o.IdleTimeout <= 0 {
 		o.IdleTimeout = defaultIdleTimeout
+	}
+	if o.Yield == nil {
+		o.Yield = func() {}
 	}
 	if o.MaxHead <= 0 || o.MaxHead > mostHead {
 		o.MaxHead = mostHead

@@ -67,6 +67,9 @@ func (r *Response) send(req *Request, now time.Time) (s sending) {
 	cn := r.conn
 	var o outgoing
 	o.compose(cn, req)
+	if !o.more {
+		cn.host.client.opt.Yield()
+	}
 	if cn.reused && !o.more && cn.trip.able() {
 		s = r.roundTrip(req, o.head, now)
 		cn.recycle(&o)

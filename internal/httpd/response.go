@@ -272,6 +272,9 @@ func (w *response) chunkLine(n int) (from int) {
 // neighbours.
 func (w *response) write(b, extra, tail []byte) {
 	c := w.x.conn
+	if yield := c.srv.Yield; yield != nil && len(extra) == 0 {
+		yield()
+	}
 	var err error
 	switch {
 	case len(extra) == 0:

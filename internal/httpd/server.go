@@ -65,6 +65,9 @@ type Server struct {
 	// IdleTimeout bounds the wait for the next request, to an eighth exactly
 	// (it ends between 7/8 of it and all of it); zero is no bound.
 	IdleTimeout time.Duration
+	// Yield is called before a small answer or event is sent, and may let other
+	// goroutines go first; nil for none. A large one would leave the caches meanwhile.
+	Yield func()
 	// MaxHeaderBytes bounds a request head: 1 MiB if zero.
 	MaxHeaderBytes int
 	// ErrorLog hears of panics of handlers and of trouble with accepting;
