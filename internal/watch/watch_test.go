@@ -206,6 +206,9 @@ func TestANewModelAndANewStartAreTold(t *testing.T) {
 		r.server.set(func(s *server) { s.page = load(1, 0, 500) })
 		time.Sleep(2 * time.Second)
 		listed := r.server.count("/v1/models")
+		for seen := listed; listed == seen; listed = r.server.count("/v1/models") { // the next look of its own is a minute away then
+			time.Sleep(time.Second)
+		}
 		r.server.set(func(s *server) { s.page = load(1, 0, 3) })
 		time.Sleep(7 * time.Second)
 		if r.counts.of("restart") != 1 || r.counts.of("emptied", "a") != 2 || r.counts.of("changed", "a") != 1 || !r.said("started anew") {

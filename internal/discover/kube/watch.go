@@ -2,12 +2,14 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -92,14 +94,21 @@ func (n *noticing) ListWithContext(ctx context.Context, o metav1.ListOptions) (r
 	return list, err
 }
 
-// WatchWithContext watches. That a server does not stream what there is at the
-// beginning is no failure: it is listed then.
+// WatchWithContext watches. Where a server answers that it does not stream what there
+// is at the beginning, it is listed then, and that is no failure; where it does not
+// answer, the reflector asks the same again and nobody else would tell.
 func (n *noticing) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 	w, err := n.ListerWatcherWithContext.WatchWithContext(ctx, o)
-	if o.SendInitialEvents == nil {
+	if o.SendInitialEvents == nil || !isAnswer(err) {
 		n.notice(ctx, err)
 	}
 	return w, err
+}
+
+// isAnswer reports whether err is what a server says, and not that it has too much to do.
+func isAnswer(err error) bool {
+	_, is := errors.AsType[*apierrors.StatusError](err)
+	return is && !apierrors.IsTooManyRequests(err)
 }
 
 func (n *noticing) notice(ctx context.Context, err error) {

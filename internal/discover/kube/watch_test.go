@@ -12,12 +12,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
@@ -310,5 +313,41 @@ func TestWhichClusterIsAsked(t *testing.T) {
 	}
 	if got := Destinations(discover.Kubernetes{Service: "a"}, "llama"); len(got) != 1 || got[0].Address != "api.example:443" {
 		t.Errorf("the API server is %v", got)
+	}
+}
+
+// refusing is a server that fails in one way.
+type refusing struct {
+	cache.ListerWatcherWithContext
+	err error
+}
+
+func (r refusing) WatchWithContext(context.Context, metav1.ListOptions) (watch.Interface, error) {
+	return nil, r.err
+}
+
+// TestWhatAWatchTells: a server that answers that it does not stream what there is, is
+// asked for a list next; one that does not answer, or is too busy, is asked the same again.
+func TestWhatAWatchTells(t *testing.T) {
+	for _, c := range []struct {
+		err            error
+		streamed, tell bool
+	}{
+		{apierrors.NewInvalid(schema.GroupKind{}, "x", nil), true, false},
+		{apierrors.NewInvalid(schema.GroupKind{}, "x", nil), false, true},
+		{apierrors.NewTooManyRequests("busy", 1), true, true},
+		{syscall.ECONNREFUSED, true, true},
+		{syscall.ECONNREFUSED, false, true},
+		{nil, true, false},
+	} {
+		told := false
+		n := &noticing{refusing{err: c.err}, func(discover.Answer) { told = true }}
+		o := metav1.ListOptions{}
+		if c.streamed {
+			o.SendInitialEvents = new(true)
+		}
+		if _, err := n.WatchWithContext(t.Context(), o); !errors.Is(err, c.err) || told != c.tell {
+			t.Errorf("%v, streamed %v: told %v, %v", c.err, c.streamed, told, err)
+		}
 	}
 }
