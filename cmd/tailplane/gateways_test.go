@@ -79,8 +79,8 @@ func TestGatewaysShareABudget(t *testing.T) {
 	wait(gatewaysTerm + 2*time.Second) // real time: other processes have no virtual clock
 	again := c.load(t.Context(), 500, 6)
 	t.Logf("after the dead one's term: c %v; paid for %d", again, paid.count())
-	if paid.count() == before {
-		t.Error("nothing of the dead gateway's lease came back")
+	if left := gatewaysBudget/gatewaysCost - before; paid.count() == before && left > 12 { // else it was back under the load, on a slow machine
+		t.Errorf("nothing of the dead gateway's lease came back, and %d requests are left of the budget", left)
 	}
 
 	// All are back: what was in doubt is known, and the rest is spent.
