@@ -335,15 +335,15 @@ func (c *call) timeoutKind(begin time.Time) llm.FaultKind {
 
 // forwarded is what a target is to see of the client's head.
 func (c *call) forwarded(target *candidate, spoken llm.Dialect) []h1.Field {
-	from, to := c.says.any, c.says.aws
-	if spoken == c.surface.dialect.Name() {
+	from, to, own := c.says.any, c.says.aws, spoken == c.surface.dialect.Name()
+	if own {
 		from = 0
 	}
 	if target.Kind.Name == "bedrock" {
 		to = len(c.says.forward)
 	}
 	c.forward = append(c.forward[:0], c.says.forward[from:to]...)
-	if from == 0 && c.betas != "" {
+	if own && c.betas != "" {
 		c.forward = append(c.forward, h1.Field{Name: "anthropic-beta", Value: c.betas})
 	}
 	c.forward = c.leg.headers(c.forward)
