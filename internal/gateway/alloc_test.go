@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tailplane/internal/ledger"
+	"tailplane/internal/llmtest"
 )
 
 // What a request may allocate beyond what its server and its caller do. Keys,
@@ -198,6 +199,7 @@ func (w *reusedWriter) SetWriteDeadline(time.Time) error { return nil }
 // cannedConn answers each request that is written to it with the same bytes, a
 // few hundred with each read.
 type cannedConn struct {
+	llmtest.NoConn
 	answer  []byte
 	pending []byte
 }
@@ -215,10 +217,3 @@ func (c *cannedConn) Read(p []byte) (int, error) {
 	c.pending = c.pending[n:]
 	return n, nil
 }
-
-func (c *cannedConn) Close() error                     { return nil }
-func (c *cannedConn) LocalAddr() net.Addr              { return &net.TCPAddr{} }
-func (c *cannedConn) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
-func (c *cannedConn) SetDeadline(time.Time) error      { return nil }
-func (c *cannedConn) SetReadDeadline(time.Time) error  { return nil }
-func (c *cannedConn) SetWriteDeadline(time.Time) error { return nil }

@@ -133,26 +133,6 @@ func (c *call) open(p *Plane, s surface, w http.ResponseWriter, r *http.Request)
 	c.ex.TraceID, c.ex.Client, c.lossless = c.says.trace, c.says.client, c.says.lossless
 }
 
-// keeper is a context that keeps something for the requests of a connection that
-// have the same head; nil when there is nothing to expect.
-type keeper interface{ Kept() *any }
-
-// hear finds out what the head says: what it said before, or by reading it.
-func (c *call) hear() {
-	c.says = &c.heading
-	if k, ok := c.ctx.(keeper); ok {
-		if kept := k.Kept(); kept != nil {
-			if known, is := (*kept).(*heading); is && known.config == c.plane.Hash {
-				c.says = known
-				return
-			}
-			c.says = &heading{}
-			*kept = c.says
-		}
-	}
-	c.says.read(c.plane, c.r.Header)
-}
-
 // now is the time, counted from the call's start: that asks the system for one clock
 // and not for two.
 func (c *call) now() time.Time { return c.ex.Start.Add(time.Since(c.ex.Start)) }

@@ -31,6 +31,26 @@ type heading struct {
 	aws     int        // from here on what Bedrock alone is
 }
 
+// keeper is a context that keeps something for the requests of a connection that
+// have the same head; nil when there is nothing to expect.
+type keeper interface{ Kept() *any }
+
+// hear finds out what the head says: what it said before, or by reading it.
+func (c *call) hear() {
+	c.says = &c.heading
+	if k, ok := c.ctx.(keeper); ok {
+		if kept := k.Kept(); kept != nil {
+			if known, is := (*kept).(*heading); is && known.config == c.plane.Hash {
+				c.says = known
+				return
+			}
+			c.says = &heading{}
+			*kept = c.says
+		}
+	}
+	c.says.read(c.plane, c.r.Header)
+}
+
 // read makes h what a head says to a plane.
 func (h *heading) read(p *Plane, head http.Header) {
 	*h = heading{

@@ -4,12 +4,16 @@ import (
 	"context"
 	"net"
 	"testing"
-	"time"
+
+	"tailplane/internal/llmtest"
 )
 
 // loopConn is an upstream without a system below it: it answers every request,
 // which is written at once. So what is measured is this package.
-type loopConn struct{ due []byte }
+type loopConn struct {
+	llmtest.NoConn
+	due []byte
+}
 
 func (l *loopConn) Write(p []byte) (int, error) {
 	l.due = reply700
@@ -21,13 +25,6 @@ func (l *loopConn) Read(p []byte) (int, error) {
 	l.due = l.due[n:]
 	return n, nil
 }
-
-func (*loopConn) Close() error                     { return nil }
-func (*loopConn) LocalAddr() net.Addr              { return nil }
-func (*loopConn) RemoteAddr() net.Addr             { return nil }
-func (*loopConn) SetDeadline(time.Time) error      { return nil }
-func (*loopConn) SetReadDeadline(time.Time) error  { return nil }
-func (*loopConn) SetWriteDeadline(time.Time) error { return nil }
 
 // BenchmarkExchange is a small request on a kept connection, without the network.
 func BenchmarkExchange(b *testing.B) {

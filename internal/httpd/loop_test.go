@@ -3,15 +3,17 @@ package httpd
 import (
 	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"testing"
 	"time"
+
+	"tailplane/internal/llmtest"
 )
 
 // loopConn is a client without a system below it: it sends a request, takes the
 // answer, and begins anew, n times. So what is measured is this package.
 type loopConn struct {
+	llmtest.NoConn
 	request []byte
 	left    []byte // of the request
 	n       int
@@ -37,13 +39,6 @@ func (l *loopConn) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
-
-func (*loopConn) Close() error                     { return nil }
-func (*loopConn) LocalAddr() net.Addr              { return nil }
-func (*loopConn) RemoteAddr() net.Addr             { return nil }
-func (*loopConn) SetDeadline(time.Time) error      { return nil }
-func (*loopConn) SetReadDeadline(time.Time) error  { return nil }
-func (*loopConn) SetWriteDeadline(time.Time) error { return nil }
 
 // BenchmarkExchange is a small request on a kept connection, without the network.
 func BenchmarkExchange(b *testing.B) {

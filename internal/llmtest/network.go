@@ -14,6 +14,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Network is hosts that listen in memory. Dial is what a client takes in place
@@ -60,6 +61,29 @@ func (n *Network) Dial(ctx context.Context, network, address string) (net.Conn, 
 		return nil, ctx.Err()
 	}
 }
+
+// NoConn is the part of a connection that has no system below it: it ends, has no
+// addresses and keeps no deadlines. Tests embed it beside a Read and a Write of their
+// own.
+type NoConn struct{}
+
+// Close implements net.Conn.
+func (NoConn) Close() error { return nil }
+
+// LocalAddr implements net.Conn.
+func (NoConn) LocalAddr() net.Addr { return &net.TCPAddr{} }
+
+// RemoteAddr implements net.Conn.
+func (NoConn) RemoteAddr() net.Addr { return &net.TCPAddr{} }
+
+// SetDeadline implements net.Conn.
+func (NoConn) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline implements net.Conn.
+func (NoConn) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline implements net.Conn.
+func (NoConn) SetWriteDeadline(time.Time) error { return nil }
 
 // Listener is the listener of one host.
 type Listener struct {
