@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -45,6 +46,36 @@ func TestAStartIsQuick(t *testing.T) {
 	}
 	if best > limit {
 		t.Errorf("the best of %d starts took %v, more than %v", starts, best, limit)
+	}
+}
+
+// TestPackagesBeginSmall: every command pays for what packages do before main,
+// in time and in memory that stays. A regular expression or a table that takes
+// more than the limit is built by whoever needs it.
+func TestPackagesBeginSmall(t *testing.T) {
+	const limit = 512 << 10
+	cmd := exec.Command("tailplane", "version")
+	cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1")
+	var trace strings.Builder
+	cmd.Stderr = &trace
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for line := range strings.Lines(trace.String()) {
+		var name string
+		var at, took float64
+		var bytes int
+		if _, err := fmt.Sscanf(line, "init %s @%f ms, %f ms clock, %d bytes", &name, &at, &took, &bytes); err != nil {
+			continue
+		}
+		seen++
+		if bytes > limit {
+			t.Errorf("%s allocates %d bytes before main, more than %d", name, bytes, limit)
+		}
+	}
+	if seen == 0 {
+		t.Errorf("no package told what it did:\n%s", trace.String())
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -147,8 +149,15 @@ func regionOf(host string) string {
 
 var awsHost = regexp.MustCompile(`\.([a-z]{2}(?:-[a-z]+)+-\d)\.(?:vpce\.)?(?:amazonaws\.com|api\.aws)`)
 
-// tagValue is what STS takes as the value of a session tag.
-var tagValue = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,256}$`)
+// tagValue reports what STS takes as the value of a session tag: 1 to 256
+// letters, digits, spaces and a few marks, of any script. As a regular
+// expression it is compiled to 256 copies of three Unicode tables, 10 MB.
+func tagValue(s string) bool {
+	n := utf8.RuneCountInString(s)
+	return n >= 1 && n <= 256 && !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.In(r, unicode.L, unicode.Z, unicode.N) && !strings.ContainsRune("_.:/=+-@", r)
+	})
+}
 
 // taggable reports a customer that cannot be a tag. The request is not made
 // then: it would be paid by nobody.
@@ -156,7 +165,7 @@ func taggable(customer string) error {
 	switch {
 	case customer == "":
 		return errors.New("the caller's key names no customer, and this target's AWS sessions are tagged with one; give the key a customer, or switch auth.aws.tag_customer off")
-	case !tagValue.MatchString(customer):
+	case !tagValue(customer):
 		return errors.New("the name of the customer cannot be an AWS session tag; use letters, digits, spaces and any of _.:/=+-@, at most 256")
 	}
 	return nil

@@ -229,10 +229,13 @@ func TestSessionsAreTaggedWithTheCustomer(t *testing.T) {
 	if got := strings.Join(sts.asked, "\n"); got != want {
 		t.Errorf("asked:\n%s\nwant\n%s", got, want)
 	}
-	for customer, words := range map[string]string{"": "names no customer", "a&b": "cannot be an AWS session tag", strings.Repeat("x", 257): "cannot be an AWS session tag"} {
+	for customer, words := range map[string]string{"": "names no customer", "a&b": "cannot be an AWS session tag", "caf\xe9": "cannot be an AWS session tag", strings.Repeat("x", 257): "cannot be an AWS session tag"} {
 		if _, err := finished(t.Context(), s, customer); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("customer %.10q: %v", customer, err)
 		}
+	}
+	if err := taggable(strings.Repeat("Ü", 250) + " 7-@+="); err != nil {
+		t.Errorf("256 characters that may be said: %v", err)
 	}
 	sts.tagging = false
 	if _, err := finished(t.Context(), s, "hooli"); err == nil || !strings.Contains(err.Error(), "sts:TagSession") || !strings.Contains(err.Error(), role) {

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// Migrations are numbered files that are applied in order, each once, in a
-// transaction of its own. An applied file is never changed: its checksum is
+// Migrations are numbered files that are applied in order, each once, all that
+// are new in one transaction. An applied file is never changed: its checksum is
 // kept in the database and compared at every start.
 
 //go:embed migrations/*.sql
@@ -50,28 +50,33 @@ func migrations(files fs.FS) ([]migration, error) {
 
 // migrate brings the database up to date.
 func migrate(ctx context.Context, db *sql.DB, list []migration) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
 	const table = `CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, sum TEXT NOT NULL)`
-	if _, err := db.ExecContext(ctx, table); err != nil {
+	if _, err := tx.ExecContext(ctx, table); err != nil {
 		return err
 	}
 	var newest int
-	if err := db.QueryRowContext(ctx, `SELECT COALESCE(MAX(number), 0) FROM migrations`).Scan(&newest); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(number), 0) FROM migrations`).Scan(&newest); err != nil {
 		return err
 	}
 	if newest > len(list) {
 		return fmt.Errorf("the database was made by a newer version (schema %d, this program knows %d): use that version or restore a backup", newest, len(list))
 	}
 	for _, m := range list {
-		if err := m.apply(ctx, db); err != nil {
+		if err := m.apply(ctx, tx); err != nil {
 			return fmt.Errorf("migration %s: %w", m.name, err)
 		}
 	}
-	return nil
+	return tx.Commit()
 }
 
-func (m migration) apply(ctx context.Context, db *sql.DB) error {
+func (m migration) apply(ctx context.Context, tx *sql.Tx) error {
 	var sum string
-	switch err := db.QueryRowContext(ctx, `SELECT sum FROM migrations WHERE number = ?`, m.number).Scan(&sum); {
+	switch err := tx.QueryRowContext(ctx, `SELECT sum FROM migrations WHERE number = ?`, m.number).Scan(&sum); {
 	case err == nil && sum == m.sum:
 		return nil
 	case err == nil:
@@ -79,16 +84,9 @@ func (m migration) apply(ctx context.Context, db *sql.DB) error {
 	case !errors.Is(err, sql.ErrNoRows):
 		return err
 	}
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
 	if _, err := tx.ExecContext(ctx, m.sql); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO migrations (number, name, sum) VALUES (?, ?, ?)`, m.number, m.name, m.sum); err != nil {
-		return err
-	}
-	return tx.Commit()
+	_, err := tx.ExecContext(ctx, `INSERT INTO migrations (number, name, sum) VALUES (?, ?, ?)`, m.number, m.name, m.sum)
+	return err
 }
