@@ -13,6 +13,7 @@ import (
 type LogWriter struct {
 	dst     io.Writer
 	dropped func()
+	begun   chan struct{} // holds one when lines began to gather
 
 	mu      sync.Mutex
 	pending []byte
@@ -27,7 +28,7 @@ const (
 // NewLogWriter makes a writer onto dst; dropped is called for each line that is
 // lost. Run must be running.
 func NewLogWriter(dst io.Writer, dropped func()) *LogWriter {
-	return &LogWriter{dst: dst, dropped: dropped}
+	return &LogWriter{dst: dst, dropped: dropped, begun: make(chan struct{}, 1)}
 }
 
 // Write takes one line. It never fails and never waits for the destination.
@@ -38,21 +39,30 @@ func (w *LogWriter) Write(line []byte) (int, error) {
 		w.dropped()
 		return len(line), nil
 	}
+	if len(w.pending) == 0 {
+		select {
+		case w.begun <- struct{}{}:
+		default:
+		}
+	}
 	w.pending = append(w.pending, line...)
 	return len(line), nil
 }
 
-// Run writes what was gathered every few milliseconds until ctx ends, and then
-// what is left.
+// Run writes what was gathered, some milliseconds after the first line of it,
+// until ctx ends, and then what is left. It sleeps while nothing is said.
 func (w *LogWriter) Run(ctx context.Context) {
-	tick := time.NewTicker(logBatch)
-	defer tick.Stop()
+	due := time.NewTimer(0)
+	due.Stop()
+	defer due.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			w.Flush()
 			return
-		case <-tick.C:
+		case <-w.begun:
+			due.Reset(logBatch)
+		case <-due.C:
 			w.Flush()
 		}
 	}
