@@ -7,10 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// Strings are most of a prompt's bytes, so this file reads them eight bytes at a time: a
+// Strings are most of a prompt's bytes, so this file reads short ones eight bytes at a time: a
 // uint64 holds eight bytes, the first in its lowest bits, and a search sets the top bit of
 // each byte that it looks for. Subtraction borrows only out of a byte that is a hit, so the
-// lowest hit is always exact; hits above it may be false.
+// lowest hit is always exact; hits above it may be false. Long ones are read in blocks of 64
+// bytes: nextHits has one bit for each byte that needs a look, and all of them are exact.
 
 const (
 	ones = 0x0101010101010101
@@ -26,38 +27,44 @@ func special(w uint64) uint64 {
 	return low | backslash | w
 }
 
-// plainEnd returns the offset of the first byte from i on that is special and does not
-// begin an escape of two bytes, or len(b). It looks at 32 bytes at once.
+// plainEnd returns the offset of the first byte from i on that is special and neither begins
+// an escape of two bytes nor a valid character, or len(b). It may stop at a valid character
+// among the last 64 bytes.
 func plainEnd(b []byte, i int) int {
-	rest := b[i:]
-	for len(rest) >= 40 { // more than is looked at: what begins with the last byte may end behind it
-		m0 := special(binary.LittleEndian.Uint64(rest))
-		m1 := special(binary.LittleEndian.Uint64(rest[8:]))
-		m2 := special(binary.LittleEndian.Uint64(rest[16:]))
-		m3 := special(binary.LittleEndian.Uint64(rest[24:]))
-		if (m0|m1|m2|m3)&tops == 0 {
-			rest = rest[32:]
-			continue
+	for {
+		at, hits := nextHits(b, i)
+		if hits == 0 {
+			return plainTail(b, at)
 		}
-		n := firstOf(m0, m1, m2, m3) & 31
-		switch c := rest[n]; {
-		case c == '\\' && escapable(rest[n+1]):
-			rest = rest[n+2:]
-		case c >= utf8.RuneSelf:
-			if n += short(binary.LittleEndian.Uint64(rest[n:])); rest[n] < utf8.RuneSelf {
-				rest = rest[n:]
-				continue
+		for i = at + 64; hits != 0; {
+			n := at + bits.TrailingZeros64(hits)
+			switch c := b[n]; {
+			case c == '\\' && n+1 < len(b) && escapable(b[n+1]):
+				n += 2
+			case c >= utf8.RuneSelf:
+				if len(b)-n > 8 {
+					n += short(binary.LittleEndian.Uint64(b[n:]))
+				}
+				if b[n] >= utf8.RuneSelf { // another one, or the first if it is not short
+					ok := false
+					if n, ok = skipUTF8(b, n); !ok {
+						return n
+					}
+				}
+			default:
+				return n
 			}
-			end, ok := skipUTF8(rest, n)
-			if !ok {
-				return len(b) - len(rest) + end
+			if n >= i { // what begins in the block may end behind it
+				i = n
+				break
 			}
-			rest = rest[end:]
-		default:
-			return len(b) - len(rest) + n
+			hits &= ^uint64(0) << (n - at)
 		}
 	}
-	i = len(b) - len(rest)
+}
+
+// plainTail is plainEnd for fewer than 64 bytes.
+func plainTail(b []byte, i int) int {
 	for i < len(b) {
 		c := b[i]
 		if c < ' ' || c == '"' || c >= utf8.RuneSelf {
@@ -72,21 +79,6 @@ func plainEnd(b []byte, i int) int {
 		i++
 	}
 	return i
-}
-
-// firstOf returns the offset of the first hit in four words of which one has a hit.
-func firstOf(m0, m1, m2, m3 uint64) int {
-	m, at := m3, 24
-	if m2&tops != 0 {
-		m, at = m2, 16
-	}
-	if m1&tops != 0 {
-		m, at = m1, 8
-	}
-	if m0&tops != 0 {
-		m, at = m0, 0
-	}
-	return at + bits.TrailingZeros64(m&tops)/8
 }
 
 // escapable reports whether c makes an escape of two bytes with the '\' before it.
