@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	every = 200 * time.Millisecond
+	every = 50 * time.Millisecond
 	// share is from which share of the processors' time on they are busy: a yield pays
 	// where hardly any is idle and costs where most is (ADR 14 has figures for both);
 	// where in between it begins to pay has not been measured.

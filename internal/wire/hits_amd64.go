@@ -14,7 +14,8 @@ func nextHits(b []byte, i int) (at int, hits uint64) {
 }
 
 // hitsAVX2 is nextHits without the bits of escapes of two bytes that end in the block, so
-// that a text with an escape in each line is read without a branch that cannot be foretold.
+// that a text with an escape in each line is read without a branch that cannot be foretold
+// (docs/adr/0015-one-page-of-assembly.md).
 //
 //go:noescape
 func hitsAVX2(b []byte, i int) (at int, hits uint64)
