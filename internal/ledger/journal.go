@@ -95,10 +95,13 @@ type spare struct {
 	path string // empty in memory
 }
 
+// remove gives memory and file back; the file may be gone already.
 func (s *spare) remove() error {
 	errs := []error{s.mem.seal(0), s.mem.release()}
 	if s.path != "" {
-		errs = append(errs, os.Remove(s.path))
+		if err := os.Remove(s.path); !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

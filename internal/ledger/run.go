@@ -110,6 +110,9 @@ func (j *Journal) sync() error {
 	j.mu.Unlock()
 	if named {
 		if err := syncDir(j.opt.Dir); err != nil {
+			j.mu.Lock()
+			j.named = true
+			j.mu.Unlock()
 			return fmt.Errorf("sync journal directory: %w", err)
 		}
 	}
@@ -130,15 +133,21 @@ func (j *Journal) sync() error {
 }
 
 // prepare allocates the next segment if there is none, without holding up those
-// who append, and clears the failure of an earlier attempt.
+// who append, and clears the failure of an earlier attempt. A spare that could not
+// become a segment is replaced.
 func (j *Journal) prepare() {
 	j.mu.Lock()
-	if j.closed || j.spare != nil {
+	if j.closed || j.spare != nil && j.broken == nil {
 		j.mu.Unlock()
 		return
 	}
+	failed := j.spare
+	j.spare = nil
 	path, err := j.planSpare()
 	j.mu.Unlock()
+	if failed != nil {
+		err = errors.Join(err, failed.remove())
+	}
 	var made *spare
 	if err == nil {
 		made, err = j.makeSpare(path)
