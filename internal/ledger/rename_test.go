@@ -9,7 +9,9 @@ import (
 
 // A segment that cannot be given its name is an error as long as it is so, and no longer.
 func TestASegmentThatCannotBeNamedIsTriedAgain(t *testing.T) {
-	for name, c := range map[string]struct{ breaks, mends func(t *testing.T, j *Journal) error }{
+	for name, c := range map[string]struct {
+		breaks, mends func(t *testing.T, j *Journal) error
+	}{
 		"its name is taken": {
 			func(_ *testing.T, j *Journal) error { return os.MkdirAll(filepath.Join(j.path(2), "x"), 0o700) },
 			func(_ *testing.T, j *Journal) error { return os.RemoveAll(j.path(2)) },
