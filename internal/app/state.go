@@ -76,7 +76,9 @@ func (s *Server) openState(ctx context.Context) error {
 	}
 	cfg := s.file.Ledger
 	cfg.Dir = s.journalDir()
-	if s.journal, err = ledger.OpenJournal(cfg.Options(s.kept.records)); err != nil {
+	opt := cfg.Options(s.kept.records)
+	opt.Told = s.ledgerTold
+	if s.journal, err = ledger.OpenJournal(opt); err != nil {
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			err = &InUseError{Dir: dir}
 		}
@@ -104,6 +106,15 @@ func (s *Server) openState(ctx context.Context) error {
 	}
 	s.metrics.Gauge("ledger_lag_records", "Settled records that the store does not have yet.", func() float64 { return float64(s.journal.Stats().Lag) })
 	return nil
+}
+
+// ledgerTold logs that the ledger does not get on, and that it does again.
+func (s *Server) ledgerTold(err error) {
+	if err == nil {
+		s.log.Info("the ledger stores its records again")
+		return
+	}
+	s.log.Error("the ledger cannot store its records now; they wait in the journal, and it is tried again", "error", err)
 }
 
 // journalDir is where the journal is; empty when it is in memory. openState says
