@@ -71,6 +71,12 @@ func (s *Server) openState(ctx context.Context) error {
 		}
 	}
 	s.opt.State = dir
+	if dir != "" {
+		// Opening the databases brings them up to date, under the feet of whoever runs.
+		if err := ledger.Free(s.journalDir()); err != nil {
+			return inUse(err, dir)
+		}
+	}
 	if s.kept, err = s.openStores(ctx, dir); err != nil {
 		return err
 	}
@@ -79,10 +85,7 @@ func (s *Server) openState(ctx context.Context) error {
 	opt := cfg.Options(s.kept.records)
 	opt.Told = s.ledgerTold
 	if s.journal, err = ledger.OpenJournal(opt); err != nil {
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = &InUseError{Dir: dir}
-		}
-		return errors.Join(err, s.kept.close())
+		return errors.Join(inUse(err, dir), s.kept.close())
 	}
 	s.openAccounts()
 	// Behind the journal's lock: it takes over an earlier version's keys.
@@ -144,6 +147,14 @@ func private(path string) error {
 		return fmt.Errorf("make the ledger database: %w", err)
 	}
 	return f.Close()
+}
+
+// inUse is the error of an opening that another program was before.
+func inUse(err error, dir string) error {
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return &InUseError{Dir: dir}
+	}
+	return err
 }
 
 // InUseError says that another program runs with the state directory.

@@ -1,8 +1,13 @@
 package app
 
 import (
+	"context"
+	"database/sql"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -36,5 +41,36 @@ func TestADamagedJournalIsToldOf(t *testing.T) {
 				t.Errorf("the log says %s", log)
 			}
 		})
+	}
+}
+
+// TestASecondProgramLeavesTheDatabasesAlone: a newer version that is started by mistake
+// must not change what the running one works with.
+func TestASecondProgramLeavesTheDatabasesAlone(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("there is no lock")
+	}
+	r := serving(t, Options{})
+	db := must(sql.Open("sqlite", "file:"+filepath.Join(r.opt.State, "ledger.db")+"?_pragma=busy_timeout(5000)"))
+	defer db.Close()
+	newest := func() (name string) {
+		t.Helper()
+		if err := db.QueryRowContext(t.Context(), `SELECT name FROM migrations ORDER BY number DESC LIMIT 1`).Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	// The one that runs now knows one migration less than the one that comes.
+	if _, err := db.ExecContext(t.Context(), `DELETE FROM migrations WHERE number = (SELECT MAX(number) FROM migrations)`); err != nil {
+		t.Fatal(err)
+	}
+	before := newest()
+	opt := Options{State: r.opt.State, Data: "127.0.0.1:0", Admin: "127.0.0.1:0", Out: io.Discard, Err: io.Discard}
+	err := Serve(context.Background(), opt, func(*Server) {})
+	if _, is := errors.AsType[*InUseError](err); !is {
+		t.Errorf("the second one ends with %v", err)
+	}
+	if after := newest(); after != before {
+		t.Errorf("the database was brought from %s to %s", before, after)
 	}
 }

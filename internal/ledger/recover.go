@@ -57,6 +57,19 @@ func OpenJournal(o JournalOptions) (*Journal, error) {
 	return j, nil
 }
 
+// Free says, by its error, whether another process has the journal in dir open. It is for
+// who has something to do before [OpenJournal] that a running one would not bear.
+func Free(dir string) error {
+	lock, err := lockDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	return lock.Close()
+}
+
 // open reads the directory and begins a new segment after what it found.
 func (j *Journal) open() error {
 	var r recoverer
