@@ -226,7 +226,7 @@ func (s *Server) sayNotes(b *strings.Builder) {
 	if n := len(s.journal.Recovered().Unknown); n > 0 {
 		fmt.Fprintf(b, "\n  note     %s from a run that was killed, now marked unknown in the ledger", count(n, "request"))
 	}
-	if n := len(s.journal.Recovered().Breaks); n > 0 {
+	if n := len(s.journal.Recovered().Damage()); n > 0 {
 		fmt.Fprintf(b, "\n  note     the ledger's journal is damaged in %s; its files are in %s", count(n, "place"), s.opt.State)
 	}
 	b.WriteString("\n")

@@ -167,6 +167,9 @@ func start(ctx context.Context, opt Options) (*Server, error) {
 	if err := s.openState(ctx); err != nil {
 		return nil, err
 	}
+	for _, what := range s.journal.Recovered().Damage() {
+		s.log.Error("the ledger's journal is damaged; what cannot be read stays in its directory", "why", what)
+	}
 	if err := s.learn(file, s.started); err != nil {
 		s.closeState()
 		return nil, fmt.Errorf("load the catalogue: %w", err)

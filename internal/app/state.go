@@ -71,16 +71,21 @@ func (s *Server) openState(ctx context.Context) error {
 		}
 	}
 	s.opt.State = dir
+	if dir != "" {
+		// Opening the databases brings them up to date, under the feet of whoever runs.
+		if err := ledger.Free(s.journalDir()); err != nil {
+			return inUse(err, dir)
+		}
+	}
 	if s.kept, err = s.openStores(ctx, dir); err != nil {
 		return err
 	}
 	cfg := s.file.Ledger
 	cfg.Dir = s.journalDir()
-	if s.journal, err = ledger.OpenJournal(cfg.Options(s.kept.records)); err != nil {
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = &InUseError{Dir: dir}
-		}
-		return errors.Join(err, s.kept.close())
+	opt := cfg.Options(s.kept.records)
+	opt.Told = s.ledgerTold
+	if s.journal, err = ledger.OpenJournal(opt); err != nil {
+		return errors.Join(inUse(err, dir), s.kept.close())
 	}
 	s.openAccounts()
 	// Behind the journal's lock: it takes over an earlier version's keys.
@@ -104,6 +109,15 @@ func (s *Server) openState(ctx context.Context) error {
 	}
 	s.metrics.Gauge("ledger_lag_records", "Settled records that the store does not have yet.", func() float64 { return float64(s.journal.Stats().Lag) })
 	return nil
+}
+
+// ledgerTold logs that the ledger does not get on, and that it does again.
+func (s *Server) ledgerTold(err error) {
+	if err == nil {
+		s.log.Info("the ledger stores its records again")
+		return
+	}
+	s.log.Error("the ledger cannot store its records now; they wait in the journal, and it is tried again", "error", err)
 }
 
 // journalDir is where the journal is; empty when it is in memory. openState says
@@ -133,6 +147,14 @@ func private(path string) error {
 		return fmt.Errorf("make the ledger database: %w", err)
 	}
 	return f.Close()
+}
+
+// inUse is the error of an opening that another program was before.
+func inUse(err error, dir string) error {
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return &InUseError{Dir: dir}
+	}
+	return err
 }
 
 // InUseError says that another program runs with the state directory.

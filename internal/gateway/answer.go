@@ -238,6 +238,24 @@ func (c *call) writeWhole(body []byte) *llm.Fault {
 	if c.ex.FirstToken == 0 {
 		c.ex.FirstToken = time.Since(c.ex.Start)
 	}
+	return c.writeBody(body)
+}
+
+// buffered is how much of an answer goes out in any case: it fits into what the server
+// and the kernel keep for a client.
+const buffered = 4 << 10
+
+// writeBody writes a whole body. A client that never reads must not hold the request,
+// and with it the place at the target, for ever.
+func (c *call) writeBody(body []byte) *llm.Fault {
+	if len(body) > buffered {
+		until := c.deadline
+		if c.dest == nil { // answered from what the plane knows
+			until = now().Add(bodyTimeout)
+		}
+		setWriteDeadline(c.w, until.Add(drainTime))
+		defer setWriteDeadline(c.w, time.Time{})
+	}
 	n, err := c.w.Write(body)
 	c.ex.SentBytes += int64(n)
 	if err != nil {

@@ -136,12 +136,7 @@ func (c *call) writeForward(status int, body []byte) *llm.Fault {
 	if len(body) == 0 {
 		return nil
 	}
-	n, err := c.w.Write(body)
-	c.ex.SentBytes += int64(n)
-	if err != nil {
-		return clientGone(err)
-	}
-	return nil
+	return c.writeBody(body)
 }
 
 // passing is an answer that is copied as it comes.

@@ -9,7 +9,7 @@
 // what it costs is meter's.
 //
 // Start reading at [Gateway.serve]: the way is its body. A Gateway is safe for
-// concurrent use; a call belongs to its request's goroutine.
+// concurrent use; a call belongs to one goroutine, mostly its request's (hedge.go).
 package gateway
 
 import (

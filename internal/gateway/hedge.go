@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"tailplane/internal/account"
 	"tailplane/internal/ledger"
 	"tailplane/internal/llm"
 	"tailplane/internal/models"
@@ -247,9 +248,10 @@ func (c *call) become(s *call) {
 	c.committed, c.abort = s.committed, s.abort
 }
 
-// release gives a sibling's memory back, but for what belongs to the request.
+// release gives a sibling's memory back, but for what belongs to the request. What the
+// request holds is settled by its own call, and by no later one that has this memory.
 func (c *call) release() {
-	c.body, c.race, c.asked = nil, nil, route.Query{}
+	c.body, c.race, c.asked, c.held = nil, nil, route.Query{}, account.Hold{}
 	c.reset()
 	c.gateway.calls.Put(c)
 }

@@ -170,6 +170,23 @@ func TestACallerThatLeavesEndsBothAttempts(t *testing.T) {
 	})
 }
 
+// TestASecondAttemptKeepsNothingHeld: its call's memory serves later requests, which
+// hold what is theirs and give no more than that back.
+func TestASecondAttemptKeepsNothingHeld(t *testing.T) {
+	config := strings.Replace(hedgeConfig, "hedge: 10%, ", "hedge: 10%, limits: {requests: 1000/m, concurrent: 2}, ", 1)
+	hedging(t, config, streamHead+"@stall", said("second"), okScript, func(t *testing.T, r *rig, _ map[string]*llmtest.Upstream) {
+		r.post(streamBody)
+		if _, attempts := r.attempts(); attempts != "a first hedge_lost, b hedge" {
+			t.Fatal(attempts)
+		}
+		for range 4 {
+			if w := r.post(streamBody); w.Code != http.StatusOK {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		}
+	})
+}
+
 // TestHedgesAreFew: what makes every answer late is not met with more requests.
 func TestHedgesAreFew(t *testing.T) {
 	setSecrets(t)

@@ -261,13 +261,15 @@ func (s *session) broken(err error, client bool) *llm.Fault {
 }
 
 // end ends both sides at once; of several ends the first one counts. The client's
-// connection is left for a last frame, but nothing more is read from it.
+// connection is left for a last frame, but nothing more is read from it, and a client
+// that does not read is not waited for.
 func (s *session) end(f *llm.Fault) {
 	s.once.Do(func() {
 		s.fault = f
 		s.over.Store(true)
 		_ = s.tunnel.Close()
 		_ = s.conn.SetReadDeadline(time.Unix(1, 0))
+		_ = s.conn.SetWriteDeadline(now().Add(drainTime))
 	})
 }
 

@@ -195,7 +195,7 @@ func (s *SQLite) compareDay(ctx context.Context, after int64) (day int64, same b
 		if err != nil {
 			return day, false, err
 		}
-		if !maps.Equal(stored.known(false, false), counted.known(false, false)) {
+		if !maps.Equal(stored.known(knowing{}), counted.known(knowing{})) {
 			return day, false, nil
 		}
 	}

@@ -38,6 +38,9 @@ type JournalOptions struct {
 	Strict bool
 	// Store takes the settled exchanges. Nil is a Memory of the default size.
 	Store Store
+	// Told is called by Run with the error when it begins to fail, and with nil when
+	// all goes well again. It must not wait. Nil is nobody.
+	Told func(error)
 }
 
 func (o JournalOptions) withDefaults() JournalOptions {
@@ -95,10 +98,13 @@ type spare struct {
 	path string // empty in memory
 }
 
+// remove gives memory and file back; the file may be gone already.
 func (s *spare) remove() error {
 	errs := []error{s.mem.seal(0), s.mem.release()}
 	if s.path != "" {
-		errs = append(errs, os.Remove(s.path))
+		if err := os.Remove(s.path); !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -117,6 +123,7 @@ type Journal struct {
 	loaded    loaded
 	synced    time.Time     // last sync; Run's own
 	nextTidy  time.Time     // when the store may tidy up; Run's own
+	failing   bool          // Told knows; Run's own
 	dirty     atomic.Bool   // records were appended since Run last looked
 	wake      chan struct{} // size 1: dirty became true
 	rotated   chan struct{} // size 1: the spare segment was used

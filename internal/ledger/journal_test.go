@@ -249,8 +249,10 @@ func TestRunDrainsAfterSyncAndSleepsWhenIdle(t *testing.T) {
 
 func TestRunWaitsLongerWhileTheStoreFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := &failing{Memory: NewMemory(0), err: errors.New("no connection")}
-		j := openTest(t, JournalOptions{Sync: time.Second, Store: st})
+		down := errors.New("no connection")
+		st := &failing{Memory: NewMemory(0), err: down}
+		var told []error
+		j := openTest(t, JournalOptions{Sync: time.Second, Store: st, Told: func(err error) { told = append(told, err) }})
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- j.Run(ctx) }()
@@ -274,6 +276,9 @@ func TestRunWaitsLongerWhileTheStoreFails(t *testing.T) {
 		stop()
 		if err := <-done; err != nil {
 			t.Fatal(err)
+		}
+		if len(told) != 2 || !errors.Is(told[0], down) || told[1] != nil {
+			t.Errorf("told %v, want the error once and that all is well", told)
 		}
 	})
 }

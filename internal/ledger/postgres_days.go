@@ -174,7 +174,7 @@ func (s *Postgres) compareDay(ctx context.Context, last pgDay) (d pgDay, same bo
 			return err
 		}
 		counted, err := d.count(ctx, tx)
-		same = err == nil && maps.Equal(stored.known(false, false), counted.known(false, false))
+		same = err == nil && maps.Equal(stored.known(knowing{}), counted.known(knowing{}))
 		return err
 	})
 	return d, same, err

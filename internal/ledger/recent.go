@@ -49,7 +49,9 @@ func (r *recentIDs) add(entries []entry) {
 	}
 	for i := range entries {
 		if milli, ok := idMilli(entries[i].id); ok {
-			r.newest = max(r.newest, milli)
+			if !entries[i].stray { // whose id may say any time, and is never asked about
+				r.newest = max(r.newest, milli)
+			}
 			r.young.add(maphash.String(r.seed, entries[i].id))
 		}
 	}

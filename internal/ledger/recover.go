@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,13 +18,24 @@ type Recovery struct {
 	Records   int      // in them
 	Undrained uint64   // settled records that the store does not have yet
 	Unknown   []string // ids that were admitted and never settled, now settled as unknown
-	Torn      []*Tear  // where reading had to stop; at the very end after a power loss or a kill
+	Torn      []*Tear  // where reading had to stop; at the very end after a power loss
 	Breaks    []string // other places where the chain does not hold
+}
+
+// Damage says, of each place where the journal is not as it was written, where and
+// how.
+func (r Recovery) Damage() []string {
+	var out []string
+	for _, t := range r.Torn {
+		out = append(out, t.Error())
+	}
+	return append(out, r.Breaks...)
 }
 
 // OpenJournal opens the journal in o.Dir, or makes one, and recovers it: what a
 // dead process left open is settled with OutcomeUnknown before it returns. It
-// never changes a record that is there; a torn tail is cut off and reported in
+// never changes a record that is there; what follows a tear is moved into a file
+// beside its segment, since there may be records in it, and reported in
 // [Journal.Recovered]. Records are made durable and drained once Run runs.
 func OpenJournal(o JournalOptions) (*Journal, error) {
 	j := &Journal{
@@ -36,11 +48,6 @@ func OpenJournal(o JournalOptions) (*Journal, error) {
 	}
 	j.records, _ = j.opt.Store.(recordStore)
 	j.bufs.New = func() any { return new(make([]byte, frameSize, 4<<10)) }
-	pos, err := j.opt.Store.Position(context.Background())
-	if err != nil {
-		return nil, fmt.Errorf("open journal: read the store's position: %w", err)
-	}
-	j.pos, j.drains = pos, pos
 	if err := j.open(); err != nil {
 		if j.lock != nil {
 			err = errors.Join(err, j.lock.Close())
@@ -48,6 +55,19 @@ func OpenJournal(o JournalOptions) (*Journal, error) {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
 	return j, nil
+}
+
+// Free says, by its error, whether another process has the journal in dir open. It is for
+// who has something to do before [OpenJournal] that a running one would not bear.
+func Free(dir string) error {
+	lock, err := lockDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	return lock.Close()
 }
 
 // open reads the directory and begins a new segment after what it found.
@@ -64,6 +84,14 @@ func (j *Journal) open() error {
 		if err := removeSpares(j.opt.Dir); err != nil {
 			return err
 		}
+	}
+	// Behind the lock: who had it before may have drained until it gave it up.
+	pos, err := j.opt.Store.Position(context.Background())
+	if err != nil {
+		return fmt.Errorf("read the store's position: %w", err)
+	}
+	j.pos, j.drains = pos, pos
+	if j.opt.Dir != "" {
 		if r, err = recoverDir(j.opt.Dir, j.pos); err != nil {
 			return err
 		}
@@ -195,7 +223,7 @@ func (r *recoverer) keep(path string, seq uint64) error {
 	return nil
 }
 
-// read reads a segment and cuts off what is not a record.
+// read reads a segment, and cuts off what is not a record and what follows a tear.
 func (r *recoverer) read(path string, seq uint64, pos Position) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -213,7 +241,11 @@ func (r *recoverer) read(path string, seq uint64, pos Position) error {
 		r.found.Breaks = append(r.found.Breaks, fmt.Sprintf("segment %d does not follow the segment before it", seq))
 	}
 	sc := h.scan(data)
-	r.records(&sc, seq, pos)
+	if torn := r.records(&sc, seq, pos); torn {
+		if err := setAside(path, data, sc.off); err != nil {
+			return err
+		}
+	}
 	r.link, r.chained = sc.link, true
 	r.segments = append(r.segments, &segment{seq: seq, path: path, created: h.created, used: sc.off, sealed: true})
 	if sc.off >= len(data) {
@@ -225,16 +257,27 @@ func (r *recoverer) read(path string, seq uint64, pos Position) error {
 	return nil
 }
 
-func (r *recoverer) records(sc *scanner, seq uint64, pos Position) {
+// setAside keeps what a segment has from off on in a file of its own, for a person to
+// look at. Its name is none of a segment.
+func setAside(path string, data []byte, off int) error {
+	rest := bytes.TrimRight(data[off:], "\x00")
+	if err := os.WriteFile(fmt.Sprintf("%s.%d.torn", path, off), rest, 0o600); err != nil {
+		return fmt.Errorf("set the torn end of a journal segment aside: %w", err)
+	}
+	return nil
+}
+
+// records takes in the records of a segment, and says whether a tear ended them.
+func (r *recoverer) records(sc *scanner, seq uint64, pos Position) (torn bool) {
 	for {
 		rec, err := sc.next()
 		if err == io.EOF {
-			return
+			return false
 		}
 		if tear, ok := errors.AsType[*Tear](err); ok {
 			tear.Segment = seq
 			r.found.Torn = append(r.found.Torn, tear)
-			return
+			return true
 		}
 		r.found.Records++
 		id, err := payloadID(rec.payload)

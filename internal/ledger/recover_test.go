@@ -2,11 +2,14 @@ package ledger
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -142,6 +145,33 @@ func TestTornTailIsCutOffAndReported(t *testing.T) {
 	if v, err := Verify(filepath.Dir(path)); err != nil || !v.OK() || v.Segments != 2 {
 		t.Errorf("after recovery the chain is %+v, %v", v, err)
 	}
+	want := bytes.TrimRight(data[off:], "\x00")
+	if kept, err := os.ReadFile(fmt.Sprintf("%s.%d.torn", path, off)); err != nil || !bytes.Equal(kept, want) {
+		t.Errorf("%d bytes of the torn end are kept, want %d, %v", len(kept), len(want), err)
+	}
+}
+
+// lockedStore wants the journal's lock to be held when its position is read.
+type lockedStore struct {
+	*Memory
+	t   *testing.T
+	dir string
+}
+
+func (s lockedStore) Position(ctx context.Context) (Position, error) {
+	if f, err := lockDir(s.dir); err == nil {
+		s.t.Error("the position is read while another process may move it")
+		_ = f.Close()
+	}
+	return s.Memory.Position(ctx)
+}
+
+func TestThePositionIsReadBehindTheLock(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("there is no lock")
+	}
+	dir := t.TempDir()
+	openTest(t, JournalOptions{Dir: dir, Store: lockedStore{NewMemory(0), t, dir}})
 }
 
 func TestOpenExchangeReappearsAsUnknown(t *testing.T) {

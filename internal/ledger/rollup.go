@@ -55,8 +55,9 @@ func (c *cell) texts() [11]*string {
 }
 
 // mostTagSets bounds how many different sets of tags the sums of one batch tell
-// apart, so that callers who make up tags cannot make the sums as large as the
-// records. What is beyond is summed under otherTags; records keep their tags.
+// apart, and as many names of models that nobody serves, so that callers who make up
+// tags or names cannot make the sums as large as the records. What is beyond is summed
+// under otherTags; records keep what was said.
 const (
 	mostTagSets = 512
 	otherTags   = "_other"
@@ -146,11 +147,13 @@ type rollup struct {
 	sums  []sums
 	last  int                 // the cell that at returned, which most often comes again
 	tags  map[string]struct{} // the sets of tags that there are
+	names map[string]struct{} // of models that nobody serves
 }
 
 func (r *rollup) reset() {
 	clear(r.index)
 	clear(r.tags)
+	clear(r.names)
 	clear(r.cells)
 	r.cells, r.sums, r.last = r.cells[:0], r.sums[:0], 0
 }
@@ -190,6 +193,7 @@ func (r *rollup) add(ex *Exchange) {
 		outcome: string(ex.Outcome), fault: string(ex.Fault), team: ex.Team, organisation: ex.Organisation, tags: r.tagSet(strings.Join(ex.Tags, ",")),
 	}
 	if len(ex.Attempts) == 0 {
+		c.model = r.modelOf(&c)
 		s := r.at(c)
 		s.first.add(&whole)
 		s.tries.add(&tally{requests: 1, failed: whole.failed, unpriced: whole.unpriced, unknown: whole.unknown, held: whole.held})
@@ -212,21 +216,36 @@ func (r *rollup) add(ex *Exchange) {
 }
 
 // tagSet is the set of tags under which the rollup counts a set.
-func (r *rollup) tagSet(set string) string {
-	if set == "" || set == otherTags {
-		return set
+func (r *rollup) tagSet(set string) string { return bounded(&r.tags, set) }
+
+// modelOf is the model under which the rollup counts a cell.
+func (r *rollup) modelOf(c *cell) string {
+	if !c.strange() {
+		return c.model
 	}
-	if _, known := r.tags[set]; known {
-		return set
+	return bounded(&r.names, c.model)
+}
+
+// strange reports whether the cell's model is a name that nobody serves.
+func (c *cell) strange() bool { return c.target == "" && c.fault == string(llm.FaultUnknownModel) }
+
+// bounded is a text that is among some, or may still be; otherTags where they are too
+// many.
+func bounded(among *map[string]struct{}, text string) string {
+	if text == "" || text == otherTags {
+		return text
 	}
-	if len(r.tags) >= mostTagSets {
+	if _, known := (*among)[text]; known {
+		return text
+	}
+	if len(*among) >= mostTagSets {
 		return otherTags
 	}
-	if r.tags == nil {
-		r.tags = map[string]struct{}{}
+	if *among == nil {
+		*among = map[string]struct{}{}
 	}
-	r.tags[set] = struct{}{}
-	return set
+	(*among)[text] = struct{}{}
+	return text
 }
 
 // hours lists the hours that have cells, in order.

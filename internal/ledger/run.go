@@ -15,7 +15,8 @@ const (
 // Run makes records durable, drains them into the store, prepares segments
 // ahead of need and removes old ones, until ctx ends; then it drains a last
 // time and returns that drain's error. It sleeps while nothing is appended.
-// A failure in between is in [Stats.Err] and is tried again.
+// A failure in between is in [Stats.Err], is told to [JournalOptions.Told] and is
+// tried again.
 func (j *Journal) Run(ctx context.Context) error {
 	j.prepare()
 	timer := time.NewTimer(j.opt.Sync)
@@ -44,13 +45,27 @@ func (j *Journal) Run(ctx context.Context) error {
 			}
 		case <-timer.C:
 			armed = false
-			if err := j.pass(ctx); err == nil {
+			err := j.pass(ctx)
+			if ctx.Err() == nil {
+				j.tell(err)
+			}
+			if err == nil {
 				pause = j.opt.Sync
 				continue
 			}
 			pause = min(2*pause, longestPause)
 			timer.Reset(pause)
 			armed = true
+		}
+	}
+}
+
+// tell tells when passes begin to fail, and when they do not any more.
+func (j *Journal) tell(err error) {
+	if failing := err != nil; failing != j.failing {
+		j.failing = failing
+		if j.opt.Told != nil {
+			j.opt.Told(err)
 		}
 	}
 }
@@ -110,6 +125,9 @@ func (j *Journal) sync() error {
 	j.mu.Unlock()
 	if named {
 		if err := syncDir(j.opt.Dir); err != nil {
+			j.mu.Lock()
+			j.named = true
+			j.mu.Unlock()
 			return fmt.Errorf("sync journal directory: %w", err)
 		}
 	}
@@ -130,15 +148,21 @@ func (j *Journal) sync() error {
 }
 
 // prepare allocates the next segment if there is none, without holding up those
-// who append, and clears the failure of an earlier attempt.
+// who append, and clears the failure of an earlier attempt. A spare that could not
+// become a segment is replaced.
 func (j *Journal) prepare() {
 	j.mu.Lock()
-	if j.closed || j.spare != nil {
+	if j.closed || j.spare != nil && j.broken == nil {
 		j.mu.Unlock()
 		return
 	}
+	failed := j.spare
+	j.spare = nil
 	path, err := j.planSpare()
 	j.mu.Unlock()
+	if failed != nil {
+		err = errors.Join(err, failed.remove())
+	}
 	var made *spare
 	if err == nil {
 		made, err = j.makeSpare(path)

@@ -2,11 +2,14 @@ package ledger
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"tailplane/internal/llm"
 )
 
 // TestASealNamesItsRecords: what is sealed is read back, strays with their start.
@@ -52,28 +55,69 @@ func FuzzDecodeSeal(f *testing.F) {
 	})
 }
 
-// TestOverflowOfTagsIsNoWrongSum: beyond the bound, which sets of tags are summed as
-// others goes by the order in which they come.
+// TestOverflowOfTagsIsNoWrongSum: beyond the bound, which sets of tags and which names of
+// models that nobody serves are summed as others goes by the order in which they come.
 func TestOverflowOfTagsIsNoWrongSum(t *testing.T) {
-	var a, b rollup
-	var list []*Exchange
-	for n := range mostTagSets + 100 {
-		ex := typical(id(n))
-		ex.Tags = []string{id(n)}
-		list = append(list, ex)
+	for name, makeUp := range map[string]func(ex *Exchange){
+		"tags":  func(ex *Exchange) { ex.Tags = []string{ex.ID} },
+		"names": func(ex *Exchange) { ex.Model, ex.Fault, ex.Attempts = ex.ID, llm.FaultUnknownModel, nil },
+	} {
+		var a, b rollup
+		var list []*Exchange
+		for n := range mostTagSets + 100 {
+			ex := typical(id(n))
+			makeUp(ex)
+			list = append(list, ex)
+		}
+		for _, ex := range list {
+			a.add(ex)
+		}
+		slices.Reverse(list)
+		for _, ex := range list {
+			b.add(ex)
+		}
+		if n := len(a.cells); n != mostTagSets+1 {
+			t.Errorf("%s: %d cells, want %d", name, n, mostTagSets+1)
+		}
+		if !sameSums(&a, &b) {
+			t.Errorf("%s: sums of the same records differ", name)
+		}
+		b.sums[0].first.cost++
+		if sameSums(&a, &b) {
+			t.Errorf("%s: a wrong sum is not seen", name)
+		}
 	}
-	for _, ex := range list {
-		a.add(ex)
+}
+
+// TestMadeUpNamesAreBoundedInAnHour: those of all its parts together.
+func TestMadeUpNamesAreBoundedInAnHour(t *testing.T) {
+	s := openLite(t)
+	at := time.Date(2026, 11, 2, 3, 0, 0, 0, time.UTC)
+	total := int64(0)
+	for part := range mergeParts + 1 {
+		var batch []*Exchange
+		for n := range mostTagSets {
+			ex := typical(idFrom(at.UnixMilli()) + fmt.Sprintf("%08d%08d", part, n))
+			ex.Start, ex.Model, ex.Fault, ex.Outcome, ex.Attempts = at, fmt.Sprintf("made-up-%d-%d", part, n), llm.FaultUnknownModel, OutcomeRefused, nil
+			batch = append(batch, ex)
+		}
+		total += int64(len(batch))
+		if err := s.Append(t.Context(), Position{Segment: uint64(part + 1)}, batch); err != nil {
+			t.Fatal(err)
+		}
 	}
-	slices.Reverse(list)
-	for _, ex := range list {
-		b.add(ex)
+	rows, err := s.Usage(t.Context(), UsageQuery{By: []string{ByModel}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if !sameSums(&a, &b) {
-		t.Error("sums of the same records differ")
+	sum := int64(0)
+	for _, r := range rows {
+		sum += r.Requests
 	}
-	b.sums[0].first.cost++
-	if sameSums(&a, &b) {
-		t.Error("a wrong sum is not seen")
+	if len(rows) != mostTagSets+1 || sum != total {
+		t.Errorf("%d names with %d requests, want %d with %d", len(rows), sum, mostTagSets+1, total)
+	}
+	if r, err := s.VerifyStore(t.Context()); err != nil || len(r.Problems) > 0 {
+		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -289,11 +289,11 @@ func mergedHour(ctx context.Context, tx *sql.Tx, r *rollup, hour int64) (*rollup
 	return all, nil
 }
 
-// merge adds a cell of another rollup. The bound on sets of tags holds for the sum,
-// too.
+// merge adds a cell of another rollup. The bounds on sets of tags and on names hold for
+// the sum, too.
 func (r *rollup) merge(c *cell, s *sums) {
 	to := *c
-	to.tags = r.tagSet(c.tags)
+	to.tags, to.model = r.tagSet(c.tags), r.modelOf(c)
 	r.at(to).add(s)
 }
 

@@ -295,31 +295,42 @@ func (v *storeVerifier) sums(ctx context.Context) error {
 	return nil
 }
 
-// sameSums compares the sums of an hour in what those who stored them knew: tags
-// beyond the bound are summed as others, in another order than they are here; an
-// older version did not sum by parties, and not what came later.
+// sameSums compares the sums of an hour in what those who stored them knew: tags, and
+// names that nobody serves, beyond the bound are summed as others, in another order than
+// they are here; an older version did not sum by parties, and not what came later.
 func sameSums(stored, counted *rollup) bool {
-	var noTags, old bool
+	var k knowing
 	for _, r := range []*rollup{stored, counted} {
 		for i := range r.cells {
 			c := &r.cells[i]
-			noTags = noTags || c.tags == otherTags
-			old = old || c.target != "" && c.provider == ""
+			k.noTags = k.noTags || c.tags == otherTags
+			k.noNames = k.noNames || c.strange() && c.model == otherTags
+			k.old = k.old || c.target != "" && c.provider == ""
 		}
 	}
-	return maps.Equal(stored.known(noTags, old), counted.known(noTags, old))
+	return maps.Equal(stored.known(k), counted.known(k))
+}
+
+// knowing is what of sums is not to be compared.
+type knowing struct {
+	noTags  bool // some are summed as others
+	noNames bool // of models that nobody serves, likewise
+	old     bool // made by a version without parties
 }
 
 // known is the cells without what is not to be compared, and without those that
 // are zero.
-func (r *rollup) known(noTags, old bool) map[cell]sums {
+func (r *rollup) known(k knowing) map[cell]sums {
 	out := map[cell]sums{}
 	for i := range r.cells {
 		c, s := r.cells[i], r.sums[i]
-		if noTags || old {
+		if k.noTags || k.old {
 			c.tags = ""
 		}
-		if old {
+		if k.noNames && c.strange() {
+			c.model = ""
+		}
+		if k.old {
 			c.team, c.organisation, c.provider = "", "", ""
 			values := s.values()
 			for _, v := range values[firstValues:] {

@@ -250,15 +250,20 @@ func phaseOf(p h1.Phase) llm.Phase {
 func RetryAfter(get func(name string) string, now time.Time) time.Duration {
 	var wait time.Duration
 	if ms, err := strconv.ParseFloat(get("retry-after-ms"), 64); err == nil && ms > 0 {
-		wait = time.Duration(ms * float64(time.Millisecond))
+		wait = demanded(ms, time.Millisecond)
 	}
 	text := get("retry-after")
 	if s, err := strconv.ParseFloat(text, 64); err == nil && s > 0 {
-		wait = max(wait, time.Duration(s*float64(time.Second)))
+		wait = max(wait, demanded(s, time.Second))
 	} else if at, err := time.Parse(time.RFC1123, text); err == nil {
 		wait = max(wait, at.Sub(now))
 	}
 	return min(max(wait, 0), longestAfter)
+}
+
+// demanded is a wait in some unit, which may be any number above 0.
+func demanded(n float64, unit time.Duration) time.Duration {
+	return time.Duration(min(n*float64(unit), float64(longestAfter)))
 }
 
 // longestAfter bounds what an upstream can demand: a wrong clock or a typo must

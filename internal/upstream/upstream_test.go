@@ -243,6 +243,9 @@ func TestRetryAfterObeysTheLargerDemand(t *testing.T) {
 		{"-4", "-9", 0},
 		{"soon", "x", 0},
 		{"31536000", "", longestAfter},
+		{"1795910400000", "", longestAfter}, // a moment in milliseconds
+		{"", "1e300", longestAfter},
+		{"inf", "", longestAfter},
 	}
 	for _, c := range cases {
 		get := func(name string) string {
