@@ -110,6 +110,7 @@ type call struct {
 	chosen    bool // it is counted as in flight
 	committed bool // the answer's head is on its way to the client
 	abort     bool // the connection must not end as if the answer were complete
+	unwound   bool // by a panic, which may have left anything behind: its memory is not used again
 	lossless  bool
 	attempt   [2]ledger.Attempt // backs ex.Attempts
 }
@@ -148,6 +149,7 @@ func field(h http.Header, name string) string {
 // survive ends a call on whose way a panic happened.
 func (c *call) survive() {
 	if bug := recover(); bug != nil {
+		c.unwound = true
 		c.end(c.bug(bug))
 	}
 }
@@ -160,8 +162,10 @@ func (c *call) close() {
 	c.endFrames()
 	c.settle()
 	abort := c.abort
-	c.reset()
-	c.gateway.calls.Put(c)
+	if !c.unwound {
+		c.reset()
+		c.gateway.calls.Put(c)
+	}
 	if abort {
 		panic(http.ErrAbortHandler)
 	}
