@@ -190,7 +190,7 @@ func (c *call) refuse(f *llm.Fault) {
 	}
 	if c.r.ProtoMajor < 2 && (f.Kind == llm.FaultTooLarge || f.Kind == llm.FaultBadRequest && len(c.ex.Attempts) == 0) {
 		// The rest of the body may still be on its way. In HTTP/2 that is the
-		// stream's affair, and this would end the connection before the answer.
+		// stream's affair, and other requests are on the connection.
 		h.Set("Connection", "close")
 	}
 	if typed, ok := c.surface.dialect.(dialect.TypedErrors); ok {

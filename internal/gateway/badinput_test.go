@@ -39,7 +39,7 @@ func TestABodyThatIsTooLargeIsRefused(t *testing.T) {
 }
 
 // TestARefusedBodyEndsNoHTTP2Connection: what is left of the body is the stream's
-// affair there; a connection that ends loses the answer, and with it other streams.
+// affair there, and other requests are on the connection.
 func TestARefusedBodyEndsNoHTTP2Connection(t *testing.T) {
 	bubble(t, smallConfig, func(t *testing.T, r *rig) {
 		for body, status := range map[string]int{strings.Repeat("x", 5<<10): 413, "{": 400} {
