@@ -188,8 +188,10 @@ func (c *call) refuse(f *llm.Fault) {
 	if status == http.StatusUnauthorized {
 		h.Set("Www-Authenticate", `Bearer realm="tailplane"`)
 	}
-	if f.Kind == llm.FaultTooLarge || f.Kind == llm.FaultBadRequest && len(c.ex.Attempts) == 0 {
-		h.Set("Connection", "close") // the rest of the body may still be on its way
+	if c.r.ProtoMajor < 2 && (f.Kind == llm.FaultTooLarge || f.Kind == llm.FaultBadRequest && len(c.ex.Attempts) == 0) {
+		// The rest of the body may still be on its way. In HTTP/2 that is the
+		// stream's affair, and other requests are on the connection.
+		h.Set("Connection", "close")
 	}
 	if typed, ok := c.surface.dialect.(dialect.TypedErrors); ok {
 		h.Set(typed.ErrorHeader(), typed.ErrorType(f))

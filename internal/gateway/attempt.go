@@ -296,15 +296,17 @@ func (c *call) begin(target *candidate, a *ledger.Attempt, spoken dialect.Surfac
 // refused reads and classifies an upstream's error answer.
 func (c *call) refused(target *candidate, resp *h1.Response, spoken dialect.Surface) *llm.Fault {
 	c.reply = c.reply[:0]
-	if err := c.readWhole(resp, maxErrorBody, now().Add(errorBodyTime)); err != nil && len(c.reply) == 0 {
-		c.reply = c.reply[:0] // the status alone says enough
+	coded := coding(resp)
+	if coded == "" {
+		_ = c.readWhole(resp, maxErrorBody, now().Add(errorBodyTime)) // what has come says enough, if only the status
 	}
 	c.refusal = resp.Header
 	at := now()
-	return c.limited(target, upstream.Answer{
-		Status: resp.Status, Body: dialect.ReadError(c.words(target, spoken), resp.Header.Get, c.reply), After: upstream.RetryAfter(resp.Header.Get, at), At: at,
-		Header: resp.Header.Get,
-	})
+	said := dialect.ReadError(c.words(target, spoken), resp.Header.Get, c.reply)
+	if coded != "" {
+		said.Message = fmt.Sprintf("the upstream answered HTTP %d with content encoding %q (none was asked for)", resp.Status, cut(coded, 60))
+	}
+	return c.limited(target, upstream.Answer{Status: resp.Status, Body: said, After: upstream.RetryAfter(resp.Header.Get, at), At: at, Header: resp.Header.Get})
 }
 
 // An error answer is read no further and no longer than this.

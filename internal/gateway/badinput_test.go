@@ -28,9 +28,45 @@ func TestABodyThatIsTooLargeIsRefused(t *testing.T) {
 			req := httptest.NewRequest(http.MethodPost, "/v1/messages", io.NopCloser(strings.NewReader(huge)))
 			req.ContentLength, req.Host = length, "localhost"
 			r.gateway.ServeHTTP(w, req)
+			if got := w.Header().Get("Connection"); got != "close" {
+				t.Errorf("%s: Connection is %q", name, got)
+			}
 			if w.Code != http.StatusRequestEntityTooLarge || !strings.Contains(w.Body.String(), `"request_too_large"`) {
 				t.Errorf("%s: %d %s", name, w.Code, w.Body)
 			}
+		}
+	})
+}
+
+// TestARefusedBodyEndsNoHTTP2Connection: what is left of the body is the stream's
+// affair there, and other requests are on the connection.
+func TestARefusedBodyEndsNoHTTP2Connection(t *testing.T) {
+	bubble(t, smallConfig, func(t *testing.T, r *rig) {
+		for body, status := range map[string]int{strings.Repeat("x", 5<<10): 413, "{": 400} {
+			w := httptest.NewRecorder()
+			req := httptest.NewRequest(http.MethodPost, "/v1/messages", strings.NewReader(body))
+			req.Host, req.Proto, req.ProtoMajor, req.ProtoMinor = "localhost", "HTTP/2.0", 2, 0
+			r.gateway.ServeHTTP(w, req)
+			if got, named := w.Header()["Connection"]; w.Code != status || named {
+				t.Errorf("%d, Connection %q, want %d without", w.Code, got, status)
+			}
+		}
+	})
+}
+
+// TestABodyInABadChunkIsCalledSo: it came at once, so that no time is to blame.
+func TestABodyInABadChunkIsCalledSo(t *testing.T) {
+	bubble(t, chatConfig, func(t *testing.T, r *rig) {
+		r.serve(r.net.Listen("gateway"))
+		conn, err := r.net.Dial(context.Background(), "tcp", "gateway:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+		got := readAnswer(conn)
+		_ = conn.Close()
+		if got.status != http.StatusBadRequest || !strings.Contains(string(got.body), "the body cannot be read: ") {
+			t.Errorf("%d %s %v", got.status, got.body, got.err)
 		}
 	})
 }

@@ -306,7 +306,11 @@ func (c *call) unread(err error) *llm.Fault {
 	if c.ctx.Err() != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return &llm.Fault{Kind: llm.FaultClientGone, Message: "the caller left", Err: err}
 	}
-	return &llm.Fault{Kind: llm.FaultBadRequest, Message: fmt.Sprintf("the body did not arrive whole within %v", bodyTimeout), Err: err}
+	text := fmt.Sprintf("the body did not arrive whole within %v", bodyTimeout)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		text = "the body cannot be read: " + err.Error() // in the words of the server: its framing is wrong
+	}
+	return &llm.Fault{Kind: llm.FaultBadRequest, Message: text, Err: err}
 }
 
 // glance finds out what is asked for.

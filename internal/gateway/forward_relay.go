@@ -36,7 +36,10 @@ func (c *call) relayForward(target *candidate, a *ledger.Attempt, resp *h1.Respo
 	}
 	a.FirstToken = now().Sub(begin)
 	body := c.reply
-	if isJSON(resp) && len(body) > 0 {
+	if isPage(body) {
+		return c.final(garbage(fmt.Sprintf("target %s answered with an HTML page", target.Name), nil))
+	}
+	if isJSON(resp) && (len(body) > 0 || resp.Status == http.StatusOK) {
 		if body, err = c.readReply(target, body); err != nil {
 			if f, ok := errors.AsType[*llm.Fault](err); ok {
 				return f
@@ -87,6 +90,18 @@ func isFailure(body []byte, found []wire.Member) bool {
 
 // isArray reports whether a body is a JSON array, as some rerankers answer.
 func isArray(body []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) }
+
+// isPage reports whether a body is a page of HTML: a proxy's, or that of another
+// server. The type does not tell: whisper.cpp calls its plain text so, too.
+func isPage(body []byte) bool {
+	body = bytes.TrimLeft(body, " \t\r\n")
+	for _, begin := range [...]string{"<!doctype html", "<html"} {
+		if len(body) >= len(begin) && bytes.EqualFold(body[:len(begin)], []byte(begin)) {
+			return true
+		}
+	}
+	return false
+}
 
 // mediaType is the content type of an answer, in lower case and without its
 // parameters.

@@ -71,7 +71,12 @@ func (c *call) words(target *candidate, spoken dialect.Surface) dialect.Surface 
 	return spoken
 }
 
+// isStream reports whether an answer is the stream that was asked for. One in a
+// content coding cannot be read event by event, and nobody asks for one.
 func isStream(resp *h1.Response, framing wire.Framing) bool {
+	if coding(resp) != "" {
+		return false
+	}
 	kind, _, _ := strings.Cut(resp.Header.Get("content-type"), ";")
 	return strings.EqualFold(strings.TrimSpace(kind), framing.ContentType())
 }
@@ -90,12 +95,25 @@ func (c *call) notAStream(target *candidate, resp *h1.Response, spoken dialect.S
 	return garbage(fmt.Sprintf("target %s answered a streamed request with %s and no stream", target.Name, contentType(resp)), nil)
 }
 
+// contentType says of what kind an answer is.
 func contentType(resp *h1.Response) string {
 	kind, _, _ := strings.Cut(resp.Header.Get("content-type"), ";")
-	if kind == "" {
-		return "no content type"
+	text := "no content type"
+	if kind != "" {
+		text = fmt.Sprintf("content type %q", cut(kind, 60))
 	}
-	return fmt.Sprintf("content type %q", cut(kind, 60))
+	if c := coding(resp); c != "" {
+		text += fmt.Sprintf(" and content encoding %q (none was asked for)", cut(c, 60))
+	}
+	return text
+}
+
+// coding is the content coding of an answer; "" for none.
+func coding(resp *h1.Response) string {
+	if c := resp.Header.Get("content-encoding"); !strings.EqualFold(c, "identity") {
+		return c
+	}
+	return ""
 }
 
 func garbage(message string, err error) *llm.Fault {
@@ -436,7 +454,7 @@ func (s *stream) finish(own dialect.Surface, readErr error) *llm.Fault {
 	}
 	switch {
 	case errors.Is(readErr, wire.ErrEventTooLarge):
-		f := garbage(fmt.Sprintf("target %s sent an event of more than %d bytes; listen.max_event sets the limit", s.target.Name, c.plane.Listen.MaxEvent), readErr)
+		f := garbage(tooLargeEvent(s), readErr)
 		f.Phase = s.phase()
 		return f
 	case !errors.Is(readErr, io.EOF):

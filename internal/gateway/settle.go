@@ -30,17 +30,19 @@ func (c *call) used(a *ledger.Attempt, f *llm.Fault) llm.Usage {
 	if f != nil && f.Kind == llm.FaultFlawed {
 		f = nil // the answer is whole, and costs what it costs
 	}
-	begun := a.Status/100 == 2 && (f == nil || c.tap.Tokens > 0 || c.tap.HasUsage || f.Kind == llm.FaultClientGone)
+	// No answer takes nothing: figures of zero, or that are no numbers, tell nothing.
+	told := c.tap.HasUsage && c.tap.Usage.Input+c.tap.Usage.Output > 0
+	begun := a.Status/100 == 2 && (f == nil || c.tap.Tokens > 0 || told || f.Kind == llm.FaultClientGone)
 	switch {
 	case c.surface.forward != nil, c.seen.Op == llm.OpEmbed && c.tap.HasUsage:
 		return c.passed(f)
 	case !begun || c.seen.Op == llm.OpCount:
 		return llm.Usage{Source: llm.UsageNone}
-	case c.tap.HasUsage && f == nil:
+	case told && f == nil:
 		u := c.tap.Usage
 		u.Source = llm.UsageReported
 		return u
-	case c.tap.HasUsage:
+	case told:
 		u := c.tap.Usage
 		u.Output = max(u.Output, int64(c.tap.Tokens))
 		u.Source = llm.UsageTapped

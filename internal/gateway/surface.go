@@ -190,7 +190,7 @@ var azureRows = func() []served {
 func unknownSurface(r *http.Request) surface {
 	d := llm.Chat
 	switch path := r.URL.Path; {
-	case strings.HasPrefix(path, "/anthropic") || r.Header.Get("Anthropic-Version") != "":
+	case strings.HasPrefix(path, "/anthropic") || strings.HasPrefix(strings.TrimPrefix(path, "/v1"), "/messages") || r.Header.Get("Anthropic-Version") != "":
 		d = llm.Anthropic
 	case strings.HasPrefix(path, "/genai") || strings.HasPrefix(path, "/gemini") || strings.HasPrefix(path, "/v1beta") || r.Header.Get("X-Goog-Api-Key") != "":
 		d = llm.Gemini

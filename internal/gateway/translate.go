@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"tailplane/internal/dialect"
@@ -110,10 +111,15 @@ func (s *stream) broken(err error) *llm.Fault {
 	}
 	f := upstream.Broken(err, s.ranOut())
 	if errors.Is(err, wire.ErrEventTooLarge) {
-		f.Kind, f.Retry, f.Message = llm.FaultGarbage, llm.RetryElsewhere, "the target sent an event that is too large"
+		f.Kind, f.Retry, f.Message = llm.FaultGarbage, llm.RetryElsewhere, tooLargeEvent(s)
 	}
 	f.Phase = s.phase()
 	return f
+}
+
+// tooLargeEvent says that an event exceeds the limit.
+func tooLargeEvent(s *stream) string {
+	return fmt.Sprintf("target %s sent an event of more than %d bytes; listen.max_event sets the limit", s.target.Name, s.call.plane.Listen.MaxEvent)
 }
 
 // deliver sends what the writer has said since the last time, unless no token

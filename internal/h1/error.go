@@ -67,6 +67,19 @@ func (e *Error) Timeout() bool {
 	return ok && t.Timeout()
 }
 
+// Malformed reports that the peer sent what is no response in HTTP/1.1, or more
+// of one than is taken: as opposed to a connection that ended or failed. The
+// text of the cause says what was amiss.
+func (e *Error) Malformed() bool {
+	if e.Phase != PhaseHead && e.Phase != PhaseBody || connectionBroke(e.Err) {
+		return false
+	}
+	if _, is := errors.AsType[net.Error](e.Err); is {
+		return false
+	}
+	return !errors.Is(e.Err, net.ErrClosed)
+}
+
 // cut turns the end of the stream in the middle of a message into
 // io.ErrUnexpectedEOF, so that no cut response looks complete.
 func cut(err error) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 	"time"
@@ -28,11 +29,30 @@ func advise(f *llm.Fault, a *Answer) {
 			return
 		}
 		f.Detail = credentialAdvice(f)
+	case llm.FaultGarbage:
+		if to := redirect(a); to != "" {
+			f.Message = fmt.Sprintf("the target answered with a redirect (HTTP %d), which is not followed", a.Status)
+			f.Detail = "it leads to " + to + "; correct the target's url"
+		}
 	case llm.FaultQuota:
 		if f.Scope == llm.ScopeKey {
 			f.Detail = "look at the account's balance, budget and limits at the provider"
 		}
 	}
+}
+
+// redirect is where an answer leads instead of answering, without what a query
+// may hold; "" for one that does not.
+func redirect(a *Answer) string {
+	if a.Status/100 != 3 {
+		return ""
+	}
+	to, err := url.Parse(a.header("location"))
+	if err != nil {
+		return ""
+	}
+	to.User, to.RawQuery, to.Fragment = nil, "", ""
+	return to.String()
 }
 
 // credentialAdvice is what to do about a credential that was refused.
@@ -81,6 +101,8 @@ func unreached(err error) string {
 		return ""
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens at " + he.Address + "; is it running, and is the port right?"
+	case he.Timeout() && he.Phase == h1.PhaseTLS:
+		return he.Address + " takes connections and does not answer in TLS; is it http:// there, and is the port right?"
 	case he.Timeout():
 		return he.Address + " does not answer; is there a firewall, a route or a proxy that it needs?"
 	}

@@ -192,6 +192,8 @@ func Broken(err error, timeout llm.FaultKind) *llm.Fault {
 	case isH1 && he.Phase != h1.PhaseBody && toldBy(err, f):
 	case isH1 && (he.Phase == h1.PhaseDial || he.Phase == h1.PhaseTLS):
 		f.Kind, f.Message, f.Detail = llm.FaultConnect, "the target cannot be reached", unreached(err)
+	case isH1 && he.Malformed():
+		f.Kind, f.Message, f.Detail = llm.FaultGarbage, "the target's answer is not valid HTTP", he.Err.Error()
 	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || isH1:
 		f.Message = "the target closed the connection before its answer was complete"
 	default:

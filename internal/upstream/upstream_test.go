@@ -20,6 +20,7 @@ import (
 
 	"tailplane/internal/egress"
 	"tailplane/internal/h1"
+	"tailplane/internal/http1"
 	"tailplane/internal/llm"
 	"tailplane/internal/secret"
 )
@@ -215,6 +216,10 @@ func TestBrokenConnectionsAreClassifiedByPhaseAndDeadline(t *testing.T) {
 		{&h1.Error{Phase: h1.PhaseHead, Err: io.ErrUnexpectedEOF}, "stream_cut same target head"},
 		{&h1.Error{Phase: h1.PhaseBody, Err: io.ErrUnexpectedEOF}, "stream_cut same target stream"},
 		{&h1.Error{Phase: h1.PhaseBody, Err: context.Canceled}, "client_gone never request stream"},
+		{&h1.Error{Phase: h1.PhaseHead, Err: errors.New("response head is larger than 65536 bytes")}, "invalid_response same target head"},
+		{&h1.Error{Phase: h1.PhaseBody, Err: http1.ErrChunk}, "invalid_response same target stream"},
+		{&h1.Error{Phase: h1.PhaseHead, Err: &net.OpError{Op: "read", Err: syscall.ETIMEDOUT}}, "stream_cut same target head"},
+		{&h1.Error{Phase: h1.PhaseBody, Err: net.ErrClosed}, "stream_cut same target stream"},
 		{io.ErrUnexpectedEOF, "stream_cut same target stream"},
 		{errors.New("invalid JSON"), "invalid_response same target stream"},
 	}
