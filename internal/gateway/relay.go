@@ -200,14 +200,18 @@ func (c *call) translateWhole(target *candidate, resp *h1.Response, spoken diale
 	return body, nil
 }
 
-// label names an answer of a dialect whose answers have no name and no model
-// (Bedrock's), which clients of other dialects take for granted.
+// label names an answer of a dialect whose answers have no name, no model
+// (Bedrock's) or no time (Anthropic's), which clients of other dialects take for
+// granted.
 func (c *call) label(target *candidate, reply *llm.Reply) {
 	if reply.ID == "" {
 		reply.ID = c.ex.ID
 	}
 	if reply.Model == "" {
 		reply.Model = target.model
+	}
+	if reply.Created == 0 {
+		reply.Created = c.ex.Start.Unix()
 	}
 }
 
