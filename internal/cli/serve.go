@@ -52,6 +52,9 @@ func checkCommand(d Deps) *cobra.Command {
 			"is it paid for, does it list the models that the config names, is the clock right. Nothing that is asked costs\n" +
 			"anything; it takes ten seconds for a target at most. Exits 7 when there is a problem.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && path != "" {
+				return &Error{ExitUsage, fmt.Sprintf("two configs are named: %s and %s", path, args[0]), "check one after the other"}
+			}
 			if len(args) == 1 {
 				path = args[0]
 			}
