@@ -81,10 +81,7 @@ func readFile(path string) (*config.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the config: %w", err)
 	}
-	f, problems := config.Parse(path, text)
-	if len(problems) == 0 {
-		problems = f.Secrets(text)
-	}
+	f, problems := config.ParseHere(path, text)
 	if len(problems) > 0 {
 		return nil, &ProblemsError{problems}
 	}

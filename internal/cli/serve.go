@@ -85,10 +85,11 @@ func check(cmd *cobra.Command, path string, secrets, quiet bool) (*config.File, 
 	if err != nil {
 		return nil, err
 	}
-	f, problems := config.Parse(path, text)
-	if len(problems) == 0 && secrets {
-		problems = f.Secrets(text)
+	parse := config.Parse
+	if secrets {
+		parse = config.ParseHere
 	}
+	f, problems := parse(path, text)
 	out := cmd.OutOrStdout()
 	for _, p := range problems {
 		fmt.Fprintln(out, p)

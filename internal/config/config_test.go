@@ -149,6 +149,9 @@ func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 				t.Errorf("%s: a secret is shown", c.name)
 			}
 		}
+		if _, here := ParseHere("f.yaml", []byte(c.yaml)); !within(here, problems) {
+			t.Errorf("%s: with what cannot be read here it is\n%v", c.name, here)
+		}
 		got := strings.Join(lines, "\n")
 		if c.name == "not YAML" {
 			if len(problems) != 1 || !strings.Contains(got, "this is not YAML") {
@@ -159,6 +162,37 @@ func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 		if !strings.HasPrefix(got, c.want) {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
 		}
+	}
+}
+
+// within reports whether a list has all of another one in its order, and no place
+// with the same words twice.
+func within(list, all []Problem) bool {
+	told := map[string]bool{}
+	for _, p := range list {
+		place := fmt.Sprintf("%d:%d: %s", p.Line, p.Col, p.Wrong)
+		if told[place] {
+			return false
+		}
+		told[place] = true
+		if len(all) > 0 && p == all[0] {
+			all = all[1:]
+		}
+	}
+	return len(all) == 0
+}
+
+// TestWhatCannotBeReadHereIsToldBesideTheRest: nobody mends a file twice because
+// its typing errors hid a key that is not set.
+func TestWhatCannotBeReadHereIsToldBesideTheRest(t *testing.T) {
+	text := "targets:\n  a: {kind: openai, key: env:TAILPLANE_TEST_NOT_SET}\n  b: {kind: nope}\negress: {ca: file:/nowhere.pem, proxy: 'no proxy'}\n"
+	_, problems := ParseHere("f.yaml", []byte(text))
+	var at []string
+	for _, p := range problems {
+		at = append(at, fmt.Sprintf("%d:%d", p.Line, p.Col))
+	}
+	if got, want := strings.Join(at, " "), "2:26 3:13 4:14 4:40"; got != want {
+		t.Errorf("problems at %s, want %s\n%v", got, want, problems)
 	}
 }
 

@@ -137,14 +137,16 @@ func (d *decoder) add(p Problem) {
 }
 
 // sorted are the problems in the order of their places.
-func (d *decoder) sorted() []Problem {
-	slices.SortStableFunc(d.problems, func(a, b Problem) int {
+func (d *decoder) sorted() []Problem { return inOrder(d.problems) }
+
+func inOrder(problems []Problem) []Problem {
+	slices.SortStableFunc(problems, func(a, b Problem) int {
 		if a.Line != b.Line {
 			return a.Line - b.Line
 		}
 		return a.Col - b.Col
 	})
-	return slices.Compact(d.problems)
+	return slices.Compact(problems)
 }
 
 // value decodes a node into v.
