@@ -96,6 +96,7 @@ func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 		{"dangling reference", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [y/z]}\n", `f.yaml:3:15: "y/z" is neither a model nor TARGET/MODEL of a known target; write TARGET/MODEL; did you mean "a" or "x"?`},
 		{"a target without its model", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [x]}\n", `f.yaml:3:15: "x" is a target, without the model to ask there; write x/MODEL`},
 		{"a weight of nothing", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [{to: x/y, weight: 0}, {to: x/z, weight: 1}]}\n", `f.yaml:3:33: "0" is not a weight; use a whole number from 1 to 1000000, leave it out, or remove the candidate that is to get nothing`},
+		{"a key that is to rest", "targets:\n  x: {kind: openai, keys: [{key: env:A, weight: 0}]}\n", `f.yaml:2:49: "0" is not a weight; use a whole number from 1 to 1000000, leave it out, or remove the key that is to rest`},
 		{"a weight without bound", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [{to: x/y, weight: 9000000000}]}\n", `f.yaml:3:33: "9000000000" is not a weight`},
 		{"a listener's port that is none", "listen: {data: {addr: '127.0.0.1:99999'}}\n", `f.yaml:1:23: "127.0.0.1:99999" is not an address; write HOST:PORT, such as 127.0.0.1:4600`},
 		{"a target's port that is none", "targets:\n  x: {kind: vllm, url: 'http://h:99999'}\n", "f.yaml:2:24: the port of the address is none of 1 to 65535"},
