@@ -247,7 +247,7 @@ func (s *Server) sayFound(b *strings.Builder) {
 		fmt.Fprintf(b, "  found    %-10s 127.0.0.1:%-14d %s\n", e.Kind, e.Port, brief(e.Models))
 	}
 	for _, k := range s.found.keys {
-		fmt.Fprintf(b, "  found    %-10s %s %s   (used only when you name its models)\n", k.kind.Name, k.env, k.hint)
+		fmt.Fprintf(b, "  found    %-10s %s %s%s   (used only when you name its models)\n", k.kind.Name, k.env, k.hint, k.at())
 	}
 	fmt.Fprintf(b, "  always   simulator  sim/fast, sim/slow          (no GPU, no key, no cost)\n\n")
 }

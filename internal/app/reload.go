@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func (s *Server) firstFile(ctx context.Context) (_ *config.File, err error) {
 		if ports == nil {
 			ports = engine.Ports()
 		}
-		if s.found, err = detect(ctx, s.network, ports); err != nil {
+		if s.found, err = detect(ctx, s.network, ports, cmp.Or(s.opt.Data, config.Default().Listen.Data.Addr)); err != nil {
 			return nil, err
 		}
 	}
