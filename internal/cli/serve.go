@@ -90,20 +90,20 @@ func check(cmd *cobra.Command, path string, secrets, quiet bool) (*config.File, 
 		parse = config.ParseHere
 	}
 	f, problems := parse(path, text)
-	out := cmd.OutOrStdout()
+	out := &printer{w: cmd.OutOrStdout()}
 	for _, p := range problems {
-		fmt.Fprintln(out, p)
+		out.line("%s", p)
 		if excerpt := p.Excerpt(); excerpt != "" {
-			fmt.Fprintln(out, excerpt)
+			out.line("%s", excerpt)
 		}
 	}
 	if n := len(problems); n > 0 {
 		return nil, &Error{ExitProblem, fmt.Sprintf("%s: %d to mend", path, n), ""}
 	}
 	if !quiet {
-		fmt.Fprintf(out, "%s: ok (%d targets, %d models, hash %s)\n", path, len(f.Targets), len(f.Models), f.Hash)
+		out.line("%s: ok (%d targets, %d models, hash %s)", path, len(f.Targets), len(f.Models), f.Hash)
 	}
-	return f, nil
+	return f, out.err
 }
 
 // configText reads a config file; write is how another one is named.
