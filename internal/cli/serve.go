@@ -19,7 +19,7 @@ func serveCommand(d Deps) *cobra.Command {
 			"  tailplane serve --config tailplane.yaml  # serves what the file says, and follows its changes",
 		Long: "Run the gateway. Without a config it looks for API keys in the environment and for engines on the\n" +
 			"usual ports of this machine; a paid provider is only called when a request names its models.\n" +
-			"SIGHUP, or a change of the file, reloads the config without dropping a request.",
+			"SIGHUP, or a change of the file, reloads the config without dropping a request; without a config SIGHUP stops.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return d.Serve(cmd.Context(), opt, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
