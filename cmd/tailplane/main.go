@@ -41,11 +41,37 @@ func run(args []string) int {
 		StateDir: stateDir,
 	})
 	root.SetArgs(args)
+	root.SetIn(&interruptible{ctx, os.Stdin})
 	err := root.ExecuteContext(ctx)
 	if err == nil && context.Cause(ctx) == errInterrupted {
 		return cli.ExitInterrupted
 	}
 	return cli.Report(os.Stderr, err)
+}
+
+// interruptible is an input whose reader is let go at the end of ctx: nobody has to
+// press Ctrl-C twice because a command waits for what is typed.
+type interruptible struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+func (in *interruptible) Read(p []byte) (int, error) {
+	type part struct {
+		n   int
+		err error
+	}
+	read, own := make(chan part, 1), make([]byte, len(p)) // a read that is left alone must not write into p
+	go func() {
+		n, err := in.from.Read(own)
+		read <- part{n, err}
+	}()
+	select {
+	case <-in.ctx.Done():
+		return 0, in.ctx.Err()
+	case got := <-read:
+		return copy(p, own[:got.n]), got.err
+	}
 }
 
 // The two ways of being told to stop.

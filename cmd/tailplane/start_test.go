@@ -114,3 +114,33 @@ func TestAnInterruptEndsACommandAsOne(t *testing.T) {
 		t.Errorf("serve exits with %d after an interrupt", code)
 	}
 }
+
+// TestAnInterruptEndsACommandThatWaitsForItsInput: nothing was typed yet, and one
+// Ctrl-C is enough.
+func TestAnInterruptEndsACommandThatWaitsForItsInput(t *testing.T) {
+	p := launch(t, "tailplane", t.TempDir(), nil, "--no-detect")
+	for _, args := range [][]string{{"try", "sim/fast", "-"}, {"keys", "import", "-"}, {"route", "explain", "--model", "sim/fast", "--file", "-"}} {
+		cmd := exec.Command("tailplane", args...)
+		cmd.Env = p.env
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := in.Write(make([]byte, 1<<20)); err != nil { // more than a pipe holds: it is being read
+			t.Fatalf("%q does not read: %v", args, err)
+		}
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		stuck := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+		_ = cmd.Wait()
+		stuck.Stop()
+		if code := cmd.ProcessState.ExitCode(); code != 130 {
+			t.Errorf("%q: exit %d after an interrupt", args, code)
+		}
+	}
+	p.end(t)
+}

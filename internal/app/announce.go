@@ -129,7 +129,7 @@ func (s *Server) writeWhere() error {
 	if s.opt.State == "" {
 		return nil
 	}
-	where := Running{Data: s.data.Addr().String(), Admin: s.admin.Addr().String(), PID: os.Getpid()}
+	where := Running{Data: here(s.data), Admin: here(s.admin), PID: os.Getpid()}
 	if s.dataTLS != nil {
 		where.DataKey = s.dataTLS.key()
 	}
@@ -156,9 +156,19 @@ func (s *Server) sayWhere() {
 // url is the address of a listener, as this machine reaches it.
 func url(ln net.Listener, m *material) string {
 	if m != nil {
-		return "https://" + ln.Addr().String()
+		return "https://" + here(ln)
 	}
-	return "http://" + ln.Addr().String()
+	return "http://" + here(ln)
+}
+
+// here is where this machine reaches a listener. One that listens on every address
+// is called by the loopback one: what it is bound to is no address to call.
+func here(ln net.Listener) string {
+	at, ok := ln.Addr().(*net.TCPAddr)
+	if !ok || !at.IP.IsUnspecified() {
+		return ln.Addr().String()
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(at.Port))
 }
 
 // withdraw takes back what announce wrote, unless somebody else has taken the
@@ -237,7 +247,7 @@ func (s *Server) sayFound(b *strings.Builder) {
 		fmt.Fprintf(b, "  found    %-10s 127.0.0.1:%-14d %s\n", e.Kind, e.Port, brief(e.Models))
 	}
 	for _, k := range s.found.keys {
-		fmt.Fprintf(b, "  found    %-10s %s %s   (used only when you name its models)\n", k.kind.Name, k.env, k.hint)
+		fmt.Fprintf(b, "  found    %-10s %s %s%s   (used only when you name its models)\n", k.kind.Name, k.env, k.hint, k.at())
 	}
 	fmt.Fprintf(b, "  always   simulator  sim/fast, sim/slow          (no GPU, no key, no cost)\n\n")
 }

@@ -137,7 +137,19 @@ func Serve(ctx context.Context, opt Options, ready func(*Server)) error {
 	if err != nil {
 		return err
 	}
+	if s.zero() {
+		ctx = untilHangup(ctx)
+	}
 	return s.run(ctx, ready)
+}
+
+// untilHangup ends at a hangup, too. Without a config there is nothing to read
+// again: the terminal has closed, and that is an order to stop. A second one ends
+// the program at once.
+func untilHangup(ctx context.Context) context.Context {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop)
+	return ctx
 }
 
 // start builds everything up to the listeners.

@@ -43,8 +43,8 @@ type foundKey struct {
 
 // detect looks for keys in the environment and for engines on some ports of the
 // loopback address. It sends GET requests to this machine and nothing anywhere
-// else.
-func detect(ctx context.Context, network *egress.Network, ports []int) (detection, error) {
+// else. own is the address of the API that will be served.
+func detect(ctx context.Context, network *egress.Network, ports []int, own string) (detection, error) {
 	var d detection
 	network.Enforce(egress.Config{Default: "deny"}, probes(ports))
 	dialer, err := network.Dialer(egress.Way{})
@@ -55,7 +55,7 @@ func detect(ctx context.Context, network *egress.Network, ports []int) (detectio
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	defer client.CloseIdleConnections()
 	for _, k := range upstream.Kinds() {
-		if config, env, ok := k.FromEnv(ours); ok {
+		if config, env, ok := k.FromEnv(environment(own)); ok {
 			d.keys = append(d.keys, foundKey{k, config, env, secret.Plain(os.Getenv(env)).Hint()})
 		}
 	}
@@ -76,12 +76,25 @@ func detect(ctx context.Context, network *egress.Network, ports []int) (detectio
 	return d, nil
 }
 
-// ours is what the environment says, without what is not for us.
-func ours(name string) string {
-	if text := os.Getenv(name); usable(text) {
-		return text
+// environment is what the environment says, without what is not for us.
+func environment(own string) func(name string) string {
+	return func(name string) string {
+		if text := os.Getenv(name); usable(text) && !leadsTo(text, own) {
+			return text
+		}
+		return ""
 	}
-	return ""
+}
+
+// leadsTo reports whether a text is the address of a listener of this machine, as
+// `eval "$(tailplane env)"` leaves it behind.
+func leadsTo(text, own string) bool {
+	_, rest, isURL := strings.Cut(text, "://")
+	at, _, _ := strings.Cut(rest, "/")
+	host, port, err := net.SplitHostPort(at)
+	_, ownPort, _ := net.SplitHostPort(own)
+	ip := net.ParseIP(host)
+	return isURL && err == nil && port == ownPort && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
 // usable reports whether a key of the environment is a provider's. One of our
@@ -139,7 +152,7 @@ func (d *detection) name(i int) string {
 // Detected renders what was found on this machine as a config file: the bridge
 // from a first try to production.
 func Detected(ctx context.Context) (string, error) {
-	d, err := detect(ctx, egress.New(egress.Options{}), engine.Ports())
+	d, err := detect(ctx, egress.New(egress.Options{}), engine.Ports(), config.Default().Listen.Data.Addr)
 	return d.yaml(), err
 }
 
@@ -161,6 +174,14 @@ func (d *detection) yaml() string {
 	b.WriteString("\nmodels:\n  # The names that your code calls. Candidates are asked in order.\n  chat:\n")
 	fmt.Fprintf(&b, "    route: [%q]\n\nkeys:\n  required: true\n", route)
 	return b.String()
+}
+
+// at tells an address that the environment names.
+func (k *foundKey) at() string {
+	if k.config.URL == "" {
+		return ""
+	}
+	return " at " + k.config.URL
 }
 
 // place is where the target of a key lies, as YAML, for kinds that need telling.

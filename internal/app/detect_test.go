@@ -50,7 +50,10 @@ func answers(header, body string) http.HandlerFunc {
 func noKeys(t *testing.T) {
 	t.Helper()
 	for _, k := range upstream.Kinds() {
-		for _, env := range slices.Concat(k.KeyEnv, k.URLEnv, k.RegionEnv) {
+		for _, env := range slices.Concat(k.KeyEnv, k.URLEnv, k.RegionEnv, []string{k.BaseEnv}) {
+			if env == "" {
+				continue
+			}
 			t.Setenv(env, "")
 		}
 	}
@@ -146,7 +149,7 @@ func TestCloudsOfTheEnvironmentBecomeTargets(t *testing.T) {
 	t.Setenv("AWS_BEARER_TOKEN_BEDROCK", "0123456789abcdef")
 	t.Setenv("AWS_REGION", "eu-central-1")
 	t.Setenv("GEMINI_API_KEY", "0123456789abcdef")
-	d := must(detect(t.Context(), egress.New(egress.Options{}), nil))
+	d := must(detect(t.Context(), egress.New(egress.Options{}), nil, "127.0.0.1:4600"))
 	zero := zeroConfig(d)
 	file, problems := config.Parse("init.yaml", []byte(d.yaml()))
 	if len(problems) > 0 {
@@ -155,6 +158,32 @@ func TestCloudsOfTheEnvironmentBecomeTargets(t *testing.T) {
 	for _, f := range []*config.File{zero, file} {
 		if f.Targets["azure"].URL != "https://acme.openai.azure.com" || f.Targets["bedrock"].Region != "eu-central-1" || f.Targets["gemini"].Kind != "gemini" {
 			t.Errorf("targets %+v", f.Targets)
+		}
+	}
+}
+
+// TestAKeyGoesWhereTheEnvironmentSaysThatItIsFor: a base address is obeyed, unless
+// it is our own.
+func TestAKeyGoesWhereTheEnvironmentSaysThatItIsFor(t *testing.T) {
+	noKeys(t)
+	t.Setenv("OPENAI_API_KEY", "0123456789abcdef")
+	for base, want := range map[string]string{
+		"":                               "",
+		"https://llm.acme.example/v1":    "https://llm.acme.example/v1",
+		"http://127.0.0.1:4000/v1":       "http://127.0.0.1:4000/v1",
+		"http://127.0.0.1:4600/v1":       "",
+		"http://localhost:4600/v1":       "",
+		"http://acme.example:4600/v1":    "http://acme.example:4600/v1",
+		"nowhere":                        "no target",
+		"https://me:pw@llm.acme.example": "no target",
+	} {
+		t.Setenv("OPENAI_BASE_URL", base)
+		got := "no target"
+		if c, ok := zeroConfig(found(t, nil)).Targets["openai"]; ok {
+			got = c.URL
+		}
+		if got != want {
+			t.Errorf("base %q: target at %q, want %q", base, got, want)
 		}
 	}
 }
@@ -209,5 +238,5 @@ func TestATakenPortIsLeftToItsHolder(t *testing.T) {
 
 func found(t *testing.T, ports []int) detection {
 	t.Helper()
-	return must(detect(t.Context(), egress.New(egress.Options{}), ports))
+	return must(detect(t.Context(), egress.New(egress.Options{}), ports, "127.0.0.1:4600"))
 }

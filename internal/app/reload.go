@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func (s *Server) firstFile(ctx context.Context) (_ *config.File, err error) {
 		if ports == nil {
 			ports = engine.Ports()
 		}
-		if s.found, err = detect(ctx, s.network, ports); err != nil {
+		if s.found, err = detect(ctx, s.network, ports, cmp.Or(s.opt.Data, config.Default().Listen.Data.Addr)); err != nil {
 			return nil, err
 		}
 	}
@@ -81,10 +82,7 @@ func readFile(path string) (*config.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the config: %w", err)
 	}
-	f, problems := config.Parse(path, text)
-	if len(problems) == 0 {
-		problems = f.Secrets(text)
-	}
+	f, problems := config.ParseHere(path, text)
 	if len(problems) > 0 {
 		return nil, &ProblemsError{problems}
 	}

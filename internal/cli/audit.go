@@ -34,7 +34,7 @@ func auditList(d Deps) *cobra.Command {
 	}
 	format := outputFlag(cmd)
 	f := cmd.Flags()
-	f.StringVar(&kind, "kind", "", "only of what: key, customer, team, organisation, reload, link, session, budget, rerate")
+	f.StringVar(&kind, "kind", "", "only of what: key, customer, team, organisation, reload, link, session, role, drain, budget, rerate, statement, install")
 	f.StringVar(&name, "name", "", "only of this name")
 	f.StringVar(&actor, "actor", "", "only by whom")
 	f.StringVar(&from, "from", "", "first day, or time (RFC 3339)")

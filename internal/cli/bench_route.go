@@ -43,11 +43,14 @@ func benchRoute(d Deps) *cobra.Command {
 		if err != nil {
 			return &Error{ExitUsage, err.Error(), seeHelp(cmd)}
 		}
+		ctx := cmd.Context()
 		t, err := o.read(cmd.InOrStdin())
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return context.Canceled
+		case err != nil:
 			return err
 		}
-		ctx := cmd.Context()
 		results, err := o.play(ctx, d, t, setups, cmd.ErrOrStderr())
 		switch {
 		case ctx.Err() != nil:

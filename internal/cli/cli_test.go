@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -145,5 +148,30 @@ func TestAReaderThatWentAwayIsAnError(t *testing.T) {
 	}
 	if err := printStream(w, strings.NewReader("data: [DONE]\n\n"), "x"); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// full is an output that takes nothing, as a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestWhatCannotBeWrittenIsAFailure: a shell that evaluates half of what was said,
+// and a pipeline that reads "ok" from nothing, must see it.
+func TestWhatCannotBeWrittenIsAFailure(t *testing.T) {
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"key":"sk-tp-x"}`) }))
+	defer api.Close()
+	file := filepath.Join(t.TempDir(), "f.yaml")
+	if err := os.WriteFile(file, []byte("targets: {x: {kind: sim}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := Deps{Version: "test", Running: func(string) (Running, error) { return Running{Admin: strings.TrimPrefix(api.URL, "http://")}, nil }}
+	for _, args := range [][]string{{"env"}, {"env", "--shell", "fish"}, {"check", file}, {"version"}} {
+		root := NewRoot(d)
+		root.SetOut(full{})
+		root.SetArgs(args)
+		if code := Report(io.Discard, root.ExecuteContext(t.Context())); code != ExitFailed {
+			t.Errorf("%q: exit %d", args, code)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -46,13 +47,15 @@ func envCommand(d Deps) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			var text strings.Builder
 			for _, known := range sdks {
 				if slices.Contains(wanted, known.name) {
-					fmt.Fprintf(cmd.OutOrStdout(), format, known.url, c.api()+known.path)
-					fmt.Fprintf(cmd.OutOrStdout(), format, known.key, key)
+					fmt.Fprintf(&text, format, known.url, c.api()+known.path)
+					fmt.Fprintf(&text, format, known.key, key)
 				}
 			}
-			return nil
+			_, err = io.WriteString(cmd.OutOrStdout(), text.String())
+			return err
 		},
 	}
 	shell = choiceFlag(cmd, "shell", "", "whose syntax", "sh", "fish", "pwsh")

@@ -102,7 +102,14 @@ func rulesOf(limits account.Limits, budgets []account.Budget) string {
 		parts = append(parts, strings.NewReplacer(`"`, "", "{", "", "}", "").Replace(string(raw)))
 	}
 	for _, b := range budgets {
-		parts = append(parts, fmt.Sprintf("$%v/%v", b.Amount, b.Per)+map[bool]string{true: ":hard"}[b.Hard])
+		text := fmt.Sprintf("%v/%v", b.Amount, b.Per)
+		switch {
+		case b.Strict:
+			text += ":strict"
+		case b.Hard:
+			text += ":hard"
+		}
+		parts = append(parts, text)
 	}
 	return orDash(strings.Join(parts, ", "))
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -125,6 +126,9 @@ func bodyOf(cmd *cobra.Command, file, model string) (json.RawMessage, error) {
 		return nil, &Error{ExitUsage, "there is nothing to explain", "name a model with --model, or a request with --file"}
 	default:
 		body = []byte(`{"model":"","messages":[{"role":"user","content":"hello"}]}`)
+	}
+	if cmd.Context().Err() != nil {
+		return nil, context.Canceled
 	}
 	if err != nil {
 		return nil, &Error{ExitUsage, fmt.Sprintf("the request cannot be read: %v", err), ""}

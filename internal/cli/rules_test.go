@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"tailplane/internal/account"
 	"tailplane/internal/facts"
 )
 
@@ -23,6 +24,22 @@ func TestBudgetsAreRead(t *testing.T) {
 		raw, _ := json.Marshal(got) // a map of plain values
 		if (err == nil) != (want != "") || want != "" && string(raw) != want {
 			t.Errorf("%s: %s, %v; want %s", text, raw, err, want)
+		}
+	}
+}
+
+// TestBudgetsAreShownAsTheyAreGiven: what is shown can be given again.
+func TestBudgetsAreShownAsTheyAreGiven(t *testing.T) {
+	for _, c := range []struct {
+		budgets []account.Budget
+		want    string
+	}{
+		{nil, "-"},
+		{[]account.Budget{{Amount: 500e9, Per: account.Month}}, "$500/month"},
+		{[]account.Budget{{Amount: 5e9, Per: account.Day, Hard: true}, {Amount: 1e9, Per: account.Week, Hard: true, Strict: true}}, "$5/day:hard, $1/week:strict"},
+	} {
+		if got := rulesOf(account.Limits{}, c.budgets); got != c.want {
+			t.Errorf("%s, want %s", got, c.want)
 		}
 	}
 }

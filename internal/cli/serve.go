@@ -19,7 +19,7 @@ func serveCommand(d Deps) *cobra.Command {
 			"  tailplane serve --config tailplane.yaml  # serves what the file says, and follows its changes",
 		Long: "Run the gateway. Without a config it looks for API keys in the environment and for engines on the\n" +
 			"usual ports of this machine; a paid provider is only called when a request names its models.\n" +
-			"SIGHUP, or a change of the file, reloads the config without dropping a request.",
+			"SIGHUP, or a change of the file, reloads the config without dropping a request; without a config SIGHUP stops.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return d.Serve(cmd.Context(), opt, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -52,6 +52,9 @@ func checkCommand(d Deps) *cobra.Command {
 			"is it paid for, does it list the models that the config names, is the clock right. Nothing that is asked costs\n" +
 			"anything; it takes ten seconds for a target at most. Exits 7 when there is a problem.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && path != "" {
+				return &Error{ExitUsage, fmt.Sprintf("two configs are named: %s and %s", path, args[0]), "check one after the other"}
+			}
 			if len(args) == 1 {
 				path = args[0]
 			}
@@ -82,24 +85,25 @@ func check(cmd *cobra.Command, path string, secrets, quiet bool) (*config.File, 
 	if err != nil {
 		return nil, err
 	}
-	f, problems := config.Parse(path, text)
-	if len(problems) == 0 && secrets {
-		problems = f.Secrets(text)
+	parse := config.Parse
+	if secrets {
+		parse = config.ParseHere
 	}
-	out := cmd.OutOrStdout()
+	f, problems := parse(path, text)
+	out := &printer{w: cmd.OutOrStdout()}
 	for _, p := range problems {
-		fmt.Fprintln(out, p)
+		out.line("%s", p)
 		if excerpt := p.Excerpt(); excerpt != "" {
-			fmt.Fprintln(out, excerpt)
+			out.line("%s", excerpt)
 		}
 	}
 	if n := len(problems); n > 0 {
 		return nil, &Error{ExitProblem, fmt.Sprintf("%s: %d to mend", path, n), ""}
 	}
 	if !quiet {
-		fmt.Fprintf(out, "%s: ok (%d targets, %d models, hash %s)\n", path, len(f.Targets), len(f.Models), f.Hash)
+		out.line("%s: ok (%d targets, %d models, hash %s)", path, len(f.Targets), len(f.Models), f.Hash)
 	}
-	return f, nil
+	return f, out.err
 }
 
 // configText reads a config file; write is how another one is named.

@@ -23,7 +23,7 @@ func usageCommand(d Deps) *cobra.Command {
 			"  tailplane usage --by provider,model --customer acme -o csv\n" +
 			"  tailplane usage --capacity                         # what targets that cost by the hour were used for",
 		Long: "Sum requests, tokens and cost over the ledger. By target and by provider, attempts are counted; else requests.\n" +
-			"Columns: model, target, provider, key, customer, team, organisation, tag, day, outcome. What has no known price\n" +
+			"Columns: model, target, provider, key, key_id, customer, team, organisation, tag, day, outcome. What has no known price\n" +
 			"is counted under UNPRICED and adds nothing to COST. Days are UTC.",
 	}
 	format := choiceFlag(cmd, "output", "o", "form of the output", "table", "json", "csv")

@@ -14,12 +14,15 @@ import (
 
 func whyCommand(d Deps) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "why REQUEST_ID", Short: "Explain what happened to a request", GroupID: "look",
+		Use: "why [REQUEST_ID]", Short: "Explain what happened to a request", GroupID: "look",
 		Args:    args(cobra.MaximumNArgs(1)),
 		Example: "  tailplane why req_06f2...    # the id stands in the answer's x-request-id; its beginning is enough\n  tailplane why                # the last request",
 	}
 	format := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 && args[0] == "" {
+			return &Error{ExitUsage, "the request's id is empty", "the id stands in the answer's x-request-id; `tailplane why` alone tells of the last request"}
+		}
 		c, err := connect(cmd, d)
 		if err != nil {
 			return err

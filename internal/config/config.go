@@ -137,6 +137,19 @@ func Parse(name string, text []byte) (*File, []Problem) {
 	return f, d.sorted()
 }
 
+// ParseHere is Parse on a machine that is to serve the file: what the file refers
+// to and cannot be read there now is among the problems.
+func ParseHere(name string, text []byte) (*File, []Problem) {
+	f, problems := Parse(name, text)
+	for _, p := range f.Secrets(text) {
+		told := slices.ContainsFunc(problems, func(q Problem) bool { return q.Line == p.Line && q.Col == p.Col && q.Wrong == p.Wrong })
+		if !told {
+			problems = append(problems, p)
+		}
+	}
+	return f, inOrder(problems)
+}
+
 // Keyless reports whether callers need no key.
 func (f *File) Keyless() bool { return f.Keys.Required != nil && !*f.Keys.Required }
 

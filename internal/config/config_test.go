@@ -48,7 +48,7 @@ func TestParseFillsEveryPackagesConfig(t *testing.T) {
 		{b.Limits.InFlight, 96}, // merged in
 		{b.Capacity, fleet.Config{TokensPerSecond: 2500, OutputRatio: 1.5, SpillAt: .925}},
 		{f.Models["chat"].Route[0].To, "anthropic/claude-sonnet-4-6"},
-		{f.Models["chat"].Route[1].Weight, 3},
+		{f.Models["chat"].Route[1].Weight, models.Weight(3)},
 		{f.Models["chat"].Timeouts.FirstToken, 20 * time.Second},
 		{f.Models["pool"].ServedAs, "llama"},
 		{f.Models["pool"].Prefer, models.PreferHeadroom},
@@ -94,6 +94,16 @@ func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 		{"units that are not sold", "targets:\n  x: {kind: sim, capacity: {ptu: 7, model: gpt-5.2}}\n", `f.yaml:2:34: gpt-5.2 is not deployed with 7 units; use 15 or more, in steps of 5`},
 		{"nothing to prefer", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [x/y], prefer: headroom}\n", `f.yaml:3:29: no two candidates share traffic, so there is nothing to prefer; give neighbours of the route a weight, or use a pool`},
 		{"dangling reference", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [y/z]}\n", `f.yaml:3:15: "y/z" is neither a model nor TARGET/MODEL of a known target; write TARGET/MODEL; did you mean "a" or "x"?`},
+		{"a target without its model", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [x]}\n", `f.yaml:3:15: "x" is a target, without the model to ask there; write x/MODEL`},
+		{"a weight of nothing", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [{to: x/y, weight: 0}, {to: x/z, weight: 1}]}\n", `f.yaml:3:33: "0" is not a weight; use a whole number from 1 to 1000000, leave it out, or remove the candidate that is to get nothing`},
+		{"a key that is to rest", "targets:\n  x: {kind: openai, keys: [{key: env:A, weight: 0}]}\n", `f.yaml:2:49: "0" is not a weight; use a whole number from 1 to 1000000, leave it out, or remove the key that is to rest`},
+		{"a weight without bound", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [{to: x/y, weight: 9000000000}]}\n", `f.yaml:3:33: "9000000000" is not a weight`},
+		{"a listener's port that is none", "listen: {data: {addr: '127.0.0.1:99999'}}\n", `f.yaml:1:23: "127.0.0.1:99999" is not an address; write HOST:PORT, such as 127.0.0.1:4600`},
+		{"a target's port that is none", "targets:\n  x: {kind: vllm, url: 'http://h:99999'}\n", "f.yaml:2:24: the port of the address is none of 1 to 65535"},
+		{"two documents", "version: 1\n---\n# the other\nversion: 1\n", "f.yaml:4:1: here a second document begins, and a config is one; join the two, or remove one of them"},
+		{"a document after the end", "version: 1\n...\nmodels: {}\n", "f.yaml:3:1: here a second document begins"},
+		{"a second document that is broken", "version: 1\n---\na: [\n", "f.yaml:4:1: this is not YAML"},
+		{"Latin-1", "version: 1\ntargets: {caf\xc3\xa9: {kind: sim, models: [\xe9]}}\n", "f.yaml:2:38: this is not UTF-8; save the file as UTF-8"},
 		{"cycle", "targets: {x: {kind: sim}}\nmodels:\n  a: {route: [x/y], fallback: [b]}\n  b: {route: [x/y], fallback: [a]}\n", "f.yaml:3:3: the model leads back to itself: a -> b -> a; remove one of these references\nf.yaml:4:3: the model leads back to itself: b -> a -> b; remove one of these references"},
 		{"literal secret", "targets:\n  x: {kind: openai, key: sk-live-abcdefghijklmnop}\n", "f.yaml:2:26: a secret must be a reference, never the secret itself; write env:NAME or file:/path"},
 		{"duration", "timeouts: {idle: 10}\n", `f.yaml:1:18: "10" is not a duration; write a number with a unit, such as 500ms, 30s, 2m or 7d`},
@@ -140,6 +150,9 @@ func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 				t.Errorf("%s: a secret is shown", c.name)
 			}
 		}
+		if _, here := ParseHere("f.yaml", []byte(c.yaml)); !within(here, problems) {
+			t.Errorf("%s: with what cannot be read here it is\n%v", c.name, here)
+		}
 		got := strings.Join(lines, "\n")
 		if c.name == "not YAML" {
 			if len(problems) != 1 || !strings.Contains(got, "this is not YAML") {
@@ -150,6 +163,37 @@ func TestEveryProblemIsToldAtItsPlace(t *testing.T) {
 		if !strings.HasPrefix(got, c.want) {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
 		}
+	}
+}
+
+// within reports whether a list has all of another one in its order, and no place
+// with the same words twice.
+func within(list, all []Problem) bool {
+	told := map[string]bool{}
+	for _, p := range list {
+		place := fmt.Sprintf("%d:%d: %s", p.Line, p.Col, p.Wrong)
+		if told[place] {
+			return false
+		}
+		told[place] = true
+		if len(all) > 0 && p == all[0] {
+			all = all[1:]
+		}
+	}
+	return len(all) == 0
+}
+
+// TestWhatCannotBeReadHereIsToldBesideTheRest: nobody mends a file twice because
+// its typing errors hid a key that is not set.
+func TestWhatCannotBeReadHereIsToldBesideTheRest(t *testing.T) {
+	text := "targets:\n  a: {kind: openai, key: env:TAILPLANE_TEST_NOT_SET}\n  b: {kind: nope}\negress: {ca: file:/nowhere.pem, proxy: 'no proxy'}\n"
+	_, problems := ParseHere("f.yaml", []byte(text))
+	var at []string
+	for _, p := range problems {
+		at = append(at, fmt.Sprintf("%d:%d", p.Line, p.Col))
+	}
+	if got, want := strings.Join(at, " "), "2:26 3:13 4:14 4:40"; got != want {
+		t.Errorf("problems at %s, want %s\n%v", got, want, problems)
 	}
 }
 
@@ -175,6 +219,43 @@ func TestTheExcerptPointsAtThePlace(t *testing.T) {
 		}
 	}
 	t.Errorf("no excerpt\n%s\nin %v", want, problems)
+}
+
+// TestTheExcerptCountsColumnsAsThePlaceDoes: letters of several bytes stand in one
+// column each.
+func TestTheExcerptCountsColumnsAsThePlaceDoes(t *testing.T) {
+	_, problems := Parse("f.yaml", []byte("targets: {sim: {kind: sim}} # größer\nmodels: {größe: {rout: [a]}}\n"))
+	want := "    2 | models: {größe: {rout: [a]}}\n      |                  ^"
+	for _, p := range problems {
+		if p.Col == 18 && p.Excerpt() == want {
+			return
+		}
+	}
+	t.Errorf("no excerpt\n%s\nin %v", want, problems)
+}
+
+// TestTheExcerptLeavesTheTerminalAlone: a line is shown when it is text.
+func TestTheExcerptLeavesTheTerminalAlone(t *testing.T) {
+	for _, text := range []string{"targts: {} # \x1b[2J\n", "targts: {} # \xff\n", "targts: {} # \u009b2J\n"} {
+		_, problems := Parse("f.yaml", []byte(text))
+		if len(problems) == 0 {
+			t.Errorf("%q is accepted", text)
+		}
+		for _, p := range problems {
+			if p.Excerpt() != "" {
+				t.Errorf("%q is shown", p.Excerpt())
+			}
+		}
+	}
+}
+
+// TestOneDocumentMayStandBetweenMarks: what templates put around it is no second one.
+func TestOneDocumentMayStandBetweenMarks(t *testing.T) {
+	for _, text := range []string{"---\nversion: 1\n", "version: 1\n---\n", "---\n# a licence\n---\nversion: 1\n...\n", "\ufeffversion: 1\n", "\xff\xfev\x00e\x00r\x00s\x00i\x00o\x00n\x00:\x00 \x001\x00\n\x00"} {
+		if _, problems := Parse("f.yaml", []byte(text)); len(problems) > 0 {
+			t.Errorf("%q: %v", text, problems)
+		}
+	}
 }
 
 func TestUnresolvedSecretsAreProblemsWithAPlace(t *testing.T) {

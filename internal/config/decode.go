@@ -5,12 +5,14 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -38,19 +40,52 @@ const mostVisits = 200_000
 
 func newDecoder(name string, text []byte) *decoder {
 	d := &decoder{name: name, lines: strings.Split(string(text), "\n"), at: map[string]*yaml.Node{}}
-	var doc yaml.Node
 	if len(bytes.TrimSpace(text)) == 0 {
 		return d
 	}
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		d.broken = true
-		d.syntax(err)
+	if d.broken = d.alien(text); d.broken {
 		return d
 	}
-	if len(doc.Content) > 0 {
-		d.root = doc.Content[0]
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	for {
+		var doc yaml.Node
+		err := documents.Decode(&doc)
+		switch {
+		case errors.Is(err, io.EOF):
+			return d
+		case err != nil:
+			d.broken = true
+			d.syntax(err)
+			return d
+		case len(doc.Content) == 0 || doc.Content[0].Tag == "!!null": // says nothing
+		case d.root == nil:
+			d.root = doc.Content[0]
+		default:
+			d.problem(doc.Content[0], "here a second document begins, and a config is one", "join the two, or remove one of them")
+			return d
+		}
 	}
-	return d
+}
+
+// alien reports a text that is not UTF-8, at its first byte that is not: the
+// parser does not tell where that stands. UTF-16 begins with its mark and is read.
+func (d *decoder) alien(text []byte) bool {
+	if utf8.Valid(text) || bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
+		return false
+	}
+	for i, line := range d.lines {
+		if utf8.ValidString(line) {
+			continue
+		}
+		col := 1
+		for r, n := utf8.DecodeRuneInString(line); r != utf8.RuneError || n > 1; r, n = utf8.DecodeRuneInString(line) {
+			line = line[n:]
+			col++
+		}
+		d.add(Problem{File: d.name, Line: i + 1, Col: col, Wrong: "this is not UTF-8", Right: "save the file as UTF-8"})
+		return true
+	}
+	return false
 }
 
 // syntax reports what the parser says.
@@ -102,14 +137,16 @@ func (d *decoder) add(p Problem) {
 }
 
 // sorted are the problems in the order of their places.
-func (d *decoder) sorted() []Problem {
-	slices.SortStableFunc(d.problems, func(a, b Problem) int {
+func (d *decoder) sorted() []Problem { return inOrder(d.problems) }
+
+func inOrder(problems []Problem) []Problem {
+	slices.SortStableFunc(problems, func(a, b Problem) int {
 		if a.Line != b.Line {
 			return a.Line - b.Line
 		}
 		return a.Col - b.Col
 	})
-	return slices.Compact(d.problems)
+	return slices.Compact(problems)
 }
 
 // value decodes a node into v.
@@ -117,7 +154,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	if d.visits++; d.visits > mostVisits {
 		if d.visits == mostVisits+1 {
 			d.broken = true
-			d.problem(n, "the file is too large once its aliases are followed", "use fewer aliases")
+			d.problem(n, fmt.Sprintf("the file has more than %d values, those that its aliases repeat included", mostVisits), "write fewer, or use fewer aliases")
 		}
 		return
 	}

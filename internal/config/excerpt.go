@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // secretive matches what may be a secret: a long run of key characters, or one
@@ -20,7 +22,8 @@ func (d *decoder) excerpt(line, col int) string {
 		return ""
 	}
 	text := strings.TrimRight(d.lines[line-1], " \r")
-	if strings.TrimSpace(text) == "" || len(text) > 200 || col-1 > len(text) || secretive.MatchString(reference.ReplaceAllString(text, "")) {
+	runes := []rune(text) // as columns count
+	if strings.TrimSpace(text) == "" || len(text) > 200 || col-1 > len(runes) || !printable(text) || secretive.MatchString(reference.ReplaceAllString(text, "")) {
 		return ""
 	}
 	number := fmt.Sprintf("%5d | ", line)
@@ -29,6 +32,11 @@ func (d *decoder) excerpt(line, col int) string {
 			return r
 		}
 		return ' '
-	}, text[:col-1])
+	}, string(runes[:col-1]))
 	return number + text + "\n" + strings.Repeat(" ", len(number)-2) + "| " + pad + "^"
+}
+
+// printable reports whether a line does nothing to a terminal but stand there.
+func printable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r != '\t' && unicode.IsControl(r) })
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"tailplane/internal/secret"
@@ -34,7 +35,24 @@ type Slot struct {
 	// NextKey takes over when Key is refused.
 	NextKey secret.Ref `yaml:"next_key"`
 	// Weight is its share of the requests; 0 is 1.
-	Weight int `yaml:"weight"`
+	Weight Weight `yaml:"weight"`
+}
+
+// Weight is a key's share of the requests. What the file says begins at 1: a zero
+// that counted as not said would use a key that was to rest.
+type Weight int
+
+// mostWeight bounds weights so that their sum does not overflow.
+const mostWeight = 1_000_000
+
+// UnmarshalText reads a weight of the file.
+func (w *Weight) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 || n > mostWeight {
+		return fmt.Errorf("%q is not a weight; use a whole number from 1 to %d, leave it out, or remove the key that is to rest", text, mostWeight)
+	}
+	*w = Weight(n)
+	return nil
 }
 
 // Auth is the `auth` block of a target.

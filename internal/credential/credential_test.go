@@ -220,7 +220,7 @@ func TestParkingIsSound(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := Config{}
 		for i := range rapid.IntRange(1, 3).Draw(t, "members") {
-			slot := Slot{Key: keys[2*i], Weight: rapid.IntRange(0, 3).Draw(t, "weight")}
+			slot := Slot{Key: keys[2*i], Weight: Weight(rapid.IntRange(0, 3).Draw(t, "weight"))}
 			if rapid.Bool().Draw(t, "next") {
 				slot.NextKey = keys[2*i+1]
 			}

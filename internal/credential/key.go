@@ -109,7 +109,7 @@ func (b *builder) credential(c Config) error {
 		if k.Name == "" && len(c.Keys) > 0 {
 			name = fmt.Sprintf("keys[%d]", i)
 		}
-		m := member{weight: max(1, k.Weight)}
+		m := member{weight: max(1, int(k.Weight))}
 		for _, at := range []struct {
 			name string
 			ref  secret.Ref

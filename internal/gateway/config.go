@@ -95,7 +95,7 @@ func DefaultListen() Listen {
 // no key, guarded that the admin listener can tell people of other machines apart.
 func (l Listen) Validate(keyless, guarded bool, report func(path, wrong, right string)) {
 	for _, f := range []struct{ path, addr string }{{"listen.data.addr", l.Data.Addr}, {"listen.admin.addr", l.Admin.Addr}} {
-		if _, _, err := net.SplitHostPort(f.addr); err != nil {
+		if _, port, err := net.SplitHostPort(f.addr); err != nil || !isPort(port) {
 			report(f.path, fmt.Sprintf("%q is not an address", f.addr), "write HOST:PORT, such as 127.0.0.1:4600")
 		}
 	}
@@ -120,6 +120,13 @@ func (l Listen) Validate(keyless, guarded bool, report func(path, wrong, right s
 	if l.MaxEvent < 1<<10 || l.MaxEvent > 1<<30 {
 		report("listen.max_event", fmt.Sprintf("%d is out of range", l.MaxEvent), "use 1KiB to 1GiB")
 	}
+}
+
+// isPort reports whether something can listen on a port: a number, or a service's
+// name.
+func isPort(port string) bool {
+	_, err := net.LookupPort("tcp", port)
+	return err == nil
 }
 
 // loopback reports whether an address can be reached from this machine alone.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -81,7 +82,25 @@ const PreferHeadroom = "headroom"
 // {to: ..., weight: ...}.
 type Step struct {
 	To     string `yaml:"to"`
-	Weight int    `yaml:"weight"`
+	Weight Weight `yaml:"weight"`
+}
+
+// Weight is a step's share of the traffic of its neighbours; 0 is a step that does
+// not say. What the file says begins at 1: a zero that counted as not said would
+// give everything to a step that was to get nothing.
+type Weight int
+
+// mostWeight bounds weights so that no sum or product of them overflows.
+const mostWeight = 1_000_000
+
+// UnmarshalText reads a weight of the file.
+func (w *Weight) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 || n > mostWeight {
+		return fmt.Errorf("%q is not a weight; use a whole number from 1 to %d, leave it out, or remove the candidate that is to get nothing", text, mostWeight)
+	}
+	*w = Weight(n)
+	return nil
 }
 
 // UnmarshalText reads the bare form.
@@ -267,6 +286,10 @@ func (c Config) validateReference(path, to string, targets []string, report func
 		return
 	}
 	if _, _, ok := splitTarget(to, targets); ok {
+		return
+	}
+	if slices.Contains(targets, to) {
+		report(path, fmt.Sprintf("%q is a target, without the model to ask there", to), fmt.Sprintf("write %s/MODEL", to))
 		return
 	}
 	known := append(slices.Clone(targets), names(c.Models)...)

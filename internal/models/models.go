@@ -188,7 +188,7 @@ func (w *walk) flatten(name string, group int) []Candidate {
 		begin := len(out)
 		out = append(out, w.step(s, at)...)
 		if s.Weight > 0 {
-			shares = append(shares, share{s.Weight, at, begin, len(out)})
+			shares = append(shares, share{int(s.Weight), at, begin, len(out)})
 		}
 	}
 	even(out, shares)
@@ -221,12 +221,12 @@ func (w *walk) step(s Step, group int) []Candidate {
 		if !ok {
 			return nil
 		}
-		return expand(w.replicas, Candidate{Target: target, Model: model, Weight: s.Weight, Group: group})
+		return expand(w.replicas, Candidate{Target: target, Model: model, Weight: int(s.Weight), Group: group})
 	}
 	out := w.flatten(s.To, group)
 	for i := range out {
 		if s.Weight > 0 && out[i].Group == group {
-			out[i].Weight = s.Weight * max(1, out[i].Weight)
+			out[i].Weight = int(s.Weight) * max(1, out[i].Weight)
 		}
 	}
 	return out

@@ -265,7 +265,7 @@ func TestResolveTerminatesAndOrdersGroups(t *testing.T) {
 		for _, name := range refs[:3] {
 			var m Model
 			for range rapid.IntRange(0, 3).Draw(t, "steps") {
-				m.Route = append(m.Route, Step{To: rapid.SampledFrom(refs).Draw(t, "to"), Weight: rapid.IntRange(0, 2).Draw(t, "weight")})
+				m.Route = append(m.Route, Step{To: rapid.SampledFrom(refs).Draw(t, "to"), Weight: Weight(rapid.IntRange(0, 2).Draw(t, "weight"))})
 			}
 			for range rapid.IntRange(0, 2).Draw(t, "fallbacks") {
 				m.Fallback = append(m.Fallback, Fallback{To: rapid.SampledFrom(refs).Draw(t, "fallback")})

@@ -247,7 +247,7 @@ func TestChanceMovesNoMoreThanItMust(t *testing.T) {
 	for n := range 2000 {
 		list = append(list, rec(n, "m", []string{"a", "b"}[n%2], "x"))
 	}
-	weighted := func(a, b int) models.Config {
+	weighted := func(a, b models.Weight) models.Config {
 		return config(models.Model{Route: []models.Step{{To: "a/x", Weight: a}, {To: "b/x", Weight: b}}})
 	}
 	if got := again(t, weighted(1, 1), list...); got.Moved != 0 {

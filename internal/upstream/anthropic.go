@@ -10,6 +10,8 @@ import (
 var anthropic = Kind{
 	Name: "anthropic", Title: "Anthropic", URL: "https://api.anthropic.com", Prefix: "/v1",
 	KeyEnv:   []string{"ANTHROPIC_API_KEY"},
+	BaseEnv:  "ANTHROPIC_BASE_URL",
+	BaseBare: true,
 	Auth:     AuthXAPIKey,
 	Dialects: []llm.Dialect{llm.Anthropic},
 	Owns:     []string{"claude-*"},

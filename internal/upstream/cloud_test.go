@@ -197,6 +197,12 @@ func TestTargetsOfTheEnvironment(t *testing.T) {
 	}{
 		{"openai", map[string]string{"OPENAI_API_KEY": "k"}, "OPENAI_API_KEY||"},
 		{"openai", nil, ""},
+		{"openai", map[string]string{"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "https://llm.acme/v1"}, "OPENAI_API_KEY|https://llm.acme/v1|"},
+		{"openai", map[string]string{"OPENAI_BASE_URL": "https://llm.acme/v1"}, ""},
+		{"openai", map[string]string{"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "acme"}, ""},
+		{"anthropic", map[string]string{"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "https://llm.acme"}, "ANTHROPIC_API_KEY|https://llm.acme|"},
+		{"anthropic", map[string]string{"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "https://llm.acme/anthropic/"}, "ANTHROPIC_API_KEY|https://llm.acme/anthropic/v1|"},
+		{"gemini", map[string]string{"GEMINI_API_KEY": "k", "GOOGLE_GEMINI_BASE_URL": "https://llm.acme/g"}, "GEMINI_API_KEY|https://llm.acme/g/v1beta|"},
 		{"gemini", map[string]string{"GOOGLE_API_KEY": "k"}, "GOOGLE_API_KEY||"},
 		{"azure", map[string]string{"AZURE_OPENAI_API_KEY": "k"}, ""},
 		{"azure", map[string]string{"AZURE_OPENAI_API_KEY": "k", "AZURE_OPENAI_ENDPOINT": "acme"}, ""},

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tailplane/internal/account"
@@ -294,6 +295,12 @@ var reserved = map[string]bool{
 	"host": true, "content-length": true, "transfer-encoding": true, "connection": true, "content-type": true, "accept": true,
 }
 
+// isPort reports whether something can listen on a port.
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
+}
+
 // parseURL accepts an absolute http or https address without credentials,
 // query or fragment. Its errors do not repeat the text: it may hold a
 // password.
@@ -304,6 +311,8 @@ func parseURL(text string) (*url.URL, error) {
 		return nil, fmt.Errorf("this is not an http or https address")
 	case u.User != nil:
 		return nil, fmt.Errorf("the address contains a user name or password")
+	case u.Port() != "" && !isPort(u.Port()):
+		return nil, fmt.Errorf("the port of the address is none of 1 to 65535")
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, fmt.Errorf("the address contains a query or fragment")
 	}

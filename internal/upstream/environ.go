@@ -1,6 +1,10 @@
 package upstream
 
-import "tailplane/internal/secret"
+import (
+	"strings"
+
+	"tailplane/internal/secret"
+)
 
 // FromEnv makes a config of this kind out of what get finds in the environment:
 // a key, and the address or the region where there is no target without. It also
@@ -17,11 +21,24 @@ func (k *Kind) FromEnv(get func(name string) string) (c Config, key string, ok b
 			return Config{}, "", false
 		}
 	}
+	if k.BaseEnv != "" {
+		c.URL = k.based(get(k.BaseEnv))
+	}
 	if len(k.RegionEnv) > 0 {
 		c.Region = get(firstSet(k.RegionEnv, get))
 	}
 	c.Validate("", func(string, string, string) { key = "" })
 	return c, key, key != ""
+}
+
+// based is the address of a target that an SDK's base address amounts to; empty
+// without one. A key that is for another address is never sent to the kind's own.
+func (k *Kind) based(at string) string {
+	u, err := parseURL(at)
+	if at == "" || err != nil || !k.BaseBare || strings.Trim(u.Path, "/") == "" {
+		return at
+	}
+	return strings.TrimRight(at, "/") + k.Prefix
 }
 
 // firstSet is the first of the variables that holds something; empty when none

@@ -15,7 +15,7 @@ import (
 // Source: the recorded paths.
 var gemini = Kind{
 	Name: "gemini", Title: "Gemini", URL: "https://generativelanguage.googleapis.com", Prefix: "/v1beta",
-	KeyEnv: []string{"GEMINI_API_KEY", "GOOGLE_API_KEY"}, Auth: AuthGoogle,
+	KeyEnv: []string{"GEMINI_API_KEY", "GOOGLE_API_KEY"}, BaseEnv: "GOOGLE_GEMINI_BASE_URL", BaseBare: true, Auth: AuthGoogle,
 	Dialects: []llm.Dialect{llm.Gemini, llm.Embeddings}, Others: []llm.Dialect{llm.Chat},
 	Path:   geminiPath,
 	Asks:   geminiAsks,

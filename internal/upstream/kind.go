@@ -41,6 +41,10 @@ type Kind struct {
 	// URLEnv and RegionEnv are those for the address or the region, where there is
 	// no target without.
 	URLEnv, RegionEnv []string
+	// BaseEnv is the variable in which its SDK is told that the key is for another
+	// address. The SDK puts the version after it where BaseBare says so.
+	BaseEnv  string
+	BaseBare bool
 	// Auth is how a key is presented, Identity how requests without a key are
 	// paid for; Audience is what the identity's tokens or signatures are for.
 	Auth     Auth

@@ -7,6 +7,7 @@ import "tailplane/internal/llm"
 var openAI = Kind{
 	Name: "openai", Title: "OpenAI", URL: "https://api.openai.com", Prefix: "/v1",
 	KeyEnv:   []string{"OPENAI_API_KEY"},
+	BaseEnv:  "OPENAI_BASE_URL",
 	Dialects: []llm.Dialect{llm.Responses, llm.Chat, llm.Completions, llm.Embeddings},
 	NewCap:   true,
 	Owns: []string{
