@@ -129,7 +129,7 @@ func startServe(ts *testscript.TestScript, _ bool, args []string) {
 	args = append([]string{"serve", "--data", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)
 	s.cmd = exec.Command("tailplane", args...)
 	s.cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TAILPLANE_STATE", "TAILPLANE_CONFIG", "GORACE"} {
+	for _, name := range []string{"PATH", "HOME", "TAILPLANE_STATE", "TAILPLANE_CONFIG", "GORACE", "OPENAI_API_KEY"} {
 		s.cmd.Env = append(s.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	stdout, err := s.cmd.StdoutPipe()

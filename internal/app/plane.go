@@ -124,6 +124,14 @@ func (s *Server) models(key string) ([]admin.Model, bool) {
 		m.Candidates = append(m.Candidates, s.others(name)...)
 		list = append(list, m)
 	}
+	for _, name := range p.Catalog.Open() {
+		i := slices.IndexFunc(p.Targets, func(t gateway.Target) bool { return t.Name == name })
+		if all := name + "/*"; i >= 0 && caller.MayCall(all) {
+			c := describe(p, &p.Targets[i], models.Candidate{Target: name, Model: "*"}, time.Now())
+			c.Pricing = "by model"
+			list = append(list, admin.Model{Name: all, Why: "any model, named with its target", Candidates: []admin.Candidate{c}})
+		}
+	}
 	return list, true
 }
 

@@ -348,6 +348,18 @@ func (c *Catalog) Names() []string {
 	return append(out, listed...)
 }
 
+// Open are the targets whose models are not listed though they own names of models
+// (managed APIs): any can be called by "target/model".
+func (c *Catalog) Open() []string {
+	var out []string
+	for _, t := range c.targets {
+		if len(t.Owns) > 0 && len(t.Lists) == 0 {
+			out = append(out, t.Name)
+		}
+	}
+	return out
+}
+
 func names(m map[string]Model) []string { return slices.Sorted(maps.Keys(m)) }
 
 func keysOf(m map[string]Model) iter.Seq[string] { return maps.Keys(m) }
