@@ -12,6 +12,68 @@ type callReader struct {
 	id    string
 	name  string
 	args  string // pieces that came before the name
+	state argsState
+	waits bool // another part has begun, and this one has not ended
+}
+
+// argsState follows the arguments of a call far enough to know whether an object
+// that began there has ended.
+type argsState struct {
+	depth   int
+	begun   bool
+	quoted  bool
+	escaped bool
+}
+
+func (s *argsState) add(piece string) {
+	for i := range len(piece) {
+		switch b := piece[i]; {
+		case s.escaped:
+			s.escaped = false
+		case s.quoted:
+			s.escaped, s.quoted = b == '\\', b != '"'
+		case b == '"':
+			s.begun, s.quoted = true, true
+		case b == '{' || b == '[':
+			s.begun, s.depth = true, s.depth+1
+		case b == '}' || b == ']':
+			s.depth--
+		}
+	}
+}
+
+// partial reports whether something has begun that has not ended.
+func (s *argsState) partial() bool { return s.begun && (s.depth > 0 || s.quoted) }
+
+// suspend leaves the open call open beside a part of the given kind that begins,
+// when its arguments have yet to come: some are there and more must follow, or none
+// are and another call was announced. ok is false when the open part is over.
+func (c *choiceReader) suspend(next llm.PartKind) (ok bool) {
+	if c.open < 0 || c.kind != llm.PartToolCall {
+		return false
+	}
+	for i := range c.calls {
+		k := &c.calls[i]
+		if k.part == c.open && (k.state.partial() || !k.state.begun && next == llm.PartToolCall) {
+			k.waits, c.open = true, -1
+			return true
+		}
+	}
+	return false
+}
+
+// endCalls ends the calls that wait.
+func (c *choiceReader) endCalls(emit emitter) {
+	for i := range c.calls {
+		c.calls[i].end(c, emit)
+	}
+}
+
+func (k *callReader) end(c *choiceReader, emit emitter) {
+	if k.waits {
+		k.waits = false
+		emit(c.event(llm.EventPartEnd, k.part))
+	}
 }
 
 func (c *choiceReader) logprobs(o *object, emit emitter) {
@@ -133,10 +195,19 @@ func (c *choiceReader) call(o *object, raw []byte, emit emitter) {
 		c.openCall(k, emit)
 		return
 	}
-	if args != "" {
-		ev := c.event(llm.EventDelta, k.part)
-		ev.Text = args
-		emit(ev)
+	c.moreArgs(k, args, emit)
+}
+
+// moreArgs tells a piece of the arguments of an open call.
+func (c *choiceReader) moreArgs(k *callReader, args string, emit emitter) {
+	if args == "" {
+		return
+	}
+	ev := c.event(llm.EventDelta, k.part)
+	ev.Text = args
+	emit(ev)
+	if k.state.add(args); k.state.begun && !k.state.partial() {
+		k.end(c, emit)
 	}
 }
 
@@ -166,10 +237,6 @@ func (c *choiceReader) openCall(k *callReader, emit emitter) {
 		Extra: llm.Extra{Dialect: llm.Chat},
 	}
 	k.part = c.begin(p, emit)
-	if k.args != "" {
-		ev := c.event(llm.EventDelta, k.part)
-		ev.Text = k.args
-		emit(ev)
-		k.args = ""
-	}
+	c.moreArgs(k, k.args, emit)
+	k.args = ""
 }

@@ -16,7 +16,10 @@ import (
 //     Raw is an object of those members, Extra.Form otherChunk or otherChoice.
 //   - Text, thinking and refusal open a part when the kind changes. A tool call
 //     opens its part once its name is known. One part of a choice is open at a
-//     time; pieces for a call whose part has closed are deltas to that part.
+//     time, but for calls whose arguments are not complete when another part
+//     begins: they end when they are, or with the answer, because some servers
+//     send the pieces of several calls by turns. Pieces for a call whose part has
+//     closed are deltas to that part.
 //   - A tool call without index is a new one when it brings a new id, else a
 //     piece of the last one; so is one that reuses an index with another id.
 //   - Where reasoning and reasoning_content differ in a chunk, the latter counts.
@@ -57,6 +60,7 @@ func (c *chatReader) fault(data []byte) llm.ErrorBody { return openAIError(data)
 func (c *chatReader) finish(emit emitter) {
 	for _, ch := range c.choices {
 		ch.close(nil, emit)
+		ch.endCalls(emit)
 	}
 }
 

@@ -145,7 +145,9 @@ func (c *choiceReader) close(end *llm.Part, emit emitter) {
 
 // begin opens a part and returns its index.
 func (c *choiceReader) begin(p *llm.Part, emit emitter) int {
-	c.close(nil, emit)
+	if !c.suspend(p.Kind) {
+		c.close(nil, emit)
+	}
 	ownTexts(p)
 	ev := c.event(llm.EventPart, c.parts)
 	ev.New = p
@@ -179,6 +181,7 @@ func (c *choiceReader) stop(s llm.Stop, emit emitter) {
 		}
 	}
 	c.close(nil, emit)
+	c.endCalls(emit)
 	c.stopped = true
 	ev := c.event(llm.EventStop, 0)
 	ev.Stop = s
