@@ -57,7 +57,7 @@ func anthropicSettleTools(c *llm.Call, l *lossList) {
 		t.Cache = anthropicSettleCache(t.Cache, l)
 		tools = append(tools, t)
 	}
-	c.Tools = tools
+	c.Choice, c.Tools = settleNamed(c.Choice, c.Tools, tools, l), tools
 	anthropicSettleChoice(c, l)
 }
 

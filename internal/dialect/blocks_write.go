@@ -117,6 +117,9 @@ func (b *blockWriter) sayable(p *llm.Part) bool {
 		return true
 	case llm.PartToolCall:
 		return p.Tool != nil
+	case llm.PartOther:
+		b.losses.add("content", "a block that only "+string(p.Extra.Dialect)+" knows was left out")
+		return false
 	}
 	b.losses.placeless(p.Kind, d)
 	return false

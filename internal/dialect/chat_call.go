@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"bytes"
+	"slices"
 
 	"tailplane/internal/llm"
 	"tailplane/internal/wire"
@@ -14,7 +15,9 @@ import (
 //     list. A message that carries more than that (a name, other content)
 //     ends the run: it and what follows are turns.
 //   - A message of role tool is a turn with one PartToolResult. The legacy
-//     role function is a turn with one PartOther that holds the message.
+//     role function is a turn with one PartOther that holds the message, and so
+//     is the result of a custom tool's call, which is a PartOther itself: other
+//     dialects refuse a result whose call was left out.
 //   - In an assistant message the order is thinking, content, refusal, calls;
 //     the wire gives these members no order among each other.
 //   - An item that says anything which cannot be given back from its canonical
@@ -71,9 +74,23 @@ func (ChatCodec) DecodeCall(body []byte, at *At) (*llm.Call, error) {
 	call.Model = requiredModel(o)
 	chatMessages(call, o)
 	chatTools(call, o)
-	call.Extra = o.extra(llm.Chat, chatSettings(call, o))
+	form, search := chatSettings(call, o), chatSearch(o)
+	call.Extra = o.extra(llm.Chat, form)
+	call.Extra.Members = mergeMembers(call.Extra.Members, search)
 	return result(o, call)
 }
+
+// chatSearch takes web_search_options when they are empty, which asks for a search
+// all the same and is therefore no mere spelling; nil when they are not.
+func chatSearch(o *object) (members []byte) {
+	raw := o.peek(chatSearchOptions)
+	if len(raw) == 0 || raw[0] != '{' || !isEmpty(raw) {
+		return nil
+	}
+	return closeRaw(appendRaw(nil, stringJSON(chatSearchOptions), o.take(chatSearchOptions)))
+}
+
+const chatSearchOptions = "web_search_options"
 
 func requiredModel(o *object) string {
 	if !o.has("model") {
@@ -92,6 +109,7 @@ func chatMessages(call *llm.Call, o *object) {
 	}
 	leading, list := true, o.list("messages")
 	call.Turns = o.turns(len(list))
+	var customs []string
 	o.each("messages", list, func(m *object, raw []byte) {
 		if leading {
 			parts := chatSystem(m)
@@ -101,8 +119,47 @@ func chatMessages(call *llm.Call, o *object) {
 			}
 			m.releaseAll()
 		}
-		call.Turns = append(call.Turns, chatTurn(m, raw))
+		turn := chatTurn(m, raw)
+		if chatAnswersCustom(&turn, customs) {
+			turn = chatWholeTurn(raw)
+		}
+		customs = chatCustomCalls(customs, &turn)
+		call.Turns = append(call.Turns, turn)
 	})
+}
+
+// chatCustomCalls adds the ids of the calls of a turn that only chat knows.
+func chatCustomCalls(ids []string, t *llm.Turn) []string {
+	for i := range t.Parts {
+		p := &t.Parts[i]
+		if p.Kind != llm.PartOther || p.Extra.Form != callItem {
+			continue
+		}
+		if o, err := parseObject(p.Raw); err == nil {
+			if id, ok := wire.Unquote(o.peek("id")); ok && id != "" {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+// chatAnswersCustom reports whether a turn is the result of one of those calls.
+func chatAnswersCustom(t *llm.Turn, ids []string) bool {
+	return len(ids) > 0 && t.Role == llm.RoleTool && len(t.Parts) == 1 && t.Parts[0].Kind == llm.PartToolResult &&
+		slices.Contains(ids, t.Parts[0].Result.CallID)
+}
+
+// chatWholeTurn is the turn of a message that only chat knows.
+func chatWholeTurn(raw []byte) llm.Turn {
+	return llm.Turn{
+		Role: llm.RoleTool,
+		Parts: []llm.Part{{
+			Kind: llm.PartOther, Raw: bytes.Clone(raw),
+			Extra: llm.Extra{Dialect: llm.Chat, Form: wholeMessage},
+		}},
+		Extra: llm.Extra{Dialect: llm.Chat},
+	}
 }
 
 // chatSystem reads a message for Call.System; nil when it must be a turn.
@@ -163,13 +220,7 @@ func chatTurn(m *object, raw []byte) llm.Turn {
 		chatToolMessage(&turn, m)
 		return turn
 	case "function":
-		turn.Role = llm.RoleTool
-		turn.Parts = []llm.Part{{
-			Kind: llm.PartOther, Raw: bytes.Clone(raw),
-			Extra: llm.Extra{Dialect: llm.Chat, Form: wholeMessage},
-		}}
-		turn.Extra = llm.Extra{Dialect: llm.Chat}
-		return turn
+		return chatWholeTurn(raw)
 	default:
 		m.wrong("role", "%q is not a role; use system, developer, user, assistant or tool", role)
 	}

@@ -161,7 +161,9 @@ func (e *chatEncoder) turn(t *llm.Turn, path string) {
 		w := newObject(t.Extra.In(llm.Chat))
 		w.text("role", "assistant")
 		w.str("name", t.Name)
-		e.assistant(w, t.Parts, t.Extra.In(llm.Chat).Form, path)
+		if !e.assistant(w, t.Parts, t.Extra.In(llm.Chat).Form, path) && t.Extra.Dialect != llm.Chat {
+			return // OpenAI refuses a message of nothing
+		}
 		w.set("cache_control", e.messageMark(t.Parts))
 		e.messages = append(e.messages, w.end())
 		return
@@ -289,9 +291,10 @@ func (e *chatEncoder) splitMedia(r *llm.ToolResult, path string) []llm.Part {
 // tools writes tools, tool_choice and parallel_tool_calls.
 func (e *chatEncoder) tools(w *objectWriter, call *llm.Call) {
 	var items [][]byte
+	var left []llm.Tool
 	for i := range call.Tools {
 		if raw := e.tool(&call.Tools[i], fmt.Sprintf("tools[%d]", i)); raw != nil {
-			items = append(items, raw)
+			items, left = append(items, raw), append(left, call.Tools[i])
 		}
 	}
 	if len(items) > 0 {
@@ -305,7 +308,11 @@ func (e *chatEncoder) tools(w *objectWriter, call *llm.Call) {
 		}
 		return
 	}
-	w.set("tool_choice", e.choice(&call.Choice))
+	choice := call.Choice
+	if !e.own {
+		choice = settleNamed(choice, call.Tools, left, &e.losses)
+	}
+	w.set("tool_choice", e.choice(&choice))
 	w.boolean("parallel_tool_calls", call.Parallel)
 }
 
@@ -449,11 +456,17 @@ func (e *chatEncoder) reasoning(w *objectWriter, call *llm.Call) {
 	}
 	e.losses.extra("reasoning", r.Extra, llm.Chat)
 	effort := r.Effort
+	switch {
+	case e.own:
+	case effort == "" && r.Budget > 0:
+		effort = chatEffort(r.Budget)
+		e.losses.add("thinking.budget_tokens", "chat has no budget; said as effort "+effort)
+	case r.Budget > 0:
+		e.losses.add("thinking.budget_tokens", "chat has no budget; the effort stands alone")
+	}
 	if effort == "max" && !e.own {
 		effort = "xhigh"
-	}
-	if effort == "" && r.Budget > 0 {
-		effort = chatEffort(r.Budget)
+		e.losses.add("reasoning_effort", "few models of chat know max; xhigh was asked for")
 	}
 	if r.Mode == "disabled" && effort == "" {
 		e.losses.add("thinking", "chat has no switch for thinking; the target decides")

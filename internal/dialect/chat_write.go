@@ -197,8 +197,9 @@ func (e *chatEncoder) file(w *objectWriter, p *llm.Part, path string) bool {
 	return true
 }
 
-// assistant writes the members of an assistant message behind its role.
-func (e *chatEncoder) assistant(w *objectWriter, parts []llm.Part, form uint32, path string) {
+// assistant writes the members of an assistant message behind its role; said tells
+// whether they say anything.
+func (e *chatEncoder) assistant(w *objectWriter, parts []llm.Part, form uint32, path string) (said bool) {
 	var calls [][]byte
 	var refusal []llm.Text
 	for i := range parts {
@@ -214,14 +215,15 @@ func (e *chatEncoder) assistant(w *objectWriter, parts []llm.Part, form uint32, 
 			}
 		}
 	}
-	e.assistantContent(w, partsIn(parts, chatContents), form&contentMask, path)
+	said = e.assistantContent(w, partsIn(parts, chatContents), form&contentMask, path)
 	w.quoteOrNone("refusal", joinQuotes(refusal, ""))
-	e.thinking(w, partsIn(parts, chatThoughts), path)
+	thought := e.thinking(w, partsIn(parts, chatThoughts), path)
 	if len(calls) == 0 {
 		w.set("tool_calls", nil)
-		return
+		return said || thought || len(refusal) > 0
 	}
 	w.items("tool_calls", calls)
+	return true
 }
 
 // chatMember is a member of an assistant message that holds parts.
@@ -271,16 +273,18 @@ func partsIn(parts []llm.Part, m chatMember) []llm.Part {
 
 // assistantContent writes the content: null when there is none, and one
 // string for an answer, whose clients expect one.
-func (e *chatEncoder) assistantContent(w *objectWriter, parts []llm.Part, form uint32, path string) {
+func (e *chatEncoder) assistantContent(w *objectWriter, parts []llm.Part, form uint32, path string) (said bool) {
 	if e.reply && form == contentAuto {
 		e.replyContent(w, parts, path)
-		return
+		return true
 	}
 	raw, ok := e.content(parts, form, path)
+	said = raw != nil
 	if raw == nil && !ok {
 		raw = []byte("null")
 	}
 	w.put("content", raw)
+	return said
 }
 
 func (e *chatEncoder) replyContent(w *objectWriter, parts []llm.Part, path string) {
@@ -305,8 +309,8 @@ func (e *chatEncoder) replyContent(w *objectWriter, parts []llm.Part, path strin
 }
 
 // thinking writes reasoning_content, and thinking_blocks where a signature
-// must survive.
-func (e *chatEncoder) thinking(w *objectWriter, parts []llm.Part, path string) {
+// must survive; said is false when nothing is left to tell.
+func (e *chatEncoder) thinking(w *objectWriter, parts []llm.Part, path string) (said bool) {
 	kept := parts[:0:0]
 	for i := range parts {
 		if p := &parts[i]; e.reply || p.SignedBy == llm.Chat {
@@ -318,7 +322,7 @@ func (e *chatEncoder) thinking(w *objectWriter, parts []llm.Part, path string) {
 	if len(kept) == 0 {
 		w.set("reasoning_content", nil)
 		w.set("reasoning", nil)
-		return
+		return false
 	}
 	own := kept[0].Extra.In(llm.Chat).Form
 	text := thinkingText(kept)
@@ -328,7 +332,7 @@ func (e *chatEncoder) thinking(w *objectWriter, parts []llm.Part, path string) {
 		if joined && !text.Empty() {
 			w.quote("reasoning_content", text)
 		}
-		return
+		return true
 	}
 	if own&thinkingPlain == 0 {
 		w.quoteOrNone("reasoning_content", text)
@@ -336,6 +340,7 @@ func (e *chatEncoder) thinking(w *objectWriter, parts []llm.Part, path string) {
 	if own&(thinkingPlain|thinkingBoth) != 0 {
 		w.quoteOrNone("reasoning", text)
 	}
+	return true
 }
 
 // thinkingBlocks is nil when plain text says it all; joined tells whether the

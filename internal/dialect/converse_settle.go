@@ -50,7 +50,7 @@ func converseSettleTools(c *llm.Call, s *converseSettler) {
 		t.Cache = s.cache(t.Cache)
 		tools = append(tools, t)
 	}
-	c.Tools = tools
+	c.Choice, c.Tools = settleNamed(c.Choice, c.Tools, tools, l), tools
 	converseSettleChoice(c, l)
 	if len(c.Tools) == 0 {
 		c.Tools = converseNamedTools(c.Turns)

@@ -281,7 +281,7 @@ func geminiSettleTools(c *llm.Call, l *lossList) {
 		}
 		tools = append(tools, t)
 	}
-	c.Tools = tools
+	c.Choice, c.Tools = settleNamed(c.Choice, c.Tools, tools, l), tools
 	if c.Choice.Raw != nil {
 		l.add("tool_choice", "the form is known to "+string(c.Choice.Extra.Dialect)+" only")
 		c.Choice = llm.ToolChoice{}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"tailplane/internal/llm"
+	"tailplane/internal/wire"
 )
 
 // lossList gathers losses, each once.
@@ -19,7 +20,8 @@ func (l *lossList) add(feature, detail string) {
 }
 
 // extra declares the loss of each member that only another dialect than d
-// knows.
+// knows. An empty one says nothing, but for chat's web_search_options, which asks
+// for a search by being there.
 func (l *lossList) extra(path string, e llm.Extra, d llm.Dialect) {
 	if e.Dialect == d || len(e.Members) == 0 {
 		return
@@ -30,7 +32,7 @@ func (l *lossList) extra(path string, e llm.Extra, d llm.Dialect) {
 		return
 	}
 	for i := range o.members {
-		if m := &o.members[i]; !isEmpty(m.value) {
+		if m := &o.members[i]; !isEmpty(m.value) || m.is(chatSearchOptions) && !wire.IsNull(m.value) {
 			l.add(join(path, m.name()), string(d)+" has no place for it")
 		}
 	}

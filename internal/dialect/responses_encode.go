@@ -116,8 +116,17 @@ func (e *responsesEncoder) turn(t *llm.Turn) [][]byte {
 
 func (e *responsesEncoder) settings(w *objectWriter, call *llm.Call) {
 	native := call.Extra.Dialect == llm.Responses
-	e.tools(w, call.Tools)
-	e.choice(w, &call.Choice)
+	left := e.tools(w, call.Tools)
+	choice := call.Choice
+	switch {
+	case native:
+	case len(left) > 0:
+		choice = settleNamed(choice, call.Tools, left, &e.lossList)
+	case choice.Mode == llm.ToolRequired || choice.Mode == llm.ToolNamed:
+		e.add("tool_choice", "there is no tool left to call")
+		choice = llm.ToolChoice{}
+	}
+	e.choice(w, &choice)
 	w.boolean("parallel_tool_calls", call.Parallel)
 	e.output(w, &call.Output)
 	e.thinking(w, &call.Reasoning)
@@ -141,18 +150,20 @@ func responsesMetadata(w *objectWriter, meta map[string]string) {
 	m.endSub()
 }
 
-func (e *responsesEncoder) tools(w *objectWriter, tools []llm.Tool) {
+// tools writes the tools and returns those that could be said.
+func (e *responsesEncoder) tools(w *objectWriter, tools []llm.Tool) (left []llm.Tool) {
 	var list [][]byte
 	for i := range tools {
 		if tool := e.tool(&tools[i]); tool != nil {
-			list = append(list, tool)
+			list, left = append(list, tool), append(left, tools[i])
 		}
 	}
 	if list == nil {
 		w.set("tools", nil)
-		return
+		return nil
 	}
 	w.items("tools", list)
+	return left
 }
 
 // tool writes a tool. Where a foreign tool does not speak of strictness it is
@@ -263,8 +274,8 @@ func (e *responsesEncoder) unsaid(call *llm.Call) {
 		set     bool
 	}{
 		{"top_k", s.TopK != nil},
-		{"frequency_penalty", s.FrequencyPenalty != nil},
-		{"presence_penalty", s.PresencePenalty != nil},
+		{"frequency_penalty", s.FrequencyPenalty != nil && *s.FrequencyPenalty != 0},
+		{"presence_penalty", s.PresencePenalty != nil && *s.PresencePenalty != 0},
 		{"seed", s.Seed != nil},
 		{"stop", len(s.Stop) > 0},
 		{"n", s.N > 1},

@@ -296,6 +296,17 @@ func settleTool(t *llm.Tool, d llm.Dialect, l *lossList) {
 	}
 }
 
+// settleNamed leaves out the choice of a tool that was left out itself; left are the
+// tools that remain.
+func settleNamed(choice llm.ToolChoice, tools, left []llm.Tool, l *lossList) llm.ToolChoice {
+	there := func(t llm.Tool) bool { return t.Raw != nil || t.Name == choice.Name }
+	if choice.Mode != llm.ToolNamed || len(left) == len(tools) || len(left) == 0 || slices.ContainsFunc(left, there) {
+		return choice
+	}
+	l.add("tool_choice", "the tool that it names was left out")
+	return llm.ToolChoice{}
+}
+
 // settlePenalties declares the penalties and the seed of a call for a dialect
 // that has neither; a penalty of zero is none.
 func settlePenalties(s *llm.Sampling, d llm.Dialect, l *lossList) {
