@@ -198,7 +198,8 @@ func anthropicSettleMedia(p llm.Part, l *lossList) (llm.Part, bool) {
 	case m.URL != "":
 		return p, true
 	case p.Kind == llm.PartImage:
-		if strings.HasPrefix(m.Type, "image/") {
+		if kind := anthropicImageType(&m); kind != "" {
+			m.Type = kind
 			return p, true
 		}
 	case m.Type == "application/pdf":
@@ -212,6 +213,22 @@ func anthropicSettleMedia(p llm.Part, l *lossList) (llm.Part, bool) {
 	}
 	l.add(feature, "anthropic does not take the type "+m.Type)
 	return p, false
+}
+
+// anthropicImageType is the type that Anthropic takes an image for; empty when it
+// takes none such. The data decides, because Anthropic refuses an image of another
+// type than it is said to be, which others do not mind.
+func anthropicImageType(m *llm.Media) string {
+	if kind := sniffMedia(m.Data); strings.HasPrefix(kind, "image/") {
+		return kind
+	}
+	switch kind := strings.ToLower(m.Type); kind {
+	case "image/jpeg", "image/png", "image/gif", "image/webp":
+		return kind
+	case "image/jpg":
+		return "image/jpeg"
+	}
+	return ""
 }
 
 func anthropicSettleResult(p llm.Part, l *lossList) llm.Part {

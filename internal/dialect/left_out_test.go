@@ -74,6 +74,12 @@ var leftOutCases = map[string]struct {
 		`{"model":"m","messages":[{"role":"user","content":"a"}],"max_completion_tokens":5000,"stream_options":{"include_usage":true},"reasoning_effort":"xhigh"}`,
 		"thinking.budget_tokens reasoning_effort",
 	},
+	"images of types that are misnamed or not taken, to anthropic": {
+		ChatCodec{}, AnthropicCodec{},
+		`{"model":"m","max_tokens":5,"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/jpg;base64,AAAA"}},{"type":"image_url","image_url":{"url":"data:image/png;base64,/9j/4AAQ"}},{"type":"image_url","image_url":{"url":"data:image/svg+xml;base64,PHN2Zz4="}}]}]}`,
+		`{"model":"m","max_tokens":5,"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"AAAA"}},{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"/9j/4AAQ"}}]}]}`,
+		"messages.content.image_url",
+	},
 	"penalties of zero, to responses": {
 		ChatCodec{}, ResponsesCodec{},
 		`{"model":"m","messages":[{"role":"user","content":"a"}],"frequency_penalty":0,"presence_penalty":0.0}`,
