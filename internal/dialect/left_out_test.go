@@ -80,6 +80,12 @@ var leftOutCases = map[string]struct {
 		`{"model":"m","max_tokens":5,"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"AAAA"}},{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"/9j/4AAQ"}}]}]}`,
 		"messages.content.image_url",
 	},
+	"what chat and responses share": {
+		ChatCodec{}, ResponsesCodec{},
+		`{"model":"m","messages":[{"role":"user","content":"a"}],"service_tier":"flex","prompt_cache_key":"k","prompt_cache_retention":"24h","safety_identifier":"s","store":true,"logit_bias":{"1":2}}`,
+		`{"model":"m","input":[{"type":"message","role":"user","content":"a"}],"service_tier":"flex","prompt_cache_key":"k","prompt_cache_retention":"24h","safety_identifier":"s","store":false,"include":["reasoning.encrypted_content"]}`,
+		"store logit_bias",
+	},
 	"penalties of zero, to responses": {
 		ChatCodec{}, ResponsesCodec{},
 		`{"model":"m","messages":[{"role":"user","content":"a"}],"frequency_penalty":0,"presence_penalty":0.0}`,

@@ -21,7 +21,8 @@ func (ResponsesCodec) EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss
 	e := &responsesEncoder{}
 	extra := call.Extra.In(llm.Responses)
 	native := call.Extra.Dialect == llm.Responses
-	e.extra("", call.Extra, llm.Responses)
+	shared, rest := responsesShared(call.Extra)
+	e.extra("", rest, llm.Responses)
 	json := writerOf(dst, callSize(call))
 	w := json.object(extra)
 	w.text("model", call.Model)
@@ -32,9 +33,34 @@ func (ResponsesCodec) EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss
 		w.bool("store", false)
 		w.strings("include", responsesInclude(call.Logprobs.Want))
 	}
+	for i := range shared {
+		w.put(shared[i].name(), shared[i].value)
+	}
 	e.unsaid(call)
 	w.end()
 	return json.buf, e.all, nil
+}
+
+// responsesSharedNames are members that OpenAI has in chat and in responses alike
+// (CreateModelResponseProperties in its description), and that say nothing of how the
+// answer is kept. They are not carried the other way: chat is spoken by many that
+// refuse what they do not know, and clients of responses send some of them unasked.
+var responsesSharedNames = []string{"prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier"}
+
+// responsesShared divides what a chat request keeps into what this dialect knows by
+// the same name and the rest.
+func responsesShared(x llm.Extra) (shared []member, rest llm.Extra) {
+	o := kept(x.Members)
+	if x.Dialect != llm.Chat || o == nil {
+		return nil, x
+	}
+	for i := range o.members {
+		if m := &o.members[i]; slices.Contains(responsesSharedNames, m.name()) {
+			shared, m.use = append(shared, *m), useTaken
+		}
+	}
+	x.Members = o.left()
+	return shared, x
 }
 
 func responsesInclude(logprobs bool) []string {
