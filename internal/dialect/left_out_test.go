@@ -98,6 +98,12 @@ var leftOutCases = map[string]struct {
 		`{"model":"m","input":[{"type":"message","role":"user","content":"a"}],"service_tier":"flex","prompt_cache_key":"k","prompt_cache_retention":"24h","safety_identifier":"s","store":false,"include":["reasoning.encrypted_content"]}`,
 		"store logit_bias",
 	},
+	"instructions alone, to responses": {
+		ChatCodec{}, ResponsesCodec{},
+		`{"model":"m","messages":[{"role":"system","content":"a"},{"role":"system","content":"b"}]}`,
+		`{"model":"m","input":[{"type":"message","role":"system","content":"a\n\nb"}],"store":false,"include":["reasoning.encrypted_content"]}`,
+		"",
+	},
 	"penalties of zero, to responses": {
 		ChatCodec{},
 		ResponsesCodec{},

@@ -26,8 +26,13 @@ func (ResponsesCodec) EncodeCall(dst []byte, call *llm.Call) ([]byte, []llm.Loss
 	json := writerOf(dst, callSize(call))
 	w := json.object(extra)
 	w.text("model", call.Model)
-	w.quoteOrNone("instructions", e.instructions(call.System))
-	e.input(&w, call, extra.Form)
+	instructions := e.instructions(call.System)
+	items := e.inputItems(call)
+	if !native && len(items) == 0 && !instructions.Empty() {
+		items, instructions = [][]byte{e.onlyInstructions(instructions)}, nil
+	}
+	w.quoteOrNone("instructions", instructions)
+	e.input(&w, call, items, extra.Form)
 	e.settings(&w, call)
 	if !native {
 		w.bool("store", false)
@@ -89,14 +94,25 @@ func (e *responsesEncoder) instructions(parts []llm.Part) llm.Text {
 	return joinQuotes(texts, responsesSeparator)
 }
 
-func (e *responsesEncoder) input(w *objectWriter, call *llm.Call, form uint32) {
+// onlyInstructions is the input of a call that has nothing but instructions, which
+// OpenAI does not take without an input.
+func (e *responsesEncoder) onlyInstructions(text llm.Text) []byte {
+	return e.messageItem(newObject(llm.Extra{}), llm.RoleSystem, responsesBare, []llm.Part{{Kind: llm.PartText, Text: text}})
+}
+
+// inputItems are the items of the conversation.
+func (e *responsesEncoder) inputItems(call *llm.Call) [][]byte {
 	items := e.systemItems(call.System)
-	if form&responsesBareInput != 0 && len(items) == 0 && len(call.Turns) == 1 && len(call.Turns[0].Parts) == 1 {
-		w.quote("input", call.Turns[0].Parts[0].Text)
-		return
-	}
 	for i := range call.Turns {
 		items = append(items, e.turn(&call.Turns[i])...)
+	}
+	return items
+}
+
+func (e *responsesEncoder) input(w *objectWriter, call *llm.Call, items [][]byte, form uint32) {
+	if form&responsesBareInput != 0 && len(items) == 1 && len(call.Turns) == 1 && len(call.Turns[0].Parts) == 1 {
+		w.quote("input", call.Turns[0].Parts[0].Text)
+		return
 	}
 	if len(items) == 0 && form&responsesNoInput != 0 {
 		w.set("input", nil)
