@@ -99,7 +99,8 @@ var leftOutCases = map[string]struct {
 		"store logit_bias",
 	},
 	"instructions alone, to responses": {
-		ChatCodec{}, ResponsesCodec{},
+		ChatCodec{},
+		ResponsesCodec{},
 		`{"model":"m","messages":[{"role":"system","content":"a"},{"role":"system","content":"b"}]}`,
 		`{"model":"m","input":[{"type":"message","role":"system","content":"a\n\nb"}],"store":false,"include":["reasoning.encrypted_content"]}`,
 		"",
