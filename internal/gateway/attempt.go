@@ -255,7 +255,7 @@ func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *
 		Op: c.seen.Op, Dialect: a.Dialect, Model: target.model, Stream: c.seen.Stream, Front: c.front, Body: c.out, Back: c.back, Forward: c.forwarded(target, a.Dialect),
 		ConnectTimeout: c.to.Connect, HeadDeadline: c.firstDeadline(begin),
 	}, begin)
-	use, f := target.Authorize(c.ctx, &c.req, c.ex.Customer, begin)
+	use, f := target.Authorize(c.ctx, &c.req, c.ex.Customer, target.model, begin)
 	if f != nil {
 		return f
 	}

@@ -117,7 +117,7 @@ func TestKeysAreShownAsEachProviderWantsThem(t *testing.T) {
 		}
 		var req h1.Request
 		target.Fill(&req, Call{Dialect: target.Dialects[0], Model: "m"}, t0)
-		if _, f := target.Authorize(t.Context(), &req, "", t0); f != nil {
+		if _, f := target.Authorize(t.Context(), &req, "", "", t0); f != nil {
 			t.Fatal(f)
 		}
 		var got []string
