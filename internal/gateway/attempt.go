@@ -158,6 +158,7 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 		c.heldAt.Settle(begin, account.Used{})
 		return c.full(target)
 	}
+	queued := c.ex.Queued
 	begin, f := c.disaggregate(target, begin)
 	if f != nil {
 		return c.unsent(target, f)
@@ -168,7 +169,7 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 	a := &c.ex.Attempts[len(c.ex.Attempts)-1]
 	if why == whyFirst {
 		target.State.Deposit(c.dest.retry.Budget)
-		c.dest.metrics.Overhead.Observe((a.Begin - c.judged.waited - c.leg.took).Seconds())
+		c.dest.metrics.Overhead.Observe((a.Begin - c.judged.waited - queued - waited - c.leg.took).Seconds())
 	}
 	c.pend(target)
 	reserved, part := c.reserve(target, begin), c.join(target, begin)
