@@ -361,6 +361,7 @@ func (s *Server) drain(data *dataServer, adm *http.Server) {
 	defer cancel()
 	if err := data.Shutdown(ctx); err != nil {
 		s.log.Warn("requests are cut off because they did not end in time", "after", patience.String())
+		s.gateway.Cut()
 		_ = data.Close()
 	}
 	settled := make(chan struct{})
