@@ -151,8 +151,9 @@ keys: {required: false}
 	bubble(t, config, func(t *testing.T, r *rig) {
 		r.host("a", reply(t, "HTTP 429\nretry-after: 3\ncontent-type: application/json\n\n{}\n"), reply(t, okScript))
 		r.post(chatBody)
-		if w := r.post(chatBody); w.Code != http.StatusOK || r.records()[1].Total < 3*time.Second {
-			t.Fatalf("%d after %v", w.Code, r.records()[1].Total)
+		begin := time.Now()
+		if w := r.post(chatBody); w.Code != http.StatusOK || time.Since(begin) < 3*time.Second {
+			t.Fatalf("%d after %v", w.Code, time.Since(begin))
 		}
 		if n := scrape(r.metrics)[`tailplane_overhead_seconds_sum{model="m"}`]; n > 0.001 {
 			t.Errorf("%v s of waiting count as the gateway's own", n)
