@@ -249,6 +249,9 @@ func (s *Server) sayFound(b *strings.Builder) {
 	for _, k := range s.found.keys {
 		fmt.Fprintf(b, "  found    %-10s %s %s%s   (used only when you name its models)\n", k.kind.Name, k.env, k.hint, k.at())
 	}
+	for _, k := range s.found.skipped {
+		fmt.Fprintf(b, "  skipped  %-10s %s, since what %s holds is not usable   (an address is https://HOST/PATH, without a password)\n", k.kind, k.env, k.variable)
+	}
 	fmt.Fprintf(b, "  always   simulator  sim/fast, sim/slow          (no GPU, no key, no cost)\n\n")
 }
 

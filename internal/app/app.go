@@ -275,7 +275,7 @@ func (s *Server) listen() error {
 // zero reports whether the program runs without a config.
 func (s *Server) zero() bool { return s.opt.Config == "" }
 
-// run serves until ctx ends.
+// run serves until ctx ends. Its error is also what did not end well.
 func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	defer s.closeState()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -337,7 +337,9 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	wg.Wait()
 	s.withdraw()
 	for range len(failed) {
-		s.log.Error("not everything ended well; the next start goes on from the journal", "error", <-failed)
+		late := <-failed
+		s.log.Error("not everything ended well; the next start goes on from the journal", "error", late)
+		err = errors.Join(err, late)
 	}
 	s.logs.Flush()
 	return err
@@ -359,6 +361,7 @@ func (s *Server) drain(data *dataServer, adm *http.Server) {
 	defer cancel()
 	if err := data.Shutdown(ctx); err != nil {
 		s.log.Warn("requests are cut off because they did not end in time", "after", patience.String())
+		s.gateway.Cut()
 		_ = data.Close()
 	}
 	settled := make(chan struct{})

@@ -32,6 +32,7 @@ const probeTime = 300 * time.Millisecond
 type detection struct {
 	engines []engine.Found
 	keys    []foundKey
+	skipped []skippedKey
 }
 
 type foundKey struct {
@@ -40,6 +41,9 @@ type foundKey struct {
 	env    string
 	hint   string
 }
+
+// skippedKey is a key that makes no target, because of what stands beside it.
+type skippedKey struct{ kind, env, variable string }
 
 // detect looks for keys in the environment and for engines on some ports of the
 // loopback address. It sends GET requests to this machine and nothing anywhere
@@ -57,6 +61,8 @@ func detect(ctx context.Context, network *egress.Network, ports []int, own strin
 	for _, k := range upstream.Kinds() {
 		if config, env, ok := k.FromEnv(environment(own)); ok {
 			d.keys = append(d.keys, foundKey{k, config, env, secret.Plain(os.Getenv(env)).Hint()})
+		} else if env, variable := k.Unusable(environment(own)); env != "" {
+			d.skipped = append(d.skipped, skippedKey{k.Name, env, variable})
 		}
 	}
 	found := make(chan engine.Found)
@@ -161,6 +167,9 @@ func (d *detection) yaml() string {
 	b.WriteString("# What `tailplane serve` finds on this machine without a config, written down.\nversion: 1\n\n")
 	b.WriteString("listen:\n  data:  {addr: 127.0.0.1:4600}\n  admin: {addr: 127.0.0.1:4601}\n\ntargets:\n")
 	b.WriteString("  sim: {kind: sim, models: [fast, slow]} # the simulator: no GPU, no key, no cost\n")
+	for _, k := range d.skipped {
+		fmt.Fprintf(&b, "  # skipped: %s by %s, since what %s holds is not usable\n", k.kind, k.env, k.variable)
+	}
 	route := "sim/fast"
 	for i, e := range d.engines {
 		fmt.Fprintf(&b, "  %s: {kind: %s, url: \"http://127.0.0.1:%d\"} # %s\n", d.name(i), e.Kind, e.Port, oneLine(brief(e.Models)))

@@ -174,13 +174,19 @@ func TestAKeyGoesWhereTheEnvironmentSaysThatItIsFor(t *testing.T) {
 		"http://127.0.0.1:4600/v1":       "",
 		"http://localhost:4600/v1":       "",
 		"http://acme.example:4600/v1":    "http://acme.example:4600/v1",
-		"nowhere":                        "no target",
-		"https://me:pw@llm.acme.example": "no target",
+		"nowhere":                        "no target: OPENAI_BASE_URL",
+		"https://me:pw@llm.acme.example": "no target: OPENAI_BASE_URL",
 	} {
 		t.Setenv("OPENAI_BASE_URL", base)
-		got := "no target"
-		if c, ok := zeroConfig(found(t, nil)).Targets["openai"]; ok {
+		d, got := found(t, nil), "no target"
+		for _, k := range d.skipped {
+			got += ": " + k.variable
+		}
+		if c, ok := zeroConfig(d).Targets["openai"]; ok {
 			got = c.URL
+		}
+		if _, problems := config.Parse("init.yaml", []byte(d.yaml())); len(problems) > 0 || len(d.skipped) > 0 != strings.Contains(d.yaml(), "OPENAI_BASE_URL") {
+			t.Errorf("base %q: %v\n%s", base, problems, d.yaml())
 		}
 		if got != want {
 			t.Errorf("base %q: target at %q, want %q", base, got, want)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"tailplane/internal/config"
+	"tailplane/internal/ledger"
 )
 
 func TestAFileCountsAsChangedOnceItsContentHasSettled(t *testing.T) {
@@ -216,6 +217,10 @@ func TestAStopLetsStreamsEnd(t *testing.T) {
 			t.Errorf("finishes %v: the ledger was closed with %+v\n%s", finishes, stats, r.err)
 		}
 		again := serving(t, Options{Config: path, State: state, NoWatch: true})
+		past, err := again.kept.records.Recent(t.Context(), 1, ledger.Filter{})
+		if err != nil || len(past) != 1 || finishes == strings.Contains(past[0].Message, "the gateway stopped") {
+			t.Errorf("finishes %v: the record %+v, %v", finishes, past, err)
+		}
 		if strings.Contains(again.out.String(), "note") {
 			t.Errorf("finishes %v: the next start finds something to tell:\n%s", finishes, again.out)
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -72,5 +73,24 @@ func TestASecondProgramLeavesTheDatabasesAlone(t *testing.T) {
 	}
 	if after := newest(); after != before {
 		t.Errorf("the database was brought from %s to %s", before, after)
+	}
+}
+
+// TestAnEndThatIsNotWellIsAnError: who watches the program learns by its exit code
+// that the last records have not reached the store.
+func TestAnEndThatIsNotWellIsAnError(t *testing.T) {
+	r := serving(t, Options{NoDetect: true})
+	if err := r.kept.close(); err != nil {
+		t.Fatal(err)
+	}
+	r.do(t, http.MethodPost, "/v1/chat/completions", `{"model":"sim/fast","messages":[{"role":"user","content":"hi"}]}`)
+	r.cancel()
+	err := <-r.done
+	r.done = nil
+	if err == nil || !strings.Contains(err.Error(), "ledger: ") {
+		t.Errorf("it ended with %v", err)
+	}
+	if !strings.Contains(r.err.String(), "not everything ended well") {
+		t.Errorf("the log says %s", r.err)
 	}
 }

@@ -66,7 +66,11 @@ func explain(w io.Writer, ex *ledger.Exchange) error {
 		p.line("  lost      %s: %s", l.Feature, l.Detail)
 	}
 	if ex.Message != "" {
-		p.line("  fault     %s: %s", ex.Fault, ex.Message)
+		kind := string(ex.Fault)
+		if kind != "" {
+			kind += ": "
+		}
+		p.line("  fault     %s%s", kind, ex.Message)
 	}
 	p.line("  time      admitted %s, first token %s, total %s%s", span(ex.Admitted), span(ex.FirstToken), span(ex.Total), gaps(ex))
 	u := ex.Usage

@@ -46,6 +46,8 @@ func TestWhyTellsWhatWasChosenAmong(t *testing.T) {
 		{"a prompt that was not", func(ex *ledger.Exchange) {
 			ex.Prefill = ledger.Prefill{Convention: "vllm", Why: "fewer than 256 tokens are missing from the cache of gpu-1", Uncached: 12}
 		}, []string{"  prefill   by the replica that answers: fewer than 256 tokens are missing from the cache of gpu-1\n"}, nil},
+		{"a fault", func(ex *ledger.Exchange) { ex.Fault, ex.Message = "stream_cut", "it was cut" }, []string{"  fault     stream_cut: it was cut\n"}, nil},
+		{"nobody knows how it ended", func(ex *ledger.Exchange) { ex.Outcome, ex.Message = ledger.OutcomeUnknown, "the process ended" }, []string{"  fault     the process ended\n"}, nil},
 		{"no policy chose", func(ex *ledger.Exchange) { ex.Choice = nil }, nil, []string{"chosen", "CANDIDATE"}},
 	}
 	for _, c := range cases {

@@ -259,7 +259,7 @@ func TestARefusedSessionIsRenewed(t *testing.T) {
 	}
 	now := time.Now()
 	ask := func(customer string, now time.Time) Use {
-		use, err := s.Authorize(t.Context(), sample(), Caller{customer}, now)
+		use, err := s.Authorize(t.Context(), sample(), Caller{Customer: customer}, now)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,13 +41,14 @@ type Options struct {
 	Roll func() float64
 }
 
-// Caller is for whom a request is made.
-type Caller struct{ Customer string }
+// Caller is for whom a request is made, and for which model.
+type Caller struct{ Customer, Model string }
 
 // Use is what a request was finished with; it belongs to Report.
 type Use struct {
 	slot  *slot
 	value secret.Value
+	model string
 }
 
 // Name is what the slot is called; empty when the target asks for no credential.
@@ -66,7 +67,10 @@ type Source struct {
 	roll    func() float64
 
 	parked atomic.Int32 // how many slots are
-	mu     sync.Mutex   // guards the parking of every slot
+	mu     sync.Mutex   // guards the parking of every slot, and limits
+	limits map[limit]time.Time
+
+	limitedUntil atomic.Int64 // no limit ends later, in Unix nanoseconds
 }
 
 // New makes the source of a valid config; header is the one in which the kind
@@ -86,7 +90,7 @@ func New(c Config, header string, o Options, now time.Time) (*Source, error) {
 }
 
 // Authorize adds the credential to a request that is otherwise complete. It
-// takes the first slot of a member of the pool that is not parked, or when all
+// takes the first slot of a member of the pool that is neither parked nor limited, or when all
 // are, the one whose pause ends first: a refusal that may be over is better than
 // none. It waits only for a token that nobody has yet. An error names the place
 // where there is no credential to be had, and what it said.
@@ -101,10 +105,10 @@ func (s *Source) Authorize(ctx context.Context, req *h1.Request, caller Caller, 
 	}
 	before := len(req.Header)
 	var errs []error
-	for _, slot := range s.order(now) {
+	for _, slot := range s.order(caller.Model, now) {
 		value, err := slot.finish(ctx, req, caller, now)
 		if err == nil {
-			return Use{slot, value}, nil
+			return Use{slot, value, caller.Model}, nil
 		}
 		req.Header = req.Header[:before]
 		errs = append(errs, err)
@@ -119,9 +123,9 @@ func (s *Source) Authorize(ctx context.Context, req *h1.Request, caller Caller, 
 func (s *Source) Keyed() bool { return len(s.members)+len(s.headers) > 0 }
 
 // Report says what became of a request that was finished with u. A refused
-// credential is parked, and one that is taken again is not parked any more;
-// every other fault says nothing about it. It reports whether another slot may
-// do better at the same target.
+// credential is parked, and one that is taken again is not parked any more; a
+// member of a pool that met a rate limit rests; every other fault says nothing
+// about it. It reports whether another slot may do better at the same target.
 func (s *Source) Report(u Use, f *llm.Fault, now time.Time) (another bool) {
 	switch {
 	case u.slot == nil:
@@ -131,6 +135,8 @@ func (s *Source) Report(u Use, f *llm.Fault, now time.Time) (another bool) {
 			s.unpark(u.slot, now)
 		}
 		return false
+	case f.Kind == llm.FaultRateLimit:
+		return s.limited(u, f, now)
 	case !refused(f):
 		return false
 	}

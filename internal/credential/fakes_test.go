@@ -132,7 +132,7 @@ func (n *network) authorized(c Config, customer string) (map[string]string, erro
 
 func finished(ctx context.Context, s *Source, customer string) (map[string]string, error) {
 	req := sample()
-	if _, err := s.Authorize(ctx, req, Caller{customer}, time.Now()); err != nil {
+	if _, err := s.Authorize(ctx, req, Caller{Customer: customer}, time.Now()); err != nil {
 		return nil, err
 	}
 	out := map[string]string{}

@@ -58,18 +58,18 @@ type parking struct {
 // before others try it too.
 const trial = 10 * time.Second
 
-// order is the slots to try: the first free one of a member that is drawn by
-// weight, then those of the others, and the parked ones by the end of their
-// pause only when no other is free.
-func (s *Source) order(now time.Time) []*slot {
+// order is the slots to try for a model: the first free one of a member that is
+// drawn by weight, then those of the others, and those that are parked or limited
+// by the end of their pause only when no other is free.
+func (s *Source) order(model string, now time.Time) []*slot {
 	if len(s.members) == 1 && len(s.members[0].slots) == 1 {
 		return s.members[0].slots
 	}
-	if s.parked.Load() == 0 {
+	if s.parked.Load() == 0 && now.UnixNano() >= s.limitedUntil.Load() {
 		if len(s.members) == 1 {
 			return s.members[0].slots
 		}
-		return s.drawn(func(*slot) bool { return true })
+		return s.drawn(func(int, *slot) bool { return true })
 	}
 	s.mu.Lock()
 	var changed []*slot
@@ -80,15 +80,14 @@ func (s *Source) order(now time.Time) []*slot {
 			}
 		}
 	}
-	free := s.drawn(func(slot *slot) bool { return !now.Before(slot.parking.until) })
+	free := s.drawn(func(member int, slot *slot) bool {
+		return !now.Before(slot.parking.until) && !now.Before(s.rests(member, model))
+	})
 	if len(free) > 0 && !free[0].parking.until.IsZero() {
 		free[0].parking.until, free[0].parking.trial = now.Add(trial), true // the others wait for what it learns
 	}
 	if len(free) == 0 {
-		for _, m := range s.members {
-			free = append(free, m.slots...)
-		}
-		slices.SortStableFunc(free, func(a, b *slot) int { return a.parking.until.Compare(b.parking.until) })
+		free = s.leastBad(model, now)
 	}
 	s.mu.Unlock()
 	for _, slot := range changed {
@@ -112,17 +111,17 @@ func (s *Source) replaced(slot *slot, now time.Time) bool {
 }
 
 // drawn is the free slots, with the member that the weights draw in front.
-func (s *Source) drawn(free func(*slot) bool) []*slot {
+func (s *Source) drawn(free func(member int, o *slot) bool) []*slot {
 	total := 0
-	for _, m := range s.members {
-		if slices.ContainsFunc(m.slots, free) {
+	for i, m := range s.members {
+		if slices.ContainsFunc(m.slots, func(o *slot) bool { return free(i, o) }) {
 			total += m.weight
 		}
 	}
 	left := s.roll() * float64(total)
 	var first, rest []*slot
-	for _, m := range s.members {
-		if !slices.ContainsFunc(m.slots, free) {
+	for i, m := range s.members {
+		if !slices.ContainsFunc(m.slots, func(o *slot) bool { return free(i, o) }) {
 			continue
 		}
 		into := &rest
@@ -130,7 +129,7 @@ func (s *Source) drawn(free func(*slot) bool) []*slot {
 			into = &first
 		}
 		for _, slot := range m.slots {
-			if free(slot) {
+			if free(i, slot) {
 				*into = append(*into, slot)
 			}
 		}

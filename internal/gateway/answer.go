@@ -130,6 +130,9 @@ func (c *call) end(f *llm.Fault) {
 	c.ex.Fault, c.ex.Message = f.Kind, cut(f.Message, 500)
 	switch {
 	case f.Kind == llm.FaultClientGone:
+		if c.gateway.cutting.Load() {
+			c.ex.Message = "the gateway stopped, and did not wait any longer for the answer to end"
+		}
 		c.ex.Outcome, c.ex.Status = ledger.OutcomeGone, f.ClientStatus()
 		c.abort = true // whoever still listens must not take what was sent for an answer
 		return

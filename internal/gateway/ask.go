@@ -91,7 +91,7 @@ func (c *call) askOne(ctx context.Context, target *candidate, out upstream.Call,
 	var req h1.Request
 	begin := now()
 	target.Fill(&req, out, begin)
-	use, f := target.Authorize(ctx, &req, c.ex.Customer, begin)
+	use, f := target.Authorize(ctx, &req, c.ex.Customer, target.model, begin)
 	if f != nil {
 		answer.fault = f
 		return answer

@@ -158,6 +158,7 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 		c.heldAt.Settle(begin, account.Used{})
 		return c.full(target)
 	}
+	queued := c.ex.Queued
 	begin, f := c.disaggregate(target, begin)
 	if f != nil {
 		return c.unsent(target, f)
@@ -168,7 +169,7 @@ func (c *call) ask(target *candidate, why string, waited time.Duration) *llm.Fau
 	a := &c.ex.Attempts[len(c.ex.Attempts)-1]
 	if why == whyFirst {
 		target.State.Deposit(c.dest.retry.Budget)
-		c.dest.metrics.Overhead.Observe((a.Begin - c.judged.waited - c.leg.took).Seconds())
+		c.dest.metrics.Overhead.Observe((a.Begin - c.judged.waited - queued - waited - c.leg.took).Seconds())
 	}
 	c.pend(target)
 	reserved, part := c.reserve(target, begin), c.join(target, begin)
@@ -255,7 +256,7 @@ func (c *call) exchange(target *candidate, a *ledger.Attempt, begin time.Time) *
 		Op: c.seen.Op, Dialect: a.Dialect, Model: target.model, Stream: c.seen.Stream, Front: c.front, Body: c.out, Back: c.back, Forward: c.forwarded(target, a.Dialect),
 		ConnectTimeout: c.to.Connect, HeadDeadline: c.firstDeadline(begin),
 	}, begin)
-	use, f := target.Authorize(c.ctx, &c.req, c.ex.Customer, begin)
+	use, f := target.Authorize(c.ctx, &c.req, c.ex.Customer, target.model, begin)
 	if f != nil {
 		return f
 	}

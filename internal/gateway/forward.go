@@ -186,7 +186,7 @@ func (c *call) pass(target *candidate, a *ledger.Attempt, begin time.Time) *llm.
 		out.Body = nil
 	}
 	target.Fill(&c.req, out, begin)
-	use, f := target.Authorize(c.ctx, &c.req, c.ex.Customer, begin)
+	use, f := target.Authorize(c.ctx, &c.req, c.ex.Customer, target.model, begin)
 	if f != nil {
 		return f
 	}

@@ -38,6 +38,7 @@ type Gateway struct {
 	calls   sync.Pool
 
 	draining atomic.Bool
+	cutting  atomic.Bool
 }
 
 // New makes a gateway that serves p.
@@ -121,6 +122,10 @@ func (g *Gateway) serve(c *call, found bool) *llm.Fault {
 // Drain makes the readiness checks fail, so that whoever sends requests here
 // looks for another gateway; requests are served as before.
 func (g *Gateway) Drain() { g.draining.Store(true) }
+
+// Cut says that connections are cut from now on: a request that loses its caller has
+// lost it by us, and its record says so.
+func (g *Gateway) Cut() { g.cutting.Store(true) }
 
 // Ready reports whether requests are to be sent here.
 func (g *Gateway) Ready() bool { return !g.draining.Load() }

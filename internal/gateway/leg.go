@@ -205,7 +205,7 @@ func (c *call) sendLeg(by *candidate, a *ledger.Attempt, begin time.Time) *llm.F
 		Op: c.seen.Op, Dialect: a.Dialect, Model: by.model, Body: c.out, Forward: c.forwarded(by, a.Dialect),
 		ConnectTimeout: c.to.Connect, HeadDeadline: deadline,
 	}, begin)
-	use, f := by.Authorize(c.ctx, &c.req, c.ex.Customer, begin)
+	use, f := by.Authorize(c.ctx, &c.req, c.ex.Customer, by.model, begin)
 	if f != nil {
 		return f
 	}

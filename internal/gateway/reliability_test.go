@@ -141,6 +141,26 @@ keys: {required: false}
 	})
 }
 
+// TestADemandedWaitIsNotTheGatewaysOwnTime: it is the target that wants it.
+func TestADemandedWaitIsNotTheGatewaysOwnTime(t *testing.T) {
+	const config = `
+targets: {a: {kind: vllm, url: "http://a"}}
+models: {m: {route: [a/x], retry: {attempts: 1}}}
+keys: {required: false}
+`
+	bubble(t, config, func(t *testing.T, r *rig) {
+		r.host("a", reply(t, "HTTP 429\nretry-after: 3\ncontent-type: application/json\n\n{}\n"), reply(t, okScript))
+		r.post(chatBody)
+		begin := time.Now()
+		if w := r.post(chatBody); w.Code != http.StatusOK || time.Since(begin) < 3*time.Second {
+			t.Fatalf("%d after %v", w.Code, time.Since(begin))
+		}
+		if n := scrape(r.metrics)[`tailplane_overhead_seconds_sum{model="m"}`]; n > 0.001 {
+			t.Errorf("%v s of waiting count as the gateway's own", n)
+		}
+	})
+}
+
 func TestABrokenTargetIsLeftAloneAndTriedAgain(t *testing.T) {
 	const config = `
 targets: {a: {kind: vllm, url: "http://a"}, b: {kind: vllm, url: "http://b"}}

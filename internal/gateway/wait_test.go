@@ -129,6 +129,9 @@ func TestTenantsTakeTurnsUnderOverload(t *testing.T) {
 		if n := scrape(r.metrics)[`tailplane_queue_wait_seconds_count{model="x"}`]; n != 14 {
 			t.Errorf("the metrics say that %v have waited, want 14", n)
 		}
+		if n := scrape(r.metrics)[`tailplane_overhead_seconds_sum{model="m"}`]; n > 0.001 {
+			t.Errorf("%v s of waiting count as the gateway's own", n)
+		}
 	})
 }
 

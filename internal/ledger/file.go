@@ -87,13 +87,14 @@ func (s *segmentFile) leave(used int) {
 }
 
 // seal cuts the file to used bytes, makes it durable and closes it. The memory
-// stays readable up to used, and only up to there, until release.
+// stays readable up to used, and only up to there, until release. One that failed
+// fails again: nobody knows what is on the disk.
 func (s *segmentFile) seal(used int) error {
 	s.leave(used)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file == nil {
-		return nil
+		return s.bad
 	}
 	s.bad = errors.Join(s.file.Truncate(int64(used)), s.file.Sync(), s.file.Close())
 	s.file = nil

@@ -328,6 +328,31 @@ func TestDrainedSegmentsGoAfterTheirRetention(t *testing.T) {
 	})
 }
 
+// A segment that the disk did not take is told with every sync, until the store has
+// its records; what comes after it is made durable all the same.
+func TestASegmentThatCannotBeSealedIsNotTakenForSealed(t *testing.T) {
+	j := openTest(t, JournalOptions{Dir: t.TempDir(), SegmentBytes: 4 << 10})
+	for i := 0; len(j.old) == 0; i++ {
+		if err := j.Settle(typical(id(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.old[0].mem.file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := j.sync(); err == nil || !strings.Contains(err.Error(), "seal journal segment 1") || j.old[0].sealed {
+			t.Fatalf("sealed %v, %v", j.old[0].sealed, err)
+		}
+	}
+	if err := j.Flush(t.Context()); err == nil {
+		t.Error("the drain does not tell that the segment was not sealed")
+	}
+	if err := errors.Join(j.Flush(t.Context()), j.sync()); err != nil {
+		t.Errorf("with its records in the store: %v", err)
+	}
+}
+
 // Where files cannot be mapped, a record is in its file when Settle returns.
 func TestWrittenSegmentsHoldWhatMappedOnesHold(t *testing.T) {
 	dir := t.TempDir()

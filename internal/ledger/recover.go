@@ -17,7 +17,7 @@ type Recovery struct {
 	Segments  int      // that were read; older ones hold nothing that is still needed
 	Records   int      // in them
 	Undrained uint64   // settled records that the store does not have yet
-	Unknown   []string // ids that were admitted and never settled, now settled as unknown
+	Unknown   []string // ids that were admitted and never settled as far as is known, now settled as unknown
 	Torn      []*Tear  // where reading had to stop; at the very end after a power loss
 	Breaks    []string // other places where the chain does not hold
 }
@@ -104,12 +104,25 @@ func (j *Journal) open() error {
 		if _, err := j.record(kindSettled, ex); err != nil { // they are synced together
 			return errors.Join(fmt.Errorf("settle recovered exchange %s: %w", ex.ID, err), j.abandon())
 		}
-		j.recovered.Unknown = append(j.recovered.Unknown, ex.ID)
+		if !j.stored(ex.ID) {
+			j.recovered.Unknown = append(j.recovered.Unknown, ex.ID)
+		}
 	}
 	if err := j.sync(); err != nil {
 		return errors.Join(err, j.abandon())
 	}
 	return nil
+}
+
+// stored reports whether the store has an exchange already. What a tear took away may
+// have been drained before; the store then keeps what it has.
+func (j *Journal) stored(id string) bool {
+	r, ok := j.opt.Store.(Reader)
+	if !ok || len(j.recovered.Torn) == 0 {
+		return false
+	}
+	_, err := r.Get(context.Background(), id)
+	return err == nil
 }
 
 // begin makes the segment after last the current one, whatever MaxBytes says: a

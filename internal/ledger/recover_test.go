@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -148,6 +149,39 @@ func TestTornTailIsCutOffAndReported(t *testing.T) {
 	want := bytes.TrimRight(data[off:], "\x00")
 	if kept, err := os.ReadFile(fmt.Sprintf("%s.%d.torn", path, off)); err != nil || !bytes.Equal(kept, want) {
 		t.Errorf("%d bytes of the torn end are kept, want %d, %v", len(kept), len(want), err)
+	}
+}
+
+// What the store had taken before its record was damaged is not told as unknown.
+func TestASettlementThatTheStoreHasIsNotUnknown(t *testing.T) {
+	dir, m := t.TempDir(), NewMemory(0)
+	j, err := OpenJournal(JournalOptions{Dir: dir, Store: m})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ex := typical("req_drained")
+	if err := errors.Join(j.Admit(typical("req_open")), j.Admit(ex), j.Settle(ex), j.Flush(t.Context()), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, segmentName(1))
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	off, _ := lastRecord(t, data)
+	data[off+frameSize+5] ^= 1
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j = openTest(t, JournalOptions{Dir: dir, Store: m})
+	if r := j.Recovered(); len(r.Torn) != 1 || !slices.Equal(r.Unknown, []string{"req_open"}) {
+		t.Errorf("recovery %+v", r)
+	}
+	if err := j.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := m.Get(t.Context(), "req_drained"); err != nil || got.Outcome != OutcomeOK {
+		t.Errorf("the store has %+v, %v", got, err)
 	}
 }
 

@@ -105,7 +105,8 @@ func (j *Journal) tidyStore(ctx context.Context, now time.Time) error {
 }
 
 // sync makes the records durable. Segments that were left since the last time
-// are sealed.
+// are sealed; one that cannot be is an error until the store has its records, and
+// keeps nothing after it from being made durable.
 func (j *Journal) sync() error {
 	j.drain <- struct{}{}
 	defer func() { <-j.drain }()
@@ -131,9 +132,11 @@ func (j *Journal) sync() error {
 			return fmt.Errorf("sync journal directory: %w", err)
 		}
 	}
+	var errs []error
 	for _, s := range left {
 		if err := s.mem.seal(s.used); err != nil {
-			return fmt.Errorf("seal journal segment %d: %w", s.seq, err)
+			errs = append(errs, fmt.Errorf("seal journal segment %d: %w", s.seq, err))
+			continue
 		}
 		j.mu.Lock()
 		s.sealed = true
@@ -141,10 +144,12 @@ func (j *Journal) sync() error {
 	}
 	cur.leave(used)
 	if err := cur.sync(); err != nil {
-		return fmt.Errorf("sync journal: %w", err)
+		errs = append(errs, fmt.Errorf("sync journal: %w", err))
 	}
-	j.synced = time.Now()
-	return nil
+	if len(errs) == 0 {
+		j.synced = time.Now()
+	}
+	return errors.Join(errs...)
 }
 
 // prepare allocates the next segment if there is none, without holding up those

@@ -3,7 +3,7 @@ package queue
 // entry is an item that waits.
 type entry struct {
 	Item
-	due    int64  // Unix nanoseconds: when it expires, and its rank within its tenant
+	due    int64  // when it expires, as the Scheduler reckons, and its rank within its tenant
 	seq    uint64 // order of arrival
 	flow   *flow
 	place  int // in flow.items

@@ -9,6 +9,7 @@ import (
 // for concurrent use. Times that it is told do not go back.
 type Scheduler struct {
 	config   Config
+	epoch    time.Time // of the first Push; what is due is reckoned from it, whatever becomes of the wall clock
 	bands    [bands]*band
 	all      map[uint64]*entry
 	expiries heap[*entry] // by due
@@ -50,6 +51,9 @@ func (s *Scheduler) Push(now time.Time, it Item, o Outlook) (shed []Item, no *Re
 	}
 	it.Band = min(max(it.Band, Low), High)
 	it.Cost, it.Weight, it.Bytes, it.serial = cost(it.Cost), weight(it.Weight), max(0, it.Bytes), 0
+	if s.epoch.IsZero() {
+		s.epoch = now
+	}
 	due := s.config.due(&it)
 	if s.count == 0 {
 		s.drain.resume(now)
@@ -67,7 +71,7 @@ func (s *Scheduler) Push(now time.Time, it Item, o Outlook) (shed []Item, no *Re
 		b.rest(max(0, now.Sub(b.served).Seconds()) * s.drain.speed())
 	}
 	s.seq++
-	e.Item, e.due, e.seq = it, due.UnixNano(), s.seq
+	e.Item, e.due, e.seq = it, s.reckon(due), s.seq
 	s.link(e)
 	return s.shed, nil
 }
@@ -108,7 +112,7 @@ func (s *Scheduler) Expire(now time.Time) []Item {
 	s.expired = s.expired[:0]
 	for s.expiries.len() > 0 {
 		e := s.expiries.top()
-		if e.due > now.UnixNano() {
+		if e.due > s.reckon(now) {
 			break
 		}
 		s.unlink(e)
@@ -155,8 +159,12 @@ func (s *Scheduler) Next() (time.Time, bool) {
 	if s.expiries.len() == 0 {
 		return time.Time{}, false
 	}
-	return time.Unix(0, s.expiries.top().due), true
+	return s.epoch.Add(time.Duration(s.expiries.top().due - s.epoch.UnixNano())), true
 }
+
+// reckon is a time in nanoseconds as entries have them: those of Unix, unless the
+// wall clock was set since the first Push. Only there is something due after it.
+func (s *Scheduler) reckon(t time.Time) int64 { return s.epoch.UnixNano() + int64(t.Sub(s.epoch)) }
 
 // Wait is how long an item like it would wait, were it pushed now.
 func (s *Scheduler) Wait(now time.Time, it Item, o Outlook) time.Duration {
@@ -211,7 +219,7 @@ func (s *Scheduler) ahead(it *Item) time.Duration {
 	}
 	own := min(b.waits, owed*weights)
 	if f != nil {
-		own = max(own, f.before(s.config.due(it).UnixNano()))
+		own = max(own, f.before(s.reckon(s.config.due(it))))
 	}
 	return seconds(higher/s.drain.speed() + own/s.drain.left(rank))
 }

@@ -108,7 +108,7 @@ func New(version string) *Metrics {
 	m.duration = histogram("request_duration_seconds", "Time from the request's head to its last byte.", durationBuckets, "model")
 	m.ttft = histogram("ttft_seconds", "Time to the first token that went to the client, of streams.", ttftBuckets, "model")
 	m.itl = histogram("itl_seconds", "Gap between two reads of a stream that carried tokens.", itlBuckets, "model")
-	m.overhead = histogram("overhead_seconds", "Time spent in the gateway before the first upstream was asked.", overheadBuckets, "model")
+	m.overhead = histogram("overhead_seconds", "Time spent in the gateway before the first upstream was asked, without what it waited for.", overheadBuckets, "model")
 	m.tokens = counter("tokens_total", "Tokens settled.", "model", "direction")
 	m.cost = counter("cost_microusd_total", "Cost of priced requests in millionths of a dollar.", "model")
 	m.hedges = counter("hedges_total", "Second attempts beside late ones: won, lost, or not made for want of a budget.", "model", "outcome")

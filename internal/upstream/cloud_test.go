@@ -117,7 +117,7 @@ func TestKeysAreShownAsEachProviderWantsThem(t *testing.T) {
 		}
 		var req h1.Request
 		target.Fill(&req, Call{Dialect: target.Dialects[0], Model: "m"}, t0)
-		if _, f := target.Authorize(t.Context(), &req, "", t0); f != nil {
+		if _, f := target.Authorize(t.Context(), &req, "", "", t0); f != nil {
 			t.Fatal(f)
 		}
 		var got []string
@@ -199,17 +199,17 @@ func TestTargetsOfTheEnvironment(t *testing.T) {
 		{"openai", nil, ""},
 		{"openai", map[string]string{"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "https://llm.acme/v1"}, "OPENAI_API_KEY|https://llm.acme/v1|"},
 		{"openai", map[string]string{"OPENAI_BASE_URL": "https://llm.acme/v1"}, ""},
-		{"openai", map[string]string{"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "acme"}, ""},
+		{"openai", map[string]string{"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "acme"}, "OPENAI_API_KEY beside OPENAI_BASE_URL"},
 		{"anthropic", map[string]string{"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "https://llm.acme"}, "ANTHROPIC_API_KEY|https://llm.acme|"},
 		{"anthropic", map[string]string{"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "https://llm.acme/anthropic/"}, "ANTHROPIC_API_KEY|https://llm.acme/anthropic/v1|"},
 		{"gemini", map[string]string{"GEMINI_API_KEY": "k", "GOOGLE_GEMINI_BASE_URL": "https://llm.acme/g"}, "GEMINI_API_KEY|https://llm.acme/g/v1beta|"},
 		{"gemini", map[string]string{"GOOGLE_API_KEY": "k"}, "GOOGLE_API_KEY||"},
 		{"azure", map[string]string{"AZURE_OPENAI_API_KEY": "k"}, ""},
-		{"azure", map[string]string{"AZURE_OPENAI_API_KEY": "k", "AZURE_OPENAI_ENDPOINT": "acme"}, ""},
+		{"azure", map[string]string{"AZURE_OPENAI_API_KEY": "k", "AZURE_OPENAI_ENDPOINT": "acme"}, "AZURE_OPENAI_API_KEY beside AZURE_OPENAI_ENDPOINT"},
 		{"azure", map[string]string{"AZURE_OPENAI_API_KEY": "k", "AZURE_OPENAI_ENDPOINT": "https://acme.openai.azure.com/"}, "AZURE_OPENAI_API_KEY|https://acme.openai.azure.com/|"},
 		{"bedrock", map[string]string{"AWS_BEARER_TOKEN_BEDROCK": "k"}, ""},
 		{"bedrock", map[string]string{"AWS_BEARER_TOKEN_BEDROCK": "k", "AWS_DEFAULT_REGION": "eu-west-1"}, "AWS_BEARER_TOKEN_BEDROCK||eu-west-1"},
-		{"bedrock", map[string]string{"AWS_BEARER_TOKEN_BEDROCK": "k", "AWS_REGION": "a/b"}, ""},
+		{"bedrock", map[string]string{"AWS_BEARER_TOKEN_BEDROCK": "k", "AWS_REGION": "a/b"}, "AWS_BEARER_TOKEN_BEDROCK beside AWS_REGION"},
 		{"vllm", map[string]string{"OPENAI_API_KEY": "k"}, ""},
 	}
 	for _, c := range cases {
@@ -218,6 +218,9 @@ func TestTargetsOfTheEnvironment(t *testing.T) {
 		got := ""
 		if ok {
 			got = key + "|" + config.URL + "|" + config.Region
+		}
+		if key, variable := kind.Unusable(func(name string) string { return c.env[name] }); key != "" {
+			got += key + " beside " + variable
 		}
 		if got != c.want {
 			t.Errorf("%s in %v: %q, want %q", c.kind, c.env, got, c.want)

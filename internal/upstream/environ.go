@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"slices"
 	"strings"
 
 	"tailplane/internal/secret"
@@ -29,6 +30,23 @@ func (k *Kind) FromEnv(get func(name string) string) (c Config, key string, ok b
 	}
 	c.Validate("", func(string, string, string) { key = "" })
 	return c, key, key != ""
+}
+
+// Unusable names a key that get finds, and the variable beside it that makes no target
+// of it: what it holds is no address, or no region. Both are empty where there is none.
+func (k *Kind) Unusable(get func(name string) string) (key, variable string) {
+	key = firstSet(k.KeyEnv, get)
+	if _, _, ok := k.FromEnv(get); ok || key == "" {
+		return "", ""
+	}
+	beside := slices.Concat(k.URLEnv, k.RegionEnv)
+	if k.BaseEnv != "" {
+		beside = append(beside, k.BaseEnv)
+	}
+	if variable = firstSet(beside, get); variable == "" {
+		return "", ""
+	}
+	return key, variable
 }
 
 // based is the address of a target that an SDK's base address amounts to; empty

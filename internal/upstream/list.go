@@ -80,7 +80,7 @@ func (t *Target) Ask(ctx context.Context, q Question) (Reply, *llm.Fault) {
 	if deadline, ok := ctx.Deadline(); ok {
 		req.HeadDeadline, req.ConnectTimeout = deadline, time.Until(deadline)
 	}
-	if _, f := t.Authorize(ctx, &req, checkCustomer, begin); f != nil {
+	if _, f := t.Authorize(ctx, &req, checkCustomer, "", begin); f != nil {
 		return Reply{}, f
 	}
 	resp, err := t.client.Do(ctx, &req)

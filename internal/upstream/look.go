@@ -43,7 +43,7 @@ func (t *Target) Glimpse(ctx context.Context, g Glimpse) (*h1.Response, *llm.Fau
 		req.TLS, req.Address, req.Host, req.Target = g.At.Scheme == "https", hostPort(g.At), g.At.Host, g.At.RequestURI()
 	} else {
 		req.Header = append(req.Header, t.fixed...)
-		if _, f := t.Authorize(ctx, &req, checkCustomer, begin); f != nil {
+		if _, f := t.Authorize(ctx, &req, checkCustomer, "", begin); f != nil {
 			return nil, f
 		}
 	}

@@ -232,10 +232,10 @@ func has(fields []h1.Field, name string) bool {
 }
 
 // Authorize adds the credential to a filled request that is made for a customer
-// (empty: for none that is known); what it used is to be told to Report. Its fault is public: it names the place where no credential
-// could be had.
-func (t *Target) Authorize(ctx context.Context, req *h1.Request, customer string, now time.Time) (credential.Use, *llm.Fault) {
-	use, err := t.source.Authorize(ctx, req, credential.Caller{Customer: customer}, now)
+// (empty: for none that is known) and a model; what it used is to be told to Report. Its fault is public: it names the place where no
+// credential could be had.
+func (t *Target) Authorize(ctx context.Context, req *h1.Request, customer, model string, now time.Time) (credential.Use, *llm.Fault) {
+	use, err := t.source.Authorize(ctx, req, credential.Caller{Customer: customer, Model: model}, now)
 	if err == nil {
 		return use, nil
 	}
@@ -249,11 +249,19 @@ func (t *Target) Authorize(ctx context.Context, req *h1.Request, customer string
 	}
 }
 
-// Report says what became of an attempt, so that a refused key is left alone.
-// When another key of the target may do better the fault says so.
+// Report says what became of an attempt, so that a key that was refused, or that
+// met a rate limit beside others, is left alone. When another key of the target may
+// do better the fault says so, and demands no longer a wait than all keys rest.
 func (t *Target) Report(use credential.Use, f *llm.Fault, now time.Time) {
-	if t.source.Report(use, f, now) && f.Retry == llm.RetryElsewhere {
+	another := t.source.Report(use, f, now)
+	if another && f.Retry == llm.RetryElsewhere {
 		f.Retry = llm.RetrySame
+	}
+	if f == nil || f.Kind != llm.FaultRateLimit {
+		return
+	}
+	if rest := t.source.Rest(use, now); another || rest > 0 {
+		f.After = min(f.After, rest)
 	}
 }
 

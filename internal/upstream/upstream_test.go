@@ -323,7 +323,7 @@ func TestFillPutsTheCallOnTheWire(t *testing.T) {
 		}
 		var req h1.Request
 		target.Fill(&req, c.call, t0)
-		if _, f := target.Authorize(t.Context(), &req, "", t0); f != nil {
+		if _, f := target.Authorize(t.Context(), &req, "", "", t0); f != nil {
 			t.Fatal(f)
 		}
 		var got strings.Builder
