@@ -198,6 +198,9 @@ func (n *naive) evict(room int64) {
 }
 
 func (n *naive) shrink(bytes int64) {
+	if bytes == 0 {
+		return // nothing was removed, whatever is still to be told apart
+	}
 	n.gone += min(bytes, n.used())
 	for len(n.known) > 0 && n.known[len(n.known)-1].size <= n.gone {
 		n.gone -= n.known[len(n.known)-1].size
