@@ -53,7 +53,7 @@ func TestAStartIsQuick(t *testing.T) {
 // in time and in memory that stays. A regular expression or a table that takes
 // more than the limit is built by whoever needs it.
 func TestPackagesBeginSmall(t *testing.T) {
-	const limit = 512 << 10
+	const limit = 2 << 20
 	cmd := exec.Command("tailplane", "version")
 	cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1")
 	var trace strings.Builder
