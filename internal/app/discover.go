@@ -25,7 +25,7 @@ import (
 //     rest of its config, and names that lead to it lead to all of them.
 //   - A change of replicas is a new plane, swapped in like that of a reload, with
 //     everything that has not changed taken over from the one before. Requests
-//     that run finish on the plane on which they began.
+//     that run finish on the plane on which they began, and may dial what it names.
 //   - A replica that drains is in no new plane. It is shown while it is there.
 
 // firstAnswer is how long a start, and a reload that names new sources, wait for
@@ -58,10 +58,11 @@ func (s *Server) cluster(k discover.Kubernetes) (discover.Discoverer, error) {
 }
 
 // enforce puts the policy of a file into force. What its sources have found is
-// named by it like what its targets say.
+// named by it like what its targets say; requests that run finish under the policy
+// before.
 func (s *Server) enforce(f *config.File) {
 	s.outside.Store(f)
-	s.network.Enforce(f.Egress, s.destinations(f))
+	s.network.Replace(f.Egress, s.destinations(f))
 	now := map[string]string{}
 	for target, c := range f.Discovered() {
 		members := s.members(f, target)

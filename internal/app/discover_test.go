@@ -74,14 +74,15 @@ type callers struct {
 	stop   chan struct{}
 	wg     sync.WaitGroup
 	served atomic.Int64
+	each   []atomic.Int64 // what each of them has had
 	mu     sync.Mutex
 	lost   []string
 }
 
 func (r *rig) callers(t *testing.T, n int) *callers {
 	t.Helper()
-	c := &callers{stop: make(chan struct{})}
-	for range n {
+	c := &callers{stop: make(chan struct{}), each: make([]atomic.Int64, n)}
+	for caller := range n {
 		c.wg.Go(func() {
 			for i := 0; ; i++ {
 				select {
@@ -95,10 +96,20 @@ func (r *rig) callers(t *testing.T, n int) *callers {
 					c.mu.Unlock()
 				}
 				c.served.Add(1)
+				c.each[caller].Add(1)
 			}
 		})
 	}
 	return c
+}
+
+// round waits until every request that runs now has ended.
+func (c *callers) round(t *testing.T) {
+	t.Helper()
+	for i := range c.each {
+		had := c.each[i].Load()
+		until(t, "each caller goes on", func() bool { return c.each[i].Load() > had })
+	}
 }
 
 // askOnce asks for a whole answer, or a stream; it says what is wrong with it.
@@ -196,7 +207,7 @@ func TestReplicasComeAndGoWithoutLosingARequest(t *testing.T) {
 	// One drains, ends what it has, gets nothing new, and vanishes.
 	listed(t, path, "{address: "+a.address+", draining: true}", b.address, c.address)
 	until(t, "one drains", func() bool { return strings.HasPrefix(r.candidates(t, "llama")[a.address], "draining") })
-	until(t, "it ends what it has", func() bool { return a.running.Load() == 0 })
+	load.round(t)
 	before, served := a.asked.Load(), load.served.Load()
 	until(t, "the others go on", func() bool { return load.served.Load() > served+30 })
 	if n := a.asked.Load() - before; n != 0 {
@@ -216,6 +227,7 @@ func TestReplicasComeAndGoWithoutLosingARequest(t *testing.T) {
 	d := newReplica(t)
 	listed(t, path, d.address)
 	until(t, "the last one is asked", func() bool { return d.asked.Load() > 0 })
+	load.round(t) // those that began before have nobody but c
 	c.leave(t)
 	served = load.served.Load()
 	until(t, "requests go on with it alone", func() bool { return load.served.Load() > served+30 })
@@ -226,6 +238,39 @@ func TestReplicasComeAndGoWithoutLosingARequest(t *testing.T) {
 		t.Errorf("%d of %d requests are lost; the first: %s", len(load.lost), load.served.Load(), load.lost[0])
 	}
 	t.Logf("%d requests", load.served.Load())
+	r.stop(t)
+}
+
+// TestARequestFinishesAtAReplicaThatIsNoLongerListed: it began when the replica was
+// the only one, and dials it again after a retry.
+func TestARequestFinishesAtAReplicaThatIsNoLongerListed(t *testing.T) {
+	asked, refuse := make(chan struct{}), make(chan struct{})
+	var times atomic.Int64
+	old := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close") // each is dialed
+		if r.Method != http.MethodPost {
+			return // its state is looked at, too
+		}
+		if times.Add(1) == 1 {
+			close(asked)
+			<-refuse
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, completion)
+	}))
+	defer old.Close()
+	r, path := discovered(t, old.Listener.Addr().String())
+	answer := make(chan string, 1)
+	go func() { answer <- askOnce("http://"+r.data.Addr().String(), false) }()
+	<-asked
+	next := newReplica(t)
+	listed(t, path, next.address)
+	until(t, "the other one is listed alone", func() bool { c := r.candidates(t, "llama"); return len(c) == 1 && c[next.address] != "" })
+	close(refuse)
+	if why := <-answer; why != "" || times.Load() != 2 {
+		t.Errorf("asked %d times: %s", times.Load(), why)
+	}
 	r.stop(t)
 }
 

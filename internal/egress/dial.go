@@ -36,37 +36,12 @@ type Network struct {
 	book   book
 }
 
-// ruling is a policy in force, with the reasons of what it names.
-type ruling struct {
-	*Policy
-	why map[endpoint]string
-}
-
 // New returns a network that lets out what is no guarded address, until Enforce
 // says otherwise.
 func New(o Options) *Network {
 	n := &Network{opt: o}
 	n.Enforce(Config{}, nil)
 	return n
-}
-
-// Enforce puts a policy into force, for every dial from now on. Connections
-// that are open stay open.
-func (n *Network) Enforce(c Config, named []Destination) {
-	r := &ruling{NewPolicy(c, named), map[endpoint]string{}}
-	for _, d := range named {
-		host, port, err := split(d.Address)
-		if err != nil {
-			continue
-		}
-		at := endpoint{host, port}
-		if have := r.why[at]; have != "" && have != d.Why {
-			r.why[at] = have + ", " + d.Why
-		} else {
-			r.why[at] = d.Why
-		}
-	}
-	n.policy.Store(r)
 }
 
 // Report is what was contacted since the start.
@@ -142,34 +117,34 @@ func (d *Dialer) dial(ctx context.Context, network, address, purpose string) (ne
 	if err != nil {
 		return nil, &Error{Kind: Failed, Address: address, Why: "this is no address: " + err.Error(), Err: err}
 	}
-	rule := d.network.policy.Load()
-	at := endpoint{host, port}
+	at, rules := endpoint{host, port}, d.network.policy.Load()
+	rule := rules.toward(at, time.Now())
 	if purpose == "" {
 		purpose = rule.why[at]
 	}
 	l := line{address: join(host, port), why: purpose}
 	if d.proxy == nil || rule.guarded(at) || exempt(d.exempt, host, port) {
-		c, err := d.connect(ctx, network, at, rule)
+		c, err := d.connect(ctx, network, at, rules)
 		d.network.note(l, c, err)
 		return c, err
 	}
 	l.via = d.proxy.address
-	c, err := d.tunnel(ctx, network, at, rule)
+	c, err := d.tunnel(ctx, network, at, rules)
 	d.network.note(l, c, err)
 	return c, err
 }
 
 // tunnel opens a connection through the proxy. Names are resolved by the proxy,
 // so that the policy can only look at them as names.
-func (d *Dialer) tunnel(ctx context.Context, network string, to endpoint, rule *ruling) (net.Conn, error) {
-	if err := rule.CheckName(to.host, to.port, true); err != nil {
+func (d *Dialer) tunnel(ctx context.Context, network string, to endpoint, rules *ruling) (net.Conn, error) {
+	if err := rules.toward(to, time.Now()).CheckName(to.host, to.port, true); err != nil {
 		return nil, err
 	}
 	host, port, err := split(d.proxy.address)
 	if err != nil {
 		return nil, err
 	}
-	c, err := d.connect(ctx, network, endpoint{host, port}, rule)
+	c, err := d.connect(ctx, network, endpoint{host, port}, rules)
 	d.network.note(line{address: d.proxy.address, why: "proxy"}, c, err)
 	if err != nil {
 		return nil, d.proxy.unreachable(ctx, to, err)
@@ -180,7 +155,8 @@ func (d *Dialer) tunnel(ctx context.Context, network string, to endpoint, rule *
 // connect opens a connection without a proxy. The policy sees the name first,
 // and then every address that is about to be connected to: what DNS says
 // between the two makes no difference.
-func (d *Dialer) connect(ctx context.Context, network string, to endpoint, rule *ruling) (net.Conn, error) {
+func (d *Dialer) connect(ctx context.Context, network string, to endpoint, rules *ruling) (net.Conn, error) {
+	rule := rules.toward(to, time.Now())
 	if err := rule.CheckName(to.host, to.port, false); err != nil {
 		return nil, err
 	}
