@@ -66,9 +66,6 @@ type Options struct {
 	Resolver discover.Resolver
 	// Dial opens connections to targets; nil means the network.
 	Dial upstream.Dialer
-	// Drain is how long running requests may go on after the order to stop;
-	// zero means half a minute.
-	Drain time.Duration
 }
 
 // Server is a running program.
@@ -345,24 +342,28 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	return err
 }
 
-// drainTime is how long running requests may go on after the order to stop.
-const drainTime = 30 * time.Second
-
-// cutTime is how long a request that was cut off has to be settled.
-const cutTime = 5 * time.Second
+// A request that is ended has so long to tell its caller, and to be settled.
+const (
+	lastWords = 2 * time.Second
+	cutTime   = 5 * time.Second
+)
 
 // drain stops taking requests and waits for those that run. What does not end
-// in time is cut off; it is settled like every other request that breaks.
+// in time is ended; it is settled like every other request that breaks.
 func (s *Server) drain(data *dataServer, adm *http.Server) {
+	s.mu.Lock()
+	stop := s.file.Listen.Stop
+	s.mu.Unlock()
 	s.gateway.Drain()
-	patience := cmp.Or(s.opt.Drain, drainTime)
-	s.log.Info("stopping: running requests may finish; another signal ends them", "within", patience.String())
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := data.Shutdown(ctx); err != nil {
-		s.log.Warn("requests are cut off because they did not end in time", "after", patience.String())
+	s.log.Info("stopping: running requests may finish; another signal ends them", "accept", stop.Accept.String(), "finish", stop.Finish.String())
+	time.Sleep(stop.Accept)
+	if !shutsDown(data, stop.Finish) {
+		s.log.Warn("requests are ended because they did not end in time", "after", stop.Finish.String())
 		s.gateway.Cut()
-		_ = data.Close()
+		data.Interrupt()
+		if !shutsDown(data, lastWords) {
+			_ = data.Close()
+		}
 	}
 	settled := make(chan struct{})
 	go func() { s.busy.Wait(); close(settled) }()
@@ -379,6 +380,13 @@ func (s *Server) drain(data *dataServer, adm *http.Server) {
 	s.mu.Unlock()
 	s.inside.CloseIdle()
 	s.identities.CloseIdleConnections()
+}
+
+// shutsDown reports whether all requests end in time.
+func shutsDown(data *dataServer, within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	return data.Shutdown(ctx) == nil
 }
 
 // serveData is the gateway, counted so that a stop can wait for it.

@@ -17,6 +17,8 @@ import (
 type dataServer struct {
 	one httpd.Server
 	two http.Server
+
+	interruptTwo context.CancelFunc
 }
 
 // Limits of a connection of the data listener.
@@ -30,13 +32,16 @@ func newDataServer(handler http.Handler, yield func(), log *slog.Logger) *dataSe
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
 	protocols.SetHTTP2(true) // over TLS, which the listener brings
+	base, interrupt := context.WithCancel(context.Background())
 	return &dataServer{
+		interruptTwo: interrupt,
 		one: httpd.Server{
 			Handler: handler, Yield: yield, ErrorLog: log,
 			ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHead,
 		},
 		two: http.Server{
 			Handler: handler, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), Protocols: &protocols,
+			BaseContext:       func(net.Listener) context.Context { return base },
 			ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHead,
 		},
 	}
@@ -69,6 +74,12 @@ func (d *dataServer) Shutdown(ctx context.Context) error {
 	err := d.one.Shutdown(ctx)
 	wg.Wait()
 	return errors.Join(err, two)
+}
+
+// Interrupt ends the contexts of the requests that run. They can still answer.
+func (d *dataServer) Interrupt() {
+	d.one.Interrupt()
+	d.interruptTwo()
 }
 
 // Close cuts everything off.

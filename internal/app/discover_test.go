@@ -372,10 +372,10 @@ models: {llama: {pool: [llama], served_as: m}}
 	if _, ok := dialed.Load("10.1.2.3:8000"); !ok {
 		t.Error("the replica was not dialed")
 	}
+	r.stop(t)
 	if !strings.Contains(r.err.String(), "left out") {
 		t.Error("the log does not tell that some are left out")
 	}
-	r.stop(t)
 }
 
 // TestAReloadWaitsForNewReplicas: a model that becomes discovered loses nothing,

@@ -8,10 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"tailplane/internal/config"
 	"tailplane/internal/ledger"
+	"tailplane/internal/llm"
 )
 
 func TestAFileCountsAsChangedOnceItsContentHasSettled(t *testing.T) {
@@ -187,18 +189,18 @@ func TestZeroConfigHasNothingToReload(t *testing.T) {
 	r.stop(t)
 }
 
-// TestAStopLetsStreamsEnd, and what does not end in time is cut off where the
-// client can tell, and settled.
+// TestAStopLetsStreamsEnd, and what does not end in time is ended: the client is
+// told, and the request settled.
 func TestAStopLetsStreamsEnd(t *testing.T) {
 	for _, finishes := range []bool{true, false} {
 		up := &halting{make(chan struct{}, 1), make(chan struct{})}
 		path := filepath.Join(t.TempDir(), "tailplane.yaml")
-		write(t, path, fmt.Sprintf("targets: {up: {kind: vllm, url: \"http://127.0.0.1:%d\"}}\nmodels: {slow: {route: [up/m]}}\n", listening(t, up.ServeHTTP)))
-		opt := Options{Config: path, NoWatch: true, Drain: 1}
+		finish := "1ms"
 		if finishes {
-			opt.Drain = 0
+			finish = "1h"
 		}
-		r := serving(t, opt)
+		write(t, path, fmt.Sprintf("listen: {stop: {finish: %s}}\ntargets: {up: {kind: vllm, url: \"http://127.0.0.1:%d\"}}\nmodels: {slow: {route: [up/m]}}\n", finish, listening(t, up.ServeHTTP)))
+		r := serving(t, Options{Config: path, NoWatch: true})
 		_, stream := r.stream(t, "slow")
 		<-up.begun
 		r.cancel()
@@ -206,9 +208,8 @@ func TestAStopLetsStreamsEnd(t *testing.T) {
 			close(up.goOn)
 		}
 		rest, err := io.ReadAll(stream)
-		clean := err == nil && strings.HasSuffix(string(rest), "data: [DONE]\n\n")
-		broken := err != nil || strings.Contains(string(rest), `"error"`)
-		if finishes && !clean || !finishes && (clean || !broken) {
+		clean := strings.HasSuffix(string(rest), "data: [DONE]\n\n")
+		if told := strings.Contains(string(rest), `"code":"gateway_stopped"`); err != nil || clean != finishes || told == finishes {
 			t.Errorf("finishes %v: the stream ended with %q, %v", finishes, rest, err)
 		}
 		state := r.opt.State
@@ -218,12 +219,55 @@ func TestAStopLetsStreamsEnd(t *testing.T) {
 		}
 		again := serving(t, Options{Config: path, State: state, NoWatch: true})
 		past, err := again.kept.records.Recent(t.Context(), 1, ledger.Filter{})
-		if err != nil || len(past) != 1 || finishes == strings.Contains(past[0].Message, "the gateway stopped") {
+		if err != nil || len(past) != 1 || finishes != (past[0].Fault == "") || !finishes && (past[0].Fault != llm.FaultStopped || past[0].Attempts[0].Message != "the gateway stopped") {
 			t.Errorf("finishes %v: the record %+v, %v", finishes, past, err)
 		}
 		if strings.Contains(again.out.String(), "note") {
 			t.Errorf("finishes %v: the next start finds something to tell:\n%s", finishes, again.out)
 		}
 		again.stop(t)
+	}
+}
+
+// TestAStopTellsEveryKindOfRequest that it is not waited for any longer.
+func TestAStopTellsEveryKindOfRequest(t *testing.T) {
+	up := &halting{make(chan struct{}), make(chan struct{})}
+	path := filepath.Join(t.TempDir(), "tailplane.yaml")
+	write(t, path, fmt.Sprintf("listen: {stop: {finish: 1ms}}\ntargets: {up: {kind: vllm, url: \"http://127.0.0.1:%d\"}}\nmodels: {slow: {route: [up/m]}}\n", listening(t, up.ServeHTTP)))
+	r := serving(t, Options{Config: path, NoWatch: true})
+	var one, two http.Protocols
+	one.SetHTTP1(true)
+	two.SetUnencryptedHTTP2(true)
+	var answers sync.WaitGroup
+	for _, kind := range []struct {
+		protocols *http.Protocols
+		stream    bool
+		status    int
+	}{{&one, true, 200}, {&one, false, 503}, {&two, true, 200}, {&two, false, 503}} {
+		answers.Go(func() {
+			body := fmt.Sprintf(`{"model":"slow","stream":%v,"messages":[{"role":"user","content":"hello"}]}`, kind.stream)
+			req := must(http.NewRequest(http.MethodPost, "http://"+r.data.Addr().String()+"/v1/chat/completions", strings.NewReader(body)))
+			req.Header.Set("Authorization", "Bearer "+r.key)
+			transport := &http.Transport{Protocols: kind.protocols}
+			defer transport.CloseIdleConnections()
+			resp, err := (&http.Client{Transport: transport}).Do(req)
+			if err != nil {
+				t.Errorf("%s, stream %v: %v", kind.protocols, kind.stream, err)
+				return
+			}
+			text, err := io.ReadAll(resp.Body)
+			if err != nil || resp.StatusCode != kind.status || !strings.Contains(string(text), `"code":"gateway_stopped"`) {
+				t.Errorf("%s, stream %v: %d %q, %v", kind.protocols, kind.stream, resp.StatusCode, text, err)
+			}
+		})
+	}
+	for range 4 {
+		<-up.begun
+	}
+	r.cancel()
+	answers.Wait()
+	r.stop(t)
+	if stats := r.journal.Stats(); stats.Open != 0 || stats.Settled != 4 {
+		t.Errorf("the ledger was closed with %+v\n%s", stats, r.err)
 	}
 }

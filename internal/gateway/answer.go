@@ -26,6 +26,9 @@ func (c *call) head(contentType string, resp *h1.Response, target *candidate) {
 	c.values = make([]string, 0, 16) // not pooled: the server may look at it when the call is closed
 	c.set("Content-Type", contentType)
 	c.set(c.idHeader(), c.ex.ID)
+	if c.gateway.draining.Load() {
+		c.set("Connection", "close")
+	}
 	if target != nil {
 		c.set("X-Tailplane-Target", target.Name)
 		c.set("X-Tailplane-Model", target.model)
@@ -126,13 +129,13 @@ func (c *call) end(f *llm.Fault) {
 		c.ex.Outcome = ledger.OutcomeOK
 		return
 	}
+	if f.Kind == llm.FaultClientGone && c.gateway.cutting.Load() {
+		f = stopped(f.Err)
+	}
 	f = c.told(f)
 	c.ex.Fault, c.ex.Message = f.Kind, cut(f.Message, 500)
 	switch {
 	case f.Kind == llm.FaultClientGone:
-		if c.gateway.cutting.Load() {
-			c.ex.Message = "the gateway stopped, and did not wait any longer for the answer to end"
-		}
 		c.ex.Outcome, c.ex.Status = ledger.OutcomeGone, f.ClientStatus()
 		c.abort = true // whoever still listens must not take what was sent for an answer
 		return
@@ -267,6 +270,14 @@ func (c *call) writeBody(body []byte) *llm.Fault {
 		return clientGone(err)
 	}
 	return nil
+}
+
+// stopped is the fault of a request that the gateway does not wait for any longer.
+func stopped(err error) *llm.Fault {
+	return &llm.Fault{
+		Kind: llm.FaultStopped, Retry: llm.RetryNever, Scope: llm.ScopeRequest, After: time.Second,
+		Message: "the gateway stopped, and did not wait any longer for the answer to end; ask again", Err: err,
+	}
 }
 
 // clientGone is the fault of a caller that cannot be written to.

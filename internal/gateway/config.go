@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"strings"
+	"time"
 
 	"tailplane/internal/secret"
 	"tailplane/internal/wire"
@@ -25,7 +26,20 @@ type Listen struct {
 	MaxBody int64 `yaml:"max_body"`
 	// MaxEvent is the largest single event of a stream in bytes.
 	MaxEvent int64 `yaml:"max_event"`
+	Stop     Stop  `yaml:"stop"`
 }
+
+// Stop says how the gateway ends when it is told to.
+type Stop struct {
+	// Accept is for how long new requests are still taken, while the readiness checks
+	// fail already: whoever sends requests here needs a moment to hear of that.
+	Accept time.Duration `yaml:"accept"`
+	// Finish is for how long after that running requests may go on.
+	Finish time.Duration `yaml:"finish"`
+}
+
+// longestStop bounds both times.
+const longestStop = 24 * time.Hour
 
 // Listener is one address.
 type Listener struct {
@@ -87,7 +101,7 @@ func (t TLS) Refs() map[string]secret.Ref {
 func DefaultListen() Listen {
 	return Listen{
 		Data: Listener{Addr: "127.0.0.1:4600"}, Admin: Listener{Addr: "127.0.0.1:4601"},
-		MaxBody: 64 << 20, MaxEvent: wire.DefaultEventLimit,
+		MaxBody: 64 << 20, MaxEvent: wire.DefaultEventLimit, Stop: Stop{Finish: 30 * time.Second},
 	}
 }
 
@@ -113,6 +127,14 @@ func (l Listen) Validate(keyless, guarded bool, report func(path, wrong, right s
 		report("listen.admin.addr", "other machines can reach the admin listener, and it is not encrypted", "add `listen.admin.tls`, or listen on 127.0.0.1")
 	case !guarded:
 		report("listen.admin.addr", "other machines can reach the admin listener, and nobody there can log in", "add `auth.oidc` or allow `auth.links`, or listen on 127.0.0.1")
+	}
+	for _, f := range []struct {
+		name string
+		d    time.Duration
+	}{{"accept", l.Stop.Accept}, {"finish", l.Stop.Finish}} {
+		if f.d < 0 || f.d > longestStop {
+			report("listen.stop."+f.name, f.d.String()+" is out of range", "use 0s to 24h")
+		}
 	}
 	if l.MaxBody < 1<<10 || l.MaxBody > 1<<30 {
 		report("listen.max_body", fmt.Sprintf("%d is out of range", l.MaxBody), "use 1KiB to 1GiB")

@@ -120,11 +120,12 @@ func (g *Gateway) serve(c *call, found bool) *llm.Fault {
 }
 
 // Drain makes the readiness checks fail, so that whoever sends requests here
-// looks for another gateway; requests are served as before.
+// looks for another gateway. Requests are served as before, and their answers are
+// the last of their connections.
 func (g *Gateway) Drain() { g.draining.Store(true) }
 
-// Cut says that connections are cut from now on: a request that loses its caller has
-// lost it by us, and its record says so.
+// Cut says that requests are ended from now on: one whose context ends is ended by
+// us, and its caller and its record are told so.
 func (g *Gateway) Cut() { g.cutting.Store(true) }
 
 // Ready reports whether requests are to be sent here.

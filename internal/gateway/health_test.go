@@ -139,13 +139,23 @@ models:
 	}
 }
 
+// TestReadinessEndsWithTheOrderToStop, and requests are served on, each as the last
+// of its connection.
 func TestReadinessEndsWithTheOrderToStop(t *testing.T) {
 	bubble(t, poolConfig, func(t *testing.T, r *rig) {
+		for _, name := range []string{"a", "b", "c"} {
+			r.host(name, reply(t, okScript))
+		}
 		check := func(ready, live int) {
 			t.Helper()
 			for path, want := range map[string]int{"/readyz": ready, "/health/readiness": ready, "/livez": live, "/health": live} {
 				if w := r.send("GET", path, "", ""); w.Code != want {
 					t.Errorf("%s: %d, want %d", path, w.Code, want)
+				}
+			}
+			for _, body := range []string{chatBody, "{}"} {
+				if w := r.post(body); w.Code != map[string]int{chatBody: 200, "{}": 400}[body] || (w.Header().Get("Connection") == "close") != (ready != 200 || body == "{}") {
+					t.Errorf("%d, Connection: %q", w.Code, w.Header().Get("Connection"))
 				}
 			}
 		}

@@ -279,6 +279,8 @@ func (c *call) interrupted(f *llm.Fault) *llm.Fault {
 		return f
 	case errors.Is(context.Cause(c.ctx), errLost):
 		return lost()
+	case f.Kind == llm.FaultClientGone && c.gateway.cutting.Load():
+		f.Message = "the gateway stopped"
 	case f.Kind != llm.FaultClientGone:
 		return upstream.Broken(c.ctx.Err(), llm.FaultTotal)
 	}

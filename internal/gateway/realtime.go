@@ -162,9 +162,13 @@ func (s *session) sayWhy() {
 	if s.fault == nil || s.fault.Kind == llm.FaultClientGone || s.lost || s.received.Closed() || !s.received.Whole() {
 		return
 	}
-	const internalError = 1011 // RFC 6455 7.4.1
+	const goingAway, internalError = 1001, 1011 // RFC 6455 7.4.1
+	code := uint16(internalError)
+	if s.fault.Kind == llm.FaultStopped {
+		code = goingAway
+	}
 	_ = s.conn.SetWriteDeadline(now().Add(drainTime))
-	_, _ = s.conn.Write(wire.AppendClose(nil, internalError, s.fault.Message)) // it is closed in any case
+	_, _ = s.conn.Write(wire.AppendClose(nil, code, s.fault.Message)) // it is closed in any case
 }
 
 // head is the answer that switches the protocol.
@@ -247,6 +251,8 @@ func (s *session) broken(err error, client bool) *llm.Fault {
 		kind = llm.FaultTotal
 	}
 	switch {
+	case s.call.ctx.Err() != nil: // nobody but the gateway ends it: whether the client is there, the session sees
+		return stopped(err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 	case client && s.clientBye.Load() || !client && s.targetBye.Load():
 		return nil

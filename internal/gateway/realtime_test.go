@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tailplane/internal/httpd"
@@ -234,6 +235,31 @@ func TestARefusedSessionFallsBack(t *testing.T) {
 		a.stop()
 		b.stop()
 		if ex := r.settled(t); len(ex.Attempts) != 2 || ex.Attempts[0].Fault != llm.FaultOverloaded || ex.Outcome != ledger.OutcomeOK {
+			t.Errorf("%s", asJSON(t, ex))
+		}
+	})
+}
+
+// TestASessionIsToldThatTheGatewayStops, by the status that RFC 6455 has for it.
+func TestASessionIsToldThatTheGatewayStops(t *testing.T) {
+	setSecrets(t)
+	bubble(t, realtimeConfig, func(t *testing.T, r *rig) {
+		k := r.talker("a", func(conn net.Conn, _ *bufio.Reader) { _, _ = io.WriteString(conn, switched) })
+		s := &httpd.Server{Handler: r.gateway}
+		_, in, _ := r.talk(t, func(r *rig, l net.Listener) { r.running.Go(func() { _ = s.Serve(l) }) })
+		synctest.Wait()
+		r.gateway.Cut()
+		s.Interrupt()
+		got, err := io.ReadAll(in)
+		if err != nil || !strings.HasPrefix(string(got), "\x88") || !strings.HasPrefix(string(got[2:]), "\x03\xe9the gateway stopped") {
+			t.Errorf("the client got %q, %v", got, err)
+		}
+		<-k.ended
+		k.stop()
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if ex := r.settled(t); ex.Outcome != ledger.OutcomeBroken || ex.Fault != llm.FaultStopped {
 			t.Errorf("%s", asJSON(t, ex))
 		}
 	})

@@ -30,6 +30,8 @@ type conn struct {
 	remote string
 	state  atomic.Int32
 
+	running atomic.Pointer[requestContext] // of the request that is handled now
+
 	buf    []byte             // buf[r:w] was read and is not consumed yet
 	r, w   int                // both 0 while buf is nil
 	pooled *[readBufSize]byte // what buf is made of, nil if grown or none
@@ -253,9 +255,11 @@ func (c *conn) skipEmptyLines() {
 func (c *conn) exchange(n int) *refusal {
 	x := c.srv.exchange()
 	x.open(c)
+	c.running.Store(x.ctx)
 	bad := x.read(c.buf[c.r : c.r+n])
 	c.consume(n)
 	if bad != nil {
+		c.running.Store(nil)
 		x.reset()
 		return bad
 	}
@@ -264,6 +268,7 @@ func (c *conn) exchange(n int) *refusal {
 	}
 	x.watch.begin(x.body.err != nil)
 	keep := c.run(x)
+	c.running.Store(nil)
 	if x.unread() && !c.gone {
 		c.linger()
 	}

@@ -150,7 +150,24 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-empty:
 		return err
 	case <-ctx.Done():
+	}
+	select {
+	case <-empty: // both are so: nothing is left, which is better news
+		return err
+	default:
 		return ctx.Err()
+	}
+}
+
+// Interrupt ends the contexts of the requests that run, and leaves their connections
+// to their handlers, which can still answer.
+func (s *Server) Interrupt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if ctx := c.running.Load(); ctx != nil {
+			ctx.cancel()
+		}
 	}
 }
 

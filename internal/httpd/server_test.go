@@ -480,3 +480,34 @@ func TestCloseEndsRunningRequests(t *testing.T) {
 	}
 	<-over
 }
+
+// TestAnInterruptedRequestCanStillAnswer, and those that come later are left alone.
+func TestAnInterruptedRequestCanStillAnswer(t *testing.T) {
+	begun := make(chan struct{})
+	s := &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/slow" {
+			fmt.Fprint(w, r.Context().Err())
+			return
+		}
+		close(begun)
+		<-r.Context().Done()
+		fmt.Fprint(w, "sorry")
+	})}
+	c := dial(t, start(t, s))
+	in := bufio.NewReader(c)
+	for i, path := range []string{"/slow", "/"} {
+		_, _ = io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: h\r\n\r\n")
+		if i == 0 {
+			<-begun
+			s.Interrupt()
+		}
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != []string{"sorry", "<nil>"}[i] {
+			t.Errorf("%s: %q %v", path, body, err)
+		}
+		s.Interrupt() // nothing runs
+	}
+}

@@ -36,6 +36,7 @@ const (
 	FaultClientGone    FaultKind = "client_gone"            // the caller left
 	FaultShed          FaultKind = "shed"                   // refused by us to protect the rest
 	FaultUnavailable   FaultKind = "no_target_available"    // every candidate is cooling down, drained or spent
+	FaultStopped       FaultKind = "gateway_stopped"        // we were told to stop, and did not wait any longer
 	FaultInternal      FaultKind = "internal"               // a bug in us
 	FaultHedgeLost     FaultKind = "hedge_lost"             // another attempt of the same request answered first
 	FaultFlawed        FaultKind = "flawed_answer"          // a weak model's whole answer is not usable, and was not sent
@@ -138,7 +139,7 @@ func (f *Fault) ClientStatus() int {
 		return 499
 	case FaultInternal:
 		return 500
-	case FaultOverloaded, FaultUnavailable:
+	case FaultOverloaded, FaultUnavailable, FaultStopped:
 		return 503
 	case FaultConnectTime, FaultFirstToken, FaultIdle, FaultTotal:
 		return 504
