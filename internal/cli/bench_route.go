@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
@@ -239,7 +240,10 @@ func (o *routeFlags) read(in io.Reader) (*replay.Trace, error) {
 	} else {
 		t, err = replay.ReadFile(o.trace, rules)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &Error{ExitNotFound, "there is no trace at " + o.trace, "docs/guides/routing-benchmark.md tells which there are"}
+	case err != nil:
 		return nil, &Error{ExitFailed, "the trace cannot be read: " + err.Error(), ""}
 	}
 	return t, nil

@@ -128,7 +128,7 @@ func TestBenchRouteSaysWhatIsWrong(t *testing.T) {
 		{[]string{"--scale", "0"}, ExitUsage, "a scale of 0"},
 		{[]string{"--block-size", "16"}, ExitOK, ""},
 		{[]string{"--block-size", "1024"}, ExitFailed, "line 1: 4 hash_ids for 2000 tokens"},
-		{[]string{"--trace", "nowhere"}, ExitFailed, "the trace cannot be read"},
+		{[]string{"--trace", "nowhere"}, ExitNotFound, "there is no trace at nowhere"},
 		{[]string{"--trace", ""}, ExitUsage, "no trace is named"},
 	} {
 		_, _, err := bench(t, c.args...)

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tailplane/internal/admin"
+	"tailplane/internal/llm"
 	"tailplane/internal/policy"
 )
 
@@ -121,20 +122,35 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 	return &Error{ExitUnreachable, fmt.Sprintf("tailplane does not answer at %s: %v", c.Admin, err), "is it still running? see its log"}
 }
 
-// refused turns an error of the admin API into one with an exit code.
+// refused turns an error of the admin API, or of the API that serves OpenAI's SDK,
+// into one with an exit code.
 func refused(raw []byte, status int) error {
 	var body struct {
 		Error struct{ Code, Message string }
 	}
 	if json.Unmarshal(raw, &body) != nil || body.Error.Message == "" {
-		return &Error{ExitFailed, fmt.Sprintf("the admin API answered with status %d", status), ""}
+		return &Error{ExitFailed, fmt.Sprintf("tailplane answered with status %d", status), ""}
 	}
-	codes := map[string]int{"usage": ExitUsage, "unauthorized": ExitUnauthorized, "forbidden": ExitUnauthorized, "not_found": ExitNotFound, "conflict": ExitConflict}
-	code, ok := codes[body.Error.Code]
-	if !ok {
-		code = ExitFailed
+	return &Error{exitOf(body.Error.Code), body.Error.Message, ""}
+}
+
+// exitOf is the exit code for the code of an API's error.
+func exitOf(code string) int {
+	switch code {
+	case "usage":
+		return ExitUsage
+	case "unauthorized", "forbidden":
+		return ExitUnauthorized
+	case "not_found":
+		return ExitNotFound
+	case "conflict":
+		return ExitConflict
 	}
-	return &Error{code, body.Error.Message, ""}
+	switch llm.FaultKind(code) {
+	case llm.FaultConnect, llm.FaultConnectTime, llm.FaultFirstToken, llm.FaultIdle, llm.FaultTotal:
+		return ExitUnreachable
+	}
+	return ExitFailed
 }
 
 // passing is the order for a key that serves a purpose and ends.

@@ -113,13 +113,13 @@ func printStream(out io.Writer, body io.Reader, id string) error {
 		}
 		var chunk struct {
 			Choices []struct{ Delta struct{ Content string } }
-			Error   *struct{ Message string }
+			Error   *struct{ Code, Message string }
 		}
 		if err := json.Unmarshal([]byte(data), &chunk); err != nil {
 			return &Error{ExitFailed, "the stream holds something that is not a chunk", "tailplane why " + id}
 		}
 		if chunk.Error != nil {
-			return &Error{ExitFailed, "the stream broke: " + chunk.Error.Message, "tailplane why " + id}
+			return &Error{exitOf(chunk.Error.Code), "the stream broke: " + chunk.Error.Message, "tailplane why " + id}
 		}
 		for _, choice := range chunk.Choices {
 			fmt.Fprint(out, choice.Delta.Content)
