@@ -187,6 +187,7 @@ func recoverDir(dir string, pos Position) (recoverer, error) {
 	from := firstNeeded(paths, pos)
 	for i, path := range paths {
 		seq, _ := segmentSeq(path)
+		r.missing(max(r.last, pos.Segment), seq)
 		r.last = seq
 		if seq < from && i < len(paths)-1 {
 			if err := r.keep(path, seq); err != nil {
@@ -206,6 +207,16 @@ func recoverDir(dir string, pos Position) (recoverer, error) {
 		}
 	}
 	return r, nil
+}
+
+// missing tells of segments between one that was there, or that the store has come to,
+// and the next: the journal removes none that the store has not had.
+func (r *recoverer) missing(before, next uint64) {
+	if before == 0 || next <= before+1 {
+		return
+	}
+	r.found.Breaks = append(r.found.Breaks, fmt.Sprintf("segments %d to %d are missing, and the store does not have their records", before+1, next-1))
+	r.chained = false // the next one follows one that is not there
 }
 
 // firstNeeded is the oldest segment whose records matter: the last segment's
