@@ -173,33 +173,3 @@ func (s *Server) closeState() {
 		s.log.Error("the state was not closed cleanly", "error", err)
 	}
 }
-
-// pruneEvery is how often old records are removed.
-const pruneEvery = time.Hour
-
-// retain removes records that are older than the config says, until ctx ends.
-func (s *Server) retain(ctx context.Context) error {
-	s.mu.Lock()
-	keep := s.file.Ledger.Records
-	s.mu.Unlock()
-	tick := time.NewTicker(pruneEvery)
-	defer tick.Stop()
-	for {
-		if s.kept.prune != nil {
-			n, err := s.kept.prune(ctx, time.Now().Add(-keep))
-			switch {
-			case ctx.Err() != nil:
-				return nil
-			case err != nil:
-				s.log.Error("old records could not be removed; they are tried again in an hour", "error", err)
-			case n > 0:
-				s.log.Info("old records removed", "records", n)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
