@@ -41,9 +41,11 @@ func (f *File) targetsOf(m models.Model) []string {
 	if m.Prefill != nil {
 		out = slices.Clone(m.Prefill.Pool)
 	}
-	for name := range f.Targets {
-		if slices.ContainsFunc(m.Route, func(s models.Step) bool { return strings.HasPrefix(s.To, name+"/") }) {
-			out = append(out, name)
+	for _, step := range m.Route {
+		for i, r := range step.To { // names of targets may have slashes, too
+			if r == '/' {
+				out = append(out, step.To[:i])
+			}
 		}
 	}
 	return slices.DeleteFunc(out, func(name string) bool { _, there := f.Targets[name]; return !there })
