@@ -251,7 +251,7 @@ func (s *session) broken(err error, client bool) *llm.Fault {
 		kind = llm.FaultTotal
 	}
 	switch {
-	case s.call.ctx.Err() != nil: // nobody but the gateway ends it: whether the client is there, the session sees
+	case s.call.ctx.Err() != nil && s.call.gateway.cutting.Load():
 		return stopped(err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 	case client && s.clientBye.Load() || !client && s.targetBye.Load():
