@@ -252,7 +252,9 @@ func (s *session) broken(err error, client bool) *llm.Fault {
 	}
 	switch {
 	case s.call.ctx.Err() != nil && s.call.gateway.cutting.Load():
-		return stopped(err)
+		f := stopped(err)
+		f.Phase = llm.PhaseStream
+		return f
 	case errors.Is(err, os.ErrDeadlineExceeded):
 	case client && s.clientBye.Load() || !client && s.targetBye.Load():
 		return nil
