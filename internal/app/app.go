@@ -99,6 +99,7 @@ type Server struct {
 	discovery  *discover.Manager
 	outside    atomic.Pointer[config.File] // whose egress section is in force
 	busy       sync.WaitGroup              // requests to the data listener
+	running    atomic.Int64                // how many those are
 	load       busy.Gauge
 	started    time.Time
 	token      secret.Value
@@ -329,7 +330,7 @@ func (s *Server) run(ctx context.Context, ready func(*Server)) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	s.drain(data, adm)
+	s.drain(data, adm, err == nil)
 	stop()
 	wg.Wait()
 	s.withdraw()
@@ -348,17 +349,23 @@ const (
 	cutTime   = 5 * time.Second
 )
 
-// drain stops taking requests and waits for those that run. What does not end
-// in time is ended; it is settled like every other request that breaks.
-func (s *Server) drain(data *dataServer, adm *http.Server) {
+// drain stops taking requests, if that was ordered after the time that there is for
+// it, and waits for those that run. What does not end in time is ended; it is settled
+// like every other request that breaks.
+func (s *Server) drain(data *dataServer, adm *http.Server, ordered bool) {
 	s.mu.Lock()
 	stop := s.file.Listen.Stop
 	s.mu.Unlock()
+	if !ordered {
+		stop.Accept = 0 // what has failed is not there for new requests
+	}
 	s.gateway.Drain()
 	s.log.Info("stopping: running requests may finish; another signal ends them", "accept", stop.Accept.String(), "finish", stop.Finish.String())
 	time.Sleep(stop.Accept)
 	if !shutsDown(data, stop.Finish) {
-		s.log.Warn("requests are ended because they did not end in time", "after", stop.Finish.String())
+		if n := s.running.Load(); n > 0 { // else connections without a request are still closing
+			s.log.Warn("requests are ended because they did not end in time", "requests", n, "after", stop.Finish.String())
+		}
 		s.gateway.Cut()
 		data.Interrupt()
 		if !shutsDown(data, lastWords) {
@@ -392,7 +399,11 @@ func shutsDown(data *dataServer, within time.Duration) bool {
 // serveData is the gateway, counted so that a stop can wait for it.
 func (s *Server) serveData(w http.ResponseWriter, r *http.Request) {
 	s.busy.Add(1)
-	defer s.busy.Done()
+	s.running.Add(1)
+	defer func() {
+		s.running.Add(-1)
+		s.busy.Done()
+	}()
 	s.gateway.ServeHTTP(w, r)
 }
 

@@ -40,11 +40,28 @@ func newDataServer(handler http.Handler, yield func(), log *slog.Logger) *dataSe
 			ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHead,
 		},
 		two: http.Server{
-			Handler: handler, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), Protocols: &protocols,
+			Handler: unwaiting(base, handler), ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), Protocols: &protocols,
 			BaseContext:       func(net.Listener) context.Context { return base },
 			ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHead,
 		},
 	}
+}
+
+// unwaiting is a handler whose requests wait no longer for their bodies when ctx ends.
+func unwaiting(ctx context.Context, handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		over := make(chan struct{})
+		stop := context.AfterFunc(ctx, func() {
+			defer close(over)
+			_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // HTTP/2 supports it
+		})
+		defer func() {
+			if !stop() {
+				<-over // w is not to be used when the handler has returned
+			}
+		}()
+		handler.ServeHTTP(w, r)
+	})
 }
 
 // Serve serves until Shutdown or Close; then it returns http.ErrServerClosed.
@@ -76,7 +93,8 @@ func (d *dataServer) Shutdown(ctx context.Context) error {
 	return errors.Join(err, two)
 }
 
-// Interrupt ends the contexts of the requests that run. They can still answer.
+// Interrupt ends the contexts of the requests that run, and the wait for their bodies.
+// They can still answer.
 func (d *dataServer) Interrupt() {
 	d.one.Interrupt()
 	d.interruptTwo()

@@ -2,14 +2,18 @@ package app
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"tailplane/internal/config"
 	"tailplane/internal/ledger"
@@ -219,7 +223,7 @@ func TestAStopLetsStreamsEnd(t *testing.T) {
 		}
 		again := serving(t, Options{Config: path, State: state, NoWatch: true})
 		past, err := again.kept.records.Recent(t.Context(), 1, ledger.Filter{})
-		if err != nil || len(past) != 1 || finishes != (past[0].Fault == "") || !finishes && (past[0].Fault != llm.FaultStopped || past[0].Attempts[0].Message != "the gateway stopped") {
+		if err != nil || len(past) != 1 || finishes != (past[0].Fault == "") || !finishes && (past[0].Fault != llm.FaultStopped || past[0].Attempts[0].Fault != llm.FaultStopped || past[0].Attempts[0].Message != "the gateway stopped") {
 			t.Errorf("finishes %v: the record %+v, %v", finishes, past, err)
 		}
 		if strings.Contains(again.out.String(), "note") {
@@ -227,6 +231,14 @@ func TestAStopLetsStreamsEnd(t *testing.T) {
 		}
 		again.stop(t)
 	}
+}
+
+// waiting is a reader that has nothing until it is over.
+type waiting chan struct{}
+
+func (w waiting) Read([]byte) (int, error) {
+	<-w
+	return 0, io.EOF
 }
 
 // TestAStopTellsEveryKindOfRequest that it is not waited for any longer.
@@ -239,35 +251,84 @@ func TestAStopTellsEveryKindOfRequest(t *testing.T) {
 	one.SetHTTP1(true)
 	two.SetUnencryptedHTTP2(true)
 	var answers sync.WaitGroup
+	reads := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got100Continue: func() { up.begun <- struct{}{} }})
+	over := make(chan struct{})
 	for _, kind := range []struct {
-		protocols *http.Protocols
-		stream    bool
-		status    int
-	}{{&one, true, 200}, {&one, false, 503}, {&two, true, 200}, {&two, false, 503}} {
+		protocols    *http.Protocols
+		stream, part bool // the body is sent in part
+		status       int
+	}{{&one, true, false, 200}, {&one, false, false, 503}, {&one, true, true, 503}, {&two, true, false, 200}, {&two, false, false, 503}, {&two, true, true, 503}} {
 		answers.Go(func() {
 			body := fmt.Sprintf(`{"model":"slow","stream":%v,"messages":[{"role":"user","content":"hello"}]}`, kind.stream)
 			req := must(http.NewRequest(http.MethodPost, "http://"+r.data.Addr().String()+"/v1/chat/completions", strings.NewReader(body)))
 			req.Header.Set("Authorization", "Bearer "+r.key)
-			transport := &http.Transport{Protocols: kind.protocols}
+			if kind.part {
+				req = req.WithContext(reads)
+				req.Header.Set("Expect", "100-continue")
+				req.Body, req.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader(body[:9]), waiting(over))), -1
+			}
+			transport := &http.Transport{Protocols: kind.protocols, ExpectContinueTimeout: time.Hour}
 			defer transport.CloseIdleConnections()
 			resp, err := (&http.Client{Transport: transport}).Do(req)
 			if err != nil {
-				t.Errorf("%s, stream %v: %v", kind.protocols, kind.stream, err)
+				t.Errorf("%s, %+v: %v", kind.protocols, kind, err)
 				return
 			}
 			text, err := io.ReadAll(resp.Body)
 			if err != nil || resp.StatusCode != kind.status || !strings.Contains(string(text), `"code":"gateway_stopped"`) {
-				t.Errorf("%s, stream %v: %d %q, %v", kind.protocols, kind.stream, resp.StatusCode, text, err)
+				t.Errorf("%s, %+v: %d %q, %v", kind.protocols, kind, resp.StatusCode, text, err)
 			}
 		})
 	}
-	for range 4 {
+	for range 6 {
 		<-up.begun
 	}
 	r.cancel()
 	answers.Wait()
+	close(over)
 	r.stop(t)
-	if stats := r.journal.Stats(); stats.Open != 0 || stats.Settled != 4 {
+	if stats := r.journal.Stats(); stats.Open != 0 || stats.Settled != 6 {
 		t.Errorf("the ledger was closed with %+v\n%s", stats, r.err)
+	}
+}
+
+// TestAStopWithoutRequestsEndsNone, however little time they would have.
+func TestAStopWithoutRequestsEndsNone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tailplane.yaml")
+	write(t, path, "listen: {stop: {finish: 0s}}\ntargets: {s: {kind: sim}}\n")
+	r := serving(t, Options{Config: path, NoWatch: true})
+	var one, two http.Protocols
+	one.SetHTTP1(true)
+	two.SetUnencryptedHTTP2(true)
+	for _, protocols := range []*http.Protocols{&one, &two} {
+		transport := &http.Transport{Protocols: protocols}
+		defer transport.CloseIdleConnections()
+		resp, err := (&http.Client{Transport: transport}).Get("http://" + r.data.Addr().String() + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+	}
+	r.stop(t)
+	if strings.Contains(r.err.String(), "did not end in time") {
+		t.Errorf("requests are said to be ended, and none ran:\n%s", r.err)
+	}
+}
+
+// TestAFailureDoesNotWaitForNewRequests, which it could not serve.
+func TestAFailureDoesNotWaitForNewRequests(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tailplane.yaml")
+	write(t, path, "listen: {stop: {accept: 1h}}\ntargets: {s: {kind: sim}}\n")
+	r := serving(t, Options{Config: path, NoWatch: true})
+	if err := r.data.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-r.done:
+		if r.done = nil; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it goes on without a listener")
 	}
 }

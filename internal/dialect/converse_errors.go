@@ -30,6 +30,7 @@ var converseErrorTypes = map[llm.FaultKind]string{
 	llm.FaultQuota:         "ServiceQuotaExceededException",
 	llm.FaultOverloaded:    "ServiceUnavailableException",
 	llm.FaultUnavailable:   "ServiceUnavailableException",
+	llm.FaultStopped:       "ServiceUnavailableException",
 	llm.FaultConnect:       "ServiceUnavailableException",
 	llm.FaultConnectTime:   "ModelTimeoutException",
 	llm.FaultFirstToken:    "ModelTimeoutException",

@@ -279,6 +279,7 @@ func TestConverseTellsFaults(t *testing.T) {
 		{llm.Fault{Kind: llm.FaultIdle, Message: "m"}, "ModelTimeoutException", "modelStreamErrorException"},
 		{llm.Fault{Kind: llm.FaultCut, Message: "m"}, "ModelErrorException", "modelStreamErrorException"},
 		{llm.Fault{Kind: llm.FaultOverloaded, Message: "m"}, "ServiceUnavailableException", "serviceUnavailableException"},
+		{llm.Fault{Kind: llm.FaultStopped, Message: "m"}, "ServiceUnavailableException", "serviceUnavailableException"},
 		{llm.Fault{Kind: llm.FaultServer, Message: "m"}, "InternalServerException", "internalServerException"},
 		{llm.Fault{Kind: llm.FaultInternal, Message: "m"}, "InternalServerException", "internalServerException"},
 	} {

@@ -221,14 +221,18 @@ func (c *call) note(target *candidate, a *ledger.Attempt, f *llm.Fault, ended ti
 		target.Metrics.Attempt(a.Why, "", "")
 		return
 	}
-	a.Fault, a.Phase, a.Retry, a.After = f.Kind, f.Phase, f.Retry, f.After
+	kind := f.Kind
+	if kind == llm.FaultClientGone && c.gateway.cutting.Load() {
+		kind = llm.FaultStopped
+	}
+	a.Fault, a.Phase, a.Retry, a.After = kind, f.Phase, f.Retry, f.After
 	a.Code, a.Message = cut(f.Code, 100), cut(f.Message, 500)
 	if f.Detail != "" {
 		a.Message = cut(f.Message+": "+f.Detail, 500)
 	}
-	target.Metrics.Attempt(a.Why, string(f.Kind), string(f.Phase))
+	target.Metrics.Attempt(a.Why, string(kind), string(f.Phase))
 	if f.Err != nil {
-		c.gateway.log.Debug("attempt failed", "request", c.ex.ID, "target", target.Name, "fault", string(f.Kind), "error", f.Err.Error())
+		c.gateway.log.Debug("attempt failed", "request", c.ex.ID, "target", target.Name, "fault", string(kind), "error", f.Err.Error())
 	}
 }
 

@@ -301,9 +301,9 @@ func tooLarge(limit int64) *llm.Fault {
 }
 
 // unread says why a body could not be read. The server ends the context of a
-// request for a timeout, too.
+// request for a timeout, too; and by one, a stop ends the wait for a body.
 func (c *call) unread(err error) *llm.Fault {
-	if c.ctx.Err() != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+	if c.ctx.Err() != nil && (c.gateway.cutting.Load() || !errors.Is(err, os.ErrDeadlineExceeded)) {
 		return &llm.Fault{Kind: llm.FaultClientGone, Message: "the caller left", Err: err}
 	}
 	text := fmt.Sprintf("the body did not arrive whole within %v", bodyTimeout)

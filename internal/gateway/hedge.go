@@ -275,14 +275,15 @@ const (
 // interrupted is what an attempt's fault really is when its context has ended.
 func (c *call) interrupted(f *llm.Fault) *llm.Fault {
 	switch {
-	case f == nil || c.ctx.Err() == nil:
+	case f == nil || c.ctx.Err() == nil || f.Kind == llm.FaultStopped:
 		return f
 	case errors.Is(context.Cause(c.ctx), errLost):
 		return lost()
-	case f.Kind == llm.FaultClientGone && c.gateway.cutting.Load():
-		f.Message = "the gateway stopped"
 	case f.Kind != llm.FaultClientGone:
-		return upstream.Broken(c.ctx.Err(), llm.FaultTotal)
+		f = upstream.Broken(c.ctx.Err(), llm.FaultTotal)
+	}
+	if c.gateway.cutting.Load() {
+		f.Message = "the gateway stopped"
 	}
 	return f
 }

@@ -251,8 +251,10 @@ func (s *session) broken(err error, client bool) *llm.Fault {
 		kind = llm.FaultTotal
 	}
 	switch {
-	case s.call.ctx.Err() != nil: // nobody but the gateway ends it: whether the client is there, the session sees
-		return stopped(err)
+	case s.call.ctx.Err() != nil && s.call.gateway.cutting.Load():
+		f := stopped(err)
+		f.Phase = llm.PhaseStream
+		return f
 	case errors.Is(err, os.ErrDeadlineExceeded):
 	case client && s.clientBye.Load() || !client && s.targetBye.Load():
 		return nil

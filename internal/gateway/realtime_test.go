@@ -259,7 +259,7 @@ func TestASessionIsToldThatTheGatewayStops(t *testing.T) {
 		if err := s.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if ex := r.settled(t); ex.Outcome != ledger.OutcomeBroken || ex.Fault != llm.FaultStopped {
+		if ex := r.settled(t); ex.Outcome != ledger.OutcomeBroken || ex.Fault != llm.FaultStopped || ex.Attempts[0].Fault != llm.FaultStopped || ex.Attempts[0].Phase != llm.PhaseStream || !strings.HasPrefix(ex.Attempts[0].Message, "the gateway stopped") {
 			t.Errorf("%s", asJSON(t, ex))
 		}
 	})

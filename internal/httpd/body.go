@@ -132,6 +132,10 @@ func (b *body) enter() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.bodyRead = true
+	if w.cutShort {
+		b.x.conn.setReadDeadline(past())
+		return
+	}
 	b.x.conn.setReadDeadline(b.deadline)
 }
 
@@ -155,8 +159,8 @@ func (b *body) drain() bool {
 	if b.err != nil {
 		return b.err == io.EOF
 	}
-	if b.x.is.expects || b.left >= maxDrain {
-		return false // it may never be sent, or is too much
+	if b.x.is.expects || b.left >= maxDrain || b.x.watch.isCutShort() {
+		return false // it may never be sent, is too much, or is not waited for
 	}
 	b.x.setReadDeadline(time.Now().Add(drainTime))
 	scratch := b.x.conn.srv.writeBuf()

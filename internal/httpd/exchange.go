@@ -58,6 +58,7 @@ func (x *exchange) open(c *conn) {
 		request http.Request
 		ctx     requestContext
 	}{}
+	made.ctx.of = x
 	made.request = *new(http.Request).WithContext(&made.ctx)
 	x.conn, x.request, x.ctx = c, &made.request, &made.ctx
 	x.request.RemoteAddr, x.request.TLS = c.remote, c.tls
@@ -114,7 +115,7 @@ func (x *exchange) setReadDeadline(t time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	x.body.deadline = t
-	if w.bodyRead {
+	if w.bodyRead && !w.cutShort {
 		x.conn.setReadDeadline(t)
 	}
 }

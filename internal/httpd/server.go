@@ -159,14 +159,16 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Interrupt ends the contexts of the requests that run, and leaves their connections
-// to their handlers, which can still answer.
+// Interrupt ends the contexts of the requests that run, and the reading of their
+// bodies as a deadline would. Their connections are left to their handlers, which can
+// still answer.
 func (s *Server) Interrupt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
 		if ctx := c.running.Load(); ctx != nil {
 			ctx.cancel()
+			ctx.of.watch.interrupt(ctx)
 		}
 	}
 }

@@ -41,6 +41,7 @@ type watch struct {
 	running  bool   // a handler runs
 	bodyOver bool   // nothing of the body is to be read any more
 	bodyRead bool   // the handler's goroutine reads the body now
+	cutShort bool   // nothing more of the body is waited for
 	due      bool   // to be started as soon as bodyOver
 	reading  chan struct{}
 	ended    bool // the end of the stream was seen
@@ -52,7 +53,7 @@ type watch struct {
 func (w *watch) begin(bodyOver bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.running, w.bodyOver, w.bodyRead, w.due, w.ended, w.got = true, bodyOver, false, false, false, false
+	w.running, w.bodyOver, w.bodyRead, w.cutShort, w.due, w.ended, w.got = true, bodyOver, false, false, false, false, false
 	w.begun++
 	if !w.armed {
 		w.arm()
@@ -116,6 +117,29 @@ func (w *watch) over() {
 	}
 }
 
+// interrupt ends the reading of the body of a request. The exchange may be another
+// request's by now, which is left alone.
+func (w *watch) interrupt(ctx *requestContext) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.running || w.x.ctx != ctx {
+		return
+	}
+	w.cutShort = true
+	if w.bodyRead {
+		w.x.conn.setReadDeadline(past())
+	}
+}
+
+func (w *watch) isCutShort() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.cutShort
+}
+
+// past is a deadline that has passed.
+func past() time.Time { return time.Unix(1, 0) }
+
 // ready reports whether to read now, and claims the reading. It is called with
 // the lock held.
 func (w *watch) ready() bool {
@@ -154,7 +178,7 @@ func (w *watch) end() {
 		return
 	}
 	if !w.ended && !w.got {
-		c.setReadDeadline(time.Unix(1, 0))
+		c.setReadDeadline(past())
 	}
 	w.mu.Unlock()
 	<-reading

@@ -2,10 +2,12 @@ package httpd
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -153,6 +155,35 @@ func TestAClosedSocketEndsTheContextSoon(t *testing.T) {
 		<-over
 		if d := time.Since(closed); d > 2*time.Second {
 			t.Errorf("noticed after %v", d)
+		}
+	}
+}
+
+// TestAnInterruptedRequestDoesNotWaitForItsBody, and its client gets the answer.
+func TestAnInterruptedRequestDoesNotWaitForItsBody(t *testing.T) {
+	for _, head := range []string{"Content-Length: 9\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n9\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"} {
+		begun := make(chan struct{})
+		s := &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			half := make([]byte, 4)
+			_, err := io.ReadFull(r.Body, half)
+			close(begun)
+			for range 2 {
+				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Hour))
+				_, more := io.ReadAll(r.Body)
+				fmt.Fprintln(w, string(half), err, errors.Is(more, os.ErrDeadlineExceeded), r.Context().Err())
+			}
+		})}
+		c := dial(t, start(t, s))
+		_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: h\r\n"+head)
+		<-begun
+		s.Interrupt()
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const want = "half <nil> true context canceled\n"
+		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != want+want || !resp.Close {
+			t.Errorf("%q: %q %v, close %v", head, body, err, resp.Close)
 		}
 	}
 }
