@@ -215,7 +215,11 @@ func (r *recoverer) missing(before, next uint64) {
 	if before == 0 || next <= before+1 {
 		return
 	}
-	r.found.Breaks = append(r.found.Breaks, fmt.Sprintf("segments %d to %d are missing, and the store does not have their records", before+1, next-1))
+	which := fmt.Sprintf("segments %d to %d are", before+1, next-1)
+	if next == before+2 {
+		which = fmt.Sprintf("segment %d is", before+1)
+	}
+	r.found.Breaks = append(r.found.Breaks, which+" missing, and the store does not have what was in there")
 	r.chained = false // the next one follows one that is not there
 }
 

@@ -288,42 +288,6 @@ func TestOldDrainedSegmentsAreNotReadAtOpen(t *testing.T) {
 	}
 }
 
-// TestAMissingSegmentIsTold, unless the store has what was in it.
-func TestAMissingSegmentIsTold(t *testing.T) {
-	const stored, all = 4, 9 // segments
-	for gone := 1; gone <= all; gone++ {
-		dir, m := t.TempDir(), NewMemory(0)
-		o := JournalOptions{Dir: dir, SegmentBytes: 4 << 10, Store: m}
-		j, err := OpenJournal(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := 0; j.Stats().Segments < all; i++ {
-			if err := j.Settle(typical(id(i))); err != nil {
-				t.Fatal(err)
-			}
-			if j.Stats().Segments == stored {
-				if err := j.Flush(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		if err := j.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Remove(filepath.Join(dir, segmentName(uint64(gone)))); err != nil {
-			t.Fatal(err)
-		}
-		var want []string
-		if gone > stored && gone < all { // whether there was one behind the last, nothing tells
-			want = []string{fmt.Sprintf("segments %d to %[1]d are missing, and the store does not have their records", gone)}
-		}
-		if got := openTest(t, o).Recovered().Damage(); !slices.Equal(got, want) {
-			t.Errorf("without segment %d: %q", gone, got)
-		}
-	}
-}
-
 func TestDamagedHeaderIsReportedAndLeftAlone(t *testing.T) {
 	path, data := written(t, 1)
 	data[9] ^= 1
