@@ -239,6 +239,7 @@ func TestAStopTellsEveryKindOfRequest(t *testing.T) {
 	one.SetHTTP1(true)
 	two.SetUnencryptedHTTP2(true)
 	var answers sync.WaitGroup
+	begun := make(chan struct{}, 2) // streams of which the client has the head: from then on their status stands
 	for _, kind := range []struct {
 		protocols *http.Protocols
 		stream    bool
@@ -251,10 +252,14 @@ func TestAStopTellsEveryKindOfRequest(t *testing.T) {
 			transport := &http.Transport{Protocols: kind.protocols}
 			defer transport.CloseIdleConnections()
 			resp, err := (&http.Client{Transport: transport}).Do(req)
+			if kind.stream {
+				begun <- struct{}{}
+			}
 			if err != nil {
 				t.Errorf("%s, stream %v: %v", kind.protocols, kind.stream, err)
 				return
 			}
+			defer resp.Body.Close()
 			text, err := io.ReadAll(resp.Body)
 			if err != nil || resp.StatusCode != kind.status || !strings.Contains(string(text), `"code":"gateway_stopped"`) {
 				t.Errorf("%s, stream %v: %d %q, %v", kind.protocols, kind.stream, resp.StatusCode, text, err)
@@ -263,6 +268,9 @@ func TestAStopTellsEveryKindOfRequest(t *testing.T) {
 	}
 	for range 4 {
 		<-up.begun
+	}
+	for range cap(begun) {
+		<-begun
 	}
 	r.cancel()
 	answers.Wait()
