@@ -42,9 +42,8 @@ func benchLive(t *testing.T, args ...string) (real, virtual liveResult) {
 }
 
 // TestLiveFindsTheSameCaches: a short trace through real HTTP. Times say nothing
-// on a busy machine; that all is answered, and what was found in caches, do. Where the
-// machine stands still for a second, a crowd comes at once, and parts of it go where their
-// prompts are in no cache: so it is tried again.
+// on a busy machine; that all is answered, and what was found in caches, do, where no
+// load moves a prompt: on a machine that stands still for a second a crowd comes at once.
 func TestLiveFindsTheSameCaches(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var b bytes.Buffer
@@ -65,17 +64,13 @@ func TestLiveFindsTheSameCaches(t *testing.T) {
 	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for tries := 5; ; tries-- {
-		real, virtual := benchLive(t, "--trace", path, "--speedup", "10", "--policy", "chwbl")
-		if real.Detail.Requests != n || virtual.Detail.Requests != n {
-			t.Fatalf("%v and %v of %d requests were answered", real.Detail.Requests, virtual.Detail.Requests, n)
-		}
-		if virtual.HitRate >= 0.3 && math.Abs(real.HitRate-virtual.HitRate) <= 0.1 {
-			return
-		}
-		if tries == 1 {
-			t.Fatalf("%.3f of the prompts was found in caches, in virtual time %.3f", real.HitRate, virtual.HitRate)
-		}
+	real, virtual := benchLive(t, "--trace", path, "--speedup", "10", "--policy", "chwbl:load_factor=1000")
+	if real.Detail.Requests != n || virtual.Detail.Requests != n {
+		t.Errorf("%v and %v of %d requests were answered", real.Detail.Requests, virtual.Detail.Requests, n)
+	}
+	t.Logf("%.3f of the prompts was found in caches, in virtual time %.3f", real.HitRate, virtual.HitRate)
+	if virtual.HitRate < 0.3 || math.Abs(real.HitRate-virtual.HitRate) > 0.1 {
+		t.Error("the caches of both differ")
 	}
 }
 
