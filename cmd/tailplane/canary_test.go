@@ -21,12 +21,12 @@ import (
 
 // program is a `tailplane serve` of its own process, with its own directory.
 type program struct {
-	cmd  *exec.Cmd
-	dir  string
-	env  []string
-	logs *followed
-	data string // http://host:port
-	adm  string
+	cmd        *exec.Cmd
+	dir        string
+	env        []string
+	said, logs *followed
+	data       string // http://host:port
+	adm        string
 }
 
 // launch starts the program and waits until it is ready. binary is a path, or
@@ -44,8 +44,7 @@ func launch(t *testing.T, binary, dir string, env []string, args ...string) *pro
 	if err != nil {
 		t.Fatal(err)
 	}
-	said, err := follow(stdout, filepath.Join(dir, "serve.out"))
-	if err != nil {
+	if p.said, err = follow(stdout, filepath.Join(dir, "serve.out")); err != nil {
 		t.Fatal(err)
 	}
 	if p.logs, err = follow(stderr, filepath.Join(dir, "serve.err")); err != nil {
@@ -58,7 +57,7 @@ func launch(t *testing.T, binary, dir string, env []string, args ...string) *pro
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait()
 	})
-	if err := said.await("^ready in "); err != nil {
+	if err := p.said.await("^ready in "); err != nil {
 		t.Fatalf("serve: %v\n%s", err, read(t, filepath.Join(dir, "serve.err")))
 	}
 	var at struct{ Data, Admin string }
@@ -327,7 +326,7 @@ func (p *program) end(t *testing.T) {
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	for range p.logs.lines { // until it has said all
-	}
-	_ = p.cmd.Wait()
+	p.logs.rest()
+	p.said.rest()
+	_ = p.cmd.Wait() // which closes what was still to be read
 }

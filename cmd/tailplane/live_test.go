@@ -42,7 +42,8 @@ func benchLive(t *testing.T, args ...string) (real, virtual liveResult) {
 }
 
 // TestLiveFindsTheSameCaches: a short trace through real HTTP. Times say nothing
-// on a busy machine; that all is answered, and what was found in caches, do.
+// on a busy machine; that all is answered, and what was found in caches, do, where no
+// load moves a prompt: on a machine that stands still for a second a crowd comes at once.
 func TestLiveFindsTheSameCaches(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var b bytes.Buffer
@@ -63,12 +64,13 @@ func TestLiveFindsTheSameCaches(t *testing.T) {
 	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	real, virtual := benchLive(t, "--trace", path, "--speedup", "10", "--policy", "chwbl")
+	real, virtual := benchLive(t, "--trace", path, "--speedup", "10", "--policy", "chwbl:load_factor=1000")
 	if real.Detail.Requests != n || virtual.Detail.Requests != n {
 		t.Errorf("%v and %v of %d requests were answered", real.Detail.Requests, virtual.Detail.Requests, n)
 	}
+	t.Logf("%.3f of the prompts was found in caches, in virtual time %.3f", real.HitRate, virtual.HitRate)
 	if virtual.HitRate < 0.3 || math.Abs(real.HitRate-virtual.HitRate) > 0.1 {
-		t.Errorf("%.3f of the prompts was found in caches, in virtual time %.3f", real.HitRate, virtual.HitRate)
+		t.Error("the caches of both differ")
 	}
 }
 

@@ -73,8 +73,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 type serverKey struct{}
 
 type server struct {
-	cmd  *exec.Cmd
-	logs *followed
+	cmd        *exec.Cmd
+	said, logs *followed
 }
 
 // followed copies what a program says into a file, and lets a test wait for
@@ -124,6 +124,12 @@ func (f *followed) await(pattern string) error {
 	}
 }
 
+// rest waits until all that the program says is in the file.
+func (f *followed) rest() {
+	for range f.lines {
+	}
+}
+
 func startServe(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value(serverKey{}).(*server)
 	args = append([]string{"serve", "--data", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)
@@ -136,7 +142,7 @@ func startServe(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	stderr, err := s.cmd.StderrPipe()
 	ts.Check(err)
-	said, err := follow(stdout, ts.MkAbs("serve.out"))
+	s.said, err = follow(stdout, ts.MkAbs("serve.out"))
 	ts.Check(err)
 	s.logs, err = follow(stderr, ts.MkAbs("serve.err"))
 	ts.Check(err)
@@ -147,7 +153,7 @@ func startServe(ts *testscript.TestScript, _ bool, args []string) {
 			_ = s.cmd.Wait()
 		}
 	})
-	if err := said.await("^ready in "); err != nil {
+	if err := s.said.await("^ready in "); err != nil {
 		_ = s.cmd.Process.Kill()
 		ts.Fatalf("serve: %v\n%s", err, ts.ReadFile("serve.err"))
 	}
@@ -163,9 +169,9 @@ func stopServe(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) == 1 {
 		return
 	}
-	for range s.logs.lines { // until it has said all
-	}
-	_ = s.cmd.Wait()
+	s.logs.rest()
+	s.said.rest()
+	_ = s.cmd.Wait() // which closes what was still to be read
 	if got := strconv.Itoa(s.cmd.ProcessState.ExitCode()); got != args[1] {
 		ts.Fatalf("serve exits with %s after %s, want %s\n%s", got, args[0], args[1], ts.ReadFile("serve.err"))
 	}

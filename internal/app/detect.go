@@ -25,7 +25,7 @@ import (
 // simTarget is the name of the simulated engine's target.
 const simTarget = "sim"
 
-// probeTime is how long an engine on this machine has to answer.
+// probeTime is how long engines on this machine have to answer.
 const probeTime = 300 * time.Millisecond
 
 // detection is what was found on this machine without a config.
@@ -46,8 +46,8 @@ type foundKey struct {
 type skippedKey struct{ kind, env, variable string }
 
 // detect looks for keys in the environment and for engines on some ports of the
-// loopback address. It sends GET requests to this machine and nothing anywhere
-// else. own is the address of the API that will be served.
+// loopback address, as long as ctx lasts. It sends GET requests to this machine and
+// nothing anywhere else. own is the address of the API that will be served.
 func detect(ctx context.Context, network *egress.Network, ports []int, own string) (detection, error) {
 	var d detection
 	network.Enforce(egress.Config{Default: "deny"}, probes(ports))
@@ -112,8 +112,6 @@ func usable(text string) bool {
 
 // askEngine asks one port for its models.
 func askEngine(ctx context.Context, client *http.Client, port int) (engine.Found, bool) {
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
-	defer cancel()
 	url := "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + "/v1/models"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -158,6 +156,8 @@ func (d *detection) name(i int) string {
 // Detected renders what was found on this machine as a config file: the bridge
 // from a first try to production.
 func Detected(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
 	d, err := detect(ctx, egress.New(egress.Options{}), engine.Ports(), config.Default().Listen.Data.Addr)
 	return d.yaml(), err
 }

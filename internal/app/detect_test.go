@@ -73,7 +73,6 @@ func TestEnginesAreFoundByWhatTheyAnswer(t *testing.T) {
 		listening(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, fmt.Sprintf("http://127.0.0.1:%d/v1/models", other), http.StatusFound)
 		}),
-		listening(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), // never answers
 		closedPort,
 	}
 	d := found(t, ports)
@@ -102,6 +101,21 @@ func TestEnginesAreFoundByWhatTheyAnswer(t *testing.T) {
 		if f.Targets[name].Kind != c.Kind {
 			t.Errorf("target %s is %q in the file, %q in zero-config", name, f.Targets[name].Kind, c.Kind)
 		}
+	}
+}
+
+// TestAnEngineThatNeverAnswersIsNotWaitedFor longer than there is time.
+func TestAnEngineThatNeverAnswersIsNotWaitedFor(t *testing.T) {
+	noKeys(t)
+	asked := make(chan struct{})
+	silent := listening(t, func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-asked; cancel() }()
+	if d := must(detect(ctx, egress.New(egress.Options{}), []int{silent}, "127.0.0.1:4600")); len(d.engines) != 0 {
+		t.Errorf("found %+v", d.engines)
 	}
 }
 

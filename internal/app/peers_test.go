@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -15,15 +16,27 @@ import (
 	"tailplane/internal/route"
 )
 
-// freePort is a port of loopback that was free a moment ago, for TCP and UDP.
+// freePort is a port of loopback that was free a moment ago, for TCP and UDP. It is none
+// of those that systems give to whoever names none (they begin at 32768), so that
+// nobody gets it meanwhile by chance.
 func freePort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		at := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000))
+		ln, err := net.Listen("tcp", at)
+		if err != nil {
+			continue
+		}
+		udp, err := net.ListenPacket("udp", at)
+		_ = ln.Close()
+		if err != nil {
+			continue
+		}
+		_ = udp.Close()
+		return at
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // TestAConversationGoesOnAtTheSameReplicaThroughAnotherGateway: each turn comes to

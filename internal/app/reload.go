@@ -51,6 +51,8 @@ func (s *Server) firstFile(ctx context.Context) (_ *config.File, err error) {
 		if ports == nil {
 			ports = engine.Ports()
 		}
+		ctx, cancel := context.WithTimeout(ctx, probeTime)
+		defer cancel()
 		if s.found, err = detect(ctx, s.network, ports, cmp.Or(s.opt.Data, config.Default().Listen.Data.Addr)); err != nil {
 			return nil, err
 		}

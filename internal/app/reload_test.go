@@ -253,6 +253,7 @@ func TestAStopTellsEveryKindOfRequest(t *testing.T) {
 	var answers sync.WaitGroup
 	reads := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got100Continue: func() { up.begun <- struct{}{} }})
 	over := make(chan struct{})
+	begun := make(chan struct{}, 2) // streams of which the client has the head: from then on their status stands
 	for _, kind := range []struct {
 		protocols    *http.Protocols
 		stream, part bool // the body is sent in part
@@ -270,10 +271,14 @@ func TestAStopTellsEveryKindOfRequest(t *testing.T) {
 			transport := &http.Transport{Protocols: kind.protocols, ExpectContinueTimeout: time.Hour}
 			defer transport.CloseIdleConnections()
 			resp, err := (&http.Client{Transport: transport}).Do(req)
+			if kind.stream && !kind.part {
+				begun <- struct{}{}
+			}
 			if err != nil {
 				t.Errorf("%s, %+v: %v", kind.protocols, kind, err)
 				return
 			}
+			defer resp.Body.Close()
 			text, err := io.ReadAll(resp.Body)
 			if err != nil || resp.StatusCode != kind.status || !strings.Contains(string(text), `"code":"gateway_stopped"`) {
 				t.Errorf("%s, %+v: %d %q, %v", kind.protocols, kind, resp.StatusCode, text, err)
@@ -282,6 +287,9 @@ func TestAStopTellsEveryKindOfRequest(t *testing.T) {
 	}
 	for range 6 {
 		<-up.begun
+	}
+	for range cap(begun) {
+		<-begun
 	}
 	r.cancel()
 	answers.Wait()

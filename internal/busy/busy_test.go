@@ -22,20 +22,29 @@ func TestBusyIsMostOfTheProcessorsTime(t *testing.T) {
 }
 
 // TestOnlyABusyProcessYields: with one processor a goroutine that is ready runs when
-// another one yields, and not before.
+// another one yields, and not before. Now and then the scheduler decides otherwise: it
+// takes the processor from one that has had it for long, and prefers the one that
+// yielded at every 61st turn. So what is mostly so counts.
 func TestOnlyABusyProcessYields(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const times = 100
 	for _, busy := range []bool{false, true} {
 		var g Gauge
 		g.busy.Store(busy)
-		var ran atomic.Bool
-		done := make(chan struct{})
-		go func() { ran.Store(true); close(done) }()
-		g.Yield()
-		if first := ran.Load(); first != busy {
-			t.Errorf("busy is %v, and what was ready ran first: %v", busy, first)
+		first := 0
+		for range times {
+			var ran atomic.Bool
+			done := make(chan struct{})
+			go func() { ran.Store(true); close(done) }()
+			g.Yield()
+			if ran.Load() {
+				first++
+			}
+			<-done
 		}
-		<-done
+		if most := first > times/2; most != busy {
+			t.Errorf("busy is %v, and what was ready ran first %d times of %d", busy, first, times)
+		}
 	}
 }
 

@@ -77,7 +77,11 @@ func (a azure) fetch(ctx context.Context) (fetched[secret.Value], error) {
 	if err != nil {
 		return fetched[secret.Value]{}, refusal(a.place(), err, hidden)
 	}
-	token, err := with.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{cmp.Or(a.config.Scope, openAIScope)}})
+	ask := policy.TokenRequestOptions{Scopes: []string{cmp.Or(a.config.Scope, openAIScope)}}
+	if a.way() == "machine" {
+		ask.Claims = "{}" // is not sent; without it the library answers out of a cache of the process, also when a token was refused
+	}
+	token, err := with.GetToken(ctx, ask)
 	if err != nil {
 		return fetched[secret.Value]{}, refusal(a.endpoint(), entraWords(err), hidden)
 	}

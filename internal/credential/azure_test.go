@@ -70,14 +70,18 @@ func TestEveryWayOfEntraGivesATokenForTheRequest(t *testing.T) {
 	t.Run("managed identity", func(t *testing.T) {
 		n := newNetwork(t)
 		var asked string
+		times := 0
 		n.on("169.254.169.254", func(w http.ResponseWriter, r *http.Request) {
+			times++
 			asked = r.Header.Get("Metadata") + " " + r.URL.Query().Get("resource") + " " + r.URL.Query().Get("client_id")
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = w.Write([]byte(`{"access_token":"machine-token","expires_in":"86399","resource":"x","token_type":"Bearer"}`))
+			fmt.Fprintf(w, `{"access_token":"machine-token-%d","expires_in":"86399","resource":"x","token_type":"Bearer"}`, times)
 		})
-		header, err := n.authorized(Config{Azure: &Azure{Client: "assigned-1"}, Header: "x-custom"}, "")
-		if err != nil || header["x-custom"] != "machine-token" {
-			t.Fatalf("%v, %v\n%s", header, err, n.log())
+		for _, want := range []string{"machine-token-1", "machine-token-2"} { // none of them out of a cache of the library's
+			header, err := n.authorized(Config{Azure: &Azure{Client: "assigned-1"}, Header: "x-custom"}, "")
+			if err != nil || header["x-custom"] != want {
+				t.Fatalf("%v, %v, want %s\n%s", header, err, want, n.log())
+			}
 		}
 		if asked != "true https://cognitiveservices.azure.com assigned-1" {
 			t.Errorf("asked %s", asked)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -90,7 +91,11 @@ func measureWith(t *testing.T, config, answer string, stream bool) float64 {
 	if caller.w.status != 0 && caller.w.status != http.StatusOK || caller.w.sent == 0 {
 		t.Fatalf("the measured request failed: %d", caller.w.status)
 	}
-	return testing.AllocsPerRun(300, func() { caller.call(r.gateway) }) - testing.AllocsPerRun(300, func() { caller.call(idle) })
+	least := math.Inf(1) // what runs beside it, and a collection that empties pools, only adds
+	for range 3 {
+		least = min(least, testing.AllocsPerRun(300, func() { caller.call(r.gateway) }))
+	}
+	return least - testing.AllocsPerRun(300, func() { caller.call(idle) })
 }
 
 func BenchmarkSplicedRequest(b *testing.B) { benchmark(b, wholeAnswer, false) }

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -15,6 +16,19 @@ import (
 	"testing"
 	"time"
 )
+
+// patiently tries what needs a deadline that comes, and not before something else has
+// happened: with more time, until there was enough of it.
+func patiently(t *testing.T, least time.Duration, try func(d time.Duration) error) {
+	t.Helper()
+	var err error
+	for d := least; d <= 1000*least; d *= 10 {
+		if err = try(d); err == nil {
+			return
+		}
+	}
+	t.Error(err)
+}
 
 // On a connection that is used again, the write and the first read are one.
 func TestAReusedSocketFailsAsAFreshOneDoes(t *testing.T) {
@@ -38,30 +52,33 @@ func TestAReusedSocketFailsAsAFreshOneDoes(t *testing.T) {
 		}, PhaseHead, os.ErrDeadlineExceeded, 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var dials atomic.Int32
-			over := make(chan struct{})
-			defer close(over)
-			addr := upstream(t, func(n int, c *net.TCPConn, br *bufio.Reader) {
-				dials.Add(1)
-				if _, _, ok := readRequest(br); !ok {
-					return
+			patiently(t, 100*time.Millisecond, func(d time.Duration) error {
+				var dials atomic.Int32
+				over := make(chan struct{})
+				defer close(over)
+				addr := upstream(t, func(n int, c *net.TCPConn, br *bufio.Reader) {
+					dials.Add(1)
+					if _, _, ok := readRequest(br); !ok {
+						return
+					}
+					if n == 0 {
+						_, _ = io.WriteString(c, okReply)
+						_, _, _ = readRequest(br)
+						tc.answer(c)
+					}
+					<-over
+				})
+				c := newClient(t, Options{})
+				fetch(t, c, post(addr, "x"))
+				req := post(addr, "y")
+				req.HeadDeadline = time.Now().Add(d)
+				_, err := c.Do(t.Context(), req)
+				e, ok := errors.AsType[*Error](err)
+				if !ok || e.Phase != tc.phase || !errors.Is(err, tc.is) || dials.Load() != tc.dials {
+					return fmt.Errorf("got %w after %d dials", err, dials.Load())
 				}
-				if n == 0 {
-					_, _ = io.WriteString(c, okReply)
-					_, _, _ = readRequest(br)
-					tc.answer(c)
-				}
-				<-over
+				return nil
 			})
-			c := newClient(t, Options{})
-			fetch(t, c, post(addr, "x"))
-			req := post(addr, "y")
-			req.HeadDeadline = time.Now().Add(200 * time.Millisecond)
-			_, err := c.Do(t.Context(), req)
-			e, ok := errors.AsType[*Error](err)
-			if !ok || e.Phase != tc.phase || !errors.Is(err, tc.is) || dials.Load() != tc.dials {
-				t.Errorf("got %v after %d dials", err, dials.Load())
-			}
 		})
 	}
 }
@@ -161,20 +178,23 @@ func TestADeadlineSetBeforeDoesNotEndALaterRequest(t *testing.T) {
 			_, _ = io.WriteString(c, okReply)
 		}
 	})
-	c := newClient(t, Options{})
-	for _, tc := range []struct{ deadline, wait time.Duration }{
-		{time.Minute, 0}, {50 * time.Millisecond, 0}, {time.Minute, 100 * time.Millisecond}, {50 * time.Millisecond, 0}, {150 * time.Millisecond, time.Second},
-	} {
-		req := post(addr, tc.wait.String())
-		begin := time.Now()
-		req.HeadDeadline = begin.Add(tc.deadline)
-		r, err := c.Do(t.Context(), req)
-		if late := tc.wait > tc.deadline; late != errors.Is(err, os.ErrDeadlineExceeded) || late && time.Since(begin) < tc.deadline {
-			t.Fatalf("%+v: %v after %v", tc, err, time.Since(begin))
+	patiently(t, 50*time.Millisecond, func(d time.Duration) error {
+		c := newClient(t, Options{})
+		for _, tc := range []struct{ deadline, wait time.Duration }{
+			{time.Hour, 0}, {d, 0}, {time.Hour, 2 * d}, {d, 0}, {3 * d, time.Hour},
+		} {
+			req := post(addr, tc.wait.String())
+			begin := time.Now()
+			req.HeadDeadline = begin.Add(tc.deadline)
+			r, err := c.Do(t.Context(), req)
+			if late := tc.wait > tc.deadline; late != errors.Is(err, os.ErrDeadlineExceeded) || late && time.Since(begin) < tc.deadline {
+				return fmt.Errorf("%+v: %w after %v", tc, err, time.Since(begin))
+			}
+			if err == nil {
+				_, _ = io.ReadAll(r)
+				_ = r.Close()
+			}
 		}
-		if err == nil {
-			_, _ = io.ReadAll(r)
-			_ = r.Close()
-		}
-	}
+		return nil
+	})
 }

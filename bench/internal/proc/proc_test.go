@@ -25,13 +25,14 @@ func TestBusyIsTheShareWithoutIdleAndWait(t *testing.T) {
 	}
 }
 
+// The kernel counts in ticks of 10 ms, and on a busy machine it takes a while to get one.
 func TestOwnProcessHasTimeAndMemory(t *testing.T) {
 	self := []int{os.Getpid()}
 	start := CPU(self)
-	for began := time.Now(); time.Since(began) < 20*time.Millisecond; {
-	}
-	if spent := CPU(self) - start; spent <= 0 {
-		t.Errorf("20 ms of spinning cost %v", spent)
+	for began := time.Now(); CPU(self) <= start; {
+		if time.Since(began) > time.Minute {
+			t.Fatal("a minute of spinning cost nothing")
+		}
 	}
 	if m := MemoryOf(self); m.PSS == 0 || m.RSS < m.PSS {
 		t.Errorf("memory %+v", m)
@@ -39,7 +40,7 @@ func TestOwnProcessHasTimeAndMemory(t *testing.T) {
 }
 
 func TestTreeFindsChildren(t *testing.T) {
-	cmd := exec.Command("sleep", "5")
+	cmd := exec.Command("sleep", "60")
 	if err := cmd.Start(); err != nil {
 		t.Skip("no sleep command")
 	}

@@ -76,14 +76,20 @@ func TestSlicesComeAndGo(t *testing.T) {
 	http := []string{"http=8000"}
 	client := fake.NewClientset(slice("a", v4, http, "10.0.0.7 p1"))
 	api := client.DiscoveryV1().EndpointSlices("models")
+	watched := make(chan struct{}, 16)
 	lw := cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return api.List(ctx, o) },
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return api.Watch(ctx, o)
+			w, err := api.Watch(ctx, o)
+			if err == nil {
+				watched <- struct{}{}
+			}
+			return w, err
 		},
 	}, client)
 	up := following(t, &watcher{log: slog.New(slog.DiscardHandler), slices: cache.ToListerWatcherWithContext(lw), backoff: soon()})
 	until(t, up, "p1@10.0.0.7:8000/rs")
+	<-watched // unlike a server, the fake tells nothing of what was between a list and the watch
 	change := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -200,7 +206,7 @@ func event(kind watch.EventType, s *discoveryv1.EndpointSlice, rv string) watch.
 
 // source is a source that reaches the server by a kubeconfig and a dialer of its
 // own.
-func (s *apiServer) source(t *testing.T, dialed *[]string) *watcher {
+func (s *apiServer) source(t *testing.T, dialed chan<- string) *watcher {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	text := fmt.Sprintf(`
@@ -217,8 +223,9 @@ contexts: [{name: here, context: {cluster: c, user: u, namespace: models}}]
 	d, err := New(discover.Kubernetes{Service: "vllm", Port: "http", Kubeconfig: path}, Options{
 		Log: slog.New(slog.DiscardHandler),
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-			if dialed != nil {
-				*dialed = append(*dialed, address)
+			select {
+			case dialed <- address:
+			default: // nobody asks
 			}
 			return (&net.Dialer{}).DialContext(ctx, network, address)
 		},
@@ -235,11 +242,11 @@ contexts: [{name: here, context: {cluster: c, user: u, namespace: models}}]
 func TestTheWatchIsCutAndBeginsAgain(t *testing.T) {
 	http8000 := []string{"http=8000"}
 	s := newAPIServer(t)
-	var dialed []string
+	dialed := make(chan string, 16)
 	cut := make(chan struct{})
 	s.steps <- step{list: []*discoveryv1.EndpointSlice{slice("a", v4, http8000, "10.0.0.7 p1")}, rv: "10"}
 	s.steps <- step{events: []watch.Event{event(watch.Added, slice("b", v4, http8000, "10.0.0.8 p2"), "11")}, hold: cut}
-	up := following(t, s.source(t, &dialed))
+	up := following(t, s.source(t, dialed))
 	until(t, up, "p1@10.0.0.7:8000/rs")
 	until(t, up, "p1@10.0.0.7:8000/rs p2@10.0.0.8:8000/rs")
 	s.steps <- step{events: []watch.Event{event(watch.Deleted, slice("a", v4, http8000, "10.0.0.7 p1"), "12")}, hold: make(chan struct{})}
@@ -251,8 +258,8 @@ func TestTheWatchIsCutAndBeginsAgain(t *testing.T) {
 			t.Errorf("asked %q, want %q", got, want)
 		}
 	}
-	if len(dialed) == 0 || dialed[0] != strings.TrimPrefix(s.URL, "http://") {
-		t.Errorf("the dialer was asked for %v", dialed)
+	if got := <-dialed; got != strings.TrimPrefix(s.URL, "http://") {
+		t.Errorf("the dialer was asked for %s", got)
 	}
 }
 
@@ -288,6 +295,7 @@ func TestAServerThatFails(t *testing.T) {
 	until(t, up, "! Forbidden")
 	until(t, up, "! InternalError")
 	until(t, up, "p1@10.0.0.7:8000/rs")
+	_ = s.Listener.Close() // first: a watch that begins anew would be waited for
 	s.CloseClientConnections()
 	s.Close() // the watch is cut, and nobody is there any more
 	until(t, up, "! connection refused")
