@@ -99,7 +99,6 @@ type Server struct {
 	discovery  *discover.Manager
 	outside    atomic.Pointer[config.File] // whose egress section is in force
 	busy       sync.WaitGroup              // requests to the data listener
-	running    atomic.Int64                // how many those are
 	load       busy.Gauge
 	started    time.Time
 	token      secret.Value
@@ -349,9 +348,9 @@ const (
 	cutTime   = 5 * time.Second
 )
 
-// drain stops taking requests, if that was ordered after the time that there is for
-// it, and waits for those that run. What does not end in time is ended; it is settled
-// like every other request that breaks.
+// drain stops taking requests, at once or, where that was ordered, after the time that
+// the config gives, and waits for those that run. What does not end in time is ended; it
+// is settled like every other request that breaks.
 func (s *Server) drain(data *dataServer, adm *http.Server, ordered bool) {
 	s.mu.Lock()
 	stop := s.file.Listen.Stop
@@ -363,7 +362,7 @@ func (s *Server) drain(data *dataServer, adm *http.Server, ordered bool) {
 	s.log.Info("stopping: running requests may finish; another signal ends them", "accept", stop.Accept.String(), "finish", stop.Finish.String())
 	time.Sleep(stop.Accept)
 	if !shutsDown(data, stop.Finish) {
-		if n := s.running.Load(); n > 0 { // else connections without a request are still closing
+		if n := s.journal.Stats().Open; n > 0 { // else connections without a request are still closing
 			s.log.Warn("requests are ended because they did not end in time", "requests", n, "after", stop.Finish.String())
 		}
 		s.gateway.Cut()
@@ -399,11 +398,7 @@ func shutsDown(data *dataServer, within time.Duration) bool {
 // serveData is the gateway, counted so that a stop can wait for it.
 func (s *Server) serveData(w http.ResponseWriter, r *http.Request) {
 	s.busy.Add(1)
-	s.running.Add(1)
-	defer func() {
-		s.running.Add(-1)
-		s.busy.Done()
-	}()
+	defer s.busy.Done()
 	s.gateway.ServeHTTP(w, r)
 }
 

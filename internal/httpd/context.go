@@ -21,7 +21,7 @@ type requestContext struct {
 	first [1]hook // what hooks begins in
 	last  int     // the number of the last hook
 	kept  *any
-	of    *exchange
+	of    *exchange // which may serve another request by now
 }
 
 // hook is a function that runs when the context ends.
